@@ -1,0 +1,1 @@
+"""The broker adapters: each wraps one venue behind the port that the engine owns."""

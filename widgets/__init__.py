@@ -1,0 +1,1 @@
+"""The panes of the desk: they draw snapshots and post commands, and hold no truth."""
