@@ -9,6 +9,7 @@ from pathlib import Path
 
 PACKAGES = ("bolt_tui", "widgets", "engine", "brokers")
 
+_MARK = "# bolt-tui:"  # a comment in each package's __init__.py
 _HERE = Path(__file__).resolve().parent
 
 
@@ -43,12 +44,12 @@ def check_packages(*, package: Path = _HERE) -> None:
             where = "is missing" if found is None else f"was found at {found}"
             raise InstallationError(
                 f"the package {name!r} of Bolt {where}, but belongs at {home / name}. Another package with the same name "
-                f"is in the way; install bolt-tui in an environment of its own (uv tool install, pipx)."
+                f"is in the way. Install bolt-tui in an environment of its own (uv tool install, pipx)."
             )
-        if not (found / "py.typed").is_file():
+        if _MARK not in (found / "__init__.py").read_text(encoding="utf-8"):
             raise InstallationError(
-                f"the package {name!r} at {found} is not Bolt's: its marker file is missing. Another package has "
-                f"overwritten it; install bolt-tui in an environment of its own (uv tool install, pipx)."
+                f"the package {name!r} at {found} is not Bolt's any more: another package has "
+                f"overwritten it. Install bolt-tui in an environment of its own (uv tool install, pipx)."
             )
 
 
