@@ -1,0 +1,212 @@
+"""What a source may ask of the engine. Frozen; made anywhere, decided in the engine only.
+
+Each command that can place an order carries an *intent id* born in the client: asked again with the same id, the
+engine reports what became of it and never sends again.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from engine.domain.money import Price, Qty
+from engine.domain.order import OrderSpec, OrderState, Source
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, tag_field="cmd"):
+    """Base of all commands."""
+
+    source: Source
+
+
+class NewOrder(Command, frozen=True, kw_only=True, tag="new"):
+    """Place a parent order (or stage it)."""
+
+    intent_id: str
+    spec: OrderSpec
+    why: str
+    """One sentence; a strategy must give it, a person may leave it empty."""
+    staged: bool = False
+    confirmed: frozenset[str] = frozenset()
+    """Reason codes a person has seen in the preview and confirms (only codes marked confirmable)."""
+
+
+class Preview(Command, frozen=True, kw_only=True, tag="preview"):
+    """Run every check on an order without placing it. Changes nothing, is not journaled."""
+
+    spec: OrderSpec
+
+
+class CancelOrder(Command, frozen=True, kw_only=True, tag="cancel"):
+    """Cancel one order by its id (``P104`` cancels its children and stops its algorithm)."""
+
+    order_id: str
+
+
+class CancelAll(Command, frozen=True, kw_only=True, tag="cancel_all"):
+    """Cancel all working orders, of one symbol where it is given."""
+
+    symbol: str = ""
+
+
+class AmendOrder(Command, frozen=True, kw_only=True, tag="amend"):
+    """Change quantity (total), limit or stop of a working order. Passes the gate like a new order."""
+
+    intent_id: str
+    order_id: str
+    qty: Qty | None = None
+    limit: Price | None = None
+    stop: Price | None = None
+
+
+class ReleaseOrder(Command, frozen=True, kw_only=True, tag="release"):
+    """Release a staged order."""
+
+    order_id: str
+
+
+class HaltScopeKind(StrEnum):
+    """Over what a halt reaches; the strictest of all scopes that cover an order wins."""
+
+    GLOBAL = "global"
+    ACCOUNT = "account"
+    STRATEGY = "strategy"
+    SYMBOL = "symbol"
+
+
+class HaltScope(msgspec.Struct, frozen=True):
+    """A kind and the name in it (empty for global)."""
+
+    kind: HaltScopeKind = HaltScopeKind.GLOBAL
+    name: str = ""
+
+
+class Halt(Command, frozen=True, kw_only=True, tag="halt"):
+    """Shut the gate and cancel what works; flatten afterwards where asked."""
+
+    scope: HaltScope = HaltScope()
+    why: str = ""
+    flatten: bool = False
+    drill: bool = False
+
+
+class Reduce(Command, frozen=True, kw_only=True, tag="reduce"):
+    """Put a scope in REDUCING: only orders that shrink the verified position pass."""
+
+    scope: HaltScope = HaltScope()
+    why: str = ""
+
+
+class Rearm(Command, frozen=True, kw_only=True, tag="rearm"):
+    """Lift a halt after the hold time, with a clean reconciliation and a reason."""
+
+    scope: HaltScope = HaltScope()
+    word: str
+    """Must be ``REARM``."""
+    reason: str
+
+
+class ResolveAs(StrEnum):
+    """What a person states of an UNKNOWN order."""
+
+    NEVER_SENT = "never-sent"
+    CANCELLED = "cancelled"
+    FILLED = "filled"
+
+
+class Resolve(Command, frozen=True, kw_only=True, tag="resolve"):
+    """A person's statement about an UNKNOWN order, journaled as that person's word."""
+
+    order_id: str
+    as_: ResolveAs = msgspec.field(name="as")
+    reason: str
+    price: Price | None = None
+    """Average price, needed for ``filled``."""
+
+
+class Reconcile(Command, frozen=True, kw_only=True, tag="reconcile"):
+    """Compare with the broker now; ``accept`` books the unexplained differences with a reason."""
+
+    accept: bool = False
+    symbol: str = ""
+    reason: str = ""
+
+
+class ReloadPolicy(Command, frozen=True, kw_only=True, tag="reload_policy"):
+    """Read policy.yaml again; a bad file keeps the old policy."""
+
+
+class SetStrategy(Command, frozen=True, kw_only=True, tag="strategy"):
+    """Start or stop a strategy by name, with parameters."""
+
+    name: str
+    on: bool
+    params: dict[str, str] = {}
+
+
+class StopEngine(Command, frozen=True, kw_only=True, tag="stop"):
+    """End the engine; cancel working orders first, or leave them at the venue."""
+
+    cancel: bool
+
+
+AnyCommand = (
+    NewOrder
+    | Preview
+    | CancelOrder
+    | CancelAll
+    | AmendOrder
+    | ReleaseOrder
+    | Halt
+    | Reduce
+    | Rearm
+    | Resolve
+    | Reconcile
+    | ReloadPolicy
+    | SetStrategy
+    | StopEngine
+)
+
+
+class Denial(msgspec.Struct, frozen=True):
+    """One reason why the gate refused: the same on screen, in JSON and in the journal."""
+
+    code: str
+    """Stable reason code, e.g. ``QTY_MAX``."""
+    control: str
+    """Row of the control table, e.g. ``C06``."""
+    value: str
+    limit: str
+    policy_line: str
+    """``policy.yaml:41`` of the limit, empty where the rule has no limit."""
+    text: str
+    """Full sentence for a person, with the nearest allowed value where there is one."""
+    confirmable: bool = False
+
+
+class CheckResult(msgspec.Struct, frozen=True):
+    """One control's verdict in a preview."""
+
+    control: str
+    code: str
+    ok: bool
+    value: str
+    limit: str
+
+
+class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine's answer to a command."""
+
+    ok: bool
+    code: str = ""
+    """Reason code where not ok."""
+    text: str = ""
+    order_id: str = ""
+    state: OrderState | None = None
+    repeated: bool = False
+    """True where the intent id was known: nothing new was done."""
+    denials: tuple[Denial, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    preview: dict[str, str] = {}
+    """Figures of a preview: notional, resulting position, quote age, cost, fee..."""

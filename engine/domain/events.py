@@ -1,0 +1,568 @@
+"""What happened: the rows of the journal. State changes only by applying these, live and on rebuild alike.
+
+Payloads are versioned by their tag: a changed meaning gets a new tag and an upcaster, rows are never migrated.
+Times inside are nanoseconds UTC; the row's own time is the engine clock when it was journaled.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from engine.domain.commands import AnyCommand, Denial, HaltScope, ResolveAs
+from engine.domain.errors import StoreCorrupt
+from engine.domain.instrument import Instrument
+from engine.domain.money import Exact, Money, Price, Qty, text
+from engine.domain.order import Liquidity, OrderSpec, OrderState, Side, Source
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
+    """Base of all journaled events."""
+
+
+# -- the ledger's own life ---------------------------------------------------------------------------------------
+
+
+class LedgerOpened(Event, frozen=True, kw_only=True, tag="ledger_opened"):
+    """Always the first row."""
+
+    ledger_id: str
+    schema: int
+    currency: str
+    """Base currency of limits and totals."""
+
+
+class EngineStarted(Event, frozen=True, kw_only=True, tag="engine_started"):
+    """An engine took this ledger. ``clean`` says whether the one before it ended with EngineStopped."""
+
+    clean: bool
+    mode: str
+    """``paper``, ``live`` or ``replay``."""
+
+
+class EngineStopped(Event, frozen=True, kw_only=True, tag="engine_stopped"):
+    """The engine let go of the ledger on purpose."""
+
+    why: str
+
+
+class PolicyLoaded(Event, frozen=True, kw_only=True, tag="policy_loaded"):
+    """Limits in force from here on; the text makes the day provable without the file."""
+
+    policy_hash: str
+    text: str
+
+
+class PolicyRefused(Event, frozen=True, kw_only=True, tag="policy_refused"):
+    """A reload failed; the old policy stays."""
+
+    error: str
+
+
+class InstrumentDefined(Event, frozen=True, kw_only=True, tag="instrument_defined"):
+    """An instrument as it is known from here on."""
+
+    instrument: Instrument
+
+
+class TapeAnchored(Event, frozen=True, kw_only=True, tag="tape_anchored"):
+    """A market data file or chunk that decisions from here on refer to."""
+
+    name: str
+    sha256: str
+    rows: int
+
+
+class CommandReceived(Event, frozen=True, kw_only=True, tag="command"):
+    """A command as it arrived (previews are not journaled)."""
+
+    command: AnyCommand
+
+
+class IllegalInput(Event, frozen=True, kw_only=True, tag="illegal_input"):
+    """An input that the state did not allow: kept, counted, otherwise without effect."""
+
+    what: str
+    order_id: str = ""
+    why: str
+
+
+# -- decisions -----------------------------------------------------------------------------------------------------
+
+
+class QuoteSeen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The quote a decision was made on."""
+
+    bid: Price | None = None
+    ask: Price | None = None
+    bid_qty: Qty | None = None
+    ask_qty: Qty | None = None
+    ts_ns: int = 0
+    tape_row: int = 0
+    """Row of the recorded or simulated feed; 0 where there is none."""
+    venue: str = ""
+
+
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why and on what an order was let through."""
+
+    policy_hash: str
+    quote: QuoteSeen | None = None
+    why: str = ""
+
+
+class OrderStaged(Event, frozen=True, kw_only=True, tag="order_staged"):
+    """A parent was made and waits for release."""
+
+    order_id: str
+    intent_id: str
+    spec: OrderSpec
+    source: Source
+    why: str = ""
+
+
+class OrderDenied(Event, frozen=True, kw_only=True, tag="order_denied"):
+    """The gate refused; nothing left. For a parent, a child or an amendment (``amend`` true: the order itself stands)."""
+
+    order_id: str
+    intent_id: str = ""
+    parent_id: str = ""
+    spec: OrderSpec
+    source: Source
+    denials: tuple[Denial, ...]
+    decision: Decision
+    amend: bool = False
+
+
+class ParentAccepted(Event, frozen=True, kw_only=True, tag="parent_accepted"):
+    """The gate let a parent through; its algorithm starts."""
+
+    order_id: str
+    intent_id: str
+    spec: OrderSpec
+    source: Source
+    decision: Decision
+
+
+class ParentEnded(Event, frozen=True, kw_only=True, tag="parent_ended"):
+    """Nothing more will be sent for this parent and no child is live."""
+
+    order_id: str
+    state: OrderState
+    why: str = ""
+
+
+class ParentStopping(Event, frozen=True, kw_only=True, tag="parent_stopping"):
+    """No new child may be made for this parent (cancel asked, halt, algorithm done)."""
+
+    order_id: str
+    why: str
+
+
+class AlgoProgress(Event, frozen=True, kw_only=True, tag="algo_progress"):
+    """What an algorithm needs to go on after a crash, as text fields of its own."""
+
+    order_id: str
+    data: dict[str, str]
+
+
+class OrderIntent(Event, frozen=True, kw_only=True, tag="order_intent"):
+    """A child is about to leave: durable before the first byte does."""
+
+    order_id: str
+    parent_id: str
+    wire_id: str
+    spec: OrderSpec
+    source: Source
+    decision: Decision
+
+
+class CancelIntent(Event, frozen=True, kw_only=True, tag="cancel_intent"):
+    """A cancel was asked of the venue (it does not wait for the disk)."""
+
+    order_id: str
+    why: str = ""
+
+
+class AmendIntent(Event, frozen=True, kw_only=True, tag="amend_intent"):
+    """An amend is about to leave."""
+
+    order_id: str
+    qty: Qty
+    limit: Price | None = None
+    stop: Price | None = None
+    decision: Decision
+
+
+# -- what the venue said -----------------------------------------------------------------------------------------------
+
+
+class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One execution. (broker, account, fill_key) is unique for ever."""
+
+    broker: str
+    account: str
+    fill_key: str
+    symbol: str
+    side: Side
+    qty: Qty
+    price: Price
+    ts_ns: int
+    venue: str = ""
+    liquidity: Liquidity = Liquidity.TAKER
+    fee: Money = Money(0)
+    """Positive = paid, negative = rebate."""
+    fee_currency: str = ""
+    wire_id: str = ""
+    venue_order_id: str = ""
+    corrects: str = ""
+    """fill_key that this one replaces."""
+    tape_row: int = 0
+    """Feed row after which it happened."""
+    rests_from_row: int = 0
+    """For a maker fill: feed row after which the order came to rest."""
+    guessed: bool = False
+    """True where the simulator estimated (queue from depth, bars): counted in the realism report."""
+
+
+class OrderAcked(Event, frozen=True, kw_only=True, tag="order_acked"):
+    """The venue has the order."""
+
+    order_id: str
+    venue_order_id: str
+    ts_ns: int
+
+
+class OrderRejected(Event, frozen=True, kw_only=True, tag="order_rejected"):
+    """The venue definitely refused."""
+
+    order_id: str
+    code: str
+    text: str
+    ts_ns: int
+
+
+class OrderUnknown(Event, frozen=True, kw_only=True, tag="order_unknown"):
+    """The outcome of a send, cancel or amend is not known; counted at its worst case."""
+
+    order_id: str
+    why: str
+
+
+class OrderFilled(Event, frozen=True, kw_only=True, tag="order_filled"):
+    """An execution was booked to one of our orders."""
+
+    order_id: str
+    fill: Fill
+    overfill: Qty = Qty(0)
+    """Part of it beyond the ordered quantity: booked and counted."""
+    late: bool = False
+    """It came after the order had ended."""
+
+
+class FillBusted(Event, frozen=True, kw_only=True, tag="fill_busted"):
+    """The venue undid an execution."""
+
+    order_id: str
+    fill: Fill
+    """The execution that is undone, as it was booked."""
+
+
+class FillConflict(Event, frozen=True, kw_only=True, tag="fill_conflict"):
+    """The same fill key arrived with other content: the symbol is halted."""
+
+    fill: Fill
+    booked: Fill
+
+
+class OrderCancelled(Event, frozen=True, kw_only=True, tag="order_cancelled"):
+    """The venue confirmed that the rest is gone."""
+
+    order_id: str
+    ts_ns: int
+    why: str = ""
+
+
+class OrderExpired(Event, frozen=True, kw_only=True, tag="order_expired"):
+    """The venue ended it by its time in force."""
+
+    order_id: str
+    ts_ns: int
+
+
+class CancelRejected(Event, frozen=True, kw_only=True, tag="cancel_rejected"):
+    """Too late or unknown to the venue: the order is where it was."""
+
+    order_id: str
+    code: str
+    text: str
+    ts_ns: int
+
+
+class OrderAmended(Event, frozen=True, kw_only=True, tag="order_amended"):
+    """The venue confirmed new terms."""
+
+    order_id: str
+    qty: Qty
+    limit: Price | None = None
+    stop: Price | None = None
+    ts_ns: int
+
+
+class AmendRejected(Event, frozen=True, kw_only=True, tag="amend_rejected"):
+    """The old terms stand."""
+
+    order_id: str
+    code: str
+    text: str
+    ts_ns: int
+
+
+class OrderKilled(Event, frozen=True, kw_only=True, tag="order_killed"):
+    """The intent was durable and never sent: the latch was tripped at the call."""
+
+    order_id: str
+    why: str
+
+
+class OrderResolved(Event, frozen=True, kw_only=True, tag="order_resolved"):
+    """An UNKNOWN order became known, by the venue's evidence or by a person's word."""
+
+    order_id: str
+    state: OrderState
+    evidence: str
+    """Sources and answers, or the person's reason."""
+    by: str
+    """``venue`` or the person's name."""
+    as_: ResolveAs | None = msgspec.field(name="as", default=None)
+
+
+class ForeignOrderSeen(Event, frozen=True, kw_only=True, tag="foreign_order"):
+    """An order at the broker that this ledger did not make: adopted visibly."""
+
+    order_id: str
+    spec: OrderSpec
+    venue_order_id: str
+    wire_id: str = ""
+    qty_filled: Qty = Qty(0)
+
+
+class ForeignFillSeen(Event, frozen=True, kw_only=True, tag="foreign_fill"):
+    """An execution at the broker of an order that is not ours: booked to the account, source foreign."""
+
+    fill: Fill
+
+
+# -- broker sessions and reconciliation ----------------------------------------------------------------------------------
+
+
+class BrokerState(StrEnum):
+    """Health of one broker channel."""
+
+    DOWN = "down"
+    RESYNCING = "resyncing"
+    """Connected; not yet reconciled, only cancels and queries pass."""
+    UP = "up"
+
+
+class BrokerChanged(Event, frozen=True, kw_only=True, tag="broker_changed"):
+    """A broker channel changed its health."""
+
+    broker: str
+    state: BrokerState
+    why: str = ""
+
+
+class Difference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing on which the broker and the ledger disagree."""
+
+    what: str
+    """``position``, ``cash``, ``order`` or ``fill``."""
+    name: str
+    ours: str
+    theirs: str
+    explained: bool = False
+    text: str = ""
+
+
+class ReconcileDone(Event, frozen=True, kw_only=True, tag="reconcile_done"):
+    """The ledger was compared with a broker."""
+
+    broker: str
+    account: str
+    clean: bool
+    differences: tuple[Difference, ...] = ()
+    ts_ns: int
+
+
+class PositionAdjusted(Event, frozen=True, kw_only=True, tag="position_adjusted"):
+    """A person accepted the broker's position (or cash, with an empty symbol) with a reason."""
+
+    broker: str
+    account: str
+    symbol: str = ""
+    qty: Qty = Qty(0)
+    """Signed change."""
+    cost: Money = Money(0)
+    """Signed change of cost."""
+    cash: Money = Money(0)
+    """Signed change of cash."""
+    currency: str
+    reason: str
+    who: str
+
+
+# -- risk, halt, sources ---------------------------------------------------------------------------------------------------
+
+
+class TradingState(StrEnum):
+    """What the gate lets through, per scope; the strictest wins."""
+
+    ACTIVE = "active"
+    REDUCING = "reducing"
+    HALTED = "halted"
+
+
+class TradingStateChanged(Event, frozen=True, kw_only=True, tag="trading_state"):
+    """A trip, a manual halt or a re-arm: latched."""
+
+    scope: HaltScope
+    state: TradingState
+    code: str
+    """``MANUAL``, ``REARM`` or the reason code of the control that tripped."""
+    who: str
+    why: str
+
+
+class HaltStep(Event, frozen=True, kw_only=True, tag="halt_step"):
+    """A finished step of the kill procedure."""
+
+    halt_id: str
+    step: str
+    data: dict[str, str]
+
+
+class AlertRaised(Event, frozen=True, kw_only=True, tag="alert"):
+    """Something a person must know."""
+
+    severity: str
+    """``info``, ``warn`` or ``critical``."""
+    code: str
+    text: str
+
+
+class StrategyChanged(Event, frozen=True, kw_only=True, tag="strategy_changed"):
+    """A strategy was started, stopped or disabled."""
+
+    name: str
+    state: str
+    """``on``, ``off`` or ``disabled``."""
+    why: str = ""
+    params: dict[str, str] = {}
+
+
+class StrategySaved(Event, frozen=True, kw_only=True, tag="strategy_saved"):
+    """A strategy's persisted state."""
+
+    name: str
+    data: dict[str, str]
+
+
+class TimerFired(Event, frozen=True, kw_only=True, tag="timer"):
+    """A timer that had an effect."""
+
+    name: str
+    due_ns: int
+
+
+AnyEvent = (
+    LedgerOpened
+    | EngineStarted
+    | EngineStopped
+    | PolicyLoaded
+    | PolicyRefused
+    | InstrumentDefined
+    | TapeAnchored
+    | CommandReceived
+    | IllegalInput
+    | OrderStaged
+    | OrderDenied
+    | ParentAccepted
+    | ParentEnded
+    | ParentStopping
+    | AlgoProgress
+    | OrderIntent
+    | CancelIntent
+    | AmendIntent
+    | OrderAcked
+    | OrderRejected
+    | OrderUnknown
+    | OrderFilled
+    | FillBusted
+    | FillConflict
+    | OrderCancelled
+    | OrderExpired
+    | CancelRejected
+    | OrderAmended
+    | AmendRejected
+    | OrderKilled
+    | OrderResolved
+    | ForeignOrderSeen
+    | ForeignFillSeen
+    | BrokerChanged
+    | ReconcileDone
+    | PositionAdjusted
+    | TradingStateChanged
+    | HaltStep
+    | AlertRaised
+    | StrategyChanged
+    | StrategySaved
+    | TimerFired
+)
+
+
+def _encode(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return text(value)
+    msg = f"{type(value).__name__} cannot stand in a message"
+    raise TypeError(msg)
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if issubclass(kind, Exact) and isinstance(value, str):
+        return kind(value)
+    msg = f"expected decimal text for {kind.__name__}, was {value!r}"
+    raise ValueError(msg)
+
+
+ENCODER = msgspec.json.Encoder(enc_hook=_encode, order="deterministic")
+"""The one encoder of journal rows and socket frames: fields in order, sets sorted, decimals as canonical text."""
+
+_EVENTS = msgspec.json.Decoder(AnyEvent, dec_hook=_decode)
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    """Bytes of a message, the same on every machine."""
+    return ENCODER.encode(message)
+
+
+def decode_event(payload: bytes) -> AnyEvent:
+    """An event from its journal payload; raises StoreCorrupt where it is none."""
+    try:
+        return _EVENTS.decode(payload)
+    except (msgspec.DecodeError, ValueError) as error:
+        msg = f"journal payload cannot be read: {error}; the row is damaged or from a newer Bolt"
+        raise StoreCorrupt(msg) from None
+
+
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """A decoder for any message type, with our decimals."""
+    return msgspec.json.Decoder(kind, dec_hook=_decode)
+
+
+def kind_of(event: Event) -> str:
+    """The journal kind of an event."""
+    return str(event.__struct_config__.tag)

@@ -1,0 +1,205 @@
+"""Orders: sides, types, states, and the one table of what may follow what."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from engine.domain.money import Price, Qty
+
+
+class Side(StrEnum):
+    """Buy or sell; a short sale is a sell that the gate marks from the verified position."""
+
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+    @property
+    def other(self) -> Side:
+        """The opposing side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
+    @property
+    def letter(self) -> str:
+        """``B`` or ``S``, as the screen shows it."""
+        return "B" if self is Side.BUY else "S"
+
+
+class OrderType(StrEnum):
+    """How an order prices itself."""
+
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+
+
+class Tif(StrEnum):
+    """How long an order stands."""
+
+    DAY = "day"
+    GTC = "gtc"
+    IOC = "ioc"
+    FOK = "fok"
+
+
+class Liquidity(StrEnum):
+    """Whether a fill took from the book or rested in it."""
+
+    TAKER = "taker"
+    MAKER = "maker"
+
+
+class OrderState(StrEnum):
+    """Internal names; :data:`STATES` gives the screen and FIX words."""
+
+    STAGED = "staged"
+    DENIED = "denied"
+    PENDING_NEW = "pending_new"
+    UNKNOWN = "unknown"
+    NEW = "new"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    PENDING_CANCEL = "pending_cancel"
+    CANCELLED = "cancelled"
+    PENDING_REPLACE = "pending_replace"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SUSPENDED = "suspended"
+    KILLED = "killed"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Nothing more is expected (a late fill is still booked)."""
+        return self in TERMINAL
+
+    @property
+    def is_live(self) -> bool:
+        """The venue has it or may have it: it counts at its worst case."""
+        return self in LIVE
+
+
+class StateWords(msgspec.Struct, frozen=True):
+    """One row of the state table."""
+
+    screen: str
+    fix: str
+    """FIX 4.4 OrdStatus (39) value, or a dash where FIX has no such state."""
+    meaning: str
+
+
+STATES: dict[OrderState, StateWords] = {
+    OrderState.STAGED: StateWords("STAGED", "-", "made, not released; nothing has left"),
+    OrderState.DENIED: StateWords("DENIED", "8", "our gate refused it; it never left"),
+    OrderState.PENDING_NEW: StateWords("PEND", "A", "intent durable, sent or about to be; no answer yet"),
+    OrderState.UNKNOWN: StateWords("PEND?", "-", "the outcome is unknown; counted at its worst case, never re-sent"),
+    OrderState.NEW: StateWords("WORK", "0", "the venue has it"),
+    OrderState.PARTIALLY_FILLED: StateWords("PART", "1", "partly filled, the rest works"),
+    OrderState.FILLED: StateWords("FILL", "2", "done in full"),
+    OrderState.PENDING_CANCEL: StateWords("CXL?", "6", "cancel asked, not confirmed; it may still fill"),
+    OrderState.CANCELLED: StateWords("CXL", "4", "the venue confirmed the cancel"),
+    OrderState.PENDING_REPLACE: StateWords("AMD?", "E", "amend asked, not confirmed; old or new terms may fill"),
+    OrderState.REJECTED: StateWords("REJ", "8", "the venue refused it"),
+    OrderState.EXPIRED: StateWords("EXP", "C", "its time ran out"),
+    OrderState.SUSPENDED: StateWords("SUSP", "9", "an emulated trigger passed while the engine was down; not fired"),
+    OrderState.KILLED: StateWords("KILLED", "-", "intent durable, never sent: the kill latch was tripped"),
+}
+
+TERMINAL = frozenset(
+    {
+        OrderState.DENIED,
+        OrderState.FILLED,
+        OrderState.CANCELLED,
+        OrderState.REJECTED,
+        OrderState.EXPIRED,
+        OrderState.KILLED,
+    }
+)
+LIVE = frozenset(
+    {
+        OrderState.PENDING_NEW,
+        OrderState.UNKNOWN,
+        OrderState.NEW,
+        OrderState.PARTIALLY_FILLED,
+        OrderState.PENDING_CANCEL,
+        OrderState.PENDING_REPLACE,
+    }
+)
+
+
+class SourceKind(StrEnum):
+    """Who can ask for an order."""
+
+    DESK = "desk"
+    CLI = "cli"
+    STRATEGY = "strategy"
+    DISPATCHER = "dispatcher"
+    COPILOT = "copilot"
+    VOICE = "voice"
+    HALT = "halt"
+    """A flatten order of the kill procedure."""
+    FOREIGN = "foreign"
+    """Seen at the broker, not made by us."""
+
+    @property
+    def is_person(self) -> bool:
+        """A person typed it: duplicates are confirmed rather than denied, all checks are shown."""
+        return self in {SourceKind.DESK, SourceKind.CLI}
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Who asked: the kind, and the user or strategy name."""
+
+    kind: SourceKind
+    name: str = ""
+
+
+class AlgoSpec(msgspec.Struct, frozen=True):
+    """Which execution algorithm works a parent.
+
+    ``duration_ns`` and ``params`` mean what the algorithm's module says.
+    """
+
+    name: str = "direct"
+    duration_ns: int = 0
+    start_ns: int = 0
+    """0 starts at once."""
+    params: dict[str, str] = {}
+
+
+class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What is ordered. The same shape serves parents and children."""
+
+    symbol: str
+    side: Side
+    qty: Qty
+    type: OrderType
+    limit: Price | None = None
+    stop: Price | None = None
+    tif: Tif = Tif.DAY
+    post_only: bool = False
+    reduce_only: bool = False
+    broker: str = "paper"
+    account: str = "PAPER"
+    venue: str = ""
+    """MIC asked for; empty lets the broker choose."""
+    algo: AlgoSpec = AlgoSpec()
+
+    def words(self) -> str:
+        """Say the order as a person would: ``buy 100 AAPL limit 189.10 day``."""
+        parts = [str(self.side), str(self.qty), self.symbol, str(self.type).replace("_", "-")]
+        if self.stop is not None:
+            parts.append(f"stop {self.stop}")
+        if self.limit is not None:
+            parts.append(str(self.limit))
+        parts.append(str(self.tif))
+        parts += [word for word, on in (("post-only", self.post_only), ("reduce-only", self.reduce_only)) if on]
+        if self.algo.name != "direct":
+            parts.append(self.algo.name)
+        return " ".join(parts)

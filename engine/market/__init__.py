@@ -1,0 +1,1 @@
+"""Markets: calendars, feeds, recorded files, books, volume curves and fees."""

@@ -1,0 +1,232 @@
+"""Read models: what a screen, a command or a script is shown. Frozen, complete words and exact decimal text types.
+
+A view never decides anything. :class:`DeskView` is one consistent picture; the server sends it whole on connect and
+afterwards only the parts that changed (:class:`DeskUpdate`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.domain.commands import Denial
+from engine.domain.money import Money, Price, Qty
+from engine.domain.order import OrderState, Side
+
+SCHEMA = 1
+"""Number that every JSON output carries; raised when a field changes its meaning."""
+
+
+class OrderView(msgspec.Struct, frozen=True, kw_only=True):
+    """One parent or child as a row of the order book panel."""
+
+    order_id: str
+    parent_id: str = ""
+    wire_id: str = ""
+    intent_id: str = ""
+    symbol: str
+    side: Side
+    qty: Qty
+    qty_filled: Qty
+    type: str
+    limit: Price | None = None
+    stop: Price | None = None
+    tif: str
+    flags: str = ""
+    """``post-only reduce-only`` words."""
+    avg_price: Price | None = None
+    """For display: rounded to two digits beyond the tick."""
+    state: OrderState
+    stale: bool = False
+    """The broker channel or quote behind it is stale or down."""
+    algo: str = "direct"
+    progress_pct: int = 0
+    broker: str
+    account: str
+    source: str
+    """``desk:anna``, ``strategy:BuyTheDip``."""
+    why: str = ""
+    note: str = ""
+    """Reject or denial text, UNKNOWN reason, queue place where known."""
+    queue_ahead: Qty | None = None
+    denials: tuple[Denial, ...] = ()
+    created_ns: int
+    updated_ns: int
+    is_foreign: bool = False
+
+
+class FillView(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution."""
+
+    seq: int
+    order_id: str
+    parent_id: str = ""
+    symbol: str
+    side: Side
+    qty: Qty
+    price: Price
+    venue: str
+    liquidity: str
+    fee: Money
+    fee_currency: str
+    ts_ns: int
+    fill_key: str
+    overfill: Qty = Qty(0)
+    late: bool = False
+    busted: bool = False
+
+
+class PositionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One position; figures that depend on a missing or stale mark are None."""
+
+    broker: str
+    account: str
+    symbol: str
+    qty: Qty
+    avg_price: Price | None = None
+    mark: Price | None = None
+    mark_stale: bool = False
+    realised: Money
+    unrealised: Money | None = None
+    fees: Money
+    currency: str
+    limit_pct: int | None = None
+    """Share of the position limit, working and unknown orders at their worst case."""
+
+
+class QuoteView(msgspec.Struct, frozen=True, kw_only=True):
+    """Best prices of a symbol, and how old they are."""
+
+    symbol: str
+    venue: str
+    bid: Price | None = None
+    ask: Price | None = None
+    bid_qty: Qty | None = None
+    ask_qty: Qty | None = None
+    last: Price | None = None
+    change_pct: str = ""
+    ts_ns: int
+    stale: bool = False
+    status: str = "open"
+
+
+class BookView(msgspec.Struct, frozen=True, kw_only=True):
+    """Visible levels, best first."""
+
+    symbol: str
+    venue: str
+    ts_ns: int
+    tick: Price
+    bids: tuple[tuple[Price, Qty], ...] = ()
+    asks: tuple[tuple[Price, Qty], ...] = ()
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the trade log, drilling to its order by id."""
+
+    seq: int
+    ts_ns: int
+    word: str
+    """``FILL``, ``ACK``, ``REJ``, ``DENY``, ``CXL``, ``HALT``, ``RISK``, ``ALGO``, ``RECON``, ``WARN``..."""
+    order_id: str = ""
+    text: str
+    severity: str = "info"
+
+
+class BrokerView(msgspec.Struct, frozen=True, kw_only=True):
+    """Health of one broker."""
+
+    broker: str
+    account: str
+    state: str
+    """``up``, ``down`` or ``resyncing``."""
+    latency_ms: int | None = None
+    latency_ms_p99: int | None = None
+    stale_s: float | None = None
+    reconciled_s: float | None = None
+    """Seconds since the last clean reconciliation; None = never."""
+    queue: int = 0
+
+
+class HaltView(msgspec.Struct, frozen=True, kw_only=True):
+    """State of the kill switch and the growing receipt of the last halt."""
+
+    state: str
+    """``active``, ``reducing`` or ``halted`` (the strictest global state)."""
+    scopes: tuple[tuple[str, str], ...] = ()
+    """Other scopes that are not active, as ``(kind:name, state)``."""
+    durable: bool = True
+    who: str = ""
+    why: str = ""
+    code: str = ""
+    ts_ns: int = 0
+    cancels_sent: int = 0
+    cancels_confirmed: int = 0
+    unknown: int = 0
+    kept: int = 0
+    done: bool = True
+    residual: tuple[str, ...] = ()
+    receipt_path: str = ""
+    rearm_after_ns: int = 0
+    """Earliest time at which a re-arm is taken."""
+    blocks: tuple[str, ...] = ()
+    """Self-clearing blocks in force: ``paper: resyncing``, ``AAPL: stale 4.0 s``..."""
+
+
+class SourceView(msgspec.Struct, frozen=True, kw_only=True):
+    """A strategy or another source of orders."""
+
+    name: str
+    state: str
+    why: str = ""
+    parents: int = 0
+
+
+class StatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """What the status bar and ``bolt status`` show."""
+
+    mode: str
+    """``PAPER`` or ``LIVE``."""
+    account: str
+    ledger_id: str
+    head_seq: int
+    durable_seq: int
+    ts_ns: int
+    started_ns: int
+    policy_hash: str
+    policy_error: str = ""
+    halt: HaltView
+    brokers: tuple[BrokerView, ...] = ()
+    sources: tuple[SourceView, ...] = ()
+    orders_working: int = 0
+    orders_unknown: int = 0
+    parents_open: int = 0
+    pnl_day: Money | None = None
+    currency: str = ""
+    illegal_inputs: int = 0
+    overfills: int = 0
+    pid: int = 0
+
+
+class DeskView(msgspec.Struct, frozen=True, kw_only=True):
+    """One consistent picture of everything."""
+
+    status: StatusView
+    orders: tuple[OrderView, ...] = ()
+    """Open ones, and the most recent done ones up to a bound."""
+    positions: tuple[PositionView, ...] = ()
+    quotes: tuple[QuoteView, ...] = ()
+    books: tuple[BookView, ...] = ()
+    log: tuple[LogLine, ...] = ()
+    fills: tuple[FillView, ...] = ()
+
+
+class DeskUpdate(msgspec.Struct, frozen=True, kw_only=True):
+    """What changed since the last frame: whole rows, keyed by their ids. ``None`` = unchanged."""
+
+    status: StatusView | None = None
+    orders: tuple[OrderView, ...] = ()
+    positions: tuple[PositionView, ...] = ()
+    quotes: tuple[QuoteView, ...] = ()
+    books: tuple[BookView, ...] = ()
+    log: tuple[LogLine, ...] = ()
+    fills: tuple[FillView, ...] = ()
