@@ -1,0 +1,1 @@
+"""How a parent order becomes children: the algorithms, and the agent that runs them."""
