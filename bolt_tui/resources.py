@@ -27,6 +27,17 @@ def data_file(name: str, *, package: Path = _HERE) -> Path:
     raise InstallationError(f"the shipped file {name} is missing; looked for {looked}. Install bolt-tui again.")
 
 
+def version() -> str:
+    """Return the version of the installed distribution; ``0`` where the packages run without being installed."""
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as installed
+
+    try:
+        return installed("bolt-tui")
+    except PackageNotFoundError:
+        return "0"
+
+
 def theme_files(*, package: Path = _HERE) -> dict[str, Path]:
     """Return the shipped themes by name, in a fixed order."""
     return {path.stem: path for path in sorted(data_file("themes", package=package).glob("*.yaml"))}
