@@ -1,0 +1,1 @@
+"""Where orders come from: typed lines and strategies. They make commands and never send."""

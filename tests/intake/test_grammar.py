@@ -1,0 +1,332 @@
+"""The order line: what it means, what it refuses, and that reading it never raises."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.domain.clock import NS_PER_S
+from engine.domain.events import QuoteSeen
+from engine.domain.instrument import make_instrument
+from engine.domain.money import Price, Qty
+from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
+from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
+from engine.intake.grammar import (
+    LINE_CHARS_MAX,
+    GrammarContext,
+    OrderRef,
+    complete,
+    order_words,
+    parse_line,
+    parse_order,
+)
+from engine.intake.words import duration_word, read_duration
+
+INSTRUMENTS = {
+    "AAPL": make_instrument("AAPL", "equity", "XSIM", "USD", "0.01"),
+    "MSFT": make_instrument("MSFT", "equity", "XSIM", "USD", "0.01"),
+    "BTC-USD": make_instrument("BTC-USD", "crypto_spot", "XSIM", "USD", "0.5", "0.001"),
+    "BANDS": make_instrument("BANDS", "equity", "XSIM", "USD", (("0", "0.01"), ("10", "0.05"))),
+    "ES": make_instrument("ES", "future", "XSIM", "USD", "0.25", multiplier="50", price_negative=True),
+}
+QUOTES = {
+    "AAPL": QuoteSeen(bid=Price("189.05"), ask=Price("189.10"), ts_ns=5),
+    "BTC-USD": QuoteSeen(bid=Price("61200"), ask=Price("61200.5")),
+    "BANDS": QuoteSeen(bid=Price("9.99"), ask=Price("10.05")),
+    "ES": QuoteSeen(bid=Price("5210")),
+}
+CONTEXT = GrammarContext(
+    instruments=INSTRUMENTS,
+    quote=QUOTES.get,
+    orders={"P104": OrderRef("AAPL", Side.BUY), "C211": OrderRef("AAPL", Side.BUY)},
+)
+ME = Source(SourceKind.DESK, "anna")
+
+
+def order(line: str, context: GrammarContext = CONTEXT) -> OrderSpec:
+    draft = parse_order(line, context)
+    assert isinstance(draft, NewOrderDraft), draft
+    return draft.spec
+
+
+def wrong(line: str, context: GrammarContext = CONTEXT) -> GrammarError:
+    error = parse_line(line, context)
+    assert isinstance(error, GrammarError), error
+    return error
+
+
+def spec(**terms: object) -> OrderSpec:
+    base = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(100), type=OrderType.LIMIT, limit=Price("189.1"))
+    return OrderSpec(**{**{name: getattr(base, name) for name in base.__struct_fields__}, **terms})
+
+
+TWAP = AlgoSpec(name="twap", duration_ns=3600 * NS_PER_S)
+VWAP = AlgoSpec(name="vwap", duration_ns=1800 * NS_PER_S)
+MARKET = {"type": OrderType.MARKET, "limit": None}
+
+LINES = [
+    ("b 100 AAPL @189.10", spec()),
+    ("BUY 100 aapl @189.10 Day", spec()),
+    ("  b\t100   AAPL  @189.10  ", spec()),
+    ("s 5k MSFT @mkt", spec(symbol="MSFT", side=Side.SELL, qty=Qty(5000), **MARKET)),
+    ("buy 2.5m AAPL @189.1 gtc", spec(qty=Qty(2_500_000), tif=Tif.GTC)),
+    ("buy 0.125 btc-usd @61200", spec(symbol="BTC-USD", qty=Qty("0.125"), limit=Price(61200))),
+    ("buy 100 AAPL stop 188.4", spec(type=OrderType.STOP, limit=None, stop=Price("188.4"))),
+    ("buy 100 AAPL stop 188.4 @mkt", spec(type=OrderType.STOP, limit=None, stop=Price("188.4"))),
+    ("b 100 AAPL @189.10 stop 188.4", spec(type=OrderType.STOP_LIMIT, stop=Price("188.4"))),
+    ("b 5000 AAPL vwap 30m", spec(qty=Qty(5000), algo=VWAP, **MARKET)),
+    ("b 5000 AAPL @mkt vwap 30m", spec(qty=Qty(5000), algo=VWAP, **MARKET)),
+    ("b 5k AAPL @join twap 1h ioc", spec(qty=Qty(5000), limit=Price("189.05"), tif=Tif.IOC, algo=TWAP)),
+    ("b 100 AAPL @189.1 ioc", spec(tif=Tif.IOC)),
+    ("b 100 AAPL fok @189.1 direct", spec(tif=Tif.FOK)),
+    ("b 100 AAPL @189.1 post", spec(post_only=True)),
+    ("b 100 AAPL @189.1 reduce-only post-only", spec(post_only=True, reduce_only=True)),
+    ("b 100 AAPL @189.1 acct:DU1 broker:IBKR venue:xsim", spec(account="DU1", broker="ibkr", venue="XSIM")),
+    (
+        "b 100 AAPL twap 1h slices=12 style=passive",
+        spec(algo=AlgoSpec("twap", TWAP.duration_ns, 0, {"slices": "12", "style": "passive"}), **MARKET),
+    ),
+    ("b 100 AAPL @join", spec(limit=Price("189.05"))),
+    ("s 100 AAPL @join", spec(side=Side.SELL, limit=Price("189.1"))),
+    ("b 100 AAPL @take", spec(limit=Price("189.1"))),
+    ("s 100 AAPL @take", spec(side=Side.SELL, limit=Price("189.05"))),
+    ("b 100 AAPL @mid", spec(limit=Price("189.07"))),
+    ("s 100 AAPL @mid", spec(side=Side.SELL, limit=Price("189.08"))),
+    ("b 100 AAPL @bid+2t", spec(limit=Price("189.07"))),
+    ("b 100 AAPL @ask-1t", spec(limit=Price("189.09"))),
+    ("b 100 BANDS @bid+2t", spec(symbol="BANDS", limit=Price("10.05"))),
+    ("b 100 BANDS @ask-2t", spec(symbol="BANDS", limit=Price("9.99"))),
+    ("b 1 ES @-37.5", spec(symbol="ES", qty=Qty(1), limit=Price("-37.5"))),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), LINES, ids=[line for line, _ in LINES])
+def test_a_line_means_its_order(line: str, expected: OrderSpec) -> None:
+    assert order(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "qty"),
+    [
+        ("b $10k AAPL @189.10", "52"),
+        ("b $10k AAPL @mkt", "52"),
+        ("s $10k AAPL @mkt", "52"),
+        ("b $10k AAPL stop 200", "50"),
+        ("b $1000 BTC-USD @61200", "0.016"),
+        ("b $600k ES @5210", "2"),
+    ],
+)
+def test_a_size_in_money_is_rounded_down_to_whole_lots(line: str, qty: str) -> None:
+    assert order(line).qty == Qty(qty)
+
+
+def test_the_echo_shows_what_money_and_price_words_became() -> None:
+    draft = parse_order("b $10k AAPL @join", CONTEXT)
+    assert isinstance(draft, NewOrderDraft)
+    assert draft.echo == "buy 52 AAPL limit 189.05 day; @join = 189.05; 10000 USD at 189.05 = 52 (9830.6 USD)"
+    assert draft.quote == QUOTES["AAPL"]
+
+
+WRONG = [
+    ("", "", 0, "b"),
+    ("hold 100 AAPL", "hold", 0, "buy"),
+    ("b", "", 1, "100"),
+    ("b -5 AAPL @1", "-5", 2, "100"),
+    ("b 1e3 AAPL @1", "1e3", 2, "100"),
+    ("b 0 AAPL @1", "0", 2, "100"),
+    ("b 1,5 AAPL @1", "1,5", 2, "100"),
+    ("b ١٠٠ AAPL @1", "١٠٠", 2, "100"),
+    ("b nan AAPL @1", "nan", 2, "100"),
+    ("b 100", "", 5, "symbol"),
+    ("b 100 APPL @1", "APPL", 6, "AAPL"),
+    ("b 100 AAPL", "", 10, "@mkt"),
+    ("b 100 AAPL direct", "", 17, "@mkt"),
+    ("b 100 AAPL @", "@", 11, "@mkt"),
+    ("b 100 AAPL @1e5", "@1e5", 11, "@mkt"),
+    ("b 100 AAPL @mkt+1t", "@mkt+1t", 11, "@mkt"),
+    ("b 100 AAPL @1 @2", "@2", 14, "day"),
+    ("b 100 AAPL @1 gtc day", "day", 18, "post"),
+    ("b 100 AAPL @1 foo", "foo", 14, "gtc"),
+    ("b 100 AAPL twap", "", 15, "30m"),
+    ("b 100 AAPL twap 25h", "25h", 16, "30m"),
+    ("b 100 AAPL twap 0s", "0s", 16, "30m"),
+    ("b 100 AAPL twap 30m vwap 30m", "vwap", 20, "day"),
+    ("b 100 AAPL twap 30m slices=x", "slices=x", 20, "whole number"),
+    ("b 100 AAPL twap 30m style=bold", "style=bold", 20, "style=take"),
+    ("b 100 AAPL twap 30m cap=5", "cap=5", 20, "slices="),
+    ("b 100 AAPL @1 slices=5", "slices=5", 14, "twap"),
+    ("b 100 AAPL twap 30m stop 5", "stop", 20, "limit"),
+    ("b 100 AAPL twap 30m fok", "fok", 20, "gtc"),
+    ("b 100 AAPL stop @join", "@join", 16, "188.40"),
+    ("b 100 AAPL @1 post ioc", "post", 14, "gtc"),
+    ("b 100 AAPL @mkt post", "post", 16, "@join"),
+    ("b 100 MSFT @join", "@join", 11, "189.10"),
+    ("b 100 ES @take", "@take", 9, "189.10"),
+    ("b $5k MSFT @mkt", "$5k", 2, "189.10"),
+    ("b $5 AAPL @189", "$5", 2, "100"),
+    ("b $5 ES @-5", "$5", 2, "100"),
+    ("b 100 BANDS @bid-999t", "@bid-999t", 12, "189.10"),
+    ("b 100 AAPL @1 venue:", "venue:", 14, "NAME"),
+    ("x", "", 1, "P104"),
+    ("x P999", "P999", 2, "P104"),
+    ("x P104 now", "now", 7, ""),
+    ("x all FOO", "FOO", 6, "AAPL"),
+    ("a P104", "", 6, "qty 200"),
+    ("a P104 qty $5k", "$5k", 11, "100"),
+    ("a P104 qty 5 qty 6", "qty", 13, "stop"),
+    ("a P104 @mkt", "@mkt", 7, "189.20"),
+]
+
+
+@pytest.mark.parametrize(("line", "word", "position", "expected"), WRONG, ids=[row[0] for row in WRONG])
+def test_the_first_wrong_word_is_named_with_what_was_expected(
+    line: str, word: str, position: int, expected: str
+) -> None:
+    error = wrong(line)
+    assert (error.word, error.position) == (word, position)
+    assert any(expected in said for said in error.expected) or not expected
+    assert word in error.text
+
+
+def test_a_missing_quote_is_said() -> None:
+    assert "MSFT has no quote" in wrong("b 100 MSFT @join").text
+
+
+def test_a_line_is_bounded() -> None:
+    assert "characters" in wrong("b " * LINE_CHARS_MAX).text
+
+
+def test_known_routes_are_matched_without_case_and_others_refused() -> None:
+    context = GrammarContext(accounts=("DU1", "DU2"), brokers=("ibkr",))
+    assert order("b 1 ABC @1 acct:du2 broker:IBKR", context).account == "DU2"
+    assert wrong("b 1 ABC @1 acct:x", context).expected == ("acct:DU1", "acct:DU2")
+
+
+def test_without_instruments_any_symbol_is_taken_but_not_priced_by_words() -> None:
+    context = GrammarContext(quote=QUOTES.get)
+    assert order("b 1 xyz @5", context).symbol == "XYZ"
+    assert "not known" in wrong("b 1 xyz @join", context).text
+
+
+@pytest.mark.parametrize(
+    ("line", "draft"),
+    [
+        ("x p104", CancelDraft(order_id="P104")),
+        ("x all", CancelDraft()),
+        ("cancel ALL aapl", CancelDraft(symbol="AAPL")),
+        ("a P104 qty 200 @189.2", AmendDraft(order_id="P104", qty=Qty(200), limit=Price("189.2"))),
+        ("a P104 stop 180", AmendDraft(order_id="P104", stop=Price(180))),
+        ("a P104 @join", AmendDraft(order_id="P104", limit=Price("189.05"), quote=QUOTES["AAPL"])),
+        ("release P104", ReleaseDraft(order_id="P104")),
+    ],
+)
+def test_the_desks_other_lines(line: str, draft: Draft) -> None:
+    assert parse_line(line, CONTEXT) == draft
+
+
+def test_drafts_become_commands() -> None:
+    draft = parse_line("b 100 AAPL @189.10", CONTEXT)
+    assert isinstance(draft, NewOrderDraft)
+    made = draft.command(ME, "i-1", staged=True)
+    assert (made.spec, made.intent_id, made.staged) == (spec(), "i-1", True)
+    assert CancelDraft(order_id="P104").command(ME).source == ME
+    assert AmendDraft(order_id="P104", qty=Qty(5)).command(ME, "i-2").qty == Qty(5)
+    assert ReleaseDraft(order_id="P104").command(ME).order_id == "P104"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", ["b", "buy", "s", "sell", "x", "cancel", "a", "amend", "release"]),
+        ("bu", ["buy"]),
+        ("b 100 ", ["AAPL", "BANDS", "BTC-USD", "ES", "MSFT"]),
+        ("b 100 b", ["BANDS", "BTC-USD"]),
+        ("b 100 AAPL @m", ["@mkt", "@mid"]),
+        ("b 100 AAPL @1 @m", []),
+        ("b 100 AAPL tw", ["twap"]),
+        ("b 100 AAPL twap ", ["5m", "10m", "30m", "1h"]),
+        ("b 100 AAPL twap 5m st", ["stop", "style=passive", "style=take"]),
+        ("b 100 AAPL twap 5m style=take sl", ["slices="]),
+        ("b 100 AAPL @1 i", ["ioc"]),
+        ("b 100 NOPE ", []),
+        ("x ", ["all", "P104", "C211"]),
+        ("a P", ["P104"]),
+        ("a P104 q", ["qty"]),
+        ("a P104 qty 5 ", ["stop", "@join", "@take", "@mid", "@bid", "@ask"]),
+    ],
+)
+def test_completion_offers_the_words_that_fit(line: str, expected: list[str]) -> None:
+    assert complete(line, len(line), CONTEXT) == expected
+
+
+def test_completion_reads_up_to_the_cursor_only() -> None:
+    assert complete("bu 100 AAPL", 2, CONTEXT) == ["buy"]
+
+
+PRICES = st.decimals("0.01", "99999.99", places=2).map(Price)
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> OrderSpec:
+    qty = draw(st.one_of(st.integers(1, 10**9).map(Qty), st.decimals("0.001", "999", places=3).map(Qty)))
+    limit = draw(st.none() | PRICES)
+    name = draw(st.sampled_from(["direct", "twap", "vwap"]))
+    scheduled = name != "direct"
+    stop = None if scheduled else draw(st.none() | PRICES)
+    params = draw(st.sampled_from([{}, {"slices": "7"}, {"style": "take"}, {"slices": "3", "style": "passive"}]))
+    seconds = draw(st.integers(1, 86_400))
+    tif = draw(st.sampled_from([Tif.DAY, Tif.GTC, Tif.IOC] if scheduled else list(Tif)))
+    may_post = tif in {Tif.DAY, Tif.GTC} and (scheduled or (limit is not None and stop is None))
+    kind = {
+        (False, False): OrderType.MARKET,
+        (True, False): OrderType.LIMIT,
+        (False, True): OrderType.STOP,
+        (True, True): OrderType.STOP_LIMIT,
+    }[limit is not None, stop is not None]
+    return OrderSpec(
+        symbol=draw(st.sampled_from(sorted(INSTRUMENTS))),
+        side=draw(st.sampled_from(Side)),
+        qty=qty,
+        type=kind,
+        limit=limit,
+        stop=stop,
+        tif=tif,
+        post_only=may_post and draw(st.booleans()),
+        reduce_only=draw(st.booleans()),
+        broker=draw(st.sampled_from(["paper", "ibkr"])),
+        account=draw(st.sampled_from(["PAPER", "du-1"])),
+        venue=draw(st.sampled_from(["", "XSIM"])),
+        algo=AlgoSpec(name, seconds * NS_PER_S, 0, params) if scheduled else AlgoSpec(),
+    )
+
+
+@given(specs())
+def test_an_order_said_in_words_reads_back_the_same(made: OrderSpec) -> None:
+    assert order(order_words(made)) == made
+
+
+SAMPLES = (
+    "b s buy x a all 100 5k $10k $0.001 2.5m AAPL BTC-USD BANDS ES @mkt @join @mid @take @bid-999t @ask+9t @1 @-1 stop "
+    "188 twap vwap 30m 1h slices=4 style=take = : acct: broker:paper post reduce gtc ioc fok P104 qty @ é"
+)
+WORDS = st.sampled_from([*SAMPLES.split(), "", "\x1c"])
+
+
+@given(st.one_of(st.text(max_size=60), st.lists(WORDS, max_size=9).map(" ".join)), st.integers(-3, 70))
+def test_no_line_raises(line: str, cursor: int) -> None:
+    for read in (parse_order, parse_line):
+        result = read(line, CONTEXT)
+        if isinstance(result, GrammarError):
+            assert line[result.position :].startswith(result.word)
+    assert all(isinstance(word, str) for word in complete(line, cursor, CONTEXT))
+
+
+@given(st.integers(1, 86_400))
+def test_durations_read_back(seconds: int) -> None:
+    assert read_duration(duration_word(seconds * NS_PER_S)) == seconds * NS_PER_S
+
+
+def test_money_is_cut_exactly_where_the_quotient_is_periodic() -> None:
+    assert order("b $100 AAPL @3").qty == Decimal(33)
+    assert order("b $99.99 AAPL @33.33").qty == Decimal(3)
