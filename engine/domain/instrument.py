@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from enum import StrEnum
+from itertools import pairwise
 
 import msgspec
 
@@ -90,6 +91,21 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
         """Nearest valid price in direction ``mode``."""
         return Price(round_to(price, self.tick_at(price), mode))
 
+    def step_price(self, price: Price, ticks: int) -> Price:
+        """``price`` moved by whole ticks (at most 999), each of the size that holds where it is taken."""
+        for _ in range(min(abs(ticks), 999)):
+            price = price + self.tick_at(price) if ticks > 0 else price - self._tick_below(price)
+        return price
+
+    def _tick_below(self, price: Price) -> Price:
+        # On the first price of a band the step down is the lower band's.
+        tick = self.ticks[0].tick
+        for band in self.ticks:
+            if band.above >= EXACT.abs(price):
+                break
+            tick = band.tick
+        return tick
+
     def is_on_lot(self, qty: Decimal) -> bool:
         """Whether ``qty`` is a whole number of lots."""
         return is_multiple(qty, self.lot)
@@ -129,7 +145,7 @@ def _digits(value: Decimal) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
-def make_instrument(  # noqa: PLR0913 - one argument for each field that a listing has
+def make_instrument(
     symbol: str,
     kind: str,
     mic: str,
@@ -188,17 +204,21 @@ def make_instrument(  # noqa: PLR0913 - one argument for each field that a listi
 
 
 def _bands(symbol: str, tick: str | Decimal | tuple[tuple[str, str], ...]) -> tuple[TickBand, ...]:
-    rows = ((Price(0), Price(tick)),) if isinstance(tick, (str, Decimal)) else tuple((Price(a), Price(t)) for a, t in tick)
-    if not rows or rows[0][0] != 0 or any(b[0] <= a[0] for a, b in zip(rows, rows[1:], strict=False)):
+    rows = (
+        ((Price(0), Price(tick)),) if isinstance(tick, (str, Decimal)) else tuple((Price(a), Price(t)) for a, t in tick)
+    )
+    if not rows or rows[0][0] != 0 or any(b[0] <= a[0] for a, b in pairwise(rows)):
         msg = f"{symbol}: the tick table must start at price 0 and rise"
         raise InstrumentError(msg)
     return tuple(TickBand(above, step) for above, step in rows)
 
 
 def _check(made: Instrument) -> None:
-    positive = [("lot", made.lot), ("multiplier", made.multiplier)]
+    positive: list[tuple[str, Decimal]] = [("lot", made.lot), ("multiplier", made.multiplier)]
     positive += [("tick", band.tick) for band in made.ticks]
-    positive += [(name, value) for name, value in (("qty_min", made.qty_min), ("qty_max", made.qty_max)) if value is not None]
+    positive += [
+        (name, value) for name, value in (("qty_min", made.qty_min), ("qty_max", made.qty_max)) if value is not None
+    ]
     for field, value in positive:
         if value <= 0:
             msg = f"{made.symbol}: {field} was {value}; it must be above zero"

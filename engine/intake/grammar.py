@@ -32,7 +32,6 @@ from engine.intake.words import (
     read_duration,
     read_price,
     read_size,
-    step_ticks,
 )
 
 LINE_CHARS_MAX = 400
@@ -428,7 +427,7 @@ def _freeze(
     price = anchor_price(said.anchor, order.side, quote, instrument) if quote else None
     if quote is None or price is None:
         raise words.fail(f"{order.symbol} has no quote to price it on", ("a price: @189.10",), at)
-    price = step_ticks(price, said.ticks, instrument)
+    price = instrument.step_price(price, said.ticks)
     if price <= 0 and not instrument.price_negative:
         raise words.fail(f"it comes to {text(price)}, which is no price", ("a price: @189.10",), at)
     return price, quote

@@ -17,7 +17,6 @@ from engine.domain.money import EXACT, Money, Price, Qty, Rounding
 from engine.domain.order import Side
 
 DURATION_S_MAX = 24 * 3600
-TICKS_MAX = 999
 _NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,12})?"
 _SIZE = re.compile(rf"(\$?)({_NUMBER})([km]?)")
 _PRICE = re.compile(rf"-?{_NUMBER}")
@@ -85,20 +84,3 @@ def anchor_price(anchor: str, side: Side, quote: QuoteSeen, instrument: Instrume
         middle = EXACT.multiply(EXACT.add(quote.bid, quote.ask), Decimal("0.5"))
         return instrument.round_price(middle, Rounding.FLOOR if side is Side.BUY else Rounding.CEILING)
     return {"join": near, "take": far, "bid": quote.bid, "ask": quote.ask}[anchor]
-
-
-def step_ticks(price: Price, ticks: int, instrument: Instrument) -> Price:
-    """``price`` moved by whole ticks, each of the size that holds where it is taken (tick tables vary with price)."""
-    for _ in range(min(abs(ticks), TICKS_MAX)):
-        price = price + instrument.tick_at(price) if ticks > 0 else price - _tick_below(price, instrument)
-    return price
-
-
-def _tick_below(price: Price, instrument: Instrument) -> Price:
-    # On the first price of a band the step down is the lower band's.
-    tick = instrument.ticks[0].tick
-    for band in instrument.ticks:
-        if band.above >= abs(price):
-            break
-        tick = band.tick
-    return tick
