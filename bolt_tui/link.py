@@ -8,7 +8,6 @@ the thread that saw the key, and in one of its own.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import logging
 import threading
 from collections.abc import Callable
@@ -73,6 +72,8 @@ class DeskLink:
         self._pending: dict[int, asyncio.Future[CommandResult]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._sent = 0
+        self._lock = threading.Lock()
+        self._is_closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="bolt-link", daemon=True)
         self._main: asyncio.Task[None] | None = None
@@ -102,7 +103,9 @@ class DeskLink:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._cancel)
             self._thread.join(DEADLINE_S)
-        elif not self._loop.is_closed():
+            return
+        self._is_closed = True
+        if not self._loop.is_closed():
             self._loop.close()
 
     # -- what the desk asks ----------------------------------------------------------------------------------------
@@ -131,16 +134,11 @@ class DeskLink:
 
     async def submit(self, command: AnyCommand) -> CommandResult:
         """Send a command once. A lost answer is a result with the code UNKNOWN; no line, NO_ENGINE (nothing was sent)."""
-        try:
+        with self._lock:
+            if self._is_closed:
+                return _not_sent("the line is closed")
             future = asyncio.run_coroutine_threadsafe(self._submit(command), self._loop)
-        except RuntimeError:
-            return _not_sent("the line is closed")
-        try:
-            return await asyncio.wrap_future(future)
-        except (asyncio.CancelledError, concurrent.futures.CancelledError):
-            if future.cancelled():
-                return _unknown("the line was closed before the answer")
-            raise
+        return await asyncio.wrap_future(future)
 
     def halt_now(self, who: str) -> None:
         """Stop trading. Returns at once; safe in any thread, with the screen blocked and the line down."""
@@ -153,6 +151,10 @@ class DeskLink:
         try:
             self._main = self._loop.create_task(self._stay())
             self._loop.run_until_complete(asyncio.gather(self._main, return_exceptions=True))
+            with self._lock:
+                self._is_closed = True
+            # What was handed over before that still gets its answer.
+            self._loop.run_until_complete(asyncio.sleep(0))
             rest = asyncio.all_tasks(self._loop)
             self._loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
         finally:

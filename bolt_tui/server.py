@@ -96,6 +96,7 @@ class EngineServer:
         clock: the engine's clock.
         on_stop: called with ``cancel`` after a StopEngine was accepted and answered.
         on_fault: called when the door raised; the connection is told, the server goes on.
+        peer_uid: who is at the other end of a connection, None where the system does not say.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class EngineServer:
         on_stop: Callable[[bool], None],
         *,
         on_fault: Callable[[Exception], None] | None = None,
+        peer_uid: Callable[[socket.socket], int | None] = peer_uid,
     ) -> None:
         self.path = socket_path
         self.counts: dict[str, int] = dict.fromkeys(
@@ -115,6 +117,7 @@ class EngineServer:
         self._clock = clock
         self._on_stop = on_stop
         self._on_fault = on_fault
+        self._peer_uid = peer_uid
         self._connections: list[_Connection] = []
         self._waiting: deque[tuple[_Connection, ClientFrame | None]] = deque()
         self._picture = _Picture(door)
@@ -174,7 +177,7 @@ class EngineServer:
 
     def admit(self, connection: _Connection, peer: socket.socket) -> bool:
         """Take a new connection in, or refuse it."""
-        uid = peer_uid(peer)
+        uid = self._peer_uid(peer)
         if uid is not None and uid not in {os.getuid(), 0}:
             self.counts["refused"] += 1
             _LOG.warning("a process of user %s was refused on the engine's socket", uid)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -145,12 +146,12 @@ class FakeDoor:
 class Served:
     """A server in a thread; :meth:`call` runs something on its loop."""
 
-    def __init__(self, path: Path, door: FakeDoor) -> None:
+    def __init__(self, path: Path, door: FakeDoor, **seams: Any) -> None:
         self.door = door
         self.path = path
         self.stops: list[bool] = []
         self.faults: list[Exception] = []
-        self.server = EngineServer(door, path, SystemClock(), self.stops.append, on_fault=self.faults.append)
+        self.server = EngineServer(door, path, SystemClock(), self.stops.append, on_fault=self.faults.append, **seams)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._run)
 
@@ -176,9 +177,9 @@ class Served:
 
 
 @contextmanager
-def serving(path: Path, door: FakeDoor | None = None) -> Iterator[Served]:
+def serving(path: Path, door: FakeDoor | None = None, **seams: Any) -> Iterator[Served]:
     """A running server on ``path``."""
-    served = Served(path, door or FakeDoor())
+    served = Served(path, door or FakeDoor(), **seams)
     served.start()
     try:
         yield served
