@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from engine.domain.commands import Denial
+from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderState, Side
 
@@ -218,6 +219,8 @@ class DeskView(msgspec.Struct, frozen=True, kw_only=True):
     books: tuple[BookView, ...] = ()
     log: tuple[LogLine, ...] = ()
     fills: tuple[FillView, ...] = ()
+    instruments: tuple[Instrument, ...] = ()
+    """What can be traded: order words are read with its ticks and lots."""
 
 
 class DeskUpdate(msgspec.Struct, frozen=True, kw_only=True):
