@@ -179,6 +179,17 @@ class EngineClient:
         while True:
             yield from self._wait(Events, number, for_ever=True).events
 
+    def wait_closed(self) -> bool:
+        """Wait until the engine closes the line; False where it does not within the deadline."""
+        until = self._until()
+        try:
+            while True:
+                self._receive(until)
+        except TimeoutError:
+            return False
+        except (OSError, FrameError):
+            return True
+
     # -- the line --------------------------------------------------------------------------------------------------
 
     def _ask(self, frame: Frame) -> int:

@@ -1,0 +1,86 @@
+"""What a subcommand works with: its arguments, its output, the state folder and the engine's line."""
+
+from __future__ import annotations
+
+import argparse
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bolt_tui.commands.exits import Exit
+from bolt_tui.output import Output
+
+if TYPE_CHECKING:
+    from bolt_tui.client import EngineClient
+    from bolt_tui.settings import Home
+    from engine.domain.commands import CommandResult, HaltScope
+    from engine.domain.order import Source
+
+
+class Context:
+    """One run of one subcommand."""
+
+    def __init__(self, args: argparse.Namespace, out: Output) -> None:
+        self.args = args
+        self.out = out
+
+    @cached_property
+    def home(self) -> Home:
+        """The state folder, made where it is missing; what was repaired is said."""
+        from bolt_tui.settings import open_home
+
+        home = open_home()
+        for note in home.notes:
+            self.out.say(f"bolt: {note}")
+        return home
+
+    @cached_property
+    def source(self) -> Source:
+        """Who asks."""
+        from bolt_tui.settings import who
+        from engine.domain.order import Source, SourceKind
+
+        return Source(SourceKind.CLI, who())
+
+    def client(self, deadline_s: float = 5.0) -> EngineClient:
+        """A connection to the running engine, to be used as a context manager."""
+        from bolt_tui.client import EngineClient
+        from bolt_tui.endpoint import find_socket
+
+        return EngineClient(find_socket(self.home), deadline_s)
+
+    def report(self, result: CommandResult, **more: object) -> Exit:
+        """Show the engine's answer to a command, and the exit code it means."""
+        from bolt_tui.commands.show import result_fields, result_lines
+
+        self.out.object("result", {**result_fields(result), **more})
+        for text in result_lines(result):
+            self.out.line(text)
+        return exit_of(result)
+
+
+HALTED_CODES = frozenset({"HALTED", "KILLED", "REDUCING"})
+"""Reason codes with which the gate says that trading is stopped."""
+
+
+def exit_of(result: CommandResult) -> Exit:
+    """The exit code for an answer."""
+    from engine.domain.order import OrderState
+
+    if result.code in {"UNKNOWN", "ENGINE_FAULT"} or result.state is OrderState.UNKNOWN:
+        return Exit.UNKNOWN
+    if result.state is OrderState.KILLED or {result.code, *(denial.code for denial in result.denials)} & HALTED_CODES:
+        return Exit.HALTED
+    return Exit.OK if result.ok else Exit.REFUSED
+
+
+def read_scope(words: str) -> HaltScope:
+    """``global``, ``symbol:AAPL``, ``strategy:NAME`` or ``account:NAME``; raises SettingsError otherwise."""
+    from engine.domain.commands import HaltScope, HaltScopeKind
+    from engine.domain.errors import SettingsError
+
+    kind, _, name = words.partition(":")
+    is_known = kind in set(HaltScopeKind)
+    if not is_known or (kind == HaltScopeKind.GLOBAL) == bool(name):
+        msg = f"scope was {words!r}; expected global, account:NAME, strategy:NAME or symbol:NAME"
+        raise SettingsError(msg)
+    return HaltScope(HaltScopeKind(kind), name.upper() if kind == HaltScopeKind.SYMBOL else name)

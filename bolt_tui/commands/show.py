@@ -1,0 +1,180 @@
+"""Views and answers as JSON fields and as lines for people."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from engine.domain.clock import hms, iso
+from engine.domain.commands import CommandResult, Denial
+from engine.domain.order import STATES
+from engine.views import FillView, OrderView, PositionView, StatusView
+
+
+def fields(struct: msgspec.Struct) -> dict[str, Any]:
+    """The fields of a struct, for a JSON object."""
+    return msgspec.structs.asdict(struct)
+
+
+def result_fields(result: CommandResult) -> dict[str, Any]:
+    """An engine's answer as JSON fields."""
+    return fields(result)
+
+
+def result_lines(result: CommandResult) -> list[str]:
+    """An engine's answer for a person."""
+    words = ["done" if result.ok else "refused"]
+    if result.order_id:
+        words = [result.order_id, STATES[result.state].screen if result.state else ""]
+    if result.repeated:
+        words.append("(asked before: this is what became of it, nothing new was sent)")
+    if result.code:
+        words.append(result.code)
+    lines = [" ".join(word for word in (*words, result.text) if word)]
+    lines += [denial_line(denial) for denial in result.denials]
+    lines += [f"  {name}: {value}" for name, value in sorted(result.preview.items())]
+    lines += [
+        f"  {check.control} {check.code}: {'ok' if check.ok else 'DENIED'} (value {check.value or '-'}, limit {check.limit or '-'})"
+        for check in result.checks
+    ]
+    return lines
+
+
+def denial_line(denial: Denial) -> str:
+    """One reason of the gate."""
+    place = f" [{denial.policy_line}]" if denial.policy_line else ""
+    more = f"; confirm with --confirm {denial.code}" if denial.confirmable else ""
+    return f"  {denial.control} {denial.code}: {denial.text}{place}{more}"
+
+
+def number(value: Decimal | None) -> str:
+    """A figure, or a dash where there is none."""
+    return "-" if value is None else str(value)
+
+
+ORDER_HEADERS = (
+    "ID",
+    "STATE",
+    "SIDE",
+    "QTY",
+    "FILLED",
+    "SYMBOL",
+    "TYPE",
+    "LIMIT",
+    "STOP",
+    "AVG",
+    "TIF",
+    "ALGO",
+    "SOURCE",
+    "NOTE",
+)
+ORDER_RIGHT = ("QTY", "FILLED", "LIMIT", "STOP", "AVG")
+
+
+def order_row(row: OrderView) -> tuple[str, ...]:
+    """One order; a child is indented under its parent's."""
+    return (
+        f"  {row.order_id}" if row.parent_id else row.order_id,
+        STATES[row.state].screen,
+        row.side.letter,
+        str(row.qty),
+        str(row.qty_filled),
+        row.symbol,
+        " ".join(word for word in (row.type, row.flags) if word),
+        number(row.limit),
+        number(row.stop),
+        number(row.avg_price),
+        row.tif,
+        row.algo if row.algo == "direct" else f"{row.algo} {row.progress_pct}%",
+        row.source,
+        row.note,
+    )
+
+
+FILL_HEADERS = ("TIME", "ORDER", "SIDE", "QTY", "SYMBOL", "PRICE", "VENUE", "LIQUIDITY", "FEE", "")
+FILL_RIGHT = ("QTY", "PRICE", "FEE")
+
+
+def fill_row(row: FillView) -> tuple[str, ...]:
+    """One execution."""
+    marks = [word for word, on in (("late", row.late), ("busted", row.busted), ("overfill", bool(row.overfill))) if on]
+    return (
+        hms(row.ts_ns),
+        row.order_id,
+        row.side.letter,
+        str(row.qty),
+        row.symbol,
+        str(row.price),
+        row.venue,
+        row.liquidity,
+        f"{row.fee} {row.fee_currency}".strip(),
+        " ".join(marks),
+    )
+
+
+POSITION_HEADERS = (
+    "BROKER",
+    "ACCOUNT",
+    "SYMBOL",
+    "QTY",
+    "AVG",
+    "MARK",
+    "UNREALISED",
+    "REALISED",
+    "FEES",
+    "CCY",
+    "LIMIT%",
+)
+POSITION_RIGHT = ("QTY", "AVG", "MARK", "UNREALISED", "REALISED", "FEES", "LIMIT%")
+
+
+def position_row(row: PositionView) -> tuple[str, ...]:
+    """One position."""
+    return (
+        row.broker,
+        row.account,
+        row.symbol,
+        str(row.qty),
+        number(row.avg_price),
+        f"{number(row.mark)} STALE" if row.mark_stale else number(row.mark),
+        number(row.unrealised),
+        str(row.realised),
+        str(row.fees),
+        row.currency,
+        "-" if row.limit_pct is None else str(row.limit_pct),
+    )
+
+
+def status_lines(status: StatusView) -> list[str]:
+    """The engine's state for a person."""
+    halt = status.halt
+    lines = [
+        f"{status.mode} account {status.account}, ledger {status.ledger_id}, engine process {status.pid}",
+        f"trading {halt.state.upper()}{_halt_words(status)}",
+        f"journal at {status.head_seq}, on disk to {status.durable_seq}",
+        f"orders: {status.orders_working} working, {status.orders_unknown} unknown, {status.parents_open} parents open",
+        f"P&L today: {number(status.pnl_day)} {status.currency}".rstrip(),
+        f"policy {status.policy_hash[:12]}{f'; not loaded: {status.policy_error}' if status.policy_error else ''}",
+    ]
+    lines += [f"block: {block}" for block in halt.blocks]
+    lines += [f"scope {scope}: {state}" for scope, state in halt.scopes]
+    for broker in status.brokers:
+        known = "never reconciled" if broker.reconciled_s is None else f"reconciled {broker.reconciled_s:.0f} s ago"
+        lines.append(f"broker {broker.broker} {broker.account}: {broker.state}, {known}")
+    lines += [f"strategy {source.name}: {source.state} {source.why}".rstrip() for source in status.sources]
+    if status.illegal_inputs or status.overfills:
+        lines.append(f"odd: {status.illegal_inputs} illegal inputs, {status.overfills} overfills")
+    return lines
+
+
+def _halt_words(status: StatusView) -> str:
+    halt = status.halt
+    if halt.state == "active":
+        return ""
+    durable = "" if halt.durable else " (not on disk yet)"
+    return (
+        f"{durable} since {iso(halt.ts_ns)} by {halt.who}: {halt.why or halt.code}; {halt.cancels_sent} cancels sent, "
+        f"{halt.cancels_confirmed} confirmed, {halt.unknown} unknown"
+    )

@@ -1,0 +1,422 @@
+"""The one table of subcommands: parser, `--help` and `docs/commands.md` are made from it.
+
+Nothing here imports the engine or a screen, so that `bolt --help` costs no more than Python itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bolt_tui.commands.exits import Exit
+
+ASKS_ENGINE = (Exit.NO_ENGINE, Exit.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Arg:
+    """One argument, as argparse takes it."""
+
+    flags: tuple[str, ...]
+    help: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Subcommand:
+    """One row."""
+
+    name: str
+    """One word, or group and word: ``ledger verify``."""
+    summary: str
+    example: str
+    run: str
+    """``module:function`` in this package, called with a Context; returns an Exit."""
+    args: tuple[Arg, ...] = ()
+    exits: tuple[Exit, ...] = ()
+    """Exit codes beyond 0 and 2."""
+    detail: str = ""
+    extend: str = ""
+    """Module whose ``add_arguments(parser)`` gives the arguments; loaded only for this subcommand."""
+    is_hidden: bool = False
+
+
+def arg(*flags: str, help: str, **options: Any) -> Arg:  # noqa: A002 - argparse calls it so
+    """A row of an argument table."""
+    return Arg(flags, help, options)
+
+
+WHY = arg("--why", metavar="TEXT", default="", help="one sentence for the journal")
+SYMBOL = arg("--symbol", metavar="SYMBOL", default="", help="only this symbol")
+INTENT = arg(
+    "--intent",
+    metavar="ID",
+    default="",
+    help="your own id for this wish; asked again with the same id, the engine reports and never sends a second time",
+)
+SCOPE = arg(
+    "--scope",
+    metavar="SCOPE",
+    default="global",
+    help="global, account:NAME, strategy:NAME or symbol:NAME (default: global)",
+)
+CASH_IN_LEDGER = arg("--ledger", metavar="FILE", default="", help="the ledger file (default: the one in BOLT_HOME)")
+
+DESK = (
+    Subcommand(
+        "desk",
+        "Open the desk; start the engine where none runs. This is what `bolt` alone does.",
+        "bolt",
+        "desk:run_desk",
+        (
+            arg(
+                "--in-process", action="store_true", help="run the engine in a thread of this process (tests, pictures)"
+            ),
+        ),
+        (Exit.NO_ENGINE, Exit.FAULT),
+        detail="The engine runs in a process of its own and goes on when the desk is closed, hung up or killed. "
+        "Leaving a desk that started its engine asks whether to stop it or leave it running.",
+    ),
+    Subcommand(
+        "headless",
+        "Run the engine without a screen: JSON lines on stdout, words on stderr.",
+        "bolt headless --strategy BuyTheDip",
+        "desk:run_headless",
+        (
+            arg(
+                "--demo",
+                action="store_true",
+                help="a short paper session on a folder of its own, with a summary at its end",
+            ),
+            arg(
+                "--seconds",
+                metavar="N",
+                type=float,
+                default=0.0,
+                help="end after this many seconds (default: run until stopped)",
+            ),
+            arg(
+                "--strategy",
+                metavar="NAME",
+                action="append",
+                default=[],
+                help="start this strategy; may be given again",
+            ),
+        ),
+        (Exit.STORE, Exit.FAULT, Exit.INCOMPLETE),
+        detail="Ends on SIGTERM, SIGINT, `bolt stop` or after `--seconds`; orders are then left as they are at the venue. "
+        "SIGUSR1 halts trading.",
+    ),
+    Subcommand(
+        "engine",
+        "The engine's process, as the desk starts it.",
+        "bolt engine --ready-fd 3",
+        "desk:run_engine",
+        (arg("--ready-fd", metavar="N", type=int, default=-1, help="say on this file descriptor when it serves"),),
+        (Exit.STORE, Exit.FAULT),
+        is_hidden=True,
+    ),
+)
+
+ORDERS = (
+    Subcommand(
+        "order",
+        "Place an order by one line of words.",
+        'bolt order "b 100 AAPL @mkt"',
+        "orders:order",
+        (
+            arg(
+                "words",
+                nargs="+",
+                metavar="WORDS",
+                help="side qty symbol [@price] [stop price] [tif] [algo duration] ...",
+            ),
+            INTENT,
+            WHY,
+            arg("--stage", action="store_true", help="make it and hold it; `bolt release ID` sends it"),
+            arg("--preview", action="store_true", help="run every check and place nothing"),
+            arg(
+                "--confirm", metavar="CODE", action="append", default=[], help="confirm this reason code of the preview"
+            ),
+            arg("--wait", metavar="SECONDS", type=float, default=0.0, help="wait for its end and show it"),
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
+        detail="An order needs a price: @189.10, @mkt, @join, @take, @mid, @bid, @ask, or an algorithm (twap 30m, vwap 1h). "
+        "When the answer is lost, the exit code is 4 and the words name the intent id to ask again with.",
+    ),
+    Subcommand(
+        "amend",
+        "Change quantity, limit or stop of a working order.",
+        "bolt amend P104 --qty 200 --limit 189.20",
+        "orders:amend",
+        (
+            arg("order_id", metavar="ORDER", help="an order, such as P104"),
+            arg("--qty", metavar="QTY", default="", help="the new total quantity"),
+            arg("--limit", metavar="PRICE", default="", help="the new limit"),
+            arg("--stop", metavar="PRICE", default="", help="the new stop"),
+            INTENT,
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
+    ),
+    Subcommand(
+        "release",
+        "Send a staged order.",
+        "bolt release P104",
+        "orders:release",
+        (arg("order_id", metavar="ORDER", help="a staged order, such as P104"),),
+        (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
+    ),
+    Subcommand(
+        "cancel",
+        "Cancel one order, or all of them.",
+        "bolt cancel P104",
+        "orders:cancel",
+        (
+            arg("order_id", metavar="ORDER", nargs="?", default="", help="an order, such as P104"),
+            arg("--all", action="store_true", help="every working order"),
+            SYMBOL,
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE),
+    ),
+    Subcommand(
+        "orders",
+        "List open orders.",
+        "bolt orders --json",
+        "lists:orders",
+        (arg("--all", action="store_true", help="also those that have ended"), SYMBOL),
+        (Exit.NO_ENGINE,),
+    ),
+    Subcommand("positions", "List positions.", "bolt positions", "lists:positions", (SYMBOL,), (Exit.NO_ENGINE,)),
+    Subcommand(
+        "fills",
+        "List executions, the newest last.",
+        "bolt fills --limit 20",
+        "lists:fills",
+        (SYMBOL, arg("--limit", metavar="N", type=int, default=100, help="at most this many (default: 100)")),
+        (Exit.NO_ENGINE,),
+    ),
+    Subcommand(
+        "events",
+        "Show journaled events, one on a line.",
+        "bolt events --follow --kind order_filled",
+        "lists:events",
+        (
+            arg(
+                "--from",
+                dest="from_seq",
+                metavar="SEQ",
+                type=int,
+                default=0,
+                help="from this sequence number (default: the last 100)",
+            ),
+            arg("--limit", metavar="N", type=int, default=100, help="at most this many (default: 100)"),
+            arg("--kind", metavar="KIND", action="append", default=[], help="only this kind; may be given again"),
+            arg("--follow", action="store_true", help="go on as they happen, until interrupted"),
+        ),
+        (Exit.NO_ENGINE,),
+    ),
+)
+
+ENGINE = (
+    Subcommand(
+        "status",
+        "Show the engine's state: mode, halt, brokers, limits in force.",
+        "bolt status",
+        "engine:status",
+        (),
+        (Exit.NO_ENGINE, Exit.HALTED),
+        detail="Exit code 5 while trading is halted, so that a script sees it.",
+    ),
+    Subcommand(
+        "stop",
+        "End the engine, and the paper venue with it.",
+        "bolt stop --cancel",
+        "engine:stop",
+        (
+            arg("--cancel", action="store_true", help="cancel working orders first"),
+            arg("--leave", action="store_true", help="leave working orders at the venue"),
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE, Exit.INCOMPLETE),
+        detail="With orders at work, one of the two must be said. The paper venue is ended with it and keeps its log: orders "
+        "left there stand again at the next start.",
+    ),
+    Subcommand(
+        "strategy",
+        "Start or stop a strategy.",
+        "bolt strategy on BuyTheDip symbol=AAPL",
+        "engine:strategy",
+        (
+            arg("switch", choices=("on", "off"), help="what to do"),
+            arg("name", metavar="NAME", help="the strategy"),
+            arg("params", metavar="PARAM=VALUE", nargs="*", help="its parameters"),
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE),
+    ),
+    Subcommand(
+        "reconcile",
+        "Compare the ledger with the broker now.",
+        "bolt reconcile --accept --symbol AAPL --reason 'transfer from the old account'",
+        "engine:reconcile",
+        (
+            arg("--accept", action="store_true", help="book the unexplained differences"),
+            SYMBOL,
+            arg("--reason", metavar="TEXT", default="", help="why they are accepted; needed with --accept"),
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE),
+    ),
+    Subcommand(
+        "resolve",
+        "State what became of an order whose outcome is unknown.",
+        "bolt resolve C211 --as never-sent --reason 'the broker has no trace of it, asked by phone'",
+        "engine:resolve",
+        (
+            arg("order_id", metavar="ORDER", help="the order, such as C211"),
+            arg(
+                "--as",
+                dest="state",
+                required=True,
+                choices=("never-sent", "cancelled", "filled"),
+                help="what became of it",
+            ),
+            arg("--reason", metavar="TEXT", required=True, help="on what evidence; journaled as your word"),
+            arg("--price", metavar="PRICE", default="", help="the average price; needed with --as filled"),
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE),
+    ),
+)
+
+HALT = (
+    Subcommand(
+        "kill",
+        "Halt trading: shut the gate, cancel what works, verify it at the broker.",
+        "bolt kill --flatten --why 'runaway algorithm'",
+        "halt:kill",
+        (
+            SCOPE,
+            WHY,
+            arg("--flatten", action="store_true", help="then close the positions, collared"),
+            arg("--drill", action="store_true", help="the whole path against paper, measured; nothing stays halted"),
+        ),
+        (Exit.STORE, Exit.FAULT, Exit.INCOMPLETE),
+        detail="The latch is tripped first, before anything is asked of anybody. An engine that does not answer within a second "
+        "is left alone, and the procedure runs here with broker sessions of its own. The receipt is printed and kept.",
+    ),
+    Subcommand(
+        "rearm",
+        "Lift a halt, after its hold time and a clean reconciliation.",
+        "bolt rearm --word REARM --reason 'limits checked with the desk head'",
+        "halt:rearm",
+        (
+            SCOPE,
+            arg("--reason", metavar="TEXT", required=True, help="why trading may go on"),
+            arg("--word", metavar="REARM", default="", help="the word itself; asked for on a terminal"),
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE),
+    ),
+)
+
+TOOLS = (
+    Subcommand(
+        "replay",
+        "Trade against recorded market data, as fast as the machine can.",
+        'bolt replay DAY.csv.gz --order "b 5000 AAPL vwap 30m" --seed 7 --json',
+        "tools:replay",
+        (),
+        (Exit.REFUSED, Exit.STORE, Exit.FAULT),
+        extend="bolt_tui.replay",
+    ),
+    Subcommand(
+        "ledger verify",
+        "Prove the ledger: the hash chain, and that the projections follow from it.",
+        "bolt ledger verify",
+        "tools:ledger_verify",
+        (CASH_IN_LEDGER,),
+        (Exit.STORE,),
+    ),
+    Subcommand(
+        "ledger show",
+        "Show journal rows of a ledger file, also with no engine running.",
+        "bolt ledger show --from 1 --limit 20",
+        "tools:ledger_show",
+        (
+            CASH_IN_LEDGER,
+            arg(
+                "--from",
+                dest="from_seq",
+                metavar="SEQ",
+                type=int,
+                default=0,
+                help="from this sequence number (default: the last rows)",
+            ),
+            arg("--limit", metavar="N", type=int, default=50, help="at most this many (default: 50)"),
+        ),
+        (Exit.STORE,),
+    ),
+    Subcommand(
+        "ledger export",
+        "Write the whole journal as JSON lines.",
+        "bolt ledger export day.jsonl",
+        "tools:ledger_export",
+        (arg("file", metavar="FILE", help="where to; - for stdout"), CASH_IN_LEDGER),
+        (Exit.STORE,),
+    ),
+    Subcommand(
+        "ledger rebuild",
+        "Make the projections again from the journal. No engine may run.",
+        "bolt ledger rebuild",
+        "tools:ledger_rebuild",
+        (CASH_IN_LEDGER,),
+        (Exit.STORE,),
+    ),
+    Subcommand(
+        "policy check",
+        "Read a policy file as the engine would, and say what is wrong with it.",
+        "bolt policy check policy.yaml",
+        "tools:policy_check",
+        (arg("file", metavar="FILE", nargs="?", default="", help="the file (default: the one in BOLT_HOME)"),),
+    ),
+    Subcommand(
+        "policy explain",
+        "Explain a reason code: its control, its limit and what to do.",
+        "bolt policy explain QTY_MAX",
+        "tools:policy_explain",
+        (arg("code", metavar="CODE", help="a reason code, as a denial shows it"),),
+    ),
+    Subcommand(
+        "policy reload",
+        "Make the running engine read policy.yaml again; a bad file keeps the old limits.",
+        "bolt policy reload",
+        "engine:policy_reload",
+        (),
+        (Exit.REFUSED, *ASKS_ENGINE),
+    ),
+    Subcommand(
+        "doctor",
+        "Check the installation, the state folder and the running engine.",
+        "bolt doctor",
+        "tools:doctor",
+        (),
+        (Exit.INCOMPLETE,),
+    ),
+    Subcommand(
+        "init",
+        "Make the state folder and put the shipped policy in it.",
+        "bolt init",
+        "tools:init",
+    ),
+)
+
+GROUPS: dict[str, tuple[Subcommand, ...]] = {
+    "The desk and the engine": DESK,
+    "Orders": ORDERS,
+    "The running engine": ENGINE,
+    "Halting": HALT,
+    "Tools": TOOLS,
+}
+TABLE: tuple[Subcommand, ...] = tuple(row for rows in GROUPS.values() for row in rows)
+FAMILIES: dict[str, str] = {
+    "ledger": "Prove, show, export or rebuild the ledger.",
+    "policy": "Check, explain or reload the limits.",
+}
+"""Words that need a second one."""
