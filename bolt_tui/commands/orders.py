@@ -58,7 +58,7 @@ def order(context: Context) -> Exit:
                 staged=args.stage,
                 confirmed=frozenset(args.confirm),
             )
-            result = _submit(context, client, command, f'bolt order "{" ".join(args.words)}" --intent {intent_id}')
+            result = _submit(client, command, f'bolt order "{" ".join(args.words)}" --intent {intent_id}')
         row = _wait(context, client, view, result.order_id, args.wait) if args.wait > 0 and result.order_id else None
     if row is None:
         return context.report(result, intent_id=intent_id)
@@ -85,7 +85,7 @@ def _pointed(line: str, error: GrammarError) -> str:
     return f"{error.text}\n  {line}\n  {' ' * min(error.position, len(line))}^"
 
 
-def _submit(context: Context, client: EngineClient, command: AnyCommand, again: str) -> CommandResult:
+def _submit(client: EngineClient, command: AnyCommand, again: str) -> CommandResult:
     """Send once; where the answer is lost, say how to ask again without ordering again."""
     try:
         return client.submit(command)
@@ -150,7 +150,7 @@ def amend(context: Context) -> Exit:
         stop=Price(args.stop) if args.stop else None,
     )
     with context.client() as client:
-        result = _submit(context, client, command, "bolt orders --all")
+        result = _submit(client, command, "bolt orders --all")
     return context.report(result, intent_id=intent_id)
 
 
@@ -158,7 +158,7 @@ def release(context: Context) -> Exit:
     """Send a staged order."""
     with context.client() as client:
         command = ReleaseOrder(source=context.source, order_id=context.args.order_id.upper())
-        return context.report(_submit(context, client, command, "bolt orders --all"))
+        return context.report(_submit(client, command, "bolt orders --all"))
 
 
 def cancel(context: Context) -> Exit:
@@ -173,4 +173,4 @@ def cancel(context: Context) -> Exit:
     else:
         command = CancelOrder(source=context.source, order_id=args.order_id.upper())
     with context.client(DEADLINE_S) as client:
-        return context.report(_submit(context, client, command, "bolt orders"))
+        return context.report(_submit(client, command, "bolt orders"))
