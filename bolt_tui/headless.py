@@ -70,8 +70,8 @@ class Stream:
         events = self._door.events(self._next_seq, EVENTS_PER_TURN)
         cursor, update = self._door.update_since(self._cursor)
         lines = [json_line("event", event_fields(*found)) for found in events]
-        lines += [json_line("order", fields(row)) for row in update.orders]
-        lines += [json_line("fill", fields(row)) for row in update.fills]
+        lines += [json_line("order", {"order": row}) for row in update.orders]
+        lines += [json_line("fill", {"fill": row}) for row in update.fills]
         if lines:
             self._pieces.put("".join(lines), timeout=timeout_s or None)
         self._cursor = cursor

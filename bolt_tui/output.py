@@ -68,6 +68,7 @@ def json_line(kind: str, fields: dict[str, Any]) -> str:
     """One JSON object and its newline; decimals are text."""
     from engine.domain.events import ENCODER
 
+    assert not fields.keys() & {"schema", "type"}, "a field would hide what kind of object this is"
     return ENCODER.encode({"schema": SCHEMA, "type": kind, **fields}).decode() + "\n"
 
 

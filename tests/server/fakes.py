@@ -84,6 +84,7 @@ class FakeDoor:
         self.positions: tuple[PositionView, ...] = ()
         self.log: tuple[LogLine, ...] = ()
         self.state = "active"
+        self.halt: HaltView | None = None
         self.views = 0
         self.fails: Exception | None = None
         self.answer: CommandResult | None = None
@@ -121,7 +122,7 @@ class FakeDoor:
             ts_ns=len(self.changes),
             started_ns=0,
             policy_hash="0" * 64,
-            halt=HaltView(state=self.state),
+            halt=self.halt or HaltView(state=self.state),
             currency="USD",
         )
 

@@ -1,0 +1,162 @@
+"""`bolt | bolt headless | bolt engine`: the engine with and without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bolt_tui.client import EngineClient, NoEngine
+from bolt_tui.commands.exits import Exit
+from bolt_tui.endpoint import find_socket
+from bolt_tui.host import EngineThread, build, log_to_stderr, serve, signals
+from bolt_tui.launch import READY, is_running, start_engine
+from bolt_tui.settings import Home, ensure_policy, environment, load_settings, open_home
+from engine.domain.commands import SetStrategy, StopEngine
+
+if TYPE_CHECKING:
+    from bolt_tui.commands.context import Context
+
+FAST_HZ = 10
+REMOTE_HZ = 4
+
+
+def run_engine(context: Context) -> Exit:
+    """The engine's own process: serves until it is stopped, and says so on the pipe when it does."""
+    log_to_stderr()
+    home = context.home
+    ensure_policy(home)
+    settings = load_settings(home)
+
+    async def main() -> None:
+        live = build(home, settings)
+        with signals(live, detached=True):
+            await serve(live, home, lambda: _say_ready(context.args.ready_fd))
+
+    asyncio.run(main())
+    return Exit.OK
+
+
+def _say_ready(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.write(descriptor, READY)
+        os.close(descriptor)
+
+
+def run_headless(context: Context) -> Exit:
+    """The engine in this process, its events as JSON lines on stdout."""
+    args = context.args
+    log_to_stderr()
+    if args.demo:
+        return _run_demo(context)
+    home = context.home
+    ensure_policy(home)
+    asyncio.run(_headless(context, home))
+    return Exit.OK
+
+
+async def _headless(context: Context, home: Home) -> None:
+    from bolt_tui.headless import Stream
+
+    args = context.args
+    live = build(home, load_settings(home))
+    stream = Stream(live.door, sys.stdout)
+    lines = asyncio.ensure_future(stream.run())
+    loop = asyncio.get_running_loop()
+
+    def on_ready() -> None:
+        context.out.say(f"bolt: the engine serves on {find_socket(home)}; end it with ctrl+c or `bolt stop`")
+        for name in args.strategy:
+            result = live.door.submit(SetStrategy(source=context.source, name=name, on=True))
+            if not result.ok:
+                context.out.say(f"bolt: strategy {name}: {result.code} {result.text}")
+        if args.seconds > 0:
+            loop.call_later(args.seconds, live.request_stop, False)
+
+    try:
+        with signals(live, detached=False):
+            await serve(live, home, on_ready)
+    finally:
+        lines.cancel()
+        await asyncio.gather(lines, return_exceptions=True)
+        stream.close()
+
+
+def _run_demo(context: Context) -> Exit:
+    """A bounded paper session, on a folder of its own where BOLT_HOME names none."""
+    from bolt_tui.demo import run_demo
+
+    with ExitStack() as stack:
+        if environment().home:
+            home = context.home
+        else:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bolt-demo-"))
+            home = open_home(Path(folder))
+        ensure_policy(home)
+        return run_demo(home, context.out, context.args.seconds)
+
+
+# -- the desk ------------------------------------------------------------------------------------------------------------
+
+
+def run_desk(context: Context) -> Exit:
+    """Attach to the engine of this folder, or start one; then the screen."""
+    from bolt_tui.commands.halt import HaltKey
+    from bolt_tui.link import DeskLink
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        context.out.say("bolt: the desk needs a terminal; `bolt headless` runs without one")
+        return Exit.USAGE
+    home = context.home
+    ensure_policy(home)
+    settings = load_settings(home)
+    env = environment()
+    thread = None
+    is_ours = False
+    if not is_running(home):
+        is_ours = True
+        if context.args.in_process:
+            thread = EngineThread(home, settings)
+            thread.start()
+        else:
+            context.out.progress("starting the engine ...")
+            is_ours = start_engine(home)
+            context.out.progress_end()
+    key = HaltKey(home)
+    hz = settings.desk.updates_per_s or (REMOTE_HZ if env.is_remote else FAST_HZ)
+    try:
+        with DeskLink(lambda: find_socket(home), key.press, hz=hz) as link:
+            from bolt_tui.app import run_desk as show_desk
+
+            choice = show_desk(link, settings, is_ours)
+    finally:
+        key.close()
+    return _leave(context, home, choice, thread)
+
+
+def _leave(context: Context, home: Home, choice: str, thread: EngineThread | None) -> Exit:
+    """Apply what the person chose on quitting: ``leave``, ``stop`` or ``stop_cancel``."""
+    if thread is not None:
+        return Exit.OK if thread.stop(cancel=choice == "stop_cancel") else Exit.INCOMPLETE
+    if choice not in {"stop", "stop_cancel"}:
+        if is_running(home):
+            context.out.say("bolt: the engine goes on; `bolt` shows it again, `bolt stop` ends it")
+        return Exit.OK
+    try:
+        with EngineClient(find_socket(home), 20.0) as client:
+            result = client.submit(StopEngine(source=context.source, cancel=choice == "stop_cancel"))
+            if not result.ok:
+                return context.report(result)
+            if not client.wait_closed():
+                context.out.say("bolt: the engine has not ended within 20 s; `bolt status` shows it")
+                return Exit.INCOMPLETE
+    except NoEngine:
+        context.out.say("bolt: the engine had ended already")
+    from brokers.paperbroker import stop_venue
+
+    stop_venue(home.root)
+    return Exit.OK

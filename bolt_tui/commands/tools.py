@@ -1,0 +1,75 @@
+"""`bolt replay | ledger | policy | doctor | init`: what needs no running engine."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bolt_tui.commands import show
+from bolt_tui.commands.exits import Exit
+
+if TYPE_CHECKING:
+    from bolt_tui.commands.context import Context
+
+
+def init(context: Context) -> Exit:
+    """Make the state folder and put the shipped policy in it."""
+    from bolt_tui.settings import ensure_policy
+
+    copied = ensure_policy(context.home)
+    context.out.object("init", {"home": str(context.home.root), "policy": str(context.home.policy), "copied": copied})
+    context.out.line(f"state folder: {context.home.root}")
+    word = "copied from the shipped one; read it before you trade" if copied else "yours, left as it is"
+    context.out.line(f"limits: {context.home.policy} ({word})")
+    return Exit.OK
+
+
+def doctor(context: Context) -> Exit:
+    """Check everything and say what to do."""
+    from bolt_tui.doctor import examine
+
+    findings = examine()
+    context.out.object("doctor", {"findings": findings, "ok": all(found.ok for found in findings)})
+    rows = [("ok" if found.ok else "LOOK", found.name, found.text) for found in findings]
+    context.out.table(("", "CHECK", "FOUND"), rows)
+    for found in findings:
+        if not found.ok:
+            context.out.line(f"{found.name}: {found.todo}")
+    return Exit.OK if all(found.ok for found in findings) else Exit.INCOMPLETE
+
+
+def policy_check(context: Context) -> Exit:
+    """Read a policy file as the engine would."""
+    from engine.risk.policy import check_file
+
+    path = Path(context.args.file) if context.args.file else context.home.policy
+    problems = check_file(path)
+    fields = [{**show.fields(problem), "text": str(problem)} for problem in problems]
+    context.out.object("policy_check", {"file": str(path), "ok": not problems, "problems": fields})
+    for problem in problems:
+        context.out.line(str(problem))
+    if not problems:
+        context.out.line(f"{path}: can be used")
+    return Exit.USAGE if problems else Exit.OK
+
+
+def replay(context: Context) -> Exit:
+    """Trade against recorded data."""
+    from bolt_tui.replay import main
+
+    return Exit(main(context.args))
+
+
+def ledger_path(context: Context) -> Path:
+    """The ledger that was named, or the folder's."""
+    return Path(context.args.ledger) if context.args.ledger else context.home.ledger
+
+
+def open_target(name: str) -> int:
+    """A file descriptor for an export: a new file that only its owner reads, or stdout for a dash."""
+    import os
+
+    if name == "-":
+        return os.dup(sys.stdout.fileno())
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,126 @@
+"""Halting: the latch first, then the engine, then this process; and the desk's key from any thread."""
+
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bolt_tui.commands.context import read_scope
+from bolt_tui.commands.exits import Exit
+from bolt_tui.commands.halt import HaltKey, Outcome, open_latch
+from bolt_tui.settings import Home
+from engine.domain.commands import Halt, HaltScope, HaltScopeKind, Rearm
+from engine.domain.errors import SettingsError
+from engine.domain.events import TradingState
+from engine.domain.order import SourceKind
+from engine.risk.latch import read_notes
+from engine.views import HaltView
+from tests.cli.conftest import Ran
+from tests.server.fakes import Served, until
+
+Bolt = Callable[..., Ran]
+
+
+def state(home: Home, *scopes: HaltScope) -> TradingState:
+    latch = open_latch(home)
+    try:
+        return latch.read(scopes)
+    finally:
+        latch.close()
+
+
+def halted(receipt: Path, **more: object) -> HaltView:
+    receipt.write_bytes(msgspec.json.encode({"found": 2, "cancelled": 2}))
+    view = HaltView(state="halted", who="anna", receipt_path=str(receipt))
+    return msgspec.structs.replace(view, **more)
+
+
+def test_the_latch_is_tripped_before_the_engine_is_asked(bolt: Bolt, engine: Served, home: Home) -> None:
+    """A gate that waits for an engine to answer is no gate."""
+    seen: list[TradingState] = []
+    engine.door.on_submit = lambda command: seen.append(state(home))
+    engine.door.halt = halted(home.receipts / "h.json")
+    ran = bolt("kill", "--why", "test", "--json")
+    assert seen == [TradingState.HALTED]
+    assert (ran.code, ran.json["by"], ran.json["is_clean"]) == (Exit.OK, "engine", True)
+    assert ran.json["receipt"] == {"found": 2, "cancelled": 2}
+    (command,) = engine.door.commands
+    assert isinstance(command, Halt)
+    assert (command.why, command.flatten, command.drill) == ("test", False, False)
+    ((_, note),) = read_notes(home.root)
+    assert (note.why, note.state) == ("test", TradingState.HALTED)
+
+
+def test_a_scope_halts_no_more_than_it_names(bolt: Bolt, engine: Served, home: Home) -> None:
+    engine.door.halt = halted(home.receipts / "h.json")
+    bolt("kill", "--scope", "symbol:aapl")
+    assert state(home) is TradingState.ACTIVE
+    assert state(home, HaltScope(HaltScopeKind.SYMBOL, "AAPL")) is TradingState.HALTED
+
+
+def test_a_drill_trips_nothing_here(bolt: Bolt, engine: Served, home: Home) -> None:
+    engine.door.halt = halted(home.receipts / "h.json")
+    assert bolt("kill", "--drill").code == Exit.OK
+    assert state(home) is TradingState.ACTIVE
+
+
+@pytest.mark.parametrize("more", [{"unknown": 1}, {"residual": ("AAPL 100: no price",)}])
+def test_what_is_left_is_not_called_clean(bolt: Bolt, engine: Served, home: Home, more: dict[str, object]) -> None:
+    engine.door.halt = halted(home.receipts / "h.json", **more)
+    ran = bolt("kill")
+    assert ran.code == Exit.INCOMPLETE
+    assert "NOT CLEAN" in ran.out
+
+
+def test_the_key_halts_with_a_hung_engine_and_returns_at_once(home: Home) -> None:
+    """The engine accepts connections and never answers: the gate must be shut all the same."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as hung:
+        hung.bind(str(home.socket))
+        hung.listen()
+        key = HaltKey(home, lambda home, command: Outcome(is_latched=False, by="here", is_clean=True))
+        pressed = threading.Thread(target=key.press, args=("anna",))
+        pressed.start()
+        pressed.join(10)
+        assert state(home) is TradingState.HALTED
+        key.press("anna")
+        until(lambda: key.outcome is not None, "the procedure's end")
+        key.close()
+    assert key.outcome is not None
+    assert key.outcome.by == "here"
+    assert key.outcome.is_latched
+
+
+def test_the_key_asks_the_engine_as_the_desk(engine: Served, home: Home) -> None:
+    engine.door.halt = halted(home.receipts / "h.json")
+    key = HaltKey(home)
+    key.press("anna")
+    until(lambda: key.outcome is not None, "the procedure's end")
+    key.close()
+    (command,) = engine.door.commands
+    assert (command.source.kind, command.source.name) == (SourceKind.DESK, "anna")
+    assert key.outcome is not None
+    assert key.outcome.is_clean
+
+
+def test_a_missing_latch_beside_a_used_ledger_stays_shut(home: Home) -> None:
+    home.ledger.write_bytes(b"used")
+    assert state(home) is TradingState.HALTED
+
+
+def test_rearm_needs_the_typed_word(bolt: Bolt, engine: Served) -> None:
+    ran = bolt("rearm", "--reason", "checked")
+    assert ran.code == Exit.USAGE
+    assert engine.door.commands == []
+    assert bolt("rearm", "--reason", "checked", "--word", "REARM", "--scope", "symbol:AAPL").code == Exit.OK
+    (command,) = engine.door.commands
+    assert isinstance(command, Rearm)
+    assert command.scope == HaltScope(HaltScopeKind.SYMBOL, "AAPL")
+
+
+@pytest.mark.parametrize("words", ["", "all", "symbol", "symbol:", "global:x", "Global"])
+def test_a_scope_that_is_none_is_refused(words: str) -> None:
+    with pytest.raises(SettingsError, match="expected global, account:NAME"):
+        read_scope(words)
