@@ -1,0 +1,131 @@
+"""Reason codes in words, and the page `docs/controls.md`, both from the table of controls.
+
+``python -m engine.risk.controls_docs`` prints the page.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+
+from engine.risk.controls import CONTROLS, ROWS, Row
+from engine.risk.controls_case import Spares
+
+OTHER_CODES = {
+    "LIMIT_MISSING": "The policy in force lacks the limit of a control; without a limit nothing can be judged. Mend "
+    "policy.yaml and reload it.",
+    "CHECK_FAILED": "A check broke instead of judging, and therefore denies. The denial names the control and the error: "
+    "please report it.",
+    "PRICE_NONE": "The order cannot be priced: it has no price of its own and there is no usable, fresh quote. Wait for the "
+    "market data, or place a limit order once there is a quote.",
+    "MARK_NONE": "A symbol of the account has no terms, price or currency rate, so its exposure is unknown. Subscribe to it, "
+    "or place orders that shrink the position.",
+    "EQUITY_NONE": "The account's equity is unknown or not above zero, so leverage cannot be judged.",
+    "COUNT_NONE": "A count that the control needs cannot be read.",
+    "CLOCK_UNKNOWN": "The machine's clocks cannot be compared.",
+    "UNKNOWN_UNREADABLE": "The orders in UNKNOWN cannot be read.",
+    "BROKER_UNKNOWN": "The broker is not configured, so what it can do is not known.",
+    "PNL_UNKNOWN": "The result of the day is unknown because a mark is missing or stale; only orders that shrink the position "
+    "pass until it is known again.",
+    "RECON_NEVER": "The account was never compared with the broker; run `bolt reconcile`.",
+    "MANUAL": "A person tripped the kill switch.",
+    "SENTINEL": "A file named HALT lies in the state folder; remove it before you re-arm.",
+    "TRIP_FILE_BAD": "A trip file could not be read; that counts as a trip of everything.",
+    "LATCH": "Another process tripped the kill latch without leaving a note.",
+    "CHILD_SUM": "What was sent for a parent exceeds it. This must never happen: keep the ledger and report it.",
+    "FILL_CONFLICT": "The venue reported one execution twice with different content; compare with the broker's own records.",
+    "LOOP_STALL": "The engine did not look at its own timers for too long (monitor.max_stall_s).",
+    "REJECT_RATE": "Too many orders were rejected by the venue (monitor.max_reject_pct).",
+    "ACK_SLOW": "Half of all orders waited too long for an answer (monitor.max_ack_s).",
+    "MESSAGE_RATE": "Too many messages were sent in the window (monitor.max_messages).",
+    "STALE_WORKING": "Orders work while the quotes of their symbol are stale (monitor.max_stale_s).",
+    "DOWN_WORKING": "A broker is down while it has open orders of ours (monitor.max_down_s); look at its own screen.",
+    "REARM": "A person lifted a halt.",
+    "REARM_WORD": "The word typed to re-arm must be REARM.",
+    "REARM_REASON": "A re-arm needs a reason.",
+    "REARM_HOLD": "A halt stands for at least kill.rearm_hold_s seconds.",
+    "REARM_HIGHER": "A lower scope cannot lift a halt of everything; re-arm global first.",
+    "REARM_RECONCILE": "No reconciliation was clean since the trip; run `bolt reconcile`.",
+    "REARM_ACTIVE": "The scope is active; there is nothing to re-arm.",
+    "REARM_PERSON": "Only a person at the desk or the command line can re-arm.",
+    "REARM_JOURNAL": "The trip is not journaled yet; a moment later the re-arm can be judged.",
+}
+"""Codes that are no row of the table: unknown inputs, trips of the monitors, refusals of a re-arm."""
+
+_BY_CODE = {row.code: row for row in ROWS}
+
+
+def codes() -> tuple[str, ...]:
+    """Every reason code, sorted."""
+    return tuple(sorted({*_BY_CODE, *OTHER_CODES}))
+
+
+def explain(code: str) -> str | None:
+    """What a reason code means and which limit stands behind it; None for a code that does not exist."""
+    row = _BY_CODE.get(code.upper())
+    if row is None:
+        return OTHER_CODES.get(code.upper())
+    lines = [f"{row.code} ({row.control}): {row.doc}", f"Measured: {row.input}."]
+    if row.path:
+        lines.append(f"Limit: {row.path.replace('{source}', 'SOURCE')} in policy.yaml.")
+    if row.unknown:
+        lines.append(f"Where it cannot be measured the order is denied with {row.unknown}.")
+    if row.is_confirmable:
+        lines.append("A person may confirm it; a strategy is denied.")
+    lines += [f"Does not hold back {words}." for words in (_spared(row),) if words]
+    return "\n".join(lines)
+
+
+def nearest(code: str) -> str:
+    """The known code most like a mistyped one, or nothing."""
+    return next(iter(difflib.get_close_matches(code.upper(), codes(), 1)), "")
+
+
+def _spared(row: Row) -> str:
+    if row.spares is Spares.REDUCING:
+        return "orders that shrink the verified position"
+    return "exits of the kill procedure" if row.spares is Spares.EXIT else ""
+
+
+def render() -> str:
+    """The whole page."""
+    lines = [
+        "# Controls",
+        "",
+        "Written from the table in `engine/risk/controls.py` by `python -m engine.risk.controls_docs > docs/controls.md`;"
+        " a test holds it current.",
+        "",
+        "Every new order, child order, amendment and exit passes these rows from top to bottom, last before its intent is"
+        " journaled. At the limit passes, one unit above is denied. What has no limit or no input is denied. A person is shown"
+        " every denial, a machine the first one. Cancels never pass here and are never held back.",
+        "",
+        "Places: E entry (comfort), G the gate, B the parent, M a monitor that trips by itself. *Least* marks a limit that is"
+        " a minimum, *confirm* a denial that a person may confirm. *Spares*: `shrinking` orders are not held back where they"
+        " can only shrink the verified position, working orders included; `exits` are the flatten orders of the kill"
+        " procedure.",
+        "",
+        "Exposure counts the position plus every working, pending or unknown order of a side at its worst case, plus the"
+        " order itself. A parent is judged with its full quantity when it is accepted; its unsent rest is no exposure, and each"
+        " child is judged again when it is made. An amendment counts what it adds to the larger of its old and new terms.",
+        "",
+        f"Controls: {', '.join(CONTROLS)}.",
+        "",
+        "| control | code | place | measured | limit | unknown input | spares | rule |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_line(row) for row in ROWS]
+    lines += ["", "## Other codes", "", "| code | meaning |", "|---|---|"]
+    lines += [f"| {code} | {words} |" for code, words in sorted(OTHER_CODES.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: Row) -> str:
+    marks = [f"`{row.path}`"] if row.path else []
+    marks += ["least"] * row.is_floor + ["confirm"] * row.is_confirmable
+    spared = {Spares.REDUCING: "shrinking", Spares.EXIT: "exits"}.get(row.spares, "")
+    cells = (row.control, row.code, row.place, row.input, ", ".join(marks), row.unknown, spared, row.doc)
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())

@@ -1,0 +1,324 @@
+"""What was sent and executed, counted from the journal: the controls' own memory, rebuilt like every other state.
+
+It counts what left (intents, amendments, cancels), rejected messages too, and does not ask the order store: a mistake there
+must not hide here. Rates look back over a sliding window; days are UTC days of the row's time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from decimal import Decimal
+
+from engine.domain.clock import NS_PER_S
+from engine.domain.events import (
+    AmendIntent,
+    AmendRejected,
+    AnyEvent,
+    CancelIntent,
+    FillBusted,
+    InstrumentDefined,
+    OrderAmended,
+    OrderCancelled,
+    OrderExpired,
+    OrderFilled,
+    OrderIntent,
+    OrderKilled,
+    OrderRejected,
+    OrderResolved,
+    ParentAccepted,
+    ParentEnded,
+    TradingStateChanged,
+)
+from engine.domain.instrument import Instrument
+from engine.domain.money import EXACT, ZERO_QTY, Qty
+from engine.domain.order import OrderSpec, Side, Source, SourceKind
+
+DAY_NS = 86_400 * NS_PER_S
+PARENTS_REMEMBERED = 4096
+"""Accepted parents that a duplicate is looked for among; at the bound the oldest is forgotten."""
+
+ShapeKey = tuple[object, ...]
+
+
+def shape(spec: OrderSpec) -> ShapeKey:
+    """What makes two orders the same to a person who pressed a key twice."""
+    return (spec.account, spec.symbol, spec.side, spec.qty, spec.type, spec.limit, spec.stop, spec.algo.name)
+
+
+def source_name(source: Source) -> str:
+    """``strategy:BuyTheDip``."""
+    return f"{source.kind}:{source.name}"
+
+
+def strategy_of(source: Source) -> str:
+    """Name of the strategy, empty for every other source."""
+    return source.name if source.kind is SourceKind.STRATEGY else ""
+
+
+class Window:
+    """Times of the last events of one kind, oldest first."""
+
+    __slots__ = ("_times",)
+
+    def __init__(self) -> None:
+        self._times: deque[int] = deque()
+
+    def add(self, ts_ns: int, span_ns: int) -> None:
+        """Note one event; what is older than ``span_ns`` is dropped."""
+        self._times.append(ts_ns)
+        self.count(ts_ns, span_ns)
+
+    def count(self, now_ns: int, span_ns: int) -> int:
+        """Events later than ``now_ns - span_ns``."""
+        times = self._times
+        since = now_ns - span_ns
+        while times and times[0] <= since:
+            times.popleft()
+        return len(times)
+
+
+class _Sent:
+    """One order that left."""
+
+    __slots__ = ("algo", "filled", "is_live", "parent_id", "pending", "qty", "source", "spec", "strategy")
+
+    def __init__(self, spec: OrderSpec, source: Source, parent_id: str, strategy: str, algo: str) -> None:
+        self.spec = spec
+        self.source = source
+        self.parent_id = parent_id
+        self.strategy = strategy
+        self.algo = algo
+        self.qty: Qty = spec.qty
+        self.pending: Qty | None = None
+        self.filled: Qty = ZERO_QTY
+        self.is_live = True
+
+    def committed(self) -> Qty:
+        """What it has filled or may still fill, at worst."""
+        if not self.is_live:
+            return self.filled
+        most = self.qty if self.pending is None or self.pending < self.qty else self.pending
+        return max(self.filled, most)
+
+
+class _Parent:
+    __slots__ = ("algo", "children", "committed", "qty", "strategy")
+
+    def __init__(self, qty: Qty, strategy: str, algo: str) -> None:
+        self.qty = qty
+        self.strategy = strategy
+        self.algo = algo
+        self.children: list[str] = []
+        self.committed: Qty = ZERO_QTY
+
+
+class _Day:
+    """Counts of one account in one UTC day."""
+
+    __slots__ = ("cancels", "orders", "turnover")
+
+    def __init__(self) -> None:
+        self.orders = 0
+        self.cancels = 0
+        self.turnover: dict[str, Decimal] = {}
+
+
+class History:
+    """Counters of everything that left. ``apply`` is the only writer."""
+
+    def __init__(self, repeat_window_ns: int = 60 * NS_PER_S) -> None:
+        self.repeat_window_ns = repeat_window_ns
+        self.over_sent: list[str] = []
+        """Parents whose children exceed them: reported once by the monitor, which empties it."""
+        self._orders: dict[str, _Sent] = {}
+        self._parents: dict[str, _Parent] = {}
+        self._instruments: dict[str, Instrument] = {}
+        self._shapes: dict[ShapeKey, int] = {}
+        self._messages: dict[tuple[str, str], Window] = {}
+        self._repeats: dict[tuple[str, str, Side], Window] = {}
+        self._day = 0
+        self._days: dict[str, _Day] = {}
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def messages(self, kind: str, name: str, now_ns: int) -> int:
+        """New orders and amendments sent in the last second; ``kind`` is ``broker``, ``account`` or ``source``."""
+        window = self._messages.get((kind, name))
+        return window.count(now_ns, NS_PER_S) if window else 0
+
+    def repeats(self, name: str, symbol: str, side: Side, now_ns: int, span_ns: int) -> int:
+        """Orders of a strategy or algorithm (``algo:vwap``) that were executed in one direction within ``span_ns``."""
+        window = self._repeats.get((name, symbol, side))
+        return window.count(now_ns, span_ns) if window else 0
+
+    def repeated(self) -> tuple[tuple[str, str, Side], ...]:
+        """Every (strategy or algorithm, symbol, side) that has executed, in order of first appearance."""
+        return tuple(self._repeats)
+
+    def seen_ns(self, spec: OrderSpec) -> int | None:
+        """When the same order was last accepted."""
+        return self._shapes.get(shape(spec))
+
+    def committed(self, parent_id: str) -> Qty:
+        """Filled, working and unknown quantity of a parent's children, by what was sent."""
+        parent = self._parents.get(parent_id)
+        return parent.committed if parent else ZERO_QTY
+
+    def worst_of(self, order_id: str) -> Qty:
+        """What one order that left has filled or may still fill; zero where it did not leave."""
+        sent = self._orders.get(order_id)
+        return sent.committed() if sent else ZERO_QTY
+
+    def algo_of(self, parent_id: str) -> tuple[str, str]:
+        """Strategy and algorithm of a parent, empty where it has none."""
+        parent = self._parents.get(parent_id)
+        return (parent.strategy, parent.algo) if parent else ("", "")
+
+    def day_orders(self, account: str, now_ns: int) -> int:
+        """Orders and amendments sent today."""
+        day = self._today(account, now_ns)
+        return day.orders if day else 0
+
+    def day_cancels(self, account: str, now_ns: int) -> int:
+        """Cancels sent today."""
+        day = self._today(account, now_ns)
+        return day.cancels if day else 0
+
+    def day_turnover(self, account: str, now_ns: int) -> dict[str, Decimal]:
+        """Amount executed today, by currency."""
+        day = self._today(account, now_ns)
+        return day.turnover if day else {}
+
+    def _today(self, account: str, now_ns: int) -> _Day | None:
+        return self._days.get(account) if now_ns // DAY_NS == self._day else None
+
+    # -- following the journal ---------------------------------------------------------------------------------------
+
+    def apply(self, ts_ns: int, event: AnyEvent) -> None:
+        """Take in a journaled event."""
+        match event:
+            case OrderFilled():
+                self._filled(ts_ns, event)
+            case OrderIntent():
+                self._sent(ts_ns, event)
+            case ParentAccepted():
+                self._accepted(ts_ns, event)
+            case OrderRejected() | OrderCancelled() | OrderExpired() | OrderKilled():
+                self._ended(event.order_id)
+            case OrderResolved() if event.state.is_terminal:
+                self._ended(event.order_id)
+            case CancelIntent():
+                sent = self._orders.get(event.order_id)
+                if sent is not None:
+                    self._count_day(ts_ns, sent.spec.account).cancels += 1
+            case AmendIntent() | OrderAmended() | AmendRejected():
+                self._amended(ts_ns, event)
+            case FillBusted():
+                self._move(event.order_id, Qty(-event.fill.qty))
+            case ParentEnded():
+                self._forget(event.order_id)
+            case TradingStateChanged() if event.code == "CHILD_SUM":
+                # Told already: a rebuild must not tell it again after a person re-armed.
+                self.over_sent.clear()
+            case InstrumentDefined():
+                self._instruments[event.instrument.symbol] = event.instrument
+            case _:
+                pass
+
+    def _accepted(self, ts_ns: int, event: ParentAccepted) -> None:
+        spec = event.spec
+        algo = "" if spec.algo.name == "direct" else f"algo:{spec.algo.name}"
+        self._parents[event.order_id] = _Parent(spec.qty, strategy_of(event.source), algo)
+        key = shape(spec)
+        self._shapes.pop(key, None)
+        self._shapes[key] = ts_ns
+        if len(self._shapes) > PARENTS_REMEMBERED:
+            del self._shapes[next(iter(self._shapes))]
+
+    def _sent(self, ts_ns: int, event: OrderIntent) -> None:
+        strategy, algo = self.algo_of(event.parent_id)
+        sent = _Sent(event.spec, event.source, event.parent_id, strategy or strategy_of(event.source), algo)
+        self._orders[event.order_id] = sent
+        parent = self._parents.get(event.parent_id)
+        if parent is not None:
+            parent.children.append(event.order_id)
+            self._commit(event.parent_id, parent, sent.committed(), is_send=True)
+        self._message(ts_ns, event.spec, event.source)
+
+    def _message(self, ts_ns: int, spec: OrderSpec, source: Source) -> None:
+        self._count_day(ts_ns, spec.account).orders += 1
+        for key in (("broker", spec.broker), ("account", spec.account), ("source", source_name(source))):
+            self._messages.setdefault(key, Window()).add(ts_ns, NS_PER_S)
+
+    def _amended(self, ts_ns: int, event: AmendIntent | OrderAmended | AmendRejected) -> None:
+        parent = self._parents.get(event.order_id)
+        if parent is not None and isinstance(event, OrderAmended):
+            parent.qty = event.qty
+        sent = self._orders.get(event.order_id)
+        if sent is None:
+            return
+        before = sent.committed()
+        if isinstance(event, AmendIntent):
+            sent.pending = event.qty
+            self._message(ts_ns, sent.spec, sent.source)
+        else:
+            sent.pending = None
+            if isinstance(event, OrderAmended):
+                sent.qty = event.qty
+        self._settle(sent, before, is_send=isinstance(event, AmendIntent))
+
+    def _filled(self, ts_ns: int, event: OrderFilled) -> None:
+        fill = event.fill
+        instrument = self._instruments.get(fill.symbol)
+        if instrument is not None:
+            turnover = self._count_day(ts_ns, fill.account).turnover
+            amount = EXACT.abs(instrument.notional(fill.price, fill.qty))
+            turnover[instrument.currency] = EXACT.add(turnover.get(instrument.currency, Decimal(0)), amount)
+        sent = self._orders.get(event.order_id)
+        if sent is None:
+            return
+        if not sent.filled:
+            for name in (sent.strategy, sent.algo):
+                if name:
+                    key = (name, fill.symbol, sent.spec.side)
+                    self._repeats.setdefault(key, Window()).add(ts_ns, self.repeat_window_ns)
+        self._move(event.order_id, fill.qty)
+
+    def _move(self, order_id: str, filled: Qty) -> None:
+        sent = self._orders.get(order_id)
+        if sent is not None:
+            before = sent.committed()
+            sent.filled = sent.filled + filled
+            self._settle(sent, before)
+
+    def _ended(self, order_id: str) -> None:
+        sent = self._orders.get(order_id)
+        if sent is not None:
+            before = sent.committed()
+            sent.is_live = False
+            self._settle(sent, before)
+
+    def _settle(self, sent: _Sent, before: Qty, *, is_send: bool = False) -> None:
+        parent = self._parents.get(sent.parent_id)
+        if parent is not None:
+            self._commit(sent.parent_id, parent, sent.committed() - before, is_send=is_send)
+
+    def _commit(self, parent_id: str, parent: _Parent, change: Qty, *, is_send: bool) -> None:
+        if not change:
+            return
+        parent.committed = parent.committed + change
+        # Only a send can be our fault: a venue that fills too much is booked and counted elsewhere.
+        if is_send and change > 0 and parent.committed > parent.qty:
+            self.over_sent.append(parent_id)
+
+    def _forget(self, parent_id: str) -> None:
+        parent = self._parents.pop(parent_id, None)
+        for child in parent.children if parent else ():
+            self._orders.pop(child, None)
+
+    def _count_day(self, ts_ns: int, account: str) -> _Day:
+        day = ts_ns // DAY_NS
+        if day != self._day:
+            self._day = day
+            self._days.clear()
+        return self._days.setdefault(account, _Day())

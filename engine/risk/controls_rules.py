@@ -1,0 +1,331 @@
+"""Rules of the control table that are no number against a limit. Each returns None where it holds, otherwise what was
+found, what is allowed, and the sentence for a person.
+"""
+
+from __future__ import annotations
+
+from engine.domain.clock import iso
+from engine.domain.events import BrokerState, TradingState
+from engine.domain.money import ZERO_QTY, Price, Qty, Rounding, text
+from engine.domain.order import OrderType, Side, SourceKind
+from engine.risk.controls_case import Case, Role, crosses, is_exit
+from engine.risk.controls_history import strategy_of
+from engine.risk.exposure import CLOSED, SYMBOL_HALTED
+from engine.risk.kill_switch import scope_words
+
+Broken = tuple[str, str, str]
+
+_NEEDS = {
+    OrderType.MARKET: (False, False),
+    OrderType.LIMIT: (True, False),
+    OrderType.STOP: (False, True),
+    OrderType.STOP_LIMIT: (True, True),
+}
+"""Whether a type needs a limit and a stop."""
+
+
+def policy_none(case: Case) -> Broken | None:
+    """C36."""
+    if case.policy is not None and case.policy.hash:
+        return None
+    return "none", "a checked policy", "no policy is loaded; mend policy.yaml (`bolt policy check`) and reload it"
+
+
+def number_bad(case: Case) -> Broken | None:
+    """C02."""
+    spec = case.spec
+    if spec.qty.__class__ is not Qty or not spec.qty.is_finite() or spec.qty <= 0:
+        return str(spec.qty), "above 0", f"quantity {spec.qty} is no number above zero"
+    instrument = case.instrument
+    below_zero = instrument is not None and instrument.price_negative
+    for word, price, is_needed in zip(("limit", "stop"), (spec.limit, spec.stop), _NEEDS[spec.type], strict=True):
+        if price is None:
+            if is_needed:
+                return "missing", f"a {word} price", f"a {spec.type} order needs a {word} price"
+        elif not is_needed:
+            return text(price), f"no {word} price", f"a {spec.type} order takes no {word} price, but {price} was given"
+        elif price.__class__ is not Price or not price.is_finite():
+            return str(price), "a finite decimal", f"{word} price {price} is not a finite decimal"
+        elif price <= 0 and not below_zero:
+            return text(price), "above 0", f"{word} price {price} is not above zero"
+    return None
+
+
+def instrument_unknown(case: Case) -> Broken | None:
+    """C03."""
+    if case.instrument is not None:
+        return None
+    return case.spec.symbol, "a known symbol", f"the terms of {case.spec.symbol} are not loaded; check the symbol"
+
+
+def instrument_expired(case: Case) -> Broken | None:
+    """C03."""
+    made = case.instrument
+    if made is None or made.expiry_ns is None or case.now_ns < made.expiry_ns:
+        return None
+    when = iso(made.expiry_ns)
+    return when, "not expired", f"{made.symbol} expired at {when}; choose a later contract"
+
+
+def rate_none(case: Case) -> Broken | None:
+    """C03."""
+    if case.rate is not None or case.instrument is None:
+        return None
+    currency = case.instrument.currency
+    return currency, "a rate", f"there is no rate from {currency} to the base currency; the amount cannot be judged"
+
+
+def halted(case: Case) -> Broken | None:
+    """C01."""
+    if case.state is not TradingState.HALTED or (is_exit(case.candidate) and case.is_reducing):
+        return None
+    return _state(case, "active")
+
+
+def reduce_state(case: Case) -> Broken | None:
+    """C01."""
+    if case.state is not TradingState.REDUCING:
+        return None
+    return _state(case, "active, or an order that shrinks the position")
+
+
+def _state(case: Case, allowed: str) -> Broken:
+    spec, parent = case.spec, case.parent
+    strategy = strategy_of(case.candidate.source) or (parent.strategy if parent else "")
+    algo = parent.algo if parent else spec.algo.name
+    cause = case.kill.cause_for(spec.account, strategy, spec.symbol, algo)
+    if cause is None:
+        where = "the kill latch is tripped"
+    else:
+        where = f"{scope_words(cause.scope)} is {cause.state} ({cause.code}, {cause.who}: {cause.why})"
+    return str(case.state), allowed, f"{where}; re-arm with `bolt rearm` when the cause is mended"
+
+
+def recovering(case: Case) -> Broken | None:
+    """C01."""
+    if not case.view.recovering():
+        return None
+    return (
+        "recovering",
+        "recovered",
+        "the engine ended uncleanly and has not reconciled yet; wait, or run `bolt reconcile`",
+    )
+
+
+def account_not_armed(case: Case) -> Broken | None:
+    """C01."""
+    policy, account = case.policy, case.spec.account
+    if policy is not None and policy.allows("arm.accounts", account):
+        return None
+    allowed = ", ".join(policy.names("arm.accounts")) if policy else "none"
+    return account, allowed, f"account {account} may not trade; allowed: {allowed}"
+
+
+def live_not_armed(case: Case) -> Broken | None:
+    """C01."""
+    policy, broker = case.policy, case.spec.broker
+    if policy is not None and (broker in policy.names("arm.paper_brokers") or policy.switch("arm.live")):
+        return None
+    return broker, "a paper broker", f"broker {broker} trades real money and live trading is off; see arm.live"
+
+
+def intent_used(case: Case) -> Broken | None:
+    """C12."""
+    candidate = case.candidate
+    if candidate.role is Role.CHILD:
+        return None
+    if not candidate.intent_id:
+        return "none", "an intent id", "the order carries no intent id; its source must make one"
+    owner = case.view.intent_owner(candidate.intent_id)
+    if owner is None or owner == candidate.order_id:
+        return None
+    said = f"intent {candidate.intent_id} already made order {owner}; nothing is sent twice"
+    return candidate.intent_id, "an unused id", said
+
+
+def channel_not_up(case: Case) -> Broken | None:
+    """C33."""
+    state = case.view.channel(case.spec.broker)
+    if state is BrokerState.UP:
+        return None
+    said = f"broker {case.spec.broker} is {state}; orders are taken again when it is up and reconciled"
+    return str(state), str(BrokerState.UP), said
+
+
+def ledger_unhealthy(case: Case) -> Broken | None:
+    """C35."""
+    if case.view.ledger_healthy():
+        return None
+    return "failing", "healthy", "the ledger takes no writes; see `bolt doctor` for the disk and the error"
+
+
+def off_tick(case: Case) -> Broken | None:
+    """C04."""
+    made = case.instrument
+    for price in (case.spec.limit, case.spec.stop):
+        if made is None or price is None or made.is_on_tick(price):
+            continue
+        tick = made.tick_at(price)
+        low, high = (made.round_price(price, mode) for mode in (Rounding.FLOOR, Rounding.CEILING))
+        return (
+            text(price),
+            text(tick),
+            f"{price} is not on the tick {tick} of {made.symbol}; nearest are {low} and {high}",
+        )
+    return None
+
+
+def off_lot(case: Case) -> Broken | None:
+    """C04."""
+    made, qty = case.instrument, case.spec.qty
+    if made is None or made.is_on_lot(qty):
+        return None
+    return text(qty), text(made.lot), f"quantity {qty} is no multiple of the lot {made.lot} of {made.symbol}"
+
+
+def type_unsupported(case: Case) -> Broken | None:
+    """C05."""
+    spec = case.spec
+    if case.caps is not None and (spec.type, spec.tif) in case.caps.types:
+        return None
+    known = sorted(f"{kind} {tif}" for kind, tif in case.caps.types) if case.caps else []
+    listed = ", ".join(known) or "nothing (not configured)"
+    return f"{spec.type} {spec.tif}", listed, f"{spec.broker} takes no {spec.type} {spec.tif} order; it takes {listed}"
+
+
+def flag_unsupported(case: Case) -> Broken | None:
+    """C05."""
+    spec, caps = case.spec, case.caps
+    asked = (
+        ("post-only", spec.post_only),
+        ("reduce-only", spec.reduce_only),
+        ("amend", case.candidate.role is Role.AMEND),
+    )
+    given = (caps.post_only, caps.reduce_only, caps.amend) if caps else (False, False, False)
+    for (word, is_asked), is_given in zip(asked, given, strict=True):
+        if is_asked and not is_given:
+            return word, "supported", f"{spec.broker} does not know {word}"
+    return None
+
+
+def short_unsupported(case: Case) -> Broken | None:
+    """C05."""
+    if case.caps is None or case.caps.short_sale or case.spec.side is Side.BUY or case.worst <= 0:
+        return None
+    worst = f"-{text(case.worst)}"
+    return worst, "0", f"{case.spec.broker} holds no short positions; this order could lead to {worst}"
+
+
+def symbol_restricted(case: Case) -> Broken | None:
+    """C23."""
+    symbol = case.spec.symbol
+    if case.policy is not None and not case.policy.allows("symbols.restricted", symbol):
+        return None
+    return symbol, "not restricted", f"{symbol} is on the restricted list"
+
+
+def symbol_not_allowed(case: Case) -> Broken | None:
+    """C23."""
+    symbol = case.spec.symbol
+    if case.policy is not None and case.policy.allows("symbols.allowed", symbol):
+        return None
+    return symbol, "an allowed symbol", f"{symbol} is not on the allowed list"
+
+
+def session_unknown(case: Case) -> Broken | None:
+    """C24."""
+    if case.view.session_open(case.spec.symbol, case.now_ns) is not None:
+        return None
+    return "unknown", "a known calendar", f"the trading hours of {case.spec.symbol} are not known at {iso(case.now_ns)}"
+
+
+def session_closed(case: Case) -> Broken | None:
+    """C24."""
+    is_closed = case.view.session_open(case.spec.symbol, case.now_ns) is False
+    if not is_closed and (case.quote is None or case.quote.status != CLOSED):
+        return None
+    return "closed", "open", f"{case.spec.symbol} is not in a trading session at {iso(case.now_ns)}"
+
+
+def symbol_halted(case: Case) -> Broken | None:
+    """C24."""
+    if case.quote is None or case.quote.status != SYMBOL_HALTED:
+        return None
+    return "halted", "open", f"the venue has halted {case.spec.symbol}; wait for it to resume"
+
+
+def source_not_allowed(case: Case) -> Broken | None:
+    """C30."""
+    kind, spec, policy = case.candidate.source.kind, case.spec, case.policy
+    if policy is not None and policy.values.get(f"authority.{kind}.may_trade") is True:
+        for what, name in (("accounts", spec.account), ("symbols", spec.symbol)):
+            if not policy.allows(f"authority.{kind}.{what}", name):
+                return name, f"authority.{kind}.{what}", f"{kind} may not trade {name}"
+        return None
+    why = (
+        "an exit of the kill procedure must shrink the position" if kind is SourceKind.HALT else f"{kind} may not trade"
+    )
+    return str(kind), "a source with authority", why
+
+
+def quote_none(case: Case) -> Broken | None:
+    """C10."""
+    return _quote(case, "QUOTE_NONE", "there is no quote of")
+
+
+def quote_one_sided(case: Case) -> Broken | None:
+    """C10."""
+    return _quote(case, "QUOTE_ONE_SIDED", "the quote has one side only of")
+
+
+def quote_unusable(case: Case) -> Broken | None:
+    """C10."""
+    return _quote(case, "QUOTE_UNUSABLE", "the quote holds no usable price of")
+
+
+def quote_crossed(case: Case) -> Broken | None:
+    """C10."""
+    return _quote(case, "QUOTE_CROSSED", "bid and offer are crossed of")
+
+
+def _quote(case: Case, code: str, words: str) -> Broken | None:
+    if case.quote_fault != code:
+        return None
+    quote = case.quote
+    shown = f"{quote.bid} / {quote.ask}" if quote else "none"
+    return shown, "a two-sided quote", f"{words} {case.spec.symbol} ({shown}); wait for the market data"
+
+
+def self_cross(case: Case) -> Broken | None:
+    """C26."""
+    for other in case.view.open_orders(None, case.spec.symbol):
+        if other.order_id != case.candidate.order_id and crosses(case.spec, other):
+            at = f" at {other.limit}" if other.limit is not None else ""
+            found = f"{other.order_id} {other.side} {other.leaves}{at}"
+            return found, "no own opposite order", f"it could trade with our own order {found}; cancel that one first"
+    return None
+
+
+def parent_gone(case: Case) -> Broken | None:
+    """C27."""
+    candidate, parent = case.candidate, case.parent
+    if candidate.role is not Role.CHILD and not candidate.parent_id:
+        return None
+    if parent is None:
+        return candidate.parent_id or "none", "an open parent", "the child has no parent that is known"
+    if parent.state.is_terminal or (parent.stopping and candidate.role is Role.CHILD):
+        word = "stopping" if parent.stopping else str(parent.state)
+        return word, "an open parent", f"parent {candidate.parent_id} is {word}; nothing more is sent for it"
+    return None
+
+
+def not_reducing(case: Case) -> Broken | None:
+    """C16."""
+    if not case.spec.reduce_only or case.is_reducing:
+        return None
+    held, added = case.position, case.added
+    own = case.open_buy if case.spec.side is Side.BUY else case.open_sell
+    is_against = held * case.spec.side.sign < 0
+    room = max(ZERO_QTY, abs(held) - own) if is_against else ZERO_QTY
+    said = f"reduce-only {case.spec.side} of {added} would not only shrink the position {held}; at most {room} would"
+    return text(added), text(room), said

@@ -1,0 +1,273 @@
+"""Monitors that act without a person: what they see trips a scope, or blocks until the condition ends.
+
+A *trip* is latched: the engine journals it and only a re-arm ends it. A *block* names a condition that the gate itself denies
+for as long as it lasts (not reconciled, disconnected, stale, recovering); it is listed for people and clears itself.
+Counts come from journaled events, so that they are the same after a restart; timers bring the two clocks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+
+from engine.domain.clock import NS_PER_S
+from engine.domain.commands import HaltScope, HaltScopeKind
+from engine.domain.events import (
+    AmendIntent,
+    AnyEvent,
+    BrokerState,
+    CancelIntent,
+    FillConflict,
+    OrderAcked,
+    OrderIntent,
+    OrderRejected,
+    TradingState,
+    TradingStateChanged,
+)
+from engine.domain.money import EXACT, text
+from engine.risk.controls_history import Window
+from engine.risk.kill_switch import KillSwitch
+from engine.risk.latch import GLOBAL, RANK
+from engine.risk.policy import Policy
+from engine.risk.risk_manager import RiskManager
+
+HALTED, REDUCING = TradingState.HALTED, TradingState.REDUCING
+ACKS_REMEMBERED = 512
+WAITING_MAX = 8192
+"""Orders waiting for an answer whose time is kept; the oldest is forgotten beyond it."""
+
+
+class Trip(msgspec.Struct, frozen=True):
+    """A scope to be tightened, and why."""
+
+    scope: HaltScope
+    state: TradingState
+    code: str
+    why: str
+
+
+class SafetyMonitor:
+    """All monitors over one gate. Call :meth:`on_event` for each journaled event and :meth:`on_timer` about each second."""
+
+    def __init__(self, risk: RiskManager) -> None:
+        self._risk = risk
+        self._view = risk.view
+        self._answers: deque[tuple[int, bool]] = deque(maxlen=WAITING_MAX)
+        self._waiting: dict[str, int] = {}
+        self._acks: deque[tuple[int, int]] = deque(maxlen=ACKS_REMEMBERED)
+        self._messages = Window()
+        self._conflicts: list[str] = []
+        self._clocks: tuple[int, int] | None = None
+        self._down_since: dict[str, int] = {}
+
+    # -- following the journal ---------------------------------------------------------------------------------------
+
+    def on_event(self, seq: int, ts_ns: int, event: AnyEvent) -> None:
+        """Take in a journaled event (after the gate did)."""
+        del seq
+        match event:
+            case OrderIntent():
+                self._messages.add(ts_ns, self._span())
+                self._waiting[event.order_id] = ts_ns
+                if len(self._waiting) > WAITING_MAX:
+                    del self._waiting[next(iter(self._waiting))]
+            case AmendIntent() | CancelIntent():
+                self._messages.add(ts_ns, self._span())
+            case OrderAcked():
+                self._answer(ts_ns, event.order_id, is_reject=False)
+            case OrderRejected():
+                self._answer(ts_ns, event.order_id, is_reject=True)
+            case FillConflict():
+                self._conflicts.append(event.fill.symbol)
+            case TradingStateChanged() if event.code == "FILL_CONFLICT":
+                # Told already: a rebuild must not tell it again after a person re-armed.
+                self._conflicts = [symbol for symbol in self._conflicts if symbol != event.scope.name]
+            case _:
+                pass
+
+    def _answer(self, ts_ns: int, order_id: str, *, is_reject: bool) -> None:
+        self._answers.append((ts_ns, is_reject))
+        sent_ns = self._waiting.pop(order_id, None)
+        if sent_ns is not None:
+            self._acks.append((ts_ns, ts_ns - sent_ns))
+        _drop(self._answers, ts_ns - self._span())
+
+    def _span(self) -> int:
+        policy = self._risk.policy.policy
+        return 60 * NS_PER_S if policy is None else policy.ns("monitor.window_s")
+
+    # -- judging -----------------------------------------------------------------------------------------------------
+
+    def on_timer(self, now_ns: int, mono_ns: int) -> tuple[Trip, ...]:
+        """New trips at this moment; the engine journals each and tightens the latch. Also keeps the clocks' difference."""
+        policy = self._risk.policy.policy
+        if policy is None:
+            return self._new([Trip(GLOBAL, HALTED, "POLICY_NONE", "no policy is loaded")])
+        found = [*self._clock(policy, now_ns, mono_ns), *self._urgent(policy)]
+        found += [*self._losses(policy, now_ns), *self._unknown(policy, now_ns), *self._answering(policy, now_ns)]
+        found += [*self._repeats(policy, now_ns), *self._markets(policy, now_ns), *self._channels(policy, now_ns)]
+        return self._new(found)
+
+    def urgent(self) -> tuple[Trip, ...]:
+        """New trips that cannot wait for a timer: children above their parent, a fill in conflict, a failing ledger."""
+        policy = self._risk.policy.policy
+        return () if policy is None else self._new(list(self._urgent(policy)))
+
+    def blocks(self, now_ns: int) -> tuple[Trip, ...]:
+        """Conditions in force that the gate denies for, each of which ends by itself."""
+        policy = self._risk.policy.policy
+        if policy is None:
+            return ()
+        found = []
+        if self._view.recovering():
+            why = "the engine ended uncleanly; waiting for a clean reconciliation"
+            found.append(Trip(GLOBAL, HALTED, "RECOVERING", why))
+        for broker, account in self._view.brokers():
+            scope = HaltScope(HaltScopeKind.ACCOUNT, account)
+            state = self._view.channel(broker)
+            if state is not BrokerState.UP:
+                found.append(Trip(scope, HALTED, "CHANNEL_NOT_UP", f"{broker}: {state}"))
+            verified_ns = self._view.position_verified(broker, account)
+            if verified_ns is None:
+                found.append(Trip(scope, HALTED, "RECON_NEVER", f"{broker}: not reconciled yet"))
+            elif now_ns - verified_ns > policy.ns("reconcile.max_age_s"):
+                why = f"{broker}: last clean reconciliation {(now_ns - verified_ns) // NS_PER_S} s ago"
+                found.append(Trip(scope, REDUCING, "RECON_STALE", why))
+        stale_ns = policy.ns("price.max_quote_age_s")
+        for symbol in self._working():
+            age_ns = self._quote_age(symbol, now_ns)
+            if age_ns is None or age_ns > stale_ns:
+                shown = "no quote" if age_ns is None else f"quote is {age_ns // NS_PER_S} s old"
+                found.append(Trip(HaltScope(HaltScopeKind.SYMBOL, symbol), HALTED, "QUOTE_STALE", f"{symbol}: {shown}"))
+        return tuple(found)
+
+    def _new(self, found: list[Trip]) -> tuple[Trip, ...]:
+        # A scope that is as strict already was tripped before; telling it again would fill the ledger.
+        kept: dict[HaltScope, Trip] = {}
+        for trip in found:
+            if RANK[self._kill().state_of(trip.scope)] >= RANK[trip.state]:
+                continue
+            held = kept.get(trip.scope)
+            if held is None or RANK[trip.state] > RANK[held.state]:
+                kept[trip.scope] = trip
+        return tuple(kept.values())
+
+    def _kill(self) -> KillSwitch:
+        return self._risk.kill
+
+    def _clock(self, policy: Policy, now_ns: int, mono_ns: int) -> Iterator[Trip]:
+        before, self._clocks = self._clocks, (now_ns, mono_ns)
+        if before is None:
+            return
+        passed_ns = mono_ns - before[1]
+        jump_ns = now_ns - before[0] - passed_ns
+        self._risk.signals.clock_jump_ns = jump_ns
+        if abs(jump_ns) > policy.ns("clock.max_jump_s"):
+            yield Trip(GLOBAL, HALTED, "CLOCK_JUMP", f"the wall clock jumped by {_seconds(jump_ns)} s")
+        if passed_ns > policy.ns("monitor.max_stall_s"):
+            yield Trip(
+                GLOBAL, HALTED, "LOOP_STALL", f"the engine did not look at its timers for {_seconds(passed_ns)} s"
+            )
+
+    def _urgent(self, policy: Policy) -> Iterator[Trip]:
+        del policy
+        if not self._view.ledger_healthy():
+            yield Trip(GLOBAL, HALTED, "LEDGER_UNHEALTHY", "the ledger takes no writes")
+        for parent in self._risk.history.over_sent:
+            yield Trip(GLOBAL, HALTED, "CHILD_SUM", f"the children of {parent} exceed it")
+        self._risk.history.over_sent.clear()
+        for symbol in self._conflicts:
+            why = f"a fill of {symbol} came again with other content"
+            yield Trip(HaltScope(HaltScopeKind.SYMBOL, symbol), HALTED, "FILL_CONFLICT", why)
+        self._conflicts.clear()
+
+    def _losses(self, policy: Policy, now_ns: int) -> Iterator[Trip]:
+        to = TradingState(policy.word("loss.trip_to"))
+        for account in dict.fromkeys(account for _, account in self._view.brokers()):
+            pnl = self._view.pnl_day(account)
+            if pnl is None or not pnl.is_finite():
+                continue
+            limits = policy.limits(account, "", "")
+            scope = HaltScope(HaltScopeKind.ACCOUNT, account)
+            loss = EXACT.minus(pnl)
+            if loss > limits["loss.max_day"].value:
+                yield Trip(
+                    scope, to, "LOSS_MAX", f"loss of the day {text(loss)}, allowed {limits['loss.max_day'].value}"
+                )
+            fall = self._risk.signals.drawdown(account, pnl, now_ns)
+            if fall > limits["loss.max_drawdown"].value:
+                why = f"drawdown of the day {text(fall)}, allowed {limits['loss.max_drawdown'].value}"
+                yield Trip(scope, to, "DRAWDOWN_MAX", why)
+
+    def _unknown(self, policy: Policy, now_ns: int) -> Iterator[Trip]:
+        count, since_ns = self._view.unknown_orders()
+        if count > policy.number("unknown.max_count"):
+            yield Trip(GLOBAL, HALTED, "UNKNOWN_COUNT", f"{count} orders are UNKNOWN")
+        if count and now_ns - since_ns > policy.ns("unknown.max_age_s"):
+            yield Trip(GLOBAL, HALTED, "UNKNOWN_AGE", f"an order is UNKNOWN for {_seconds(now_ns - since_ns)} s")
+
+    def _answering(self, policy: Policy, now_ns: int) -> Iterator[Trip]:
+        span_ns = policy.ns("monitor.window_s")
+        _drop(self._answers, now_ns - span_ns)
+        least = policy.whole("monitor.min_answers")
+        answers = len(self._answers)
+        rejects = sum(is_reject for _, is_reject in self._answers)
+        if answers >= least and rejects * 100 > answers * policy.number("monitor.max_reject_pct"):
+            yield Trip(GLOBAL, HALTED, "REJECT_RATE", f"{rejects} of {answers} orders were rejected")
+        waits = sorted(wait for at, wait in self._acks if at > now_ns - span_ns)
+        if len(waits) >= least and waits[len(waits) // 2] > policy.ns("monitor.max_ack_s"):
+            why = f"half of {len(waits)} answers took longer than {_seconds(waits[len(waits) // 2])} s"
+            yield Trip(GLOBAL, HALTED, "ACK_SLOW", why)
+        sent = self._messages.count(now_ns, span_ns)
+        if sent > policy.number("monitor.max_messages"):
+            yield Trip(GLOBAL, HALTED, "MESSAGE_RATE", f"{sent} messages in {_seconds(span_ns)} s")
+
+    def _repeats(self, policy: Policy, now_ns: int) -> Iterator[Trip]:
+        history, span_ns = self._risk.history, policy.ns("repeat.window_s")
+        for name, symbol, side in history.repeated():
+            count = history.repeats(name, symbol, side, now_ns, span_ns)
+            if count > policy.limits("", name, symbol)["repeat.max_orders"].value:
+                why = f"{name} executed {count} {side} orders of {symbol} in {_seconds(span_ns)} s"
+                yield Trip(HaltScope(HaltScopeKind.STRATEGY, name), HALTED, "REPEAT", why)
+
+    def _markets(self, policy: Policy, now_ns: int) -> Iterator[Trip]:
+        limit_ns = policy.ns("monitor.max_stale_s")
+        for symbol in self._working():
+            age_ns = self._quote_age(symbol, now_ns)
+            # Outside a session quotes stand still by nature; resting orders there are no alarm.
+            if self._view.session_open(symbol, now_ns) is False:
+                continue
+            if age_ns is None or age_ns > limit_ns:
+                shown = "no quote" if age_ns is None else f"a quote {_seconds(age_ns)} s old"
+                why = f"orders of {symbol} work on {shown}"
+                yield Trip(HaltScope(HaltScopeKind.SYMBOL, symbol), HALTED, "STALE_WORKING", why)
+
+    def _channels(self, policy: Policy, now_ns: int) -> Iterator[Trip]:
+        for broker, account in self._view.brokers():
+            if self._view.channel(broker) is not BrokerState.DOWN:
+                self._down_since.pop(broker, None)
+                continue
+            down_ns = now_ns - self._down_since.setdefault(broker, now_ns)
+            working = self._view.open_count(account, None)
+            if working and down_ns > policy.ns("monitor.max_down_s"):
+                why = f"{broker} is down for {_seconds(down_ns)} s with {working} open orders"
+                yield Trip(HaltScope(HaltScopeKind.ACCOUNT, account), HALTED, "DOWN_WORKING", why)
+
+    def _working(self) -> tuple[str, ...]:
+        """Symbols with open orders, in order of appearance."""
+        return tuple(dict.fromkeys(order.symbol for order in self._view.open_orders(None, None)))
+
+    def _quote_age(self, symbol: str, now_ns: int) -> int | None:
+        quote = self._view.quote(symbol)
+        return None if quote is None else abs(now_ns - quote.ts_ns)
+
+
+def _drop(times: deque[tuple[int, bool]], until_ns: int) -> None:
+    while times and times[0][0] <= until_ns:
+        times.popleft()
+
+
+def _seconds(span_ns: int) -> int:
+    return abs(span_ns) // NS_PER_S
