@@ -132,7 +132,7 @@ def parser(chosen: str = "") -> _Parser:
             parent = places.add_parser(family, help=FAMILIES[family], description=FAMILIES[family])
             families[family] = parent.add_subparsers(metavar="SUBCOMMAND", dest="second", required=True)
         place = families[family] if family else places
-        is_chosen = chosen in {row.name, family}
+        is_chosen = bool(chosen) and chosen in {row.name, family}
         _add(place, word if family else row.name, row, is_chosen=is_chosen)
     top.set_defaults(row=None, json=False)
     return top

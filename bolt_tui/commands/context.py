@@ -58,7 +58,7 @@ class Context:
         return exit_of(result)
 
 
-HALTED_CODES = frozenset({"HALTED", "KILLED", "REDUCING"})
+HALTED_CODES = frozenset({"HALTED", "KILLED", "REDUCE_STATE"})
 """Reason codes with which the gate says that trading is stopped."""
 
 

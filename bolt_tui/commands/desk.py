@@ -97,7 +97,7 @@ def _run_demo(context: Context) -> Exit:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="bolt-demo-"))
             home = open_home(Path(folder))
         ensure_policy(home)
-        return run_demo(home, context.out, context.args.seconds)
+        return run_demo(home, context.out)
 
 
 # -- the desk ------------------------------------------------------------------------------------------------------------

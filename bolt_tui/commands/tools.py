@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
+from engine.domain.errors import SettingsError
 
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
@@ -73,3 +74,19 @@ def open_target(name: str) -> int:
     if name == "-":
         return os.dup(sys.stdout.fileno())
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+
+def policy_explain(context: Context) -> Exit:
+    """Explain a reason code."""
+    from engine.risk.controls_docs import explain, nearest
+
+    code = context.args.code.upper()
+    words = explain(code)
+    if words is None:
+        near = nearest(code)
+        hint = f"; did you mean {near}?" if near else "; a denial shows its code in front of its text"
+        msg = f"there is no reason code {code!r}{hint}"
+        raise SettingsError(msg)
+    context.out.object("policy_explain", {"code": code, "text": words})
+    context.out.line(words)
+    return Exit.OK

@@ -1,0 +1,122 @@
+"""The command line itself: cheap to start, every subcommand documented, every failure a code and a sentence."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bolt_tui.cli import main, parser
+from bolt_tui.commands.exits import Exit
+from bolt_tui.commands.table import FAMILIES, TABLE, Subcommand
+from bolt_tui.output import columns
+from tests.cli.conftest import Ran
+
+ROOT = Path(__file__).resolve().parents[2]
+Bolt = Callable[..., Ran]
+HEAVY = (
+    "textual",
+    "rich",
+    "sqlmodel",
+    "sqlalchemy",
+    "pydantic",
+    "pandas",
+    "numpy",
+    "yaml",
+    "asyncio",
+    "ccxt",
+    "kiteconnect",
+)
+
+
+def loaded_by(*words: str) -> set[str]:
+    code = "import sys, json; from bolt_tui.cli import main\ntry: main(sys.argv[1:])\nexcept SystemExit: pass\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=60, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("words", [("--help",), ("order", "--help"), ("--version",)])
+def test_help_loads_nothing_heavy(words: tuple[str, ...]) -> None:
+    """If this fails, `bolt --help` takes as long as the whole desk."""
+    assert not sorted(loaded_by(*words).intersection(HEAVY))
+
+
+@pytest.mark.parametrize("words", [("orders",), ("status",), ("cancel", "P1")])
+def test_a_short_command_loads_neither_screen_nor_store(words: tuple[str, ...]) -> None:
+    assert not loaded_by(*words).intersection({"textual", "sqlmodel", "sqlalchemy", "pandas", "numpy", "ccxt"})
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if not row.extend], ids=lambda row: row.name)
+def test_each_subcommand_has_help_with_an_example_and_json(row: Subcommand, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*row.name.split(), "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0
+    assert f"Example: {row.example}" in shown
+    assert "--json" in shown
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if not row.extend], ids=lambda row: row.name)
+def test_each_example_can_be_read(row: Subcommand) -> None:
+    import shlex
+
+    words = shlex.split(row.example)[1:] or ["desk"]
+    assert parser(words[0]).parse_args(words).row.name == row.name
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
+def test_each_row_leads_to_a_function(row: Subcommand) -> None:
+    from importlib import import_module
+
+    module, _, name = row.run.partition(":")
+    assert callable(getattr(import_module(f"bolt_tui.commands.{module}"), name))
+
+
+def test_names_are_unique_and_families_are_used() -> None:
+    names = [row.name for row in TABLE]
+    assert len(set(names)) == len(names)
+    assert {name.split()[0] for name in names if " " in name} == set(FAMILIES)
+
+
+def test_a_hidden_subcommand_is_not_offered(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "ready-fd" not in capsys.readouterr().out
+    assert "engine's process" not in parser().format_help()
+
+
+def test_the_page_of_commands_is_current() -> None:
+    """If this fails: python -m bolt_tui.commands.docs."""
+    from bolt_tui.commands.docs import page
+
+    assert (ROOT / "docs/commands.md").read_text(encoding="utf-8") == page()
+
+
+def test_without_a_terminal_the_desk_says_what_to_use(bolt: Bolt) -> None:
+    ran = bolt()
+    assert ran.code == Exit.USAGE
+    assert "the desk needs a terminal; `bolt headless`" in ran.err
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(bolt: Bolt) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m bolt_tui doctor | head -c 1 >/dev/null; exit ${{PIPESTATUS[0]}}",
+        shell=True, executable="/bin/bash", capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "BrokenPipe" not in done.stderr
+    assert done.returncode in {Exit.OK, Exit.INCOMPLETE}
+
+
+def test_init_makes_the_folder_and_leaves_the_users_policy(bolt: Bolt) -> None:
+    assert bolt("init", "--json").json["copied"] is True
+    assert bolt("init", "--json").json["copied"] is False
+
+
+def test_columns_are_as_wide_as_their_content() -> None:
+    assert columns(("A", "NUMBER"), [("日本", "5"), ("x", "12345678")], ("NUMBER",)) == [
+        "A       NUMBER",
+        "日本         5",
+        "x     12345678",
+    ]
