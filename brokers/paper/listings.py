@@ -58,23 +58,23 @@ def _listing(
     )
 
 
-EQUITY_MICS = ("XSIM", "YSIM")
-FUTURES_MIC = "FSIM"
-CRYPTO_MIC = "CSIM"
+EQUITY_MICS = ("SIMA", "SIMB")
+FUTURES_MIC = "SIMF"
+CRYPTO_MIC = "SIMC"
 _EQUITY = {"edge_pct": 80, "odd_pct": 15, "factor": EQUITY}
 _SINGLE = {"edge_pct": 80, "odd_pct": 30, "factor": CRYPTO}
 
 LISTINGS: tuple[Listing, ...] = (
     _listing(
-        make_instrument("AAPL", "equity", "XSIM", "USD", "0.01", sector="technology"),
+        make_instrument("AAPL", "equity", "SIMA", "USD", "0.01", sector="technology"),
         EQUITY_MICS, "189.40", "100", 1, 1, rate_mhz=5_000, beta_pct=110, vol=9_000, **_EQUITY,
     ),
     _listing(
-        make_instrument("MSFT", "equity", "XSIM", "USD", "0.01", sector="technology"),
+        make_instrument("MSFT", "equity", "SIMA", "USD", "0.01", sector="technology"),
         EQUITY_MICS, "421.10", "100", 2, 2, rate_mhz=4_000, beta_pct=100, vol=8_000, **_EQUITY,
     ),
     _listing(
-        make_instrument("SPY", "etf", "XSIM", "USD", "0.01", sector="index"),
+        make_instrument("SPY", "etf", "SIMA", "USD", "0.01", sector="index"),
         EQUITY_MICS, "588.20", "200", 1, 0, rate_mhz=6_000, beta_pct=100, vol=1_000, **_EQUITY,
     ),
     _listing(

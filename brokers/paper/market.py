@@ -30,7 +30,7 @@ from engine.market.rows import BUY as BID
 from engine.market.rows import SELL as ASK
 
 OnRow = Callable[[str, Row], None]
-"""Called with the listing key (``AAPL@XSIM``) and the row."""
+"""Called with the listing key (``AAPL@SIMA``) and the row."""
 
 ORDERS_TARGET = 32
 ORDERS_MAX = 2 * ORDERS_TARGET
