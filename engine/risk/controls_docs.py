@@ -55,6 +55,30 @@ OTHER_CODES = {
 _BY_CODE = {row.code: row for row in ROWS}
 
 
+_HEAD = """\
+# Controls
+
+Written from the table in `engine/risk/controls.py` by `python -m engine.risk.controls_docs > docs/controls.md`; a test holds it
+current.
+
+Every new order, child order, amendment and exit passes these rows from top to bottom, last before its intent is journaled. At
+the limit passes, one unit above is denied. What has no limit or no input is denied. A person is shown every denial, a machine
+the first one. Cancels never pass here and are never held back.
+
+Places: E entry (comfort), G the gate, B the parent, M a monitor that trips by itself. *Least* marks a limit that is a minimum,
+*confirm* a denial that a person may confirm. *Spares*: `shrinking` orders are not held back where they can only shrink the
+verified position, working orders included; `exits` are the flatten orders of the kill procedure.
+
+Exposure counts the position plus every working, pending or unknown order of a side at its worst case, plus the order itself. A
+parent is judged with its full quantity when it is accepted; its unsent rest is no exposure, and each child is judged again when
+it is made. An amendment counts what it adds to the larger of its old and new terms.
+
+Controls: {controls}.
+
+| control | code | place | measured | limit | unknown input | spares | rule |
+|---|---|---|---|---|---|---|---|"""
+
+
 def codes() -> tuple[str, ...]:
     """Every reason code, sorted."""
     return tuple(sorted({*_BY_CODE, *OTHER_CODES}))
@@ -89,30 +113,7 @@ def _spared(row: Row) -> str:
 
 def render() -> str:
     """The whole page."""
-    lines = [
-        "# Controls",
-        "",
-        "Written from the table in `engine/risk/controls.py` by `python -m engine.risk.controls_docs > docs/controls.md`;"
-        " a test holds it current.",
-        "",
-        "Every new order, child order, amendment and exit passes these rows from top to bottom, last before its intent is"
-        " journaled. At the limit passes, one unit above is denied. What has no limit or no input is denied. A person is shown"
-        " every denial, a machine the first one. Cancels never pass here and are never held back.",
-        "",
-        "Places: E entry (comfort), G the gate, B the parent, M a monitor that trips by itself. *Least* marks a limit that is"
-        " a minimum, *confirm* a denial that a person may confirm. *Spares*: `shrinking` orders are not held back where they"
-        " can only shrink the verified position, working orders included; `exits` are the flatten orders of the kill"
-        " procedure.",
-        "",
-        "Exposure counts the position plus every working, pending or unknown order of a side at its worst case, plus the"
-        " order itself. A parent is judged with its full quantity when it is accepted; its unsent rest is no exposure, and each"
-        " child is judged again when it is made. An amendment counts what it adds to the larger of its old and new terms.",
-        "",
-        f"Controls: {', '.join(CONTROLS)}.",
-        "",
-        "| control | code | place | measured | limit | unknown input | spares | rule |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    lines = [_HEAD.format(controls=", ".join(CONTROLS))]
     lines += [_line(row) for row in ROWS]
     lines += ["", "## Other codes", "", "| code | meaning |", "|---|---|"]
     lines += [f"| {code} | {words} |" for code, words in sorted(OTHER_CODES.items())]

@@ -7,7 +7,9 @@ must not hide here. Rates look back over a sliding window; days are UTC days of 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from decimal import Decimal
+from typing import Any
 
 from engine.domain.clock import NS_PER_S
 from engine.domain.events import (
@@ -138,6 +140,24 @@ class History:
         self._repeats: dict[tuple[str, str, Side], Window] = {}
         self._day = 0
         self._days: dict[str, _Day] = {}
+        self._handlers: dict[type, Callable[[int, Any], None]] = {
+            AmendIntent: self._amended,
+            AmendRejected: self._amended,
+            CancelIntent: self._cancelled,
+            FillBusted: lambda _, event: self._move(event.order_id, Qty(-event.fill.qty)),
+            InstrumentDefined: self._defined,
+            OrderAmended: self._amended,
+            OrderCancelled: self._ended,
+            OrderExpired: self._ended,
+            OrderFilled: self._filled,
+            OrderIntent: self._sent,
+            OrderKilled: self._ended,
+            OrderRejected: self._ended,
+            OrderResolved: self._resolved,
+            ParentAccepted: self._accepted,
+            ParentEnded: self._forget,
+            TradingStateChanged: self._tripped,
+        }
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -196,34 +216,9 @@ class History:
 
     def apply(self, ts_ns: int, event: AnyEvent) -> None:
         """Take in a journaled event."""
-        match event:
-            case OrderFilled():
-                self._filled(ts_ns, event)
-            case OrderIntent():
-                self._sent(ts_ns, event)
-            case ParentAccepted():
-                self._accepted(ts_ns, event)
-            case OrderRejected() | OrderCancelled() | OrderExpired() | OrderKilled():
-                self._ended(event.order_id)
-            case OrderResolved() if event.state.is_terminal:
-                self._ended(event.order_id)
-            case CancelIntent():
-                sent = self._orders.get(event.order_id)
-                if sent is not None:
-                    self._count_day(ts_ns, sent.spec.account).cancels += 1
-            case AmendIntent() | OrderAmended() | AmendRejected():
-                self._amended(ts_ns, event)
-            case FillBusted():
-                self._move(event.order_id, Qty(-event.fill.qty))
-            case ParentEnded():
-                self._forget(event.order_id)
-            case TradingStateChanged() if event.code == "CHILD_SUM":
-                # Told already: a rebuild must not tell it again after a person re-armed.
-                self.over_sent.clear()
-            case InstrumentDefined():
-                self._instruments[event.instrument.symbol] = event.instrument
-            case _:
-                pass
+        handler = self._handlers.get(type(event))
+        if handler is not None:
+            handler(ts_ns, event)
 
     def _accepted(self, ts_ns: int, event: ParentAccepted) -> None:
         spec = event.spec
@@ -291,8 +286,30 @@ class History:
             sent.filled = sent.filled + filled
             self._settle(sent, before)
 
-    def _ended(self, order_id: str) -> None:
-        sent = self._orders.get(order_id)
+    def _cancelled(self, ts_ns: int, event: CancelIntent) -> None:
+        sent = self._orders.get(event.order_id)
+        if sent is not None:
+            self._count_day(ts_ns, sent.spec.account).cancels += 1
+
+    def _defined(self, ts_ns: int, event: InstrumentDefined) -> None:
+        del ts_ns
+        self._instruments[event.instrument.symbol] = event.instrument
+
+    def _tripped(self, ts_ns: int, event: TradingStateChanged) -> None:
+        del ts_ns
+        if event.code == "CHILD_SUM":
+            # Told already: a rebuild must not tell it again after a person re-armed.
+            self.over_sent.clear()
+
+    def _resolved(self, ts_ns: int, event: OrderResolved) -> None:
+        if event.state.is_terminal:
+            self._ended(ts_ns, event)
+
+    def _ended(
+        self, ts_ns: int, event: OrderCancelled | OrderExpired | OrderKilled | OrderRejected | OrderResolved
+    ) -> None:
+        del ts_ns
+        sent = self._orders.get(event.order_id)
         if sent is not None:
             before = sent.committed()
             sent.is_live = False
@@ -311,8 +328,9 @@ class History:
         if is_send and change > 0 and parent.committed > parent.qty:
             self.over_sent.append(parent_id)
 
-    def _forget(self, parent_id: str) -> None:
-        parent = self._parents.pop(parent_id, None)
+    def _forget(self, ts_ns: int, event: ParentEnded) -> None:
+        del ts_ns
+        parent = self._parents.pop(event.order_id, None)
         for child in parent.children if parent else ():
             self._orders.pop(child, None)
 

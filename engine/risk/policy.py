@@ -51,7 +51,9 @@ class Field(msgspec.Struct, frozen=True):
     path: str
     kind: Kind
     is_limit: bool = False
-    """Limits are maxima: they may be tightened in ``overrides``."""
+    """Limits may be tightened in ``overrides``."""
+    is_floor: bool = False
+    """The limit is the least allowed, so that the larger one is the stricter."""
     words: tuple[str, ...] = ()
 
 
@@ -98,7 +100,7 @@ FIELDS: tuple[Field, ...] = (
     *_limits(Kind.COUNT, "day.max_orders", "day.max_cancels"),
     *_limits(Kind.AMOUNT, "loss.max_day", "loss.max_drawdown"),
     Field("loss.trip_to", Kind.WORD, words=("halted", "reducing")),
-    Field("duplicate.window_s", Kind.SECONDS),
+    Field("duplicate.window_s", Kind.SECONDS, is_limit=True, is_floor=True),
     *_limits(Kind.COUNT, "rate.max_per_s_broker", "rate.max_per_s_account", "rate.max_per_s_source"),
     *_limits(Kind.COUNT, "repeat.max_orders"),
     Field("repeat.window_s", Kind.SECONDS),
@@ -216,7 +218,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
                 found[path] = _limit(path, value, self.line_of(path))
         for scope, name in zip(OVERRIDE_SCOPES, key, strict=True):
             for path, value in self.overrides.get((scope, name), {}).items():
-                if path not in found or value < found[path].value:
+                held = found.get(path)
+                is_stricter = held is None or (value > held.value if BY_PATH[path].is_floor else value < held.value)
+                if is_stricter:
                     found[path] = _limit(path, value, self.line_of(f"overrides.{scope}.{name}.{path}"))
         return found
 
