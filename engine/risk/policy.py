@@ -285,6 +285,8 @@ class _Reader:
             elif isinstance(value, yaml.MappingNode):
                 self._tables[path + "."] = key.start_mark.line + 1
                 self._table(value, path + ".")
+            elif isinstance(value, yaml.ScalarNode) and not value.value:
+                self._tables[path + "."] = key.start_mark.line + 1
             else:
                 self.fault(value, path, _shown(value), "a table of its own, indented below it")
 
