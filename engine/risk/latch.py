@@ -127,6 +127,9 @@ class Latch:
             os.close(self._fd)
             self._fd = -1
 
+    def __del__(self) -> None:
+        self.close()
+
     def read(self, scopes: Sequence[HaltScope] = ()) -> TradingState:
         """Strictest state of the global byte and the given scopes, from shared memory, now."""
         view = self._map
@@ -155,7 +158,7 @@ class Latch:
 
     def trips(self) -> int:
         """How often the latch was tripped since it was made; -1 where it cannot be read."""
-        return -1 if self._map is None else int(struct.unpack_from("<I", self._map, _TRIPS_AT)[0])
+        return -1 if self._map is None else int.from_bytes(self._map[_TRIPS_AT : _TRIPS_AT + 4], "little")
 
     def trip(self, scope: HaltScope = GLOBAL, state: TradingState = TradingState.HALTED) -> bool:
         """Tighten a scope. True where it is also on disk; the shared byte counts from its first write.
