@@ -13,14 +13,14 @@ import msgspec
 
 from engine.risk import controls_rules as rules
 from engine.risk import controls_sizes as sizes
-from engine.risk.controls_case import Case, Spares
+from engine.risk.controls_case import SPARE_EXIT, SPARE_NOTHING, SPARE_REDUCING, Case
 from engine.risk.policy import Limit
 
 Measured = Decimal | int | None
 Broken = tuple[str, str, str]
 """Value, limit and sentence of a rule that does not hold."""
 
-REDUCING, EXIT, NOTHING = Spares.REDUCING, Spares.EXIT, Spares.NOTHING
+REDUCING, EXIT, NOTHING = SPARE_REDUCING, SPARE_EXIT, SPARE_NOTHING
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A person may confirm it; a machine is denied."""
     is_final: bool = False
     """Nothing after it can be judged where it denies."""
-    spares: Spares = NOTHING
+    spares: int = NOTHING
 
 
 def _most(  # one row is one line of the table
@@ -63,7 +63,7 @@ def _most(  # one row is one line of the table
     unknown: str,
     doc: str,
     *,
-    spares: Spares = NOTHING,
+    spares: int = NOTHING,
     place: str = "G",
     is_time: bool = False,
     is_floor: bool = False,
@@ -97,7 +97,7 @@ def _rule(
     path: str = "",
     place: str = "G",
     is_final: bool = False,
-    spares: Spares = NOTHING,
+    spares: int = NOTHING,
 ) -> Row:
     return Row(
         control=control,

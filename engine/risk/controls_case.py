@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from enum import IntFlag, StrEnum
+from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -55,14 +55,12 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
 
 
-class Spares(IntFlag):
-    """Orders that a control lets through unseen, because they only make things smaller."""
-
-    NOTHING = 0
-    REDUCING = 1
-    """Orders that shrink the verified position, working orders included."""
-    EXIT = 2
-    """Exits of the kill procedure."""
+# Orders that a control lets through unseen, because they only make things smaller. Plain bits: this is looked at per row.
+SPARE_NOTHING = 0
+SPARE_REDUCING = 1
+"""Orders that shrink the verified position, working orders included."""
+SPARE_EXIT = 2
+"""Exits of the kill procedure."""
 
 
 class Signals:
@@ -101,7 +99,7 @@ class Case:
     """A candidate and everything the controls may ask about it."""
 
     __slots__ = (
-        "added",
+        "added", "adv",
         "book",
         "candidate",
         "caps",
@@ -110,7 +108,7 @@ class Case:
         "instrument",
         "is_reducing",
         "kill",
-        "limits",
+        "limits", "middle",
         "notional",
         "now_ns",
         "open_buy",
@@ -133,11 +131,14 @@ class Case:
     )  # fmt: skip
 
     added: Qty
+    adv: Decimal | None
+    """Average daily volume; None where it is not known or not above zero."""
     book: Book | None
     caps: Abilities | None
     drawdown: Decimal | None
     instrument: Instrument | None
     is_reducing: bool
+    middle: Decimal | None
     notional: Decimal | None
     open_buy: Qty
     open_sell: Qty
@@ -149,7 +150,7 @@ class Case:
     quote_fault: str
     rate: Decimal | None
     ref: Decimal | None
-    spares: Spares
+    spares: int
     state: TradingState
     worst: Decimal
 
@@ -206,7 +207,7 @@ def finite(value: Decimal | None) -> bool:
 
 def base_amount(instrument: Instrument, price: Decimal, qty: Decimal, rate: Decimal) -> Decimal:
     """Absolute amount in base currency."""
-    return EXACT.abs(EXACT.multiply(instrument.notional(price, qty), rate))
+    return EXACT.abs(EXACT.multiply(EXACT.multiply(EXACT.multiply(price, qty), instrument.multiplier), rate))
 
 
 def percent(part: Decimal, whole: Decimal) -> Decimal:
@@ -235,10 +236,15 @@ def _ref(case: Case) -> Decimal | None:
     quote, limit = case.quote, case.limits.get("price.max_quote_age_s")
     if case.quote_fault or quote is None or limit is None or abs(case.now_ns - quote.ts_ns) > limit.ns:
         return None
-    assert quote.bid is not None
-    assert quote.ask is not None
-    middle = EXACT.multiply(EXACT.add(quote.bid, quote.ask), _HALF)
-    return middle or None
+    return case.middle or None
+
+
+def _middle(case: Case) -> Decimal | None:
+    """Middle of a usable quote, however old."""
+    quote = case.quote
+    if case.quote_fault or quote is None or quote.bid is None or quote.ask is None:
+        return None
+    return EXACT.multiply(EXACT.add(quote.bid, quote.ask), _HALF)
 
 
 def _price(case: Case) -> Decimal | None:
@@ -284,25 +290,25 @@ def _added(case: Case) -> Qty:
 def _worst(case: Case) -> Decimal:
     """Position on the order's side if everything of that side fills, as a size."""
     if case.spec.side is Side.BUY:
-        return case.position + case.open_buy + case.added
-    return case.open_sell + case.added - case.position
+        return EXACT.add(EXACT.add(case.position, case.open_buy), case.added)
+    return EXACT.subtract(EXACT.add(case.open_sell, case.added), case.position)
 
 
 def _is_reducing(case: Case) -> bool:
     """Whether the order can only shrink the position, with everything that already works on its side."""
     spec = case.spec
-    if not is_exit(case.candidate) and case.view.position_verified(spec.broker, spec.account) is None:
-        return False
     held = case.position
+    if not held or (not is_exit(case.candidate) and case.view.position_verified(spec.broker, spec.account) is None):
+        return False
     if spec.side is Side.SELL:
-        return held > 0 and case.open_sell + case.added <= held
-    return held < 0 and case.open_buy + case.added <= -held
+        return held > 0 and EXACT.add(case.open_sell, case.added) <= held
+    return held < 0 and EXACT.add(case.open_buy, case.added) <= EXACT.minus(held)
 
 
-def _spares(case: Case) -> Spares:
+def _spares(case: Case) -> int:
     if not case.is_reducing:
-        return Spares.NOTHING
-    return Spares.REDUCING | Spares.EXIT if is_exit(case.candidate) else Spares.REDUCING
+        return SPARE_NOTHING
+    return SPARE_REDUCING | SPARE_EXIT if is_exit(case.candidate) else SPARE_REDUCING
 
 
 def _parent(case: Case) -> ParentView | None:
@@ -370,11 +376,12 @@ def _exposure(case: Case, symbol: str, held: Qty, *, own: bool) -> _Row | None:
     view, spec = case.view, case.spec
     if own:
         instrument, mark, rate = case.instrument, case.ref or mark_of(case.quote), case.rate
-        buys, sells = case.open_buy, case.open_sell
+        buys: Decimal = case.open_buy
+        sells: Decimal = case.open_sell
         if spec.side is Side.BUY:
-            buys = buys + case.added
+            buys = EXACT.add(buys, case.added)
         else:
-            sells = sells + case.added
+            sells = EXACT.add(sells, case.added)
     else:
         instrument, mark = view.instrument(symbol), mark_of(view.quote(symbol))
         buys = view.open_qty(spec.account, symbol, Side.BUY)
@@ -388,6 +395,11 @@ def _exposure(case: Case, symbol: str, held: Qty, *, own: bool) -> _Row | None:
     return max(EXACT.abs(up), EXACT.abs(down)), up, down, EXACT.multiply(EXACT.add(buys, sells), unit), instrument
 
 
+def _adv(case: Case) -> Decimal | None:
+    adv = case.view.adv(case.spec.symbol)
+    return adv if adv is not None and adv.is_finite() and adv > 0 else None
+
+
 def _drawdown(case: Case) -> Decimal | None:
     pnl = case.pnl
     return None if pnl is None or not pnl.is_finite() else case.signals.drawdown(case.spec.account, pnl, case.now_ns)
@@ -395,11 +407,13 @@ def _drawdown(case: Case) -> Decimal | None:
 
 _MAKERS: dict[str, Callable[[Case], Any]] = {
     "added": _added,
+    "adv": _adv,
     "book": _book,
     "caps": lambda case: case.view.capabilities(case.spec.broker),
     "drawdown": _drawdown,
     "instrument": lambda case: case.view.instrument(case.spec.symbol),
     "is_reducing": _is_reducing,
+    "middle": _middle,
     "notional": _notional,
     "open_buy": lambda case: case.view.open_qty(case.spec.account, case.spec.symbol, Side.BUY),
     "open_sell": lambda case: case.view.open_qty(case.spec.account, case.spec.symbol, Side.SELL),

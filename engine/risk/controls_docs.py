@@ -9,7 +9,7 @@ import difflib
 import sys
 
 from engine.risk.controls import CONTROLS, ROWS, Row
-from engine.risk.controls_case import Spares
+from engine.risk.controls_case import SPARE_EXIT, SPARE_REDUCING
 
 OTHER_CODES = {
     "LIMIT_MISSING": "The policy in force lacks the limit of a control; without a limit nothing can be judged. Mend "
@@ -106,9 +106,9 @@ def nearest(code: str) -> str:
 
 
 def _spared(row: Row) -> str:
-    if row.spares is Spares.REDUCING:
+    if row.spares == SPARE_REDUCING:
         return "orders that shrink the verified position"
-    return "exits of the kill procedure" if row.spares is Spares.EXIT else ""
+    return "exits of the kill procedure" if row.spares == SPARE_EXIT else ""
 
 
 def render() -> str:
@@ -123,7 +123,7 @@ def render() -> str:
 def _line(row: Row) -> str:
     marks = [f"`{row.path}`"] if row.path else []
     marks += ["least"] * row.is_floor + ["confirm"] * row.is_confirmable
-    spared = {Spares.REDUCING: "shrinking", Spares.EXIT: "exits"}.get(row.spares, "")
+    spared = {SPARE_REDUCING: "shrinking", SPARE_EXIT: "exits"}.get(row.spares, "")
     cells = (row.control, row.code, row.place, row.input, ", ".join(marks), row.unknown, spared, row.doc)
     return f"| {' | '.join(cells)} |"
 

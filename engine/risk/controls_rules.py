@@ -12,6 +12,7 @@ from engine.risk.controls_case import Case, Role, crosses, is_exit
 from engine.risk.controls_history import strategy_of
 from engine.risk.exposure import CLOSED, SYMBOL_HALTED
 from engine.risk.kill_switch import scope_words
+from engine.risk.policy import SOURCES
 
 Broken = tuple[str, str, str]
 
@@ -22,6 +23,12 @@ _NEEDS = {
     OrderType.STOP_LIMIT: (True, True),
 }
 """Whether a type needs a limit and a stop."""
+
+
+_AUTHORITY = {
+    SourceKind(source): tuple(f"authority.{source}.{what}" for what in ("may_trade", "accounts", "symbols"))
+    for source in SOURCES
+}
 
 
 def policy_none(case: Case) -> Broken | None:
@@ -257,10 +264,11 @@ def symbol_halted(case: Case) -> Broken | None:
 def source_not_allowed(case: Case) -> Broken | None:
     """C30."""
     kind, spec, policy = case.candidate.source.kind, case.spec, case.policy
-    if policy is not None and policy.values.get(f"authority.{kind}.may_trade") is True:
-        for what, name in (("accounts", spec.account), ("symbols", spec.symbol)):
-            if not policy.allows(f"authority.{kind}.{what}", name):
-                return name, f"authority.{kind}.{what}", f"{kind} may not trade {name}"
+    paths = _AUTHORITY.get(kind)
+    if policy is not None and paths is not None and policy.switch(paths[0]):
+        for path, name in ((paths[1], spec.account), (paths[2], spec.symbol)):
+            if not policy.allows(path, name):
+                return name, path, f"{kind} may not trade {name}"
         return None
     why = (
         "an exit of the kill procedure must shrink the position" if kind is SourceKind.HALT else f"{kind} may not trade"

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from engine.domain.money import EXACT
 from engine.risk import controls_case as inputs
-from engine.risk.controls_case import Case, Role, finite, percent
+from engine.risk.controls_case import Case, Role, percent
 from engine.risk.controls_history import source_name, strategy_of
 from engine.risk.policy import Limit
 
@@ -101,16 +101,16 @@ def quote_age(case: Case) -> int | None:
 
 
 def outlier(case: Case) -> Decimal | None:
-    """Distance of the quote's middle from the last trade."""
-    quote = case.quote
-    if quote is None or quote.bid is None or quote.ask is None:
+    """Distance of the quote's middle from the last trade; zero before the first trade."""
+    quote, middle = case.quote, case.middle
+    if quote is None or middle is None:
         return None
-    if quote.last is None:
+    last = quote.last
+    if last is None:
         return _ZERO
-    if not (quote.last.is_finite() and quote.bid.is_finite() and quote.ask.is_finite()) or not quote.last:
+    if not last.is_finite() or not last:
         return None
-    middle = EXACT.divide(EXACT.add(quote.bid, quote.ask), Decimal(2))
-    return percent(EXACT.abs(EXACT.subtract(middle, quote.last)), quote.last)
+    return percent(EXACT.abs(EXACT.subtract(middle, last)), last)
 
 
 def reach(case: Case) -> Decimal | None:
@@ -123,20 +123,14 @@ def distance(case: Case) -> Decimal | None:
     return inputs.distance(case)
 
 
-def _adv(case: Case) -> Decimal | None:
-    adv = case.view.adv(case.spec.symbol)
-    return adv if finite(adv) and adv is not None and adv > 0 else None
-
-
 def adv_pct(case: Case) -> Decimal:
     """Share of the average daily volume; zero where it is not known (the tighter amount then holds)."""
-    adv = _adv(case)
-    return _ZERO if adv is None else percent(case.spec.qty, adv)
+    return _ZERO if case.adv is None else percent(case.spec.qty, case.adv)
 
 
 def notional_without_adv(case: Case) -> Decimal | None:
     """Order amount where the average daily volume is not known, else zero."""
-    return case.notional if _adv(case) is None else _ZERO
+    return case.notional if case.adv is None else _ZERO
 
 
 def children(case: Case) -> Decimal:
@@ -278,17 +272,14 @@ def rate_source(case: Case) -> int:
 
 def repeats(case: Case) -> int:
     """Executed orders of the order's strategy or algorithm in its direction within the window."""
-    spec, policy = case.spec, case.policy
+    policy = case.policy
     if policy is None:
         return 0
-    span_ns = policy.ns("repeat.window_s")
     strategy, algo = case.history.algo_of(case.candidate.parent_id)
-    names = {strategy or strategy_of(case.candidate.source), algo or _algo(case)} - {""}
-    return max(
-        (case.history.repeats(name, spec.symbol, spec.side, case.now_ns, span_ns) for name in sorted(names)), default=0
-    )
-
-
-def _algo(case: Case) -> str:
-    name = case.spec.algo.name
-    return "" if name == "direct" else f"algo:{name}"
+    strategy = strategy or strategy_of(case.candidate.source)
+    if not algo and case.spec.algo.name != "direct":
+        algo = f"algo:{case.spec.algo.name}"
+    if not strategy and not algo:
+        return 0
+    spec, span_ns = case.spec, policy.ns("repeat.window_s")
+    return max(case.history.repeats(name, spec.symbol, spec.side, case.now_ns, span_ns) for name in (strategy, algo))

@@ -6,6 +6,8 @@ lifts a higher one. Trips are latched: they end by a re-arm only (typed word, ho
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 
 from engine.domain.clock import NS_PER_S
@@ -153,6 +155,7 @@ class KillSwitch:
         return None
 
 
+@lru_cache(maxsize=4096)
 def scopes_of(account: str, strategy: str, symbol: str, algo: str = "") -> tuple[HaltScope, ...]:
     """Scopes below global that cover an order. An algorithm's scope is a strategy named ``algo:vwap``."""
     found = [HaltScope(HaltScopeKind.ACCOUNT, account), HaltScope(HaltScopeKind.SYMBOL, symbol)]

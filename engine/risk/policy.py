@@ -76,6 +76,9 @@ def _authority() -> tuple[Field, ...]:
 SOURCES = ("desk", "cli", "strategy", "dispatcher", "copilot", "voice")
 """Sources that must be given their authority; ``halt`` has its own by nature, ``foreign`` never asks."""
 
+AUTHORITY = {source: f"authority.{source}.max_notional" for source in SOURCES}
+"""Where the largest order of a source stands."""
+
 FIELDS: tuple[Field, ...] = (
     Field("version", Kind.WORD, words=(VERSION,)),
     Field("currency", Kind.CURRENCY),
@@ -162,6 +165,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """(scope, name) to the limits tightened there."""
     hash: str
     _resolved: dict[tuple[str, str, str], Mapping[str, Limit]] = msgspec.field(default_factory=dict)
+    _spans: dict[str, int] = msgspec.field(default_factory=dict)
 
     def line_of(self, path: str) -> str:
         """``policy.yaml:41`` of a value; the bare file name where it has none."""
@@ -180,7 +184,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def ns(self, path: str) -> int:
         """A time span in nanoseconds."""
-        return int(self.number(path).scaleb(9, EXACT))
+        found = self._spans.get(path)
+        if found is None:
+            found = self._spans[path] = int(self.number(path).scaleb(9, EXACT))
+        return found
 
     def switch(self, path: str) -> bool:
         """A true or false."""
@@ -197,8 +204,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def allows(self, path: str, name: str) -> bool:
         """Whether a list of names holds ``name`` or the star that stands for all."""
-        names = self.names(path)
-        return name in names or "*" in names
+        names = self.values[path]
+        return isinstance(names, tuple) and (name in names or "*" in names)
 
     def limits(self, account: str, strategy: str, symbol: str) -> Mapping[str, Limit]:
         """Limits in force for an order, by path: the strictest of the general one and every override that applies."""
@@ -212,7 +219,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def _resolve(self, key: tuple[str, str, str]) -> Mapping[str, Limit]:
         found: dict[str, Limit] = {}
-        for path in LIMITS:
+        for path in (*LIMITS, *AUTHORITY.values()):
             value = self.values.get(path)
             if isinstance(value, Decimal):
                 found[path] = _limit(path, value, self.line_of(path))

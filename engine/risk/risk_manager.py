@@ -6,6 +6,7 @@ rounds. Cancels do not pass here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
@@ -20,7 +21,7 @@ from engine.risk.controls_history import History
 from engine.risk.controls_sizes import FOREVER_NS
 from engine.risk.exposure import RiskView
 from engine.risk.kill_switch import KillSwitch
-from engine.risk.policy import Limit, PolicyHolder
+from engine.risk.policy import AUTHORITY, Limit, PolicyHolder
 
 __all__ = ["Candidate", "RiskManager", "Role", "Verdict"]
 
@@ -35,6 +36,13 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     figures: dict[str, str] = {}
     """For a preview, where ``full`` was asked: amount, resulting position, quote and its age..."""
     decision: Decision
+
+
+Judgement = tuple[str, Measured, Limit | None, tuple[str, str, str] | None]
+"""Reason code, measured value, limit, and what a rule said."""
+
+Judge = Callable[[Case], Judgement | None]
+SOURCE_LIMIT = "authority.{source}.max_notional"
 
 
 class RiskManager:
@@ -66,12 +74,17 @@ class RiskManager:
         denials: list[Denial] = []
         checks: list[CheckResult] = []
         confirmed: list[str] = []
-        for row in ROWS:
-            code, value, limit, said = self._judge(row, case)
+        for row, judge in _JUDGES:
+            try:
+                found = judge(case)
+            except Exception as error:  # loop edge: a check that breaks denies its order, and is counted and named
+                self.failures += 1
+                found = ("CHECK_FAILED", None, None, ("not judged", "a judgement", f"{type(error).__name__}: {error}"))
             if full:
-                checks.append(_check(row, code, value, limit, said))
-            if not code:
+                checks.append(_check(row, case, found))
+            if found is None:
                 continue
+            code, value, limit, said = found
             denial = _deny(row, case, code, value, limit, said)
             if denial.confirmable and code in candidate.confirmed:
                 confirmed.append(code)
@@ -97,43 +110,54 @@ class RiskManager:
             self.failures += 1
             return {}, None
 
-    def _judge(self, row: Row, case: Case) -> tuple[str, Measured, Limit | None, tuple[str, str, str] | None]:
-        """Reason code (empty = passes), measured value, limit, and what a rule said."""
-        try:
-            if row.spares and row.spares & case.spares:
-                return "", None, None, None
-            if row.rule is not None:
-                said = row.rule(case)
-                return ("" if said is None else row.code), None, None, said
-            assert row.measure is not None
-            limit = _limit(row, case)
-            if limit is None:
-                return "LIMIT_MISSING" if row.bound is None else row.unknown, None, None, None
-            value = row.measure(case)
-            if value is None or (value.__class__ is not int and not Decimal.is_finite(value)):  # type: ignore[arg-type]
-                return row.unknown, None, limit, None
-            most = limit.ns if row.is_time else limit.value
-            is_within = value >= most if row.is_floor else value <= most
-        except (
-            Exception
-        ) as error:  # loop edge: a check that breaks denies its order; it is counted and named in the denial
-            self.failures += 1
-            return "CHECK_FAILED", None, None, ("not judged", "a judgement", f"{type(error).__name__}: {error}")
-        return ("" if is_within else row.code), value, limit, None
+
+def _judge_of(row: Row) -> Judge:
+    """What decides a row, made once, with nothing in it that the row does not need. None = the order passes."""
+    return _rule_judge(row) if row.rule is not None else _limit_judge(row)
+
+
+def _rule_judge(row: Row) -> Judge:
+    rule, code, spares = row.rule, row.code, row.spares
+    assert rule is not None
+
+    def judge(case: Case) -> Judgement | None:
+        if spares and spares & case.spares:
+            return None
+        said = rule(case)
+        return None if said is None else (code, None, None, said)
+
+    return judge
+
+
+def _limit_judge(row: Row) -> Judge:
+    measure, code, unknown, spares, path = row.measure, row.code, row.unknown, row.spares, row.path
+    is_time, is_floor, is_plain = row.is_time, row.is_floor, row.bound is None and row.path != SOURCE_LIMIT
+    assert measure is not None
+
+    def judge(case: Case) -> Judgement | None:
+        if spares and spares & case.spares:
+            return None
+        limit = case.limits.get(path) if is_plain else _limit(row, case)
+        if limit is None:
+            return "LIMIT_MISSING" if row.bound is None else unknown, None, None, None
+        value = measure(case)
+        if value is None or (value.__class__ is not int and not value.is_finite()):  # type: ignore[union-attr]
+            return unknown, None, limit, None
+        most = limit.ns if is_time else limit.value
+        if value >= most if is_floor else value <= most:
+            return None
+        return code, value, limit, None
+
+    return judge
 
 
 def _limit(row: Row, case: Case) -> Limit | None:
     if row.bound is not None:
         return row.bound(case)
-    if "{" in row.path:
-        return _authority(row, case)
-    return case.limits.get(row.path)
+    return case.limits.get(row.path if row.path != SOURCE_LIMIT else AUTHORITY.get(case.candidate.source.kind, ""))
 
 
-def _authority(row: Row, case: Case) -> Limit | None:
-    path, policy = row.path.replace("{source}", case.candidate.source.kind), case.policy
-    value = None if policy is None else policy.values.get(path)
-    return Limit(value, policy.line_of(path)) if policy is not None and isinstance(value, Decimal) else None
+_JUDGES: tuple[tuple[Row, Judge], ...] = tuple((row, _judge_of(row)) for row in ROWS)
 
 
 def _shown(row: Row, value: Measured) -> str:
@@ -150,11 +174,17 @@ def _shown_limit(row: Row, limit: Limit | None) -> str:
     return f"{text(limit.value)} s" if row.is_time else text(limit.value)
 
 
-def _check(row: Row, code: str, value: Measured, limit: Limit | None, said: tuple[str, str, str] | None) -> CheckResult:
-    if said is not None:
-        return CheckResult(row.control, code or row.code, not code, said[0], said[1])
-    shown = "" if row.measure is None or (limit is None and not code) else _shown(row, value)
-    return CheckResult(row.control, code or row.code, not code, shown, _shown_limit(row, limit))
+def _check(row: Row, case: Case, found: Judgement | None) -> CheckResult:
+    """A row of a preview."""
+    if found is not None:
+        code, value, limit, said = found
+        shown = (said[0], said[1]) if said is not None else (_shown(row, value), _shown_limit(row, limit))
+        return CheckResult(row.control, code, ok=False, value=shown[0], limit=shown[1])
+    if row.measure is None or (row.spares and row.spares & case.spares):
+        return CheckResult(row.control, row.code, ok=True, value="", limit="")
+    return CheckResult(
+        row.control, row.code, True, _shown(row, row.measure(case)), _shown_limit(row, _limit(row, case))
+    )
 
 
 def _deny(

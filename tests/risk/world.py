@@ -295,7 +295,7 @@ def with_value(policy: Policy, path: str, value: Value | None) -> Policy:
     values = {name: item for name, item in policy.values.items() if name != path}
     if value is not None:
         values[path] = value
-    return msgspec.structs.replace(policy, values=values, overrides={}, _resolved={})
+    return msgspec.structs.replace(policy, values=values, overrides={}, _resolved={}, _spans={})
 
 
 def wide_policy() -> Policy:
@@ -309,4 +309,4 @@ def wide_policy() -> Policy:
     for path, value in policy.values.items():
         if path.endswith(".max_notional") and isinstance(value, Decimal):
             values[path] = WIDE
-    return msgspec.structs.replace(policy, values=values, overrides={}, _resolved={})
+    return msgspec.structs.replace(policy, values=values, overrides={}, _resolved={}, _spans={})

@@ -1,0 +1,1 @@
+"""Measurements, as counts and ratios; run by `make bench`."""
