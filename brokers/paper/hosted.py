@@ -16,7 +16,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import Liquidity
 from engine.market.feed import BookTick, MarketTick, QuoteTick, StatusTick
-from engine.oms.broker_interface import BrokerEvent, VenueOrder, WireOrder
+from engine.oms.broker_interface import BrokerEvent, OrderAnswer, Snapshot, VenueOrder, WireOrder
 
 SKIP_NS = 30 * NS_PER_S
 """A longer gap is a sleep of the machine."""
@@ -258,7 +258,8 @@ class HostedVenue:
     # -- callbacks of the core ---------------------------------------------------------------------------------------------
 
     def _on_report(self, account: str, event: BrokerEvent) -> None:
-        self._is_touched = True
+        if not isinstance(event, (OrderAnswer, Snapshot)):
+            self._is_touched = True
         self._report(account, event)
 
     def _on_own_flow(self, key: str, _ts_ns: int, signed_qty: int, liquidity: Liquidity) -> None:

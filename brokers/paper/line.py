@@ -332,7 +332,11 @@ class PaperLine:
     # -- in ------------------------------------------------------------------------------------------------------------
 
     def _read(self, line: socket.socket) -> None:
-        data = line.recv(_READ_BYTES)
+        try:
+            data = line.recv(_READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            # The line was ready to be written, not to be read.
+            return
         if not data:
             raise LineLost("the paper venue ended the connection")
         self._heard_ns = self._clock.monotonic_ns()

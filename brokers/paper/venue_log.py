@@ -54,8 +54,9 @@ _LINES: msgspec.json.Decoder[Memory | Change] = decoder(Memory | Change)
 class VenueLog:
     """One file, one writer (who holds the venue's lock)."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lines_bytes_max: int = LINES_BYTES_MAX) -> None:
         self._path = path
+        self._bytes_max = lines_bytes_max
         self._file = -1
         self._bytes = 0
 
@@ -110,7 +111,7 @@ class VenueLog:
     @property
     def is_long(self) -> bool:
         """Whether :meth:`start` should fold it."""
-        return self._bytes > LINES_BYTES_MAX
+        return self._bytes > self._bytes_max
 
     def close(self) -> None:
         """Let go of the file."""
