@@ -307,7 +307,7 @@ def _quote(case: Case, code: str, words: str) -> Broken | None:
 def self_cross(case: Case) -> Broken | None:
     """C26."""
     for other in case.view.open_orders(None, case.spec.symbol):
-        if other.order_id != case.candidate.order_id and crosses(case.spec, other):
+        if crosses(case.spec, other):
             at = f" at {other.limit}" if other.limit is not None else ""
             found = f"{other.order_id} {other.side} {other.leaves}{at}"
             return found, "no own opposite order", f"it could trade with our own order {found}; cancel that one first"

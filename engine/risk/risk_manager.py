@@ -104,9 +104,7 @@ class RiskManager:
     def _shown(self, case: Case, *, full: bool) -> tuple[dict[str, str], QuoteSeen | None]:
         try:
             return _figures(case) if full else {}, None if case.quote is None else case.quote.seen()
-        except (
-            Exception
-        ):  # loop edge: a view that breaks has denied the order already; its figures are left out and counted
+        except Exception:  # loop edge: a view that breaks has denied the order already; only its figures are lost
             self.failures += 1
             return {}, None
 

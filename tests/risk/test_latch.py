@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -235,6 +236,19 @@ def test_a_trip_does_not_wait_for_a_stuck_lock_holder(path: Path) -> None:
         holder.send_signal(signal.SIGSTOP)
         latch.trip(AAPL)
         assert latch.read() is HALTED
+
+
+def test_a_global_trip_counts_before_it_has_the_lock(path: Path) -> None:
+    latch = Latch.open(path, ledger_used=False)
+    code = "fcntl.flock(latch._fd, fcntl.LOCK_EX)\nprint(1, flush=True)\nsys.stdin.read()"
+    with beside(path, code):
+        tripper = threading.Thread(target=Latch.attach(path).trip)
+        tripper.start()
+        end = time.monotonic() + 30
+        while latch.read() is not HALTED and time.monotonic() < end:
+            assert tripper.is_alive()
+        assert tripper.is_alive()
+        tripper.join()
 
 
 @pytest.mark.parametrize("scope", ["GLOBAL", "HaltScope(HaltScopeKind.SYMBOL, 'AAPL')"])
