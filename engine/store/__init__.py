@@ -1,0 +1,1 @@
+"""The journal, the tables, and the orders projected from the journal."""

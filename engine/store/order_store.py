@@ -1,0 +1,564 @@
+# ruff: noqa: SLF001 - the table at the end names this class's own handlers
+"""The orders, projected from the journal: a pure function of the event stream, live and on rebuild alike.
+
+What a live child may still fill at worst (working, pending, unknown; the larger of old and new quantity while an amend
+is pending) is kept as running sums per account, symbol and side, so that a limit check is a look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.domain import events as ev
+from engine.domain.commands import Denial
+from engine.domain.errors import InvariantError
+from engine.domain.money import EXACT, ZERO_QTY, Price, Qty, text
+from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind
+
+FillId = tuple[str, str, str]
+"""Broker, account, fill key."""
+
+_WAITING = (OrderState.PENDING_NEW, OrderState.UNKNOWN)
+
+
+class Order:
+    """One parent or child as it stands. Changed by :class:`OrderStore` only; everybody else reads."""
+
+    __slots__ = (
+        "acked_ns",
+        "algo_data",
+        "amend",
+        "cancel_asked",
+        "children",
+        "counter",
+        "created_ns",
+        "decision",
+        "denials",
+        "end_state",
+        "fills",
+        "intent_id",
+        "is_foreign",
+        "is_parent",
+        "limit",
+        "note",
+        "order_id",
+        "overfill",
+        "parent_id",
+        "qty",
+        "qty_filled",
+        "source",
+        "spec",
+        "state",
+        "stop",
+        "stopping",
+        "unknown_since_ns",
+        "updated_ns",
+        "updated_seq",
+        "value_filled",
+        "venue_order_id",
+        "why",
+        "wire_id",
+    )  # fmt: skip
+
+    def __init__(self, order_id: str, spec: OrderSpec, source: Source, state: OrderState, ts_ns: int) -> None:
+        self.order_id = order_id
+        self.counter = int(order_id[1:])
+        self.spec = spec
+        self.source = source
+        self.state = state
+        self.qty: Qty = spec.qty
+        """Total quantity in force."""
+        self.limit: Price | None = spec.limit
+        self.stop: Price | None = spec.stop
+        self.parent_id = ""
+        self.intent_id = ""
+        self.wire_id = ""
+        self.venue_order_id = ""
+        self.is_parent = False
+        self.is_foreign = False
+        self.qty_filled: Qty = ZERO_QTY
+        self.value_filled = EXACT.create_decimal(0)
+        """Sum of price times quantity over the fills."""
+        self.overfill: Qty = ZERO_QTY
+        self.amend: ev.AmendIntent | None = None
+        self.cancel_asked = False
+        self.stopping = False
+        self.end_state: OrderState | None = None
+        self.children: list[Order] = []
+        self.fills: list[FillId] = []
+        self.denials: tuple[Denial, ...] = ()
+        self.decision: ev.Decision | None = None
+        self.algo_data: dict[str, str] = {}
+        self.why = ""
+        self.note = ""
+        self.created_ns = ts_ns
+        self.updated_ns = ts_ns
+        self.updated_seq = 0
+        self.unknown_since_ns = 0
+        self.acked_ns = 0
+
+    @property
+    def worst_qty(self) -> Qty:
+        """What may still fill at worst; zero for parents (their children count) and for what has ended."""
+        if self.is_parent or not self.state.is_live:
+            return ZERO_QTY
+        total = self.qty if self.amend is None else max(self.qty, self.amend.qty)
+        return Qty(total - self.qty_filled) if total > self.qty_filled else ZERO_QTY
+
+    @property
+    def committed(self) -> Qty:
+        """Of a parent: filled plus what every live child may still fill."""
+        total = ZERO_QTY
+        for child in self.children:
+            total = total + child.qty_filled + child.worst_qty
+        return total
+
+    @property
+    def is_live(self) -> bool:
+        """The venue has it or may have it; for a parent: it has not ended."""
+        return self.state.is_live
+
+    @property
+    def live_children(self) -> list[Order]:
+        """Children that the venue has or may have."""
+        return [child for child in self.children if child.state.is_live]
+
+
+class OrderStore:
+    """All orders by id, with the indexes the engine needs."""
+
+    name = "orders"
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Order] = {}
+        self.by_wire: dict[str, Order] = {}
+        self.by_intent: dict[str, str] = {}
+        """Intent id -> order id."""
+        self.live: dict[str, Order] = {}
+        """Children and foreign orders that the venue has or may have, in order of birth."""
+        self.parents_open: dict[str, Order] = {}
+        self.staged: dict[str, Order] = {}
+        self.fills: dict[FillId, tuple[str, ev.Fill]] = {}
+        """Booked executions with their order id (empty for foreign ones)."""
+        self.busted: dict[FillId, None] = {}
+        self.last_counter = 0
+        self.illegal_inputs = 0
+        self.overfills = 0
+        self.ledger_id = ""
+        self._open_qty: dict[tuple[str, str, Side], Qty] = {}
+        self._dirty_orders: dict[str, Order] = {}
+        self._dirty_fills: list[dict[str, Any]] = []
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    def open_qty(self, account: str, symbol: str, side: Side) -> Qty:
+        """Worst-case quantity that live orders of a side may still fill."""
+        return self._open_qty.get((account, symbol, side), ZERO_QTY)
+
+    def get(self, order_id: str) -> Order:
+        """An order that must exist; raises InvariantError otherwise."""
+        order = self.orders.get(order_id)
+        if order is None:
+            msg = f"order {order_id} is not in the ledger"
+            raise InvariantError(msg)
+        return order
+
+    def next_counter(self) -> int:
+        """Number of the next order; it counts as used when an event with it is applied."""
+        return self.last_counter + 1
+
+    # -- applying ----------------------------------------------------------------------------------------------------
+
+    def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        """Change the orders as the event says."""
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, seq, ts_ns, event)
+
+    def _ledger_opened(self, _seq: int, _ts_ns: int, event: ev.LedgerOpened) -> None:
+        self.ledger_id = event.ledger_id
+
+    def _illegal(self, _seq: int, _ts_ns: int, _event: ev.IllegalInput) -> None:
+        self.illegal_inputs += 1
+
+    def _add(self, order: Order, seq: int) -> None:
+        self.orders[order.order_id] = order
+        self.last_counter = max(self.last_counter, order.counter)
+        if order.wire_id:
+            self.by_wire[order.wire_id] = order
+        if order.intent_id:
+            self.by_intent[order.intent_id] = order.order_id
+        parent = self.orders.get(order.parent_id)
+        if parent is not None:
+            parent.children.append(order)
+        self._touch(order, seq, order.created_ns)
+
+    def _touch(self, order: Order, seq: int, ts_ns: int) -> None:
+        order.updated_seq = seq
+        order.updated_ns = ts_ns
+        self._dirty_orders[order.order_id] = order
+        if order.parent_id and order.parent_id in self.orders:
+            parent = self.orders[order.parent_id]
+            _derive_parent(parent)
+            parent.updated_seq = seq
+            parent.updated_ns = ts_ns
+            self._dirty_orders[parent.order_id] = parent
+
+    def _change(self, order: Order, seq: int, ts_ns: int, worst_before: Qty) -> None:
+        key = (order.spec.account, order.spec.symbol, order.spec.side)
+        worst = order.worst_qty
+        if worst != worst_before:
+            self._open_qty[key] = self._open_qty.get(key, ZERO_QTY) + worst - worst_before
+        if order.state.is_live and not order.is_parent:
+            self.live.setdefault(order.order_id, order)
+        else:
+            self.live.pop(order.order_id, None)
+        order.unknown_since_ns = (order.unknown_since_ns or ts_ns) if order.state is OrderState.UNKNOWN else 0
+        self._touch(order, seq, ts_ns)
+
+    # parents
+
+    def _staged(self, seq: int, ts_ns: int, event: ev.OrderStaged) -> None:
+        order = Order(event.order_id, event.spec, event.source, OrderState.STAGED, ts_ns)
+        order.is_parent = True
+        order.intent_id = event.intent_id
+        order.why = event.why
+        self.staged[order.order_id] = order
+        self._add(order, seq)
+
+    def _denied(self, seq: int, ts_ns: int, event: ev.OrderDenied) -> None:
+        known = self.orders.get(event.order_id)
+        if known is not None:
+            known.denials = event.denials
+            known.note = event.denials[0].text if event.denials else ""
+            if not event.amend:
+                known.state = OrderState.DENIED
+                self.staged.pop(known.order_id, None)
+            self._touch(known, seq, ts_ns)
+            return
+        order = Order(event.order_id, event.spec, event.source, OrderState.DENIED, ts_ns)
+        order.is_parent = not event.parent_id
+        order.parent_id = event.parent_id
+        order.intent_id = event.intent_id
+        order.denials = event.denials
+        order.decision = event.decision
+        order.note = event.denials[0].text if event.denials else ""
+        self._add(order, seq)
+
+    def _accepted(self, seq: int, ts_ns: int, event: ev.ParentAccepted) -> None:
+        order = self.staged.pop(event.order_id, None)
+        if order is None:
+            order = Order(event.order_id, event.spec, event.source, OrderState.PENDING_NEW, ts_ns)
+            order.is_parent = True
+            order.intent_id = event.intent_id
+            self._add(order, seq)
+        order.state = OrderState.PENDING_NEW
+        order.created_ns = ts_ns
+        order.decision = event.decision
+        order.why = event.decision.why
+        self.parents_open[order.order_id] = order
+        self._touch(order, seq, ts_ns)
+
+    def _stopping(self, seq: int, ts_ns: int, event: ev.ParentStopping) -> None:
+        parent = self.get(event.order_id)
+        parent.stopping = True
+        parent.note = event.why
+        _derive_parent(parent)
+        self._touch(parent, seq, ts_ns)
+
+    def _ended(self, seq: int, ts_ns: int, event: ev.ParentEnded) -> None:
+        parent = self.get(event.order_id)
+        parent.stopping = True
+        parent.end_state = parent.state = event.state
+        parent.note = event.why or parent.note
+        self.parents_open.pop(parent.order_id, None)
+        self.staged.pop(parent.order_id, None)
+        self._touch(parent, seq, ts_ns)
+
+    def _progress(self, seq: int, ts_ns: int, event: ev.AlgoProgress) -> None:
+        parent = self.get(event.order_id)
+        parent.algo_data = event.data
+        self._touch(parent, seq, ts_ns)
+
+    # children
+
+    def _intent(self, seq: int, ts_ns: int, event: ev.OrderIntent) -> None:
+        order = Order(event.order_id, event.spec, event.source, OrderState.PENDING_NEW, ts_ns)
+        order.parent_id = event.parent_id
+        order.wire_id = event.wire_id
+        order.decision = event.decision
+        order.why = event.decision.why
+        self._add(order, seq)
+        self._change(order, seq, ts_ns, ZERO_QTY)
+
+    def _foreign(self, seq: int, ts_ns: int, event: ev.ForeignOrderSeen) -> None:
+        order = Order(event.order_id, event.spec, Source(SourceKind.FOREIGN), OrderState.NEW, ts_ns)
+        order.is_foreign = True
+        order.wire_id = event.wire_id
+        order.venue_order_id = event.venue_order_id
+        order.qty_filled = event.qty_filled
+        order.why = "seen at the broker, not made by this ledger"
+        self._add(order, seq)
+        self._change(order, seq, ts_ns, ZERO_QTY)
+
+    def _child(self, event: Any) -> tuple[Order, Qty]:
+        order = self.get(event.order_id)
+        return order, order.worst_qty
+
+    def _acked(self, seq: int, ts_ns: int, event: ev.OrderAcked) -> None:
+        order, worst = self._child(event)
+        order.venue_order_id = event.venue_order_id
+        order.acked_ns = event.ts_ns
+        if not order.state.is_terminal:
+            order.state = _working(order)
+        self._change(order, seq, ts_ns, worst)
+
+    def _rejected(self, seq: int, ts_ns: int, event: ev.OrderRejected) -> None:
+        self._end(seq, ts_ns, event, OrderState.REJECTED, f"{event.code}: {event.text}")
+
+    def _killed(self, seq: int, ts_ns: int, event: ev.OrderKilled) -> None:
+        self._end(seq, ts_ns, event, OrderState.KILLED, event.why)
+
+    def _cancelled(self, seq: int, ts_ns: int, event: ev.OrderCancelled) -> None:
+        self._end(seq, ts_ns, event, OrderState.CANCELLED, event.why)
+
+    def _expired(self, seq: int, ts_ns: int, event: ev.OrderExpired) -> None:
+        self._end(seq, ts_ns, event, OrderState.EXPIRED, "")
+
+    def _resolved(self, seq: int, ts_ns: int, event: ev.OrderResolved) -> None:
+        self._end(seq, ts_ns, event, event.state, f"{event.by}: {event.evidence}")
+
+    def _end(self, seq: int, ts_ns: int, event: Any, state: OrderState, note: str) -> None:
+        order, worst = self._child(event)
+        order.state = state
+        order.amend = None
+        order.cancel_asked = False
+        order.note = note or order.note
+        self._change(order, seq, ts_ns, worst)
+
+    def _unknown(self, seq: int, ts_ns: int, event: ev.OrderUnknown) -> None:
+        order, worst = self._child(event)
+        order.state = OrderState.UNKNOWN
+        order.note = event.why
+        self._change(order, seq, ts_ns, worst)
+
+    def _cancel_intent(self, seq: int, ts_ns: int, event: ev.CancelIntent) -> None:
+        order, worst = self._child(event)
+        order.cancel_asked = True
+        if order.state not in _WAITING:
+            order.state = OrderState.PENDING_CANCEL
+        self._change(order, seq, ts_ns, worst)
+
+    def _cancel_rejected(self, seq: int, ts_ns: int, event: ev.CancelRejected) -> None:
+        order, worst = self._child(event)
+        order.cancel_asked = False
+        order.note = f"cancel refused: {event.code} {event.text}".strip()
+        if order.state is OrderState.PENDING_CANCEL:
+            order.state = _working(order)
+        self._change(order, seq, ts_ns, worst)
+
+    def _amend_intent(self, seq: int, ts_ns: int, event: ev.AmendIntent) -> None:
+        order, worst = self._child(event)
+        order.amend = event
+        order.state = OrderState.PENDING_REPLACE
+        self._change(order, seq, ts_ns, worst)
+
+    def _amended(self, seq: int, ts_ns: int, event: ev.OrderAmended) -> None:
+        order, worst = self._child(event)
+        order.amend = None
+        order.qty, order.limit, order.stop = event.qty, event.limit, event.stop
+        if not order.is_parent and not order.state.is_terminal and order.state not in _WAITING:
+            order.state = _working(order)
+        self._change(order, seq, ts_ns, worst)
+
+    def _amend_rejected(self, seq: int, ts_ns: int, event: ev.AmendRejected) -> None:
+        order, worst = self._child(event)
+        order.amend = None
+        order.note = f"amend refused: {event.code} {event.text}".strip()
+        if order.state is OrderState.PENDING_REPLACE:
+            order.state = _working(order)
+        self._change(order, seq, ts_ns, worst)
+
+    # executions
+
+    def _filled(self, seq: int, ts_ns: int, event: ev.OrderFilled) -> None:
+        fill = event.fill
+        order, worst = self._child(event)
+        key = (fill.broker, fill.account, fill.fill_key)
+        if fill.corrects:
+            self._undo(order, (fill.broker, fill.account, fill.corrects), seq)
+        self._book(key, event.order_id, fill, seq)
+        order.fills.append(key)
+        order.qty_filled = order.qty_filled + fill.qty
+        order.value_filled = EXACT.add(order.value_filled, EXACT.multiply(fill.price, fill.qty))
+        if event.overfill:
+            order.overfill = order.overfill + event.overfill
+            self.overfills += 1
+        if order.qty_filled >= order.qty:
+            order.state = OrderState.FILLED
+            order.amend = None
+            order.cancel_asked = False
+        elif order.state in {OrderState.PENDING_NEW, OrderState.NEW, OrderState.PARTIALLY_FILLED}:
+            order.state = OrderState.PARTIALLY_FILLED
+        self._change(order, seq, ts_ns, worst)
+
+    def _busted(self, seq: int, ts_ns: int, event: ev.FillBusted) -> None:
+        fill = event.fill
+        key = (fill.broker, fill.account, fill.fill_key)
+        if event.order_id:
+            order, worst = self._child(event)
+            self._undo(order, key, seq)
+            order.note = f"fill {fill.fill_key} was busted"
+            self._change(order, seq, ts_ns, worst)
+        else:
+            self.busted[key] = None
+            self._dirty_fills.append(_fill_row("", fill, seq, busted=True))
+
+    def _undo(self, order: Order, key: FillId, seq: int) -> None:
+        _, fill = self.fills[key]
+        order.fills.remove(key)
+        order.qty_filled = order.qty_filled - fill.qty
+        order.value_filled = EXACT.subtract(order.value_filled, EXACT.multiply(fill.price, fill.qty))
+        self.busted[key] = None
+        self._dirty_fills.append(_fill_row(order.order_id, fill, seq, busted=True))
+
+    def _foreign_fill(self, seq: int, _ts_ns: int, event: ev.ForeignFillSeen) -> None:
+        fill = event.fill
+        self._book((fill.broker, fill.account, fill.fill_key), "", fill, seq)
+
+    def _book(self, key: FillId, order_id: str, fill: ev.Fill, seq: int) -> None:
+        if key in self.fills:
+            msg = f"fill {key} was booked twice"
+            raise InvariantError(msg)
+        self.fills[key] = (order_id, fill)
+        self._dirty_fills.append(_fill_row(order_id, fill, seq, busted=False))
+
+    # -- projection rows ---------------------------------------------------------------------------------------------
+
+    def dirty(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """Rows changed since the last call, for the projection tables."""
+        orders = [_order_row(order) for order in self._dirty_orders.values()]
+        fills = self._dirty_fills
+        self._dirty_orders = {}
+        self._dirty_fills = []
+        return [("orders", orders), ("fills", fills)]
+
+
+def _working(order: Order) -> OrderState:
+    """State of an order that the venue surely has, from what is pending and filled."""
+    if order.qty_filled >= order.qty:
+        return OrderState.FILLED
+    if order.cancel_asked:
+        return OrderState.PENDING_CANCEL
+    if order.amend is not None:
+        return OrderState.PENDING_REPLACE
+    return OrderState.PARTIALLY_FILLED if order.qty_filled else OrderState.NEW
+
+
+def _derive_parent(parent: Order) -> None:
+    """A parent shows the sum of its children; its end is an event of its own."""
+    filled, value, over = ZERO_QTY, EXACT.create_decimal(0), ZERO_QTY
+    states = []
+    for child in parent.children:
+        filled = filled + child.qty_filled
+        value = EXACT.add(value, child.value_filled)
+        over = over + child.overfill
+        if child.state.is_live:
+            states.append(child.state)
+    parent.qty_filled, parent.value_filled, parent.overfill = filled, value, over
+    if parent.end_state is not None:
+        parent.state = OrderState.FILLED if filled >= parent.qty else parent.end_state
+    elif parent.state not in {OrderState.STAGED, OrderState.DENIED}:
+        parent.state = _parent_state(parent, states)
+
+
+def _parent_state(parent: Order, live: Iterable[OrderState]) -> OrderState:
+    states = list(live)
+    if OrderState.UNKNOWN in states:
+        return OrderState.UNKNOWN
+    if parent.stopping and states:
+        return OrderState.PENDING_CANCEL
+    if parent.qty_filled:
+        return OrderState.PARTIALLY_FILLED
+    if states and all(state is OrderState.PENDING_NEW for state in states):
+        return OrderState.PENDING_NEW
+    return OrderState.NEW
+
+
+def _maybe(value: Any) -> str | None:
+    return None if value is None else text(value)
+
+
+def _order_row(order: Order) -> dict[str, Any]:
+    return {
+        "order_id": order.order_id,
+        "parent_id": order.parent_id,
+        "wire_id": order.wire_id,
+        "intent_id": order.intent_id,
+        "symbol": order.spec.symbol,
+        "side": order.spec.side.value,
+        "qty": text(order.qty),
+        "qty_filled": text(order.qty_filled),
+        "type": order.spec.type.value,
+        "limit": _maybe(order.limit),
+        "stop": _maybe(order.stop),
+        "tif": order.spec.tif.value,
+        "state": order.state.value,
+        "broker": order.spec.broker,
+        "account": order.spec.account,
+        "source": f"{order.source.kind.value}:{order.source.name}",
+        "created_ns": order.created_ns,
+        "updated_ns": order.updated_ns,
+        "last_seq": order.updated_seq,
+        "spec": ev.encode(order.spec).decode(),
+    }
+
+
+def _fill_row(order_id: str, fill: ev.Fill, seq: int, *, busted: bool) -> dict[str, Any]:
+    return {
+        "broker": fill.broker,
+        "account": fill.account,
+        "fill_key": fill.fill_key,
+        "order_id": order_id,
+        "symbol": fill.symbol,
+        "side": fill.side.value,
+        "qty": text(fill.qty),
+        "price": text(fill.price),
+        "fee": text(fill.fee),
+        "fee_currency": fill.fee_currency,
+        "ts_ns": fill.ts_ns,
+        "venue": fill.venue,
+        "liquidity": fill.liquidity.value,
+        "seq": seq,
+        "busted": int(busted),
+    }
+
+
+_HANDLERS: Mapping[type, Any] = {
+    ev.LedgerOpened: OrderStore._ledger_opened,
+    ev.IllegalInput: OrderStore._illegal,
+    ev.OrderStaged: OrderStore._staged,
+    ev.OrderDenied: OrderStore._denied,
+    ev.ParentAccepted: OrderStore._accepted,
+    ev.ParentStopping: OrderStore._stopping,
+    ev.ParentEnded: OrderStore._ended,
+    ev.AlgoProgress: OrderStore._progress,
+    ev.OrderIntent: OrderStore._intent,
+    ev.ForeignOrderSeen: OrderStore._foreign,
+    ev.OrderAcked: OrderStore._acked,
+    ev.OrderRejected: OrderStore._rejected,
+    ev.OrderKilled: OrderStore._killed,
+    ev.OrderCancelled: OrderStore._cancelled,
+    ev.OrderExpired: OrderStore._expired,
+    ev.OrderResolved: OrderStore._resolved,
+    ev.OrderUnknown: OrderStore._unknown,
+    ev.CancelIntent: OrderStore._cancel_intent,
+    ev.CancelRejected: OrderStore._cancel_rejected,
+    ev.AmendIntent: OrderStore._amend_intent,
+    ev.OrderAmended: OrderStore._amended,
+    ev.AmendRejected: OrderStore._amend_rejected,
+    ev.OrderFilled: OrderStore._filled,
+    ev.FillBusted: OrderStore._busted,
+    ev.ForeignFillSeen: OrderStore._foreign_fill,
+}
