@@ -1,0 +1,329 @@
+"""The orders' way out and back: intents, effects that wait for the disk, and what the venue's answers mean.
+
+Out: :meth:`Orders.send_child` journals the intent and queues the send behind its sequence number. :meth:`Orders.release` hands over
+what is durable, reading the kill latch again at the call; tripped means KILLED, never sent. Cancels and queries never wait.
+Back: :meth:`Orders.on_broker` checks every answer against the order's state. What the state does not allow is
+journaled as an illegal input and has no other effect; nothing raises for what a venue says.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from engine.domain import events as ev
+from engine.domain.clock import Clock
+from engine.domain.errors import InvariantError
+from engine.domain.ids import wire_id
+from engine.domain.money import ZERO_QTY, Price, Qty
+from engine.domain.order import OrderSpec, OrderState, Source, SourceKind
+from engine.oms import broker_interface as bi
+from engine.store.order_store import Order, OrderStore
+
+Record = Callable[[ev.AnyEvent], int]
+"""Journals and publishes an event; its sequence number."""
+
+ANSWERABLE = {OrderState.PENDING_NEW, OrderState.UNKNOWN}
+CANCELLABLE = {
+    OrderState.PENDING_NEW,
+    OrderState.UNKNOWN,
+    OrderState.NEW,
+    OrderState.PARTIALLY_FILLED,
+    OrderState.PENDING_REPLACE,
+    OrderState.PENDING_CANCEL,
+}
+AMENDABLE = {OrderState.NEW, OrderState.PARTIALLY_FILLED}
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """Something to be sent once a sequence number is on disk."""
+
+    waits_for: int
+    order_id: str
+    amend: ev.AmendIntent | None = None
+
+
+class Orders:
+    """Sends children and understands answers."""
+
+    def __init__(
+        self,
+        store: OrderStore,
+        record: Record,
+        brokers: Mapping[str, bi.Broker],
+        clock: Clock,
+        may_send: Callable[[Order], str],
+    ) -> None:
+        """``may_send`` reads the kill latch again for an order: empty where it may leave, otherwise the reason."""
+        self._store = store
+        self._record = record
+        self._brokers = brokers
+        self._clock = clock
+        self._may_send = may_send
+        self._effects: deque[Effect] = deque()
+        self.sent = 0
+        """New orders handed to adapters since start."""
+
+    # -- out -----------------------------------------------------------------------------------------------------------
+
+    def send_child(self, parent_id: str, spec: OrderSpec, source: Source, decision: ev.Decision) -> Order:
+        """Journal the intent of a child that passed the gate and queue its send."""
+        counter = self._store.next_counter()
+        order_id = f"C{counter}"
+        seq = self._record(
+            ev.OrderIntent(
+                order_id=order_id,
+                parent_id=parent_id,
+                wire_id=wire_id(self._store.ledger_id, counter),
+                spec=spec,
+                source=source,
+                decision=decision,
+            )
+        )
+        self._effects.append(Effect(seq, order_id))
+        return self._store.get(order_id)
+
+    def send_amend(self, intent: ev.AmendIntent) -> None:
+        """Journal an amend that passed the gate and queue its send."""
+        seq = self._record(intent)
+        self._effects.append(Effect(seq, intent.order_id, intent))
+
+    def cancel(self, order: Order, why: str) -> bool:
+        """Ask for a cancel at once; False where there is nothing to cancel.
+
+        An intent that has not left yet is killed instead. A cancel may be asked again: it cannot place anything.
+        """
+        if order.state not in CANCELLABLE:
+            return False
+        if self._drop_unsent(order.order_id):
+            self._record(ev.OrderKilled(order_id=order.order_id, why=f"cancelled before it left: {why}"))
+            return True
+        self._record(ev.CancelIntent(order_id=order.order_id, why=why))
+        self._brokers[order.spec.broker].send_cancel(order.wire_id, order.venue_order_id)
+        return True
+
+    def _drop_unsent(self, order_id: str) -> bool:
+        for effect in self._effects:
+            if effect.order_id == order_id and effect.amend is None:
+                self._effects.remove(effect)
+                return True
+        return False
+
+    def release(self, durable_seq: int) -> int:
+        """Hand over every effect whose sequence number is on disk; the number of messages that left."""
+        left = 0
+        while self._effects and self._effects[0].waits_for <= durable_seq:
+            effect = self._effects.popleft()
+            left += self._hand_over(effect)
+        return left
+
+    def _hand_over(self, effect: Effect) -> int:
+        order = self._store.get(effect.order_id)
+        broker = self._brokers[order.spec.broker]
+        refusal = self._may_send(order)
+        if effect.amend is not None:
+            if order.state is not OrderState.PENDING_REPLACE:
+                return 0
+            if refusal:
+                self._record(
+                    ev.AmendRejected(order_id=order.order_id, code="KILLED", text=refusal, ts_ns=self._clock.now_ns())
+                )
+                return 0
+            amend = effect.amend
+            broker.send_amend(order.wire_id, order.venue_order_id, amend.qty, amend.limit, amend.stop)
+            return 1
+        if order.state is not OrderState.PENDING_NEW:
+            return 0
+        if refusal:
+            self._record(ev.OrderKilled(order_id=order.order_id, why=refusal))
+            return 0
+        self.sent += 1
+        broker.send_new(bi.WireOrder(wire_id=order.wire_id, spec=order.spec))
+        return 1
+
+    def kill_unsent(self, why: str, covers: Callable[[Order], bool]) -> int:
+        """Turn queued intents of a halted scope into KILLED; they are never sent after a reconnect."""
+        kept: deque[Effect] = deque()
+        killed: list[Effect] = []
+        for effect in self._effects:
+            order = self._store.get(effect.order_id)
+            (killed if covers(order) and effect.amend is None else kept).append(effect)
+        self._effects = kept
+        for effect in killed:
+            self._record(ev.OrderKilled(order_id=effect.order_id, why=why))
+        return len(killed)
+
+    @property
+    def waiting(self) -> int:
+        """Effects that wait for the disk."""
+        return len(self._effects)
+
+    # -- after a restart -------------------------------------------------------------------------------------------------
+
+    def recover(self) -> int:
+        """After a restart every unanswered send, cancel or amend is UNKNOWN until the venue is asked; how many."""
+        found = [
+            order
+            for order in self._store.live.values()
+            if order.state in {OrderState.PENDING_NEW, OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE}
+        ]
+        for order in found:
+            self._record(ev.OrderUnknown(order_id=order.order_id, why=f"engine restarted while {order.state.value}"))
+        return len(found)
+
+    # -- back ------------------------------------------------------------------------------------------------------------
+
+    def on_broker(self, event: bi.BrokerEvent) -> None:
+        """Take in one answer about an order."""
+        match event:
+            case bi.Filled():
+                self.book_fill(event.fill)
+            case bi.Busted():
+                self._bust(event)
+            case bi.ChannelChanged() | bi.Snapshot() | bi.OrderAnswer():
+                msg = f"{type(event).__name__} is not the orders' business"
+                raise InvariantError(msg)
+            case _:
+                order = self._store.by_wire.get(event.wire_id)
+                if order is None:
+                    self._illegal(type(event).__name__, "", f"wire id {event.wire_id!r} is not in this ledger")
+                else:
+                    self._answer(order, event)
+
+    def _answer(self, order: Order, event: bi.BrokerEvent) -> None:
+        made, allowed = self._meaning(order, event)
+        if allowed:
+            self._record(made)
+        else:
+            self._illegal(type(event).__name__, order.order_id, f"order is {order.state.value}")
+            return
+        if isinstance(event, bi.Acked) and order.cancel_asked:
+            # The cancel overtook its order: the venue may not have found it, so it is asked again.
+            self._brokers[order.spec.broker].send_cancel(order.wire_id, order.venue_order_id)
+
+    def _meaning(self, order: Order, event: bi.BrokerEvent) -> tuple[ev.AnyEvent, bool]:
+        """The event an answer becomes, and whether the order's state allows it."""
+        order_id, state, ts_ns = order.order_id, order.state, event.ts_ns
+        match event:
+            case bi.Acked():
+                made: ev.AnyEvent = ev.OrderAcked(order_id=order_id, venue_order_id=event.venue_order_id, ts_ns=ts_ns)
+                return made, not order.acked_ns and not state.is_terminal
+            case bi.Rejected():
+                made = ev.OrderRejected(order_id=order_id, code=event.code, text=event.text, ts_ns=ts_ns)
+                return made, state in ANSWERABLE and not order.acked_ns and not order.qty_filled
+            case bi.Uncertain():
+                return ev.OrderUnknown(order_id=order_id, why=event.why), state.is_live and state != OrderState.UNKNOWN
+            case bi.Cancelled():
+                return ev.OrderCancelled(order_id=order_id, ts_ns=ts_ns, why=event.why), state.is_live
+            case bi.Expired():
+                return ev.OrderExpired(order_id=order_id, ts_ns=ts_ns), state.is_live
+            case bi.CancelRefused():
+                made = ev.CancelRejected(order_id=order_id, code=event.code, text=event.text, ts_ns=ts_ns)
+                return made, order.cancel_asked
+            case bi.Amended():
+                made = ev.OrderAmended(
+                    order_id=order_id, qty=event.qty, limit=event.limit, stop=event.stop, ts_ns=ts_ns
+                )
+                return made, order.amend is not None and event.qty > 0
+            case bi.AmendRefused():
+                made = ev.AmendRejected(order_id=order_id, code=event.code, text=event.text, ts_ns=ts_ns)
+                return made, order.amend is not None
+            case _:
+                msg = f"{type(event).__name__} carries no wire id"
+                raise InvariantError(msg)
+
+    def book_fill(self, fill: ev.Fill) -> bool:
+        """Book one execution, once; False where it was known. The same key with other content is a conflict."""
+        key = (fill.broker, fill.account, fill.fill_key)
+        known = self._store.fills.get(key)
+        if known is not None:
+            if known[1] != fill:
+                self._record(ev.FillConflict(fill=fill, booked=known[1]))
+            return False
+        if fill.qty <= ZERO_QTY:
+            self._illegal("Filled", "", f"fill {fill.fill_key} has quantity {fill.qty}")
+            return False
+        order = self._order_of(fill)
+        if order is None or order.spec.symbol != fill.symbol or order.spec.side is not fill.side:
+            self._record(ev.ForeignFillSeen(fill=fill))
+            return True
+        if fill.corrects:
+            return self._correct(order, fill)
+        over = order.qty_filled + fill.qty - max(order.qty, order.qty_filled)
+        self._record(
+            ev.OrderFilled(
+                order_id=order.order_id,
+                fill=fill,
+                overfill=Qty(over) if over > 0 else ZERO_QTY,
+                late=order.state.is_terminal,
+            )
+        )
+        return True
+
+    def _correct(self, order: Order, fill: ev.Fill) -> bool:
+        old = (fill.broker, fill.account, fill.corrects)
+        if old not in order.fills:
+            self._illegal("Filled", order.order_id, f"{fill.fill_key} corrects {fill.corrects}, which is not booked")
+            return False
+        self._record(ev.OrderFilled(order_id=order.order_id, fill=fill, late=order.state.is_terminal))
+        return True
+
+    def _order_of(self, fill: ev.Fill) -> Order | None:
+        if fill.wire_id:
+            return self._store.by_wire.get(fill.wire_id)
+        for order in self._store.live.values():
+            if fill.venue_order_id and order.venue_order_id == fill.venue_order_id:
+                return order
+        return None
+
+    def _bust(self, event: bi.Busted) -> None:
+        for key, (order_id, fill) in self._store.fills.items():
+            if key[0] == event.broker and key[2] == event.fill_key and fill.symbol == event.symbol:
+                if key in self._store.busted:
+                    break
+                self._record(ev.FillBusted(order_id=order_id, fill=fill))
+                return
+        self._illegal("Busted", "", f"fill {event.fill_key} of {event.symbol} is not booked, or was busted before")
+
+    def adopt(self, order: bi.VenueOrder, broker: str, account: str) -> None:
+        """Make a foreign open order visible and count it at its worst case."""
+        self._record(
+            ev.ForeignOrderSeen(
+                order_id=f"F{self._store.next_counter()}",
+                spec=OrderSpec(
+                    symbol=order.symbol,
+                    side=order.side,
+                    qty=order.qty,
+                    type=order.type,
+                    limit=order.limit,
+                    stop=order.stop,
+                    tif=order.tif,
+                    reduce_only=order.reduce_only,
+                    broker=broker,
+                    account=account,
+                ),
+                venue_order_id=order.venue_order_id,
+                wire_id=order.wire_id,
+                qty_filled=order.qty_filled,
+            )
+        )
+
+    def _illegal(self, what: str, order_id: str, why: str) -> None:
+        self._record(ev.IllegalInput(what=what, order_id=order_id, why=why))
+
+
+def is_exit(order: Order) -> bool:
+    """Whether this is a flatten order of the kill procedure, which a halt lets through."""
+    return order.source.kind is SourceKind.HALT and order.spec.reduce_only
+
+
+def amended(order: Order, qty: Qty | None, limit: Price | None, stop: Price | None) -> OrderSpec:
+    """The order as it would be with new terms; None leaves a term as it is."""
+    return msgspec.structs.replace(
+        order.spec,
+        qty=order.qty if qty is None else qty,
+        limit=order.limit if limit is None else limit,
+        stop=order.stop if stop is None else stop,
+    )
