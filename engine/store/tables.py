@@ -1,0 +1,135 @@
+"""The tables of a ledger, defined once by SQLModel. The hot insert path uses their names and columns, never instances."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateTable
+from sqlmodel import Field, SQLModel
+
+SCHEMA = 1
+"""Version of the projection tables and of the chain's layout."""
+
+
+class JournalRow(SQLModel, table=True):
+    """One journaled event: the payload is the very bytes that are hashed."""
+
+    __tablename__ = "journal"
+    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    ts_ns: int = Field(sa_column=Column(BigInteger, nullable=False))
+    kind: str
+    payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    prev_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class MetaRow(SQLModel, table=True):
+    """Facts about the file."""
+
+    __tablename__ = "meta"
+    name: str = Field(primary_key=True)
+    value: str
+
+
+class OrderRow(SQLModel, table=True):
+    """Projected orders."""
+
+    __tablename__ = "orders"
+    order_id: str = Field(primary_key=True)
+    parent_id: str
+    wire_id: str = Field(index=True)
+    intent_id: str = Field(index=True)
+    symbol: str
+    side: str
+    qty: str
+    qty_filled: str
+    type: str
+    limit: str | None
+    stop: str | None
+    tif: str
+    state: str = Field(index=True)
+    broker: str
+    account: str
+    source: str
+    created_ns: int = Field(sa_column=Column(BigInteger, nullable=False))
+    updated_ns: int = Field(sa_column=Column(BigInteger, nullable=False))
+    last_seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    spec: str
+
+
+class FillRow(SQLModel, table=True):
+    """Projected executions."""
+
+    __tablename__ = "fills"
+    broker: str = Field(primary_key=True)
+    account: str = Field(primary_key=True)
+    fill_key: str = Field(primary_key=True)
+    order_id: str = Field(index=True)
+    symbol: str
+    side: str
+    qty: str
+    price: str
+    fee: str
+    fee_currency: str
+    ts_ns: int = Field(sa_column=Column(BigInteger, nullable=False))
+    venue: str
+    liquidity: str
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    busted: int
+
+
+class PositionRow(SQLModel, table=True):
+    """Projected positions."""
+
+    __tablename__ = "positions"
+    broker: str = Field(primary_key=True)
+    account: str = Field(primary_key=True)
+    symbol: str = Field(primary_key=True)
+    qty: str
+    cost: str
+    realised: str
+    fees: str
+    currency: str
+
+
+class CashRow(SQLModel, table=True):
+    """Projected cash."""
+
+    __tablename__ = "cash"
+    broker: str = Field(primary_key=True)
+    account: str = Field(primary_key=True)
+    currency: str = Field(primary_key=True)
+    amount: str
+
+
+PROJECTIONS = ("orders", "fills", "positions", "cash")
+
+
+def metadata() -> MetaData:
+    """All tables."""
+    return SQLModel.metadata
+
+
+def table(name: str) -> Table:
+    """One table by its name."""
+    return SQLModel.metadata.tables[name]
+
+
+def create_statements() -> list[str]:
+    """SQLite statements that create what is missing."""
+    made = []
+    for name in ("journal", "meta", *PROJECTIONS):
+        made.append(str(CreateTable(table(name), if_not_exists=True).compile(dialect=sqlite.dialect())))
+        made += [
+            f"CREATE INDEX IF NOT EXISTS {index.name} ON {name} ({', '.join(column.name for column in index.columns)})"
+            for index in sorted(table(name).indexes, key=lambda item: str(item.name))
+        ]
+    return made
+
+
+def upsert(name: str) -> str:
+    """SQLite statement that writes one row of a projection, replacing the one with its key."""
+    columns = [column.name for column in table(name).columns]
+    names = ", ".join(f'"{column}"' for column in columns)
+    values = ", ".join(f":{column}" for column in columns)
+    return f"INSERT OR REPLACE INTO {name} ({names}) VALUES ({values})"  # noqa: S608 - names are this module's own
