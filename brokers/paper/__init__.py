@@ -1,0 +1,1 @@
+"""The paper venue: a deterministic matching core and what stands around it."""

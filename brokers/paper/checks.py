@@ -1,0 +1,64 @@
+"""What the paper venue refuses, each with a code and a sentence; the first that applies is reported."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from engine.domain.instrument import Instrument
+from engine.domain.money import Price, Qty
+from engine.domain.order import OrderSpec, OrderType, Tif
+
+IMMEDIATE = frozenset({Tif.IOC, Tif.FOK})
+_LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
+_STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+
+
+class Refusal(NamedTuple):
+    """Why the venue does not take an order."""
+
+    code: str
+    text: str
+
+
+def terms_refusal(spec: OrderSpec, instrument: Instrument) -> Refusal | None:
+    """Faults of the order itself: fields that do not fit its type, off the tick or the lot, beyond a size limit."""
+    is_limited = spec.type in _LIMITED
+    is_stop = spec.type in _STOPS
+    if (spec.limit is not None) != is_limited or (spec.stop is not None) != is_stop:
+        return Refusal("BAD_ORDER", f"a {spec.type} order {_needs(is_limited, is_stop)}")
+    if is_stop and spec.tif in IMMEDIATE:
+        return Refusal("BAD_TIF", f"a {spec.type} order cannot be {spec.tif}")
+    if spec.post_only and (spec.type is not OrderType.LIMIT or spec.tif in IMMEDIATE):
+        return Refusal("BAD_ORDER", "post-only needs a limit order that may rest")
+    for price in (spec.limit, spec.stop):
+        refusal = None if price is None else _price_refusal(price, instrument)
+        if refusal is not None:
+            return refusal
+    return size_refusal(spec.qty, spec.limit, instrument)
+
+
+def _needs(is_limited: bool, is_stop: bool) -> str:
+    return f"{'needs' if is_limited else 'has no'} limit price and {'needs' if is_stop else 'has no'} stop price"
+
+
+def _price_refusal(price: Price, instrument: Instrument) -> Refusal | None:
+    if price <= 0 and not instrument.price_negative:
+        return Refusal("PRICE", f"price {price} must be above zero")
+    if not instrument.is_on_tick(price):
+        return Refusal("TICK", f"price {price} is off the tick of {instrument.tick_at(price)}")
+    return None
+
+
+def size_refusal(qty: Qty, limit: Decimal | None, instrument: Instrument) -> Refusal | None:
+    """A quantity the instrument does not allow."""
+    if qty <= 0 or not instrument.is_on_lot(qty):
+        return Refusal("LOT", f"quantity {qty} must be a whole number of lots of {instrument.lot}, above zero")
+    if instrument.qty_min is not None and qty < instrument.qty_min:
+        return Refusal("QTY_MIN", f"quantity {qty} is below the minimum of {instrument.qty_min}")
+    if instrument.qty_max is not None and qty > instrument.qty_max:
+        return Refusal("QTY_MAX", f"quantity {qty} is above the maximum of {instrument.qty_max}")
+    floor = instrument.notional_min
+    if floor is not None and limit is not None and instrument.notional(limit, qty) < floor:
+        return Refusal("NOTIONAL_MIN", f"value {instrument.notional(limit, qty)} is below the minimum of {floor}")
+    return None

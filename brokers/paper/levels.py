@@ -1,0 +1,218 @@
+"""How orders of ours trade at one listing whose feed names levels, quotes and trades only (effects P04 to P06).
+
+What cannot be seen is estimated against us and each such fill is marked ``guessed``:
+
+* Taking walks the displayed sizes; they stay consumed until the feed sets the level again. Beyond what is displayed each further
+  portion as large as the best level costs one more step of ``beyond_ticks`` ticks.
+* A resting order stands behind the displayed size at its price. Prints at its price move it forward; a shrinking level does
+  so only by the share of cancels that the queue model puts ahead of it (none in the pessimistic default).
+* A print through its price, or an opposing quote at or through it, fills it, never for more than that print or quote shows.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from brokers.paper.matching import Host, Listing, MarketSink
+from brokers.paper.orders import Working
+from engine.domain.instrument import Instrument
+from engine.domain.order import Liquidity
+from engine.market.book import LevelBook, Levels
+from engine.market.calendar import Calendar
+from engine.market.rows import CLEAR, HALT, LEVEL, QUOTE, RESUME, TRADE, Row
+
+STEPS_MAX = 50
+"""Portions beyond the displayed size; what is left then is not there."""
+
+
+class QueueModel(msgspec.Struct, frozen=True):
+    """Which cancels at our price were ahead of us.
+
+    ``power`` 0 (default): none, we move by trades only and never stand behind more than is displayed. ``power`` n: the share
+    b^n / (b^n + f^n) of them was behind us, with f ahead of us and b behind (hftbacktest's power model,
+    github.com/nkaz001/hftbacktest, models/queue.rs), in exact integer arithmetic.
+    """
+
+    power: int = 0
+    beyond_ticks: int = 1
+
+
+def advance_queue(front: int, before: int, after: int, traded: int, power: int) -> int:
+    """Quantity ahead after a level went from ``before`` to ``after``, ``traded`` of it by prints counted already."""
+    gone = before - after - traded
+    if gone <= 0 or not power:
+        return min(front, after)
+    behind = before - front
+    if behind <= 0:
+        share_front = gone
+        spill = 0
+    else:
+        weight_front, weight_back = front**power, behind**power
+        share_front = gone * weight_front // (weight_front + weight_back)
+        spill = min(0, behind - (gone - share_front))
+    return min(max(0, front - share_front + spill), after)
+
+
+class LevelListing(Listing):
+    """A listing known by level."""
+
+    def __init__(self, instrument: Instrument, mic: str, calendar: Calendar, host: Host, market: MarketSink) -> None:
+        super().__init__(instrument, mic, calendar, host, market)
+        self.book = LevelBook()
+        self.model = QueueModel()
+        self._dirty = False
+
+    def on_row(self, row: Row) -> None:
+        """Apply one row. Levels are judged once all rows of the same time are in: a snapshot is built over several."""
+        ts_ns, action, sign, _, price, qty, number = row
+        if self._dirty and ts_ns != self.ts_ns:
+            self.settle()
+        self.ts_ns, self.row = ts_ns, number
+        self.rows += 1
+        if action == LEVEL:
+            self._resize(sign, price, qty)
+        elif action == QUOTE:
+            before = dict(self.book.side(sign).sizes) if self.own[sign] else None
+            self.book.quote(sign, price, qty)
+            if before is not None:
+                self._requeue(sign, before)
+            self._dirty = True
+        elif action == TRADE:
+            self._trade(sign, price, qty)
+        elif action == CLEAR:
+            self.book.clear()
+            self._dirty = True
+        elif action in {HALT, RESUME}:
+            self.set_halt(action == HALT)
+
+    def _resize(self, sign: int, price: int, qty: int) -> None:
+        if self.own[sign]:
+            before = {price: self.book.side(sign).sizes.get(price, 0)}
+            self.book.level(sign, price, qty)
+            self._requeue(sign, before)
+        else:
+            self.book.level(sign, price, qty)
+        self._dirty = True
+
+    def _requeue(self, sign: int, before: dict[int, int]) -> None:
+        """Move our orders forward where the level they stand at changed."""
+        sizes = self.book.side(sign).sizes
+        for order in self.own[sign]:
+            if order.limit is None or order.limit not in before:
+                continue
+            after = sizes.get(order.limit, 0)
+            # A level that a feed without depth no longer shows is not gone: the quote moved away from it.
+            if after or self.book.has_depth:
+                order.ahead = advance_queue(order.ahead, before[order.limit], after, order.traded, self.model.power)
+                order.traded = 0
+
+    def settle(self) -> None:
+        """Judge the rows of one moment: fill orders the other side has come to, then publish."""
+        if not self._dirty:
+            return
+        self._dirty = False
+        for sign in (1, -1):
+            if self.own[sign] and not self.is_halted:
+                self._meet(sign)
+        self._publish_best()
+
+    def _publish_best(self) -> None:
+        bids, asks = self.book.bids, self.book.asks
+        bid, ask = bids.best(), asks.best()
+        self.publish(bid, bids.sizes.get(bid, 0), ask, asks.sizes.get(ask, 0))
+
+    def _fill(self, order: Working, qty: int) -> int:
+        took = min(order.leaves, qty, self.host.room(order))
+        if took and order.limit is not None:
+            self.host.execute(self, order, took, order.limit, Liquidity.MAKER, guessed=True)
+        return took
+
+    def _meet(self, own_sign: int) -> None:
+        """Fill our resting orders with displayed size that has come to their price or through it."""
+        side = self.book.side(-own_sign)
+        for order in self.own[own_sign][:]:
+            for price in side.best_first():
+                if order.limit is None or (order.limit - price) * own_sign < 0:
+                    break
+                took = self._fill(order, side.sizes[price])
+                side.set(price, side.sizes[price] - took)
+                if not order.is_open:
+                    break
+
+    def _trade(self, aggressor: int, price: int, qty: int) -> None:
+        self.settle()
+        if not self.is_halted:
+            for own_sign in (1, -1):
+                if aggressor != own_sign and self.own[own_sign]:
+                    qty_left = self._serve(own_sign, price, qty)
+                    if qty_left != qty:
+                        break
+        self.print_trade(price, qty, aggressor, hidden=False)
+        self._publish_best()
+
+    def _serve(self, own_sign: int, price: int, qty: int) -> int:
+        """A print hits the side we rest on: through our price fills us first, at it only behind what is ahead."""
+        left = qty
+        for order in self.own[own_sign][:]:
+            if order.limit is None or (order.limit - price) * own_sign < 0:
+                break
+            if order.limit != price:
+                left -= self._fill(order, left)
+                continue
+            passed = min(order.ahead, qty)
+            order.ahead -= passed
+            order.traded += qty
+            # Orders of ours at one price share the front: what the first took, the second cannot.
+            left -= self._fill(order, min(left, qty - passed))
+        return left
+
+    def rest(self, order: Working) -> None:
+        """Stand behind what is displayed at its price now."""
+        super().rest(order)
+        order.ahead = self.book.side(order.sign).sizes.get(order.limit or 0, 0)
+        order.traded = 0
+
+    def take(self, order: Working) -> None:
+        """Walk the displayed sizes, then the estimate beyond them."""
+        side = self.book.side(-order.sign)
+        last = portion = 0
+        for price in side.best_first():
+            if order.limit is not None and (price - order.limit) * order.sign > 0:
+                break
+            size = side.sizes[price]
+            portion = portion or size
+            want = min(size, order.leaves, self.host.room(order))
+            if not want:
+                break
+            last = price
+            side.set(price, size - want)
+            self.host.execute(self, order, want, self.taking_price(order, price, want), Liquidity.TAKER, guessed=False)
+        if order.is_open and last and not side.prices:
+            self._take_beyond(order, last, portion)
+        self._publish_best()
+
+    def _take_beyond(self, order: Working, last: int, portion: int) -> None:
+        instrument = self.instrument
+        price = last
+        for _ in range(STEPS_MAX):
+            tick = instrument.price_units(instrument.tick_at(instrument.price_of(price)))
+            price += order.sign * self.model.beyond_ticks * tick
+            if price <= 0 or (order.limit is not None and (price - order.limit) * order.sign > 0):
+                return
+            want = min(portion, order.leaves, self.host.room(order))
+            if not want:
+                return
+            self.host.execute(self, order, want, self.taking_price(order, price, want), Liquidity.TAKER, guessed=True)
+
+    def visible(self, sign: int, limit: int | None, row: int | None = None) -> int:  # noqa: ARG002 - no orders to date
+        """Displayed quantity on the other side up to ``limit``."""
+        side = self.book.side(-sign)
+        return sum(side.sizes[price] for price in side.prices if limit is None or (price - limit) * sign <= 0)
+
+    def levels(self, sign: int, depth: int) -> Levels:
+        """The best displayed levels of a side."""
+        return self.book.side(sign).top(depth)
+
+    def queue_ahead(self, order: Working) -> int:
+        """Estimated quantity ahead."""
+        return order.ahead

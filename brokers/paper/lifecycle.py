@@ -1,0 +1,478 @@
+"""The life of an order at the paper venue: arrival, checks, matching, reports, amendments, the end of its day."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from heapq import heappush
+
+from msgspec.structs import replace
+
+from brokers.paper.accounts import Account
+from brokers.paper.checks import Refusal, terms_refusal
+from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig
+from brokers.paper.impact import Impact
+from brokers.paper.latency import Delay, Latency
+from brokers.paper.matching import Listing
+from brokers.paper.orders import Working
+from engine.domain.errors import InvariantError
+from engine.domain.events import Fill
+from engine.domain.ids import Random
+from engine.domain.money import EXACT, Money, Price, Qty
+from engine.domain.order import Liquidity, Tif
+from engine.market.fees import charge
+from engine.oms.broker_interface import (
+    Acked,
+    Amended,
+    AmendRefused,
+    BrokerEvent,
+    Cancelled,
+    CancelRefused,
+    Expired,
+    Filled,
+    Rejected,
+    VenueOrder,
+    WireOrder,
+)
+
+Act = Callable[..., None]
+
+
+class Lifecycle:
+    """Orders by account, what is due when, and every change of an order. The public face is ``VenueCore``."""
+
+    def __init__(self, config: VenueConfig, report: Report, own_flow: OwnFlow | None) -> None:
+        self.config = config
+        self.now_ns = 0
+        self.counters = Counters()
+        self.listings: dict[str, Listing] = {}
+        self.accounts: dict[str, Account] = {}
+        self._report = report
+        self._own_flow = own_flow
+        self._random = Random(config.seed)
+        self.latency = Latency(config.latency, self._random)
+        self._orders: dict[str, dict[str, Working]] = {}
+        self._refused: dict[str, dict[str, VenueOrder]] = {}
+        self._fills: dict[str, list[Fill]] = {}
+        self._ended: deque[Working] = deque()
+        self._due: list[tuple[int, int, Act, tuple[object, ...]]] = []
+        self._scheduled = 0
+        self._numbered = 0
+        self._arrivals: dict[str, int] = {}
+        self._reports: dict[str, int] = {}
+        self._impacts: dict[str, Impact] = {}
+        self._shrinking: list[Working] = []
+        """Open reduce-only orders."""
+
+    # -- time -------------------------------------------------------------------------------------------------------------
+
+    def _schedule(self, due_ns: int, act: Act, *arguments: object) -> None:
+        self._scheduled += 1
+        heappush(self._due, (due_ns, self._scheduled, act, arguments))
+
+    def _send(self, ts_ns: int, account: str, delay: Delay, act: Act, *arguments: object) -> None:
+        """A message of an account leaves the engine; it does not overtake the one before it."""
+        now_ns = max(ts_ns, self.now_ns)
+        due_ns = max(now_ns + self.latency.draw(delay, now_ns), self._arrivals.get(account, 0))
+        self._arrivals[account] = due_ns
+        self._schedule(due_ns, act, *arguments)
+
+    def _back_ns(self, account: str, delay: Delay) -> int:
+        """When a report that leaves the matching now arrives; it does not overtake the one before it."""
+        due_ns = max(self.now_ns + self.latency.draw(delay, self.now_ns), self._reports.get(account, 0))
+        self._reports[account] = due_ns
+        return due_ns
+
+    def _tell(self, account: str, event: BrokerEvent) -> None:
+        self._schedule(event.ts_ns, self._report, account, event)
+
+    def _ack_ns(self, account: str) -> int:
+        return self._back_ns(account, self.config.latency.ack)
+
+    # -- new orders -------------------------------------------------------------------------------------------------------
+
+    def account(self, name: str) -> Account:
+        """An account, opened with the configured cash on first use."""
+        found = self.accounts.get(name)
+        if found is None:
+            found = self.accounts[name] = Account(name=name)
+            for currency, amount in self.config.cash.items():
+                found.deposit(currency, amount)
+        return found
+
+    def _arrive_new(self, account: str, order: WireOrder) -> None:
+        self.counters.orders += 1
+        known = self._orders.setdefault(account, {})
+        spec = order.spec
+        if order.wire_id in known or order.wire_id in self._refused.get(account, {}):
+            self.counters.duplicates += 1
+            self._reject(account, order, Refusal("DUPLICATE_ID", f"order id {order.wire_id} was used before"))
+            return
+        listing = self._choose(spec.symbol, spec.venue, spec.side.sign)
+        if listing is None:
+            self._reject(
+                account, order, Refusal("UNKNOWN_SYMBOL", f"{spec.symbol} is not listed at {spec.venue or 'any venue'}")
+            )
+            return
+        listing.settle()
+        refusal = self._venue_refusal(listing) or terms_refusal(spec, listing.instrument)
+        if refusal is None:
+            made = self._make(account, order, listing)
+            refusal = self._standing_refusal(listing, made)
+            if refusal is None:
+                known[order.wire_id] = made
+                self._admit(listing, made)
+                return
+        self._reject(account, order, refusal)
+
+    def _choose(self, symbol: str, venue: str, sign: int) -> Listing | None:
+        """The listing an order goes to: the named venue, else the best opposing price, else the first that lists it."""
+        found = [one for one in self.listings.values() if one.symbol == symbol and venue in {"", one.mic}]
+        best: Listing | None = None
+        for one in found:
+            price, size = (one.ask, one.ask_qty) if sign > 0 else (one.bid, one.bid_qty)
+            if not size or one.is_halted:
+                continue
+            if best is None or (price - (best.ask if sign > 0 else best.bid)) * sign < 0:
+                best = one
+        return best or (found[0] if found else None)
+
+    def _venue_refusal(self, listing: Listing) -> Refusal | None:
+        if not listing.calendar.is_open(self.now_ns):
+            return Refusal("CLOSED", f"{listing.key} is closed")
+        if listing.is_halted:
+            return Refusal("HALTED", f"{listing.key} is halted")
+        schedule = self.config.fees.get(listing.mic)
+        if schedule is not None and schedule.at(self.now_ns) is None:
+            return Refusal("NO_FEE_RATE", schedule.missing_text(self.now_ns))
+        return None
+
+    def _make(self, account: str, order: WireOrder, listing: Listing) -> Working:
+        self._numbered += 1
+        spec, instrument = order.spec, listing.instrument
+        return Working(
+            account=account,
+            wire_id=order.wire_id,
+            venue_order_id=f"{listing.mic}{self._numbered:09d}",
+            key=listing.key,
+            spec=spec,
+            sign=spec.side.sign,
+            qty=instrument.qty_units(spec.qty),
+            limit=None if spec.limit is None else instrument.price_units(spec.limit),
+            stop=None if spec.stop is None else instrument.price_units(spec.stop),
+            seq=self._numbered,
+            updated_ns=self.now_ns,
+        )
+
+    def _standing_refusal(self, listing: Listing, order: Working) -> Refusal | None:
+        """Faults that depend on the position, the book and our other orders."""
+        if order.spec.reduce_only and order.leaves > self._reducible(listing, order):
+            return Refusal("REDUCE_ONLY", "it is larger than the position it may reduce")
+        if order.is_stop and not order.triggered:
+            return None
+        if listing.meets_own(order):
+            return Refusal("SELF_MATCH", "it would trade with an own resting order")
+        if order.spec.post_only and listing.crosses(order):
+            return Refusal("POST_ONLY", "it would take liquidity")
+        return None
+
+    def _reducible(self, listing: Listing, order: Working) -> int:
+        """Position that no other reduce-only order of this side has claimed."""
+        claimed = sum(
+            other.leaves
+            for other in self._shrinking
+            if other is not order
+            and (other.account, other.spec.symbol, other.sign) == (order.account, order.spec.symbol, order.sign)
+        )
+        return self._position(listing, order) - claimed
+
+    def _position(self, listing: Listing, order: Working) -> int:
+        """Units of position on the side that ``order`` reduces, zero or below where there is none."""
+        held = self.account(order.account).position(listing.symbol)
+        return -order.sign * listing.instrument.qty_units(held)
+
+    def _reject(self, account: str, order: WireOrder, refusal: Refusal) -> None:
+        self.counters.rejected += 1
+        refused = self._refused.setdefault(account, {})
+        spec = order.spec
+        if refusal.code != "DUPLICATE_ID":
+            refused[order.wire_id] = VenueOrder(
+                wire_id=order.wire_id, venue_order_id="", symbol=spec.symbol, side=spec.side, type=spec.type,
+                tif=spec.tif, qty=spec.qty, qty_filled=Qty(0), limit=spec.limit, stop=spec.stop,
+                reduce_only=spec.reduce_only, is_open=False, status="rejected", text=f"{refusal.code}: {refusal.text}",
+            )  # fmt: skip
+            while len(refused) > self.config.history_max:
+                del refused[next(iter(refused))]
+        self._tell(
+            account,
+            Rejected(
+                broker=self.config.broker,
+                ts_ns=self._ack_ns(account),
+                wire_id=order.wire_id,
+                code=refusal.code,
+                text=refusal.text,
+            ),
+        )
+
+    def _admit(self, listing: Listing, order: Working) -> None:
+        """Acknowledge an order, then let it meet the book or wait for its trigger."""
+        self._tell(
+            order.account,
+            Acked(
+                broker=self.config.broker,
+                ts_ns=self._ack_ns(order.account),
+                wire_id=order.wire_id,
+                venue_order_id=order.venue_order_id,
+            ),
+        )
+        if order.spec.reduce_only:
+            self._shrinking.append(order)
+        if order.spec.tif is Tif.DAY:
+            self._expire_at_day_end(listing, order)
+        if order.is_stop and not listing.is_passed(order, listing.last_price):
+            listing.wait(order)
+        elif order.is_stop:
+            self.triggered(listing, order)
+        else:
+            self._enter(listing, order)
+
+    def _enter(self, listing: Listing, order: Working) -> None:
+        """Match an order against the visible book; the rest comes to rest or ends, as its time in force says."""
+        if order.spec.tif is Tif.FOK and listing.visible(order.sign, order.limit) < order.leaves:
+            self._cancelled(order, "FOK: not enough visible quantity")
+            return
+        listing.take(order)
+        if not order.is_open:
+            return
+        if order.is_immediate:
+            self._cancelled(order, "no more quantity at its price" if order.limit is not None else "the book is empty")
+        else:
+            listing.rest(order)
+
+    # -- what listings ask for ----------------------------------------------------------------------------------------------
+
+    def room(self, order: Working) -> int:
+        """How much of an order may fill now; a reduce-only order never more than the position."""
+        if not order.is_open:
+            return 0
+        if not order.spec.reduce_only:
+            return order.leaves
+        return max(0, min(order.leaves, self._position(self.listings[order.key], order)))
+
+    def concession(self, listing: Listing, order: Working, qty: int) -> int:
+        """Price units by which the impact model worsens a taking fill; it absorbs the flow."""
+        impact = self._impacts.get(listing.symbol)
+        if impact is None:
+            return 0
+        worse = impact.concession(self.now_ns, order.sign, qty)
+        impact.absorb(self.now_ns, order.sign, qty)
+        return worse
+
+    def triggered(self, listing: Listing, order: Working) -> None:
+        """A stop was passed: it becomes a market or limit order now, wherever the book is."""
+        listing.remove(order)
+        order.triggered = True
+        self.counters.stops_triggered += 1
+        refusal = self._standing_refusal(listing, order)
+        if refusal is not None:
+            self._cancelled(order, f"{refusal.code}: {refusal.text}")
+        else:
+            self._enter(listing, order)
+
+    def execute(
+        self, listing: Listing, order: Working, qty: int, price: int, liquidity: Liquidity, guessed: bool
+    ) -> None:
+        """Book one execution: order, fee, account, report, and the flow the market sees."""
+        order.filled += qty
+        order.executions += 1
+        order.updated_ns = self.now_ns
+        fill = self._fill(listing, order, qty, price, liquidity, guessed)
+        self.account(order.account).book(fill, listing.instrument)
+        self._remember(order.account, fill)
+        counters = self.counters
+        counters.fills += 1
+        counters.maker_fills += liquidity is Liquidity.MAKER
+        counters.guessed += guessed
+        if order.triggered and order.stop is not None and (price - order.stop) * order.sign > 0:
+            counters.stop_gaps += 1
+        if order.leaves:
+            order.status = "partially_filled"
+        else:
+            self._end(order, "filled", "")
+        ts_ns = self._back_ns(order.account, self.config.latency.report)
+        self._tell(order.account, Filled(broker=self.config.broker, ts_ns=ts_ns, fill=fill))
+        if self._shrinking:
+            self._trim(listing, order.account)
+        if self._own_flow is not None:
+            self._own_flow(listing.key, self.now_ns, order.sign * qty, liquidity)
+
+    def _fill(
+        self, listing: Listing, order: Working, qty: int, price: int, liquidity: Liquidity, guessed: bool
+    ) -> Fill:
+        instrument, spec = listing.instrument, order.spec
+        size, at = instrument.qty_of(qty), instrument.price_of(price)
+        fee, currency = Money(0), instrument.currency
+        schedule = self.config.fees.get(listing.mic)
+        if schedule is not None:
+            rates = schedule.at(self.now_ns)
+            if rates is None:
+                raise InvariantError(f"order {order.wire_id} was admitted, but {schedule.missing_text(self.now_ns)}")
+            fee = charge(rates, order.fees, spec.side, liquidity, size, EXACT.abs(instrument.notional(at, size)))
+            currency = schedule.currency
+        day = listing.calendar.trading_day(self.now_ns)
+        return Fill(
+            broker=self.config.broker,
+            account=order.account,
+            fill_key=f"{spec.symbol}:{day}:{order.venue_order_id}:{order.executions}",
+            symbol=spec.symbol,
+            side=spec.side,
+            qty=size,
+            price=at,
+            ts_ns=self.now_ns,
+            venue=listing.mic,
+            liquidity=liquidity,
+            fee=fee,
+            fee_currency=currency,
+            wire_id=order.wire_id,
+            venue_order_id=order.venue_order_id,
+            tape_row=listing.row,
+            rests_from_row=order.rests_from if liquidity is Liquidity.MAKER else 0,
+            guessed=guessed,
+        )
+
+    def _trim(self, listing: Listing, account: str) -> None:
+        """End reduce-only orders whose position is gone."""
+        for order in self._shrinking[:]:
+            if (
+                order.account == account
+                and order.spec.symbol == listing.symbol
+                and order.is_open
+                and self._position(listing, order) <= 0
+            ):
+                self._cancelled(order, "reduce-only: the position is gone")
+
+    # -- cancels, amendments, the end of a day -----------------------------------------------------------------------------
+
+    def _find(self, account: str, wire_id: str) -> Working | Refusal:
+        order = self._orders.get(account, {}).get(wire_id)
+        if order is None:
+            return Refusal("UNKNOWN_ORDER", f"no order {wire_id} ever arrived")
+        if not order.is_open:
+            return Refusal("TOO_LATE", f"order {wire_id} is {order.status}")
+        return order
+
+    def _arrive_cancel(self, account: str, wire_id: str) -> None:
+        self.counters.cancels += 1
+        found = self._find(account, wire_id)
+        if isinstance(found, Working):
+            self._cancelled(found, "")
+            return
+        event = CancelRefused(
+            broker=self.config.broker, ts_ns=self._ack_ns(account), wire_id=wire_id, code=found.code, text=found.text
+        )
+        self._tell(account, event)
+
+    def _arrive_amend(self, account: str, wire_id: str, qty: Qty, limit: Price | None, stop: Price | None) -> None:
+        self.counters.amends += 1
+        found = self._find(account, wire_id)
+        refusal = found if isinstance(found, Refusal) else self._amend(found, qty, limit, stop)
+        if refusal is not None:
+            event = AmendRefused(
+                broker=self.config.broker,
+                ts_ns=self._ack_ns(account),
+                wire_id=wire_id,
+                code=refusal.code,
+                text=refusal.text,
+            )
+            self._tell(account, event)
+
+    def _amend(self, order: Working, qty: Qty, limit: Price | None, stop: Price | None) -> Refusal | None:
+        """Give an order new terms, or say why not. A new price or a larger size loses its place in the queue."""
+        listing = self.listings[order.key]
+        listing.settle()
+        instrument = listing.instrument
+        spec = order.spec
+        changes = {
+            "qty": qty,
+            "limit": spec.limit if limit is None else limit,
+            "stop": spec.stop if stop is None or not order.is_waiting else stop,
+        }
+        new_spec = replace(spec, **changes)
+        refusal = self._venue_refusal(listing) or terms_refusal(new_spec, instrument)
+        if refusal is None and instrument.qty_units(qty) <= order.filled:
+            refusal = Refusal("QTY_FILLED", f"{instrument.qty_of(order.filled)} are filled; ask for more, or cancel")
+        if refusal is not None:
+            return refusal
+        old = (order.spec, order.qty, order.limit, order.stop)
+        was_resting, place = order.is_resting, (order.rests_from, order.seq)
+        order.spec, order.qty = new_spec, instrument.qty_units(qty)
+        order.limit = None if new_spec.limit is None else instrument.price_units(new_spec.limit)
+        order.stop = None if new_spec.stop is None else instrument.price_units(new_spec.stop)
+        refusal = self._standing_refusal(listing, order)
+        if refusal is not None:
+            order.spec, order.qty, order.limit, order.stop = old
+            return refusal
+        order.updated_ns = self.now_ns
+        self._tell(order.account, self._amended(order, self._ack_ns(order.account)))
+        keeps_place = order.qty <= old[1] and order.limit == old[2]
+        if was_resting and not keeps_place:
+            listing.remove(order)
+            self._numbered += 1
+            order.seq = self._numbered
+            self._enter(listing, order)
+        elif order.is_waiting and listing.is_passed(order, listing.last_price):
+            self.triggered(listing, order)
+        assert not keeps_place or place == (order.rests_from, order.seq)
+        return None
+
+    def _amended(self, order: Working, ts_ns: int) -> Amended:
+        spec = order.spec
+        return Amended(
+            broker=self.config.broker,
+            ts_ns=ts_ns,
+            wire_id=order.wire_id,
+            qty=spec.qty,
+            limit=spec.limit,
+            stop=spec.stop,
+        )
+
+    def _cancelled(self, order: Working, why: str) -> None:
+        self._end(order, "cancelled", why)
+        ts_ns = self._ack_ns(order.account)
+        event = Cancelled(broker=self.config.broker, ts_ns=ts_ns, wire_id=order.wire_id, why=why)
+        self._tell(order.account, event)
+
+    def _expire_at_day_end(self, listing: Listing, order: Working) -> None:
+        order.expires_ns = listing.calendar.session(self.now_ns)[1]
+        if listing.day_end_ns != order.expires_ns:
+            listing.day_end_ns = order.expires_ns
+            self._schedule(order.expires_ns, self._end_day, listing, order.expires_ns)
+
+    def _end_day(self, listing: Listing, end_ns: int) -> None:
+        """Expire the DAY orders of a listing whose day ended."""
+        for orders in self._orders.values():
+            for order in [one for one in orders.values() if one.is_open and one.key == listing.key]:
+                if order.expires_ns and order.expires_ns <= end_ns:
+                    self.counters.expired += 1
+                    self._end(order, "expired", "end of day")
+                    ts_ns = self._ack_ns(order.account)
+                    self._tell(order.account, Expired(broker=self.config.broker, ts_ns=ts_ns, wire_id=order.wire_id))
+
+    def _end(self, order: Working, status: str, text: str) -> None:
+        self.listings[order.key].remove(order)
+        order.is_open = False
+        order.status = status
+        order.text = text
+        order.updated_ns = self.now_ns
+        if order.spec.reduce_only and order in self._shrinking:
+            self._shrinking.remove(order)
+        self._ended.append(order)
+        if len(self._ended) > self.config.history_max:
+            oldest = self._ended.popleft()
+            del self._orders[oldest.account][oldest.wire_id]
+
+    def _remember(self, account: str, fill: Fill) -> None:
+        fills = self._fills.setdefault(account, [])
+        fills.append(fill)
+        if len(fills) > 2 * self.config.history_max:
+            del fills[: self.config.history_max]

@@ -1,0 +1,80 @@
+"""An order as the paper venue holds it. Quantities and prices are hot-path integers of its listing."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.domain.instrument import Instrument
+from engine.domain.order import OrderSpec, OrderType, Tif
+from engine.market.fees import OrderFees
+from engine.oms.broker_interface import VenueOrder
+
+
+class Working(msgspec.Struct, kw_only=True, eq=False):
+    """One order, open or done. ``seq`` is its place among our own orders at the same price."""
+
+    account: str
+    wire_id: str
+    venue_order_id: str
+    key: str
+    """Listing it is at."""
+    spec: OrderSpec
+    sign: int
+    qty: int
+    limit: int | None
+    stop: int | None
+    seq: int
+    filled: int = 0
+    status: str = "new"
+    text: str = ""
+    is_open: bool = True
+    is_resting: bool = False
+    is_waiting: bool = False
+    """A stop that has not triggered."""
+    rests_from: int = 0
+    """Feed row after which it came to rest: visible orders up to that row stand ahead of it."""
+    ahead: int = 0
+    """Estimated quantity ahead, where only levels are known."""
+    traded: int = 0
+    """Prints at its price since its level last changed, where only levels are known."""
+    triggered: bool = False
+    executions: int = 0
+    fees: OrderFees = msgspec.field(default_factory=OrderFees)
+    expires_ns: int = 0
+    """End of its day; 0 where it does not expire."""
+    updated_ns: int = 0
+
+    @property
+    def leaves(self) -> int:
+        """What may still fill."""
+        return self.qty - self.filled
+
+    @property
+    def is_immediate(self) -> bool:
+        """It never rests: IOC, FOK and every order without a limit."""
+        return self.limit is None or self.spec.tif in {Tif.IOC, Tif.FOK}
+
+    @property
+    def is_stop(self) -> bool:
+        """It waits for a trigger first."""
+        return self.spec.type in {OrderType.STOP, OrderType.STOP_LIMIT}
+
+    def view(self, instrument: Instrument) -> VenueOrder:
+        """The order as the venue reports it."""
+        spec = self.spec
+        return VenueOrder(
+            wire_id=self.wire_id,
+            venue_order_id=self.venue_order_id,
+            symbol=spec.symbol,
+            side=spec.side,
+            type=spec.type,
+            tif=spec.tif,
+            qty=instrument.qty_of(self.qty),
+            qty_filled=instrument.qty_of(self.filled),
+            limit=None if self.limit is None else instrument.price_of(self.limit),
+            stop=None if self.stop is None else instrument.price_of(self.stop),
+            reduce_only=spec.reduce_only,
+            is_open=self.is_open,
+            status=self.status,
+            text=self.text,
+        )

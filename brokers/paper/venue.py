@@ -1,0 +1,301 @@
+"""The paper venue's core: orders in, reports out, deterministic. No clock, thread or I/O of its own.
+
+The caller owns time. It hands over feed rows (:meth:`VenueCore.on_row`) and orders with the time they were sent; the core
+draws latencies from its seed, lets each order meet the book as of its arrival, and reports after a latency back. Messages of
+one account stay in order both ways. What is due strictly before a row runs before it; :meth:`VenueCore.advance` runs
+what is due up to and including a time.
+
+``fill_key`` is ``symbol:trading day:venue order id:number of the order's execution``; venue order ids never repeat over the
+life of a venue, restarts included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop
+
+from brokers.paper.accounts import check_conservation
+from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig, VenueState
+from brokers.paper.impact import Impact
+from brokers.paper.levels import LevelListing
+from brokers.paper.lifecycle import Lifecycle
+from brokers.paper.matching import Listing, OrderListing
+from brokers.paper.orders import Working
+from engine.domain.errors import InputError
+from engine.domain.events import Fill
+from engine.domain.instrument import Instrument
+from engine.domain.money import Money, Price, Qty
+from engine.market.calendar import AlwaysOpen, Calendar
+from engine.market.feed import BookTick, MarketTick, QuoteTick
+from engine.market.rows import Row, listing_key
+from engine.oms.broker_interface import (
+    OrderAnswer,
+    Snapshot,
+    VenueOrder,
+    VenuePosition,
+    WireOrder,
+)
+
+__all__ = ["Counters", "OwnFlow", "Report", "VenueConfig", "VenueCore", "VenueState"]
+
+
+class VenueCore(Lifecycle):
+    """Matching, accounts and message timing of one or more simulated venues."""
+
+    def __init__(
+        self,
+        config: VenueConfig,
+        report: Report,
+        market: Callable[[MarketTick], None],
+        own_flow: OwnFlow | None = None,
+    ) -> None:
+        super().__init__(config, report, own_flow)
+        self._market = market
+
+    # -- set-up and feed -----------------------------------------------------------------------------------------------
+
+    def list_instrument(
+        self, instrument: Instrument, venue_mic: str, calendar: Calendar | None = None, *, by_level: bool = False
+    ) -> str:
+        """Make an instrument tradable at a venue; returns its listing key.
+
+        Args:
+            calendar: sessions; always open where it is not given.
+            by_level: the feed names levels, quotes and trades, not orders: queues are then estimated.
+        """
+        kind = LevelListing if by_level else OrderListing
+        listing = kind(instrument, venue_mic, calendar or AlwaysOpen(), self, self._market)
+        if isinstance(listing, LevelListing):
+            listing.model = self.config.queue
+        self.listings[listing.key] = listing
+        params = self.config.impact.get(instrument.symbol)
+        if params is not None and params.is_on:
+            self._impacts.setdefault(instrument.symbol, Impact(params))
+        return listing.key
+
+    def on_row(self, key: str, row: Row) -> None:
+        """Apply one feed row, after everything that was due before it."""
+        ts_ns = row[0]
+        if self._due and self._due[0][0] < ts_ns:
+            self.advance(ts_ns - 1)
+        self.now_ns = max(self.now_ns, ts_ns)
+        self.listings[key].on_row(row)
+
+    def advance(self, ts_ns: int) -> None:
+        """Run everything due up to and including a time; what this makes due by then, too."""
+        for listing in self.listings.values():
+            listing.settle()
+        while self._due and self._due[0][0] <= ts_ns:
+            due_ns, _, act, arguments = heappop(self._due)
+            self.now_ns = max(self.now_ns, due_ns)
+            act(*arguments)
+        self.now_ns = max(self.now_ns, ts_ns)
+
+    def next_due_ns(self) -> int | None:
+        """When something is due next, None where nothing is under way."""
+        return self._due[0][0] if self._due else None
+
+    # -- messages in ---------------------------------------------------------------------------------------------------
+
+    def submit_new(self, ts_ns: int, account: str, order: WireOrder) -> None:
+        """A new order leaves the engine now."""
+        self._send(ts_ns, account, self.config.latency.insert, self._arrive_new, account, order)
+
+    def submit_cancel(self, ts_ns: int, account: str, wire_id: str) -> None:
+        """A cancel leaves the engine now."""
+        self._send(ts_ns, account, self.config.latency.cancel, self._arrive_cancel, account, wire_id)
+
+    def submit_amend(
+        self, ts_ns: int, account: str, wire_id: str, qty: Qty, limit: Price | None, stop: Price | None
+    ) -> None:
+        """New terms leave the engine now; ``qty`` is the new total."""
+        terms = (account, wire_id, qty, limit, stop)
+        self._send(ts_ns, account, self.config.latency.modify, self._arrive_amend, *terms)
+
+    def submit_query_order(self, ts_ns: int, account: str, wire_id: str) -> None:
+        """Ask for one order; an OrderAnswer of both sources comes back."""
+        self._send(ts_ns, account, self.config.latency.insert, self._arrive_query, account, wire_id)
+
+    def submit_query_state(self, ts_ns: int, account: str, request_id: int, since_ns: int) -> None:
+        """Ask for a Snapshot."""
+        terms = (account, request_id, since_ns)
+        self._send(ts_ns, account, self.config.latency.insert, self._arrive_state_query, *terms)
+
+    def cancel_all(self, account: str) -> int:
+        """Cancel every open order of an account at once; how many."""
+        orders = self._open(account)
+        for order in orders:
+            self._cancelled(order, "mass cancel")
+        return len(orders)
+
+    def cancel_now(self, account: str, wire_id: str) -> None:
+        """Cancel at once, without a way in: for a session that simulated time waits for."""
+        self._arrive_cancel(account, wire_id)
+
+    def place_now(self, account: str, order: WireOrder) -> None:
+        """Let an order arrive at once, as above; the answer is in :meth:`order` and comes through the sink too."""
+        self._arrive_new(account, order)
+
+    def deposit(self, account: str, currency: str, amount: Money) -> None:
+        """Pay into an account."""
+        self.account(account).deposit(currency, amount)
+
+    # -- questions ------------------------------------------------------------------------------------------------------
+
+    def open_orders(self, account: str) -> tuple[VenueOrder, ...]:
+        """Orders that may still fill, oldest first."""
+        return tuple(self._view(order) for order in self._open(account))
+
+    def order(self, account: str, wire_id: str) -> VenueOrder | None:
+        """One order by its wire id, refused ones too; None where it never arrived."""
+        found = self._orders.get(account, {}).get(wire_id)
+        return self._view(found) if found is not None else self._refused.get(account, {}).get(wire_id)
+
+    def orders_since(self, account: str, ts_ns: int) -> tuple[VenueOrder, ...]:
+        """Open orders and those that ended at or after a time, oldest first."""
+        orders = self._orders.get(account, {}).values()
+        return tuple(self._view(order) for order in orders if order.is_open or order.updated_ns >= ts_ns)
+
+    def fills_since(self, account: str, ts_ns: int) -> tuple[Fill, ...]:
+        """Executions at or after a time, oldest first."""
+        found: list[Fill] = []
+        for fill in reversed(self._fills.get(account, [])):
+            if fill.ts_ns < ts_ns:
+                break
+            found.append(fill)
+        return tuple(reversed(found))
+
+    def positions(self, account: str) -> tuple[VenuePosition, ...]:
+        """Positions that are not flat."""
+        holdings = self.account(account).holdings
+        return tuple(VenuePosition(symbol, held.qty) for symbol, held in sorted(holdings.items()) if held.qty)
+
+    def cash(self, account: str) -> dict[str, Money]:
+        """Cash by currency."""
+        return dict(self.account(account).cash)
+
+    def listing(self, symbol: str, venue: str = "") -> Listing:
+        """A symbol at a venue, or at the first that lists it; InputError where it is not listed."""
+        found = self._listing(symbol, venue)
+        if found is None:
+            raise InputError(f"{symbol} is not listed at {venue or 'any venue'}")
+        return found
+
+    def quote(self, symbol: str, venue: str = "") -> QuoteTick | None:
+        """Best prices at a venue (the first that lists it where none is named); None where it is not listed."""
+        listing = self._listing(symbol, venue)
+        if listing is None:
+            return None
+        bid, ask = (listing.bid, listing.bid_qty), (listing.ask, listing.ask_qty)
+        return QuoteTick(symbol, listing.mic, listing.ts_ns, listing.row, *bid, *ask)
+
+    def book(self, symbol: str, venue: str = "", depth: int = 10) -> BookTick | None:
+        """Visible levels, what we took left out and our own orders not in it."""
+        listing = self._listing(symbol, venue)
+        return None if listing is None else listing.book_tick(depth)
+
+    def status(self, symbol: str, venue: str = "") -> str:
+        """``open``, ``closed`` or ``halted``; closed where it is not listed."""
+        listing = self._listing(symbol, venue)
+        if listing is None or not listing.calendar.is_open(self.now_ns):
+            return "closed"
+        return "halted" if listing.is_halted else "open"
+
+    def queue_ahead(self, account: str, wire_id: str) -> Qty | None:
+        """Quantity ahead of a resting order at its price; None where it does not rest."""
+        order = self._orders.get(account, {}).get(wire_id)
+        if order is None or not order.is_resting:
+            return None
+        listing = self.listings[order.key]
+        return listing.instrument.qty_of(listing.queue_ahead(order))
+
+    def snapshot(self, account: str, request_id: int, since_ns: int, ts_ns: int) -> Snapshot:
+        """Everything reconciliation needs, at this moment."""
+        return Snapshot(
+            broker=self.config.broker,
+            ts_ns=ts_ns,
+            account=account,
+            request_id=request_id,
+            orders=self.orders_since(account, since_ns),
+            fills=self.fills_since(account, since_ns),
+            positions=self.positions(account),
+            cash=self.cash(account),
+        )
+
+    def check(self) -> None:
+        """Raise InvariantError where an account does not add up to the last unit."""
+        for account in self.accounts.values():
+            check_conservation(account)
+
+    # -- restart --------------------------------------------------------------------------------------------------------
+
+    def state(self) -> VenueState:
+        """All that must outlive the process; plain structs."""
+        orders = [order for known in self._orders.values() for order in known.values()]
+        return VenueState(
+            now_ns=self.now_ns,
+            numbered=self._numbered,
+            random=self._random.state,
+            accounts=self.accounts,
+            orders=tuple(orders),
+            refused={account: tuple(known.values()) for account, known in self._refused.items()},
+            fills={account: tuple(fills) for account, fills in self._fills.items()},
+            counters=self.counters,
+        )
+
+    def load_state(self, state: VenueState) -> None:
+        """Take over a state, once, after the instruments were listed. Resting orders re-enter behind everything else.
+
+        Raises:
+            InputError: where an order stands at a listing that is not listed.
+        """
+        self.now_ns, self._numbered = state.now_ns, state.numbered
+        self._random.state = state.random
+        self.accounts, self.counters = state.accounts, state.counters
+        self._fills = {account: list(fills) for account, fills in state.fills.items()}
+        self._refused = {name: {order.wire_id: order for order in known} for name, known in state.refused.items()}
+        for order in state.orders:
+            self._restore(order)
+
+    def _restore(self, order: Working) -> None:
+        listing = self.listings.get(order.key)
+        if listing is None:
+            raise InputError(
+                f"order {order.wire_id} stands at {order.key}, which is not listed; list it before loading"
+            )
+        self._orders.setdefault(order.account, {})[order.wire_id] = order
+        if not order.is_open:
+            self._ended.append(order)
+            return
+        if order.spec.reduce_only:
+            self._shrinking.append(order)
+        if order.expires_ns:
+            self._schedule(order.expires_ns, self._end_day, listing, order.expires_ns)
+        was_waiting, order.is_waiting, order.is_resting = order.is_waiting, False, False
+        if was_waiting:
+            listing.wait(order)
+        else:
+            listing.rest(order)
+
+    # -- arrivals of questions ------------------------------------------------------------------------------------------
+
+    def _open(self, account: str) -> list[Working]:
+        return [order for order in self._orders.get(account, {}).values() if order.is_open]
+
+    def _view(self, order: Working) -> VenueOrder:
+        return order.view(self.listings[order.key].instrument)
+
+    def _listing(self, symbol: str, venue: str) -> Listing | None:
+        if venue:
+            return self.listings.get(listing_key(symbol, venue))
+        return next((one for one in self.listings.values() if one.symbol == symbol), None)
+
+    def _arrive_query(self, account: str, wire_id: str) -> None:
+        found = self.order(account, wire_id)
+        for source in ("orders", "history"):
+            ts_ns = self._ack_ns(account)
+            answer = OrderAnswer(broker=self.config.broker, ts_ns=ts_ns, wire_id=wire_id, source=source, order=found)
+            self._tell(account, answer)
+
+    def _arrive_state_query(self, account: str, request_id: int, since_ns: int) -> None:
+        self._tell(account, self.snapshot(account, request_id, since_ns, self._ack_ns(account)))
