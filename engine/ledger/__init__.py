@@ -1,0 +1,1 @@
+"""Cash, positions and results, projected from the journal."""
