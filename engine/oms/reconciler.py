@@ -1,0 +1,280 @@
+"""Compares the ledger with what a broker says, at start, after each reconnect and periodically.
+
+Explained differences (fills we missed, answers we missed, foreign orders) become events. What stays unexplained is listed,
+and its symbol (or account, for cash) goes to REDUCING until a person resolves or accepts it with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from engine.domain import events as ev
+from engine.domain.clock import Clock
+from engine.domain.commands import HaltScope, HaltScopeKind
+from engine.domain.money import ZERO_MONEY, ZERO_QTY, Money, Qty
+from engine.domain.order import OrderState
+from engine.ledger.ledger import Ledger
+from engine.oms import broker_interface as bi
+from engine.oms.orders import Orders, Record
+from engine.store.order_store import Order, OrderStore
+
+RECONCILE_CODE = "RECONCILE"
+
+ENDED = {
+    "cancelled": OrderState.CANCELLED,
+    "rejected": OrderState.REJECTED,
+    "expired": OrderState.EXPIRED,
+    "filled": OrderState.FILLED,
+}
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """A snapshot under way."""
+
+    broker: str
+    since_ns: int
+
+
+class Reconciler:
+    """Asks brokers for snapshots and books what they explain."""
+
+    def __init__(
+        self, store: OrderStore, ledger: Ledger, orders: Orders, record: Record, clock: Clock, trip: Callable[..., None]
+    ) -> None:
+        """``trip(scope, state, code, why)`` journals and latches a trading state."""
+        self._store = store
+        self._ledger = ledger
+        self._orders = orders
+        self._record = record
+        self._clock = clock
+        self._trip = trip
+        self._asked: dict[int, Asked] = {}
+        self._next_id = 0
+        self.last: dict[tuple[str, str], ev.ReconcileDone] = {}
+        """Last result by broker and account, also of the life before."""
+        self._held: dict[tuple[str, str], bi.Snapshot] = {}
+
+    def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        """Remember results, live and on rebuild."""
+        del seq, ts_ns
+        if isinstance(event, ev.ReconcileDone):
+            self.last[event.broker, event.account] = event
+
+    def ask(self, broker: bi.Broker, since_ns: int = 0) -> None:
+        """Ask for a snapshot; at most one under way per broker counts."""
+        self._next_id += 1
+        stale = [number for number, asked in self._asked.items() if asked.broker == broker.name]
+        for number in stale:
+            del self._asked[number]
+        self._asked[self._next_id] = Asked(broker.name, since_ns)
+        broker.query_state(self._next_id, since_ns)
+
+    def on_snapshot(self, snapshot: bi.Snapshot, broker: bi.Broker) -> ev.ReconcileDone | None:
+        """Book what the snapshot explains and list what it does not; None for an answer nobody waits for."""
+        if self._asked.pop(snapshot.request_id, None) is None:
+            return None
+        found: list[ev.Difference] = []
+        for fill in sorted(snapshot.fills, key=lambda item: (item.ts_ns, item.fill_key)):
+            if self._orders.book_fill(fill):
+                found.append(_told("fill", fill.fill_key, "not booked", f"{fill.qty} {fill.symbol} @{fill.price}"))
+        theirs = {order.wire_id: order for order in snapshot.orders if order.wire_id}
+        for venue_order in snapshot.orders:
+            found += self._venue_order(venue_order, snapshot)
+        for order in list(self._store.live.values()):
+            if order.spec.broker == snapshot.broker and order.spec.account == snapshot.account:
+                found += self._our_order(order, theirs, snapshot, broker)
+        found += self._positions(snapshot)
+        found += self._cash(snapshot)
+        self._held[snapshot.broker, snapshot.account] = snapshot
+        return self._conclude(snapshot, found)
+
+    # -- orders --------------------------------------------------------------------------------------------------------
+
+    def _venue_order(self, theirs: bi.VenueOrder, snapshot: bi.Snapshot) -> list[ev.Difference]:
+        if self._store.by_wire.get(theirs.wire_id) is not None if theirs.wire_id else self._is_known(theirs):
+            return []
+        if not theirs.is_open:
+            return []
+        self._orders.adopt(theirs, snapshot.broker, snapshot.account)
+        words = f"{theirs.side} {theirs.qty} {theirs.symbol}"
+        return [_told("order", theirs.venue_order_id, "unknown", f"foreign order {words}")]
+
+    def _is_known(self, theirs: bi.VenueOrder) -> bool:
+        return any(order.venue_order_id == theirs.venue_order_id for order in self._store.orders.values())
+
+    def _our_order(
+        self, order: Order, theirs: dict[str, bi.VenueOrder], snapshot: bi.Snapshot, broker: bi.Broker
+    ) -> list[ev.Difference]:
+        seen = theirs.get(order.wire_id) if order.wire_id else None
+        if seen is None and not order.wire_id:
+            seen = next((o for o in snapshot.orders if o.venue_order_id == order.venue_order_id), None)
+        if seen is None:
+            return self._absent(order, snapshot, broker)
+        before = order.state
+        if not order.acked_ns and not order.is_foreign:
+            self._record(
+                ev.OrderAcked(order_id=order.order_id, venue_order_id=seen.venue_order_id, ts_ns=snapshot.ts_ns)
+            )
+        if order.state.is_live and not seen.is_open:
+            self._end(order, seen, snapshot.ts_ns)
+        elif order.state.is_live:
+            self._settle(order, seen, snapshot.ts_ns, broker)
+        if before is order.state:
+            return []
+        return [_told("order", order.order_id, before.value, order.state.value)]
+
+    def _end(self, order: Order, seen: bi.VenueOrder, ts_ns: int) -> None:
+        state = ENDED.get(seen.status, OrderState.CANCELLED)
+        if state is OrderState.REJECTED:
+            self._record(ev.OrderRejected(order_id=order.order_id, code="REJECTED", text=seen.text, ts_ns=ts_ns))
+        elif state is OrderState.EXPIRED:
+            self._record(ev.OrderExpired(order_id=order.order_id, ts_ns=ts_ns))
+        elif state is OrderState.FILLED and order.qty_filled < order.qty:
+            # Ended there as filled in full, and not all executions came: what is missing is not guessed.
+            self._record(ev.OrderUnknown(order_id=order.order_id, why="the venue says filled; executions are missing"))
+        elif order.state.is_live:
+            self._record(ev.OrderCancelled(order_id=order.order_id, ts_ns=ts_ns, why="found at reconciliation"))
+
+    def _settle(self, order: Order, seen: bi.VenueOrder, ts_ns: int, broker: bi.Broker) -> None:
+        """The venue has it open: settle pending amends and unknown states by its terms; ask again for a cancel."""
+        if order.state is OrderState.UNKNOWN or (order.amend is not None and order.amend.qty == seen.qty):
+            was_cancelling = order.cancel_asked
+            self._record(ev.OrderAcked(order_id=order.order_id, venue_order_id=seen.venue_order_id, ts_ns=ts_ns))
+            self._record(
+                ev.OrderAmended(order_id=order.order_id, qty=seen.qty, limit=seen.limit, stop=seen.stop, ts_ns=ts_ns)
+            )
+            if was_cancelling:
+                broker.send_cancel(order.wire_id, order.venue_order_id)
+
+    def _absent(self, order: Order, snapshot: bi.Snapshot, broker: bi.Broker) -> list[ev.Difference]:
+        """The venue's open orders and its history since before the send do not hold it."""
+        waited_ns = snapshot.ts_ns - order.created_ns
+        if order.state is OrderState.PENDING_NEW or waited_ns < broker.capabilities.absence_wait_ns:
+            return []
+        if order.acked_ns or order.qty_filled or order.is_foreign:
+            return [_open("order", order.order_id, order.state.value, "not known to the venue")]
+        evidence = f"open orders and history of {snapshot.broker} do not hold {order.wire_id} {waited_ns} ns after it"
+        self._record(ev.OrderResolved(order_id=order.order_id, state=OrderState.KILLED, evidence=evidence, by="venue"))
+        return [_told("order", order.order_id, "unknown", "never arrived")]
+
+    # -- positions and cash --------------------------------------------------------------------------------------------
+
+    def _positions(self, snapshot: bi.Snapshot) -> list[ev.Difference]:
+        theirs = {position.symbol: position.qty for position in snapshot.positions}
+        ours = {
+            symbol: position.qty
+            for (broker, account, symbol), position in self._ledger.positions.items()
+            if broker == snapshot.broker and account == snapshot.account
+        }
+        found = []
+        for symbol in sorted(set(theirs) | set(ours)):
+            there, here = theirs.get(symbol, ZERO_QTY), ours.get(symbol, ZERO_QTY)
+            if there != here:
+                found.append(_open("position", symbol, str(here), str(there)))
+        return found
+
+    def _cash(self, snapshot: bi.Snapshot) -> list[ev.Difference]:
+        found = []
+        for currency in sorted(snapshot.cash):
+            here = self._ledger.cash.get((snapshot.broker, snapshot.account, currency), ZERO_MONEY)
+            there = snapshot.cash[currency]
+            if here == there:
+                continue
+            is_opening = not any(
+                key[0] == snapshot.broker and key[1] == snapshot.account and key[2] == currency
+                for key in self._ledger.cash
+            )
+            if is_opening:
+                self._adjust(snapshot, "", ZERO_QTY, ZERO_MONEY, there, currency, "opening balance", "venue")
+                found.append(_told("cash", currency, "0", str(there)))
+            else:
+                found.append(_open("cash", currency, str(here), str(there)))
+        return found
+
+    def _adjust(
+        self,
+        snapshot: bi.Snapshot,
+        symbol: str,
+        qty: Qty,
+        cost: Money,
+        cash: Money,
+        currency: str,
+        reason: str,
+        who: str,
+    ) -> None:
+        self._record(
+            ev.PositionAdjusted(
+                broker=snapshot.broker,
+                account=snapshot.account,
+                symbol=symbol,
+                qty=qty,
+                cost=cost,
+                cash=cash,
+                currency=currency,
+                reason=reason,
+                who=who,
+            )
+        )
+
+    def _conclude(self, snapshot: bi.Snapshot, found: list[ev.Difference]) -> ev.ReconcileDone:
+        unexplained = [item for item in found if not item.explained]
+        done = ev.ReconcileDone(
+            broker=snapshot.broker,
+            account=snapshot.account,
+            clean=not unexplained,
+            differences=tuple(found),
+            ts_ns=snapshot.ts_ns,
+        )
+        before = self.last.get((snapshot.broker, snapshot.account))
+        self._record(done)
+        if before is None or before.clean or before.differences != done.differences:
+            for item in unexplained:
+                self._trip(self._scope(item, snapshot.account), ev.TradingState.REDUCING, RECONCILE_CODE, item.text)
+        return done
+
+    def _scope(self, item: ev.Difference, account: str) -> HaltScope:
+        if item.what == "position":
+            return HaltScope(HaltScopeKind.SYMBOL, item.name)
+        if item.what == "order":
+            return HaltScope(HaltScopeKind.SYMBOL, self._store.get(item.name).spec.symbol)
+        return HaltScope(HaltScopeKind.ACCOUNT, account)
+
+    def accept(self, symbol: str, reason: str, who: str, mark: Callable[[str], Money | None]) -> list[str]:
+        """Book the unexplained differences of the last comparison as the broker has them; what was booked, in words.
+
+        ``mark`` values a position that came from nowhere, at cost = today's price.
+        """
+        told = []
+        for key, done in self.last.items():
+            snapshot = self._held.get(key)
+            if snapshot is None:
+                continue
+            for item in done.differences:
+                if item.explained or (symbol and item.name != symbol):
+                    continue
+                if item.what == "position":
+                    qty = Qty(Qty(item.theirs) - Qty(item.ours))
+                    made = self._ledger.instrument(item.name)
+                    price = mark(item.name) or ZERO_MONEY
+                    cost = Money(price * qty * made.multiplier)
+                    self._adjust(snapshot, item.name, qty, cost, ZERO_MONEY, made.currency, reason, who)
+                elif item.what == "cash":
+                    cash = Money(Money(item.theirs) - Money(item.ours))
+                    self._adjust(snapshot, "", ZERO_QTY, ZERO_MONEY, cash, item.name, reason, who)
+                else:
+                    continue
+                told.append(item.text)
+        return told
+
+
+def _told(what: str, name: str, ours: str, theirs: str) -> ev.Difference:
+    return ev.Difference(
+        what=what, name=name, ours=ours, theirs=theirs, explained=True, text=f"{what} {name}: {ours} -> {theirs}"
+    )
+
+
+def _open(what: str, name: str, ours: str, theirs: str) -> ev.Difference:
+    text = f"{what} {name}: the ledger says {ours}, the broker says {theirs}"
+    return ev.Difference(what=what, name=name, ours=ours, theirs=theirs, explained=False, text=text)
