@@ -1,0 +1,314 @@
+"""Takes parents through the gate, gives each to its algorithm, and takes the algorithm's children through the gate.
+
+Algorithms are called from :meth:`ExecutionAgent.pump` only, never from inside one of their own calls: what happens to a child is
+queued and told afterwards.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from engine.domain import events as ev
+from engine.domain.clock import Clock
+from engine.domain.commands import Denial
+from engine.domain.instrument import Instrument
+from engine.domain.money import ZERO_QTY, Price, Qty
+from engine.domain.order import OrderSpec, OrderState, OrderType, Source, Tif
+from engine.execution.algo import Algo, ChildView, ParentInfo, window
+from engine.execution.algos import ALGOS
+from engine.oms.orders import Orders, Record
+from engine.risk.exposure import OPEN, RiskView
+from engine.risk.risk_manager import Candidate, RiskManager, Role, Verdict
+from engine.store.order_store import Order, OrderStore
+
+PUMP_MAX = 10_000
+"""Algorithm calls in one pump; beyond it an algorithm is talking to itself."""
+
+Weights = Callable[[str, int, int, int], tuple[list[int], str]]
+"""Symbol, start, end, bins -> weights and a note on where they are from."""
+
+CHILD_END = {
+    OrderState.REJECTED: OrderState.REJECTED,
+    OrderState.EXPIRED: OrderState.EXPIRED,
+    OrderState.KILLED: OrderState.KILLED,
+}
+
+
+class ExecutionAgent:
+    """Parents at work. Implements ``AlgoContext`` for its algorithms."""
+
+    def __init__(
+        self,
+        store: OrderStore,
+        orders: Orders,
+        gate: RiskManager,
+        view: RiskView,
+        record: Record,
+        clock: Clock,
+        weights: Weights,
+        algos: Mapping[str, Algo] = ALGOS,
+    ) -> None:
+        self._store = store
+        self._orders = orders
+        self._gate = gate
+        self._view = view
+        self._record = record
+        self._clock = clock
+        self._weights = weights
+        self._algos = algos
+        self._calls: deque[tuple[str, str, str]] = deque()
+        self._timers: list[tuple[int, int, str, str]] = []
+        self._timer_count = 0
+        self._finished: dict[str, str] = {}
+        self.weight_notes: dict[str, str] = {}
+
+    # -- parents -------------------------------------------------------------------------------------------------------
+
+    def refuse(self, spec: OrderSpec) -> Denial | None:
+        """Why no algorithm can work that order; None where one can."""
+        algo = self._algos.get(spec.algo.name)
+        if algo is None:
+            known = ", ".join(self._algos)
+            return _denial("ALGO_UNKNOWN", spec.algo.name, f"there is no algorithm {spec.algo.name!r}; use {known}")
+        why = algo.validate(spec)
+        return _denial("ALGO_REFUSES", spec.algo.name, why) if why else None
+
+    def judge(self, order_id: str, spec: OrderSpec, source: Source, intent_id: str, **more: object) -> Verdict:
+        """The gate's verdict on a parent. A person gets every check, a program the first denial."""
+        candidate = Candidate(
+            order_id=order_id,
+            role=Role.PARENT,
+            spec=spec,
+            source=source,
+            intent_id=intent_id,
+            confirmed=more.get("confirmed", frozenset()),  # type: ignore[arg-type] # checked by the command's own type
+            why=str(more.get("why", "")),
+        )
+        verdict = self._gate.check(candidate, self._clock.now_ns(), full=source.kind.is_person)
+        refused = self.refuse(spec)
+        if refused is not None:
+            return msgspec.structs.replace(verdict, ok=False, denials=(refused, *verdict.denials))
+        return verdict
+
+    def begin(self, order_id: str, spec: OrderSpec, source: Source, intent_id: str, verdict: Verdict, why: str) -> None:
+        """Accept a parent that passed the gate and queue its algorithm."""
+        self._record(
+            ev.ParentAccepted(
+                order_id=order_id,
+                intent_id=intent_id,
+                spec=spec,
+                source=source,
+                decision=msgspec.structs.replace(verdict.decision, why=why or verdict.decision.why),
+            )
+        )
+        self._calls.append((order_id, "start", ""))
+
+    def stop_parent(self, parent: Order, why: str) -> None:
+        """Let a parent send nothing more, and cancel what it has working."""
+        if not parent.stopping:
+            self._record(ev.ParentStopping(order_id=parent.order_id, why=why))
+        for child in parent.live_children:
+            self._orders.cancel(child, why)
+        self._calls.append((parent.order_id, "end", ""))
+
+    def freeze(self, covers: Callable[[Order], bool], why: str) -> int:
+        """A halt: parents in its reach send nothing more; their children are cancelled by the kill procedure."""
+        found = [parent for parent in self._store.parents_open.values() if covers(parent) and not parent.stopping]
+        for parent in found:
+            self._record(ev.ParentStopping(order_id=parent.order_id, why=why))
+            self._calls.append((parent.order_id, "end", ""))
+        return len(found)
+
+    def resume(self) -> int:
+        """After a restart: go on with every open parent; how many."""
+        found = list(self._store.parents_open.values())
+        for parent in found:
+            self._calls.append((parent.order_id, "end" if parent.stopping else "resume", ""))
+        return len(found)
+
+    # -- being told ----------------------------------------------------------------------------------------------------
+
+    def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        """Queue what happened to a child for its parent's algorithm."""
+        del seq, ts_ns
+        order_id = getattr(event, "order_id", "")
+        if order_id and not isinstance(event, ev.OrderIntent):
+            order = self._store.orders.get(order_id)
+            if order is not None and order.parent_id in self._store.parents_open:
+                self._calls.append((order.parent_id, "child", order_id))
+
+    def next_timer_ns(self) -> int | None:
+        """When the next algorithm timer is due."""
+        return self._timers[0][0] if self._timers else None
+
+    def on_time(self, now_ns: int) -> None:
+        """Queue every timer that is due."""
+        while self._timers and self._timers[0][0] <= now_ns:
+            _, _, parent_id, tag = heapq.heappop(self._timers)
+            self._calls.append((parent_id, "timer", tag))
+
+    def pump(self) -> None:
+        """Call algorithms until nothing is queued, then end parents that are done."""
+        for _ in range(PUMP_MAX):
+            if not self._calls:
+                return
+            parent_id, kind, argument = self._calls.popleft()
+            parent = self._store.parents_open.get(parent_id)
+            if parent is None:
+                continue
+            if kind != "end" and not parent.stopping:
+                self._call(parent, kind, argument)
+            self._end_when_done(parent)
+        self._record(ev.AlertRaised(severity="critical", code="ALGO_LOOP", text="an algorithm is talking to itself"))
+        self._calls.clear()
+
+    def _call(self, parent: Order, kind: str, argument: str) -> None:
+        algo, info = self._algos[parent.spec.algo.name], self._info(parent)
+        match kind:
+            case "start":
+                algo.start(info, self)
+            case "resume":
+                algo.resume(info, parent.algo_data, self)
+            case "timer":
+                algo.on_timer(info, argument, self)
+            case _:
+                algo.on_child(info, argument, self)
+
+    def _end_when_done(self, parent: Order) -> None:
+        if parent.order_id not in self._store.parents_open or parent.live_children:
+            return
+        is_filled = parent.qty_filled >= parent.qty
+        if not (is_filled or parent.stopping or parent.order_id in self._finished):
+            return
+        why = self._finished.pop(parent.order_id, parent.note if parent.stopping else "")
+        state = OrderState.FILLED if is_filled else OrderState.CANCELLED
+        if not is_filled and not parent.stopping and not parent.children:
+            state = OrderState.DENIED
+        elif not is_filled and parent.children:
+            last = parent.children[-1].state
+            state = CHILD_END.get(last, OrderState.DENIED if last is OrderState.DENIED else OrderState.CANCELLED)
+        self._record(ev.ParentEnded(order_id=parent.order_id, state=state, why=why))
+
+    def _info(self, parent: Order) -> ParentInfo:
+        start_ns, end_ns = window(parent.spec, parent.created_ns)
+        left = Qty(parent.qty - parent.committed)
+        return ParentInfo(
+            order_id=parent.order_id,
+            spec=msgspec.structs.replace(parent.spec, qty=parent.qty, limit=parent.limit, stop=parent.stop),
+            qty_filled=parent.qty_filled,
+            qty_leaves=left if left > 0 else ZERO_QTY,
+            start_ns=start_ns,
+            end_ns=end_ns,
+        )
+
+    # -- AlgoContext ---------------------------------------------------------------------------------------------------
+
+    def now_ns(self) -> int:
+        """Engine time."""
+        return self._clock.now_ns()
+
+    def quote(self, symbol: str) -> ev.QuoteSeen | None:
+        """Best prices to act on; None where they are missing, one-sided, stale, halted or closed."""
+        quote = self._view.quote(symbol)
+        policy = self._gate.policy.policy
+        if quote is None or policy is None or quote.status != OPEN or quote.crossed:
+            return None
+        if self._clock.now_ns() - quote.ts_ns > policy.ns("price.max_quote_age_s"):
+            return None
+        return quote.seen()
+
+    def instrument(self, symbol: str) -> Instrument:
+        """Terms of a symbol that the gate let through."""
+        found = self._view.instrument(symbol)
+        if found is None:
+            msg = f"{symbol} passed the gate and is not known"
+            raise KeyError(msg)
+        return found
+
+    def children(self, parent_id: str) -> Sequence[ChildView]:
+        """All children so far, oldest first; those the gate denied never were orders."""
+        return [
+            ChildView(
+                order_id=child.order_id,
+                qty=child.qty,
+                qty_filled=child.qty_filled,
+                state=child.state,
+                is_live=child.state.is_live,
+                limit=child.limit,
+                tif=child.spec.tif,
+            )
+            for child in self._store.get(parent_id).children
+            if child.state is not OrderState.DENIED
+        ]
+
+    def volume_weights(self, symbol: str, start_ns: int, end_ns: int, bins: int) -> tuple[list[int], str]:
+        """Expected volume by equal parts of a span."""
+        weights, note = self._weights(symbol, start_ns, end_ns, bins)
+        self.weight_notes[symbol] = note
+        return weights, note
+
+    def send_child(
+        self,
+        parent_id: str,
+        qty: Qty,
+        order_type: OrderType,
+        *,
+        limit: Price | None = None,
+        stop: Price | None = None,
+        tif: Tif = Tif.DAY,
+        post_only: bool = False,
+        why: str,
+    ) -> str | None:
+        """Send a child through the gate; its id, or None where it was denied."""
+        parent = self._store.get(parent_id)
+        spec = msgspec.structs.replace(
+            parent.spec, qty=qty, type=order_type, limit=limit, stop=stop, tif=tif, post_only=post_only
+        )
+        order_id = f"C{self._store.next_counter()}"
+        candidate = Candidate(
+            order_id=order_id, role=Role.CHILD, spec=spec, source=parent.source, parent_id=parent_id, why=why
+        )
+        verdict = self._gate.check(candidate, self._clock.now_ns(), full=False)
+        if not verdict.ok:
+            self._record(
+                ev.OrderDenied(
+                    order_id=order_id,
+                    parent_id=parent_id,
+                    spec=spec,
+                    source=parent.source,
+                    denials=verdict.denials,
+                    decision=verdict.decision,
+                )
+            )
+            return None
+        decision = msgspec.structs.replace(verdict.decision, why=why)
+        return self._orders.send_child(parent_id, spec, parent.source, decision).order_id
+
+    def cancel_child(self, child_id: str, why: str) -> None:
+        """Ask for a cancel."""
+        self._orders.cancel(self._store.get(child_id), why)
+
+    def set_timer(self, parent_id: str, at_ns: int, tag: str) -> None:
+        """Call the algorithm at ``at_ns``."""
+        self._timer_count += 1
+        heapq.heappush(self._timers, (at_ns, self._timer_count, parent_id, tag))
+
+    def save(self, parent_id: str, data: Mapping[str, str]) -> None:
+        """Journal what the algorithm needs to go on."""
+        self._record(ev.AlgoProgress(order_id=parent_id, data=dict(data)))
+
+    def saved(self, parent_id: str) -> Mapping[str, str]:
+        """What was last saved."""
+        return self._store.get(parent_id).algo_data
+
+    def finish(self, parent_id: str, why: str) -> None:
+        """Nothing more will be sent for this parent."""
+        self._finished[parent_id] = why
+
+
+def _denial(code: str, value: str, text: str) -> Denial:
+    return Denial(code=code, control="C05", value=value, limit="", policy_line="", text=text)
