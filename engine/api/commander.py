@@ -1,0 +1,441 @@
+"""Decides commands: each becomes journaled events and a result that says what was done and what was not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.domain import commands as co
+from engine.domain import events as ev
+from engine.domain.money import Money, Qty
+from engine.domain.order import Liquidity, OrderState, Source, SourceKind
+from engine.oms.orders import AMENDABLE, CANCELLABLE, amended
+from engine.oms.reconciler import RECONCILE_CODE
+from engine.risk.exposure import Quote
+from engine.risk.kill_switch import scope_words
+from engine.risk.risk_manager import Candidate, Role
+from engine.store.order_store import Order
+
+if TYPE_CHECKING:
+    from engine.api.engine import Engine
+
+
+class Commander:
+    """The command half of an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def own_source(self, who: str) -> Source:
+        """The source of what the engine does by itself."""
+        return Source(SourceKind.HALT, who)
+
+    def submit(self, command: co.AnyCommand) -> co.CommandResult:
+        """Decide one command. Never raises for what a person asks."""
+        match command:
+            case co.Preview():
+                return self._preview(command)
+            case co.NewOrder() | co.AmendOrder() if command.intent_id in self._engine.store.by_intent:
+                return self._known(command.intent_id)
+            case _:
+                self._engine.record(ev.CommandReceived(command=command))
+        return self._decide(command)
+
+    def _decide(self, command: co.AnyCommand) -> co.CommandResult:  # noqa: PLR0911 - one case per command
+        match command:
+            case co.NewOrder():
+                return self._new(command)
+            case co.CancelOrder():
+                return self._cancel(command)
+            case co.CancelAll():
+                return self._cancel_all(command.symbol)
+            case co.AmendOrder():
+                return self._amend(command)
+            case co.ReleaseOrder():
+                return self._release(command)
+            case co.Halt() | co.Reduce():
+                return self._halt(command)
+            case co.Rearm():
+                return self._rearm(command)
+            case co.Resolve():
+                return self._resolve(command)
+            case co.Reconcile():
+                return self._reconcile(command)
+            case co.ReloadPolicy():
+                return self._reload()
+            case co.StopEngine():
+                return self._stop(command)
+            case _:
+                return _no("NOT_HERE", f"{type(command).__name__} is not decided here")
+
+    # -- orders ----------------------------------------------------------------------------------------------------------
+
+    def _known(self, intent_id: str) -> co.CommandResult:
+        order = self._engine.store.get(self._engine.store.by_intent[intent_id])
+        return co.CommandResult(
+            ok=order.state is not OrderState.DENIED,
+            code="REPEATED",
+            text=f"intent {intent_id} is known as {order.order_id}; nothing new was done",
+            order_id=order.order_id,
+            state=order.state,
+            repeated=True,
+            denials=order.denials,
+        )
+
+    def _preview(self, command: co.Preview) -> co.CommandResult:
+        engine = self._engine
+        order_id = f"P{engine.store.next_counter()}"
+        verdict = engine.agent.judge(order_id, command.spec, command.source, "preview")
+        return co.CommandResult(
+            ok=verdict.ok,
+            code=verdict.denials[0].code if verdict.denials else "",
+            text=command.spec.words(),
+            denials=verdict.denials,
+            checks=verdict.checks,
+            preview=verdict.figures,
+        )
+
+    def _new(self, command: co.NewOrder) -> co.CommandResult:
+        engine = self._engine
+        order_id = f"P{engine.store.next_counter()}"
+        verdict = engine.agent.judge(
+            order_id, command.spec, command.source, command.intent_id, confirmed=command.confirmed, why=command.why
+        )
+        if not verdict.ok:
+            engine.record(
+                ev.OrderDenied(
+                    order_id=order_id,
+                    intent_id=command.intent_id,
+                    spec=command.spec,
+                    source=command.source,
+                    denials=verdict.denials,
+                    decision=verdict.decision,
+                )
+            )
+            return self._told(order_id, denials=verdict.denials, checks=verdict.checks)
+        if command.staged:
+            engine.record(
+                ev.OrderStaged(
+                    order_id=order_id,
+                    intent_id=command.intent_id,
+                    spec=command.spec,
+                    source=command.source,
+                    why=command.why,
+                )
+            )
+        else:
+            engine.agent.begin(order_id, command.spec, command.source, command.intent_id, verdict, command.why)
+            engine.agent.pump()
+        return self._told(order_id, checks=verdict.checks)
+
+    def _told(
+        self,
+        order_id: str,
+        denials: tuple[co.Denial, ...] = (),
+        checks: tuple[co.CheckResult, ...] = (),
+    ) -> co.CommandResult:
+        order = self._engine.store.get(order_id)
+        denied = denials or next((c.denials for c in order.children if c.state is OrderState.DENIED), ())
+        return co.CommandResult(
+            ok=not denials and order.state is not OrderState.DENIED,
+            code=denied[0].code if denied else "",
+            text=denied[0].text if denied else f"{order_id} {order.spec.words()}",
+            order_id=order_id,
+            state=order.state,
+            denials=denied,
+            checks=checks,
+        )
+
+    def _release(self, command: co.ReleaseOrder) -> co.CommandResult:
+        engine = self._engine
+        order = engine.store.staged.get(command.order_id)
+        if order is None:
+            return self._illegal("release", command.order_id, "it is not staged")
+        verdict = engine.agent.judge(order.order_id, order.spec, command.source, f"{order.intent_id}:release")
+        if not verdict.ok:
+            return co.CommandResult(
+                ok=False,
+                code=verdict.denials[0].code,
+                text=f"{order.order_id} stays staged: {verdict.denials[0].text}",
+                order_id=order.order_id,
+                state=order.state,
+                denials=verdict.denials,
+            )
+        engine.agent.begin(order.order_id, order.spec, order.source, order.intent_id, verdict, order.why)
+        engine.agent.pump()
+        return self._told(order.order_id)
+
+    def _cancel(self, command: co.CancelOrder) -> co.CommandResult:
+        engine = self._engine
+        order = engine.store.orders.get(command.order_id)
+        if order is None:
+            return self._illegal("cancel", command.order_id, "there is no such order")
+        if order.state is OrderState.STAGED:
+            engine.record(
+                ev.ParentEnded(order_id=order.order_id, state=OrderState.CANCELLED, why="staged order dropped")
+            )
+        elif order.is_parent and order.order_id in engine.store.parents_open:
+            engine.agent.stop_parent(order, f"cancelled by {command.source.name or command.source.kind}")
+            engine.agent.pump()
+        elif order.is_parent or order.state not in CANCELLABLE:
+            return self._illegal("cancel", order.order_id, f"it is {order.state.value}; there is nothing to cancel")
+        else:
+            engine.orders.cancel(order, f"cancelled by {command.source.name or command.source.kind}")
+        return co.CommandResult(
+            ok=True, text=f"cancel of {order.order_id} asked", order_id=order.order_id, state=order.state
+        )
+
+    def _cancel_all(self, symbol: str) -> co.CommandResult:
+        engine = self._engine
+        parents = [p for p in engine.store.parents_open.values() if not symbol or p.spec.symbol == symbol]
+        for parent in parents:
+            engine.agent.stop_parent(parent, "cancel all")
+        rest = [o for o in engine.store.live.values() if (not symbol or o.spec.symbol == symbol) and not o.cancel_asked]
+        for order in rest:
+            engine.orders.cancel(order, "cancel all")
+        engine.agent.pump()
+        return co.CommandResult(
+            ok=True,
+            text=f"cancel asked for {len(parents)} parents and {len(rest)} other orders{symbol and ' of '}{symbol}",
+        )
+
+    def _amend(self, command: co.AmendOrder) -> co.CommandResult:
+        engine = self._engine
+        order = self._amend_target(command.order_id)
+        if isinstance(order, str):
+            return self._illegal("amend", command.order_id, order)
+        spec = amended(order, command.qty, command.limit, command.stop)
+        if spec.qty <= order.qty_filled:
+            why = f"new quantity {spec.qty} is not above the {order.qty_filled} filled; cancel the rest instead"
+            return self._illegal("amend", order.order_id, why)
+        parent = engine.store.orders.get(order.parent_id)
+        if parent is not None and spec.qty > parent.qty:
+            self._amend_parent(parent, order, qty=spec.qty)
+        from engine.api.risk_view import open_order
+
+        candidate = Candidate(
+            order_id=order.order_id,
+            role=Role.AMEND,
+            spec=spec,
+            source=command.source,
+            intent_id=command.intent_id,
+            parent_id=order.parent_id,
+            original=open_order(order),
+            qty_filled=order.qty_filled,
+        )
+        verdict = engine.gate.check(candidate, engine.clock.now_ns(), full=command.source.kind.is_person)
+        if not verdict.ok:
+            if parent is not None:
+                self._amend_parent(parent, order, qty=order.qty)
+            engine.record(
+                ev.OrderDenied(
+                    order_id=order.order_id,
+                    parent_id=order.parent_id,
+                    spec=spec,
+                    source=command.source,
+                    denials=verdict.denials,
+                    decision=verdict.decision,
+                    amend=True,
+                )
+            )
+            first = verdict.denials[0]
+            return co.CommandResult(
+                ok=False,
+                code=first.code,
+                text=first.text,
+                order_id=order.order_id,
+                state=order.state,
+                denials=verdict.denials,
+            )
+        engine.orders.send_amend(
+            ev.AmendIntent(
+                order_id=order.order_id, qty=spec.qty, limit=spec.limit, stop=spec.stop, decision=verdict.decision
+            )
+        )
+        return co.CommandResult(
+            ok=True, text=f"amend of {order.order_id} asked", order_id=order.order_id, state=order.state
+        )
+
+    def _amend_target(self, order_id: str) -> Order | str:
+        order = self._engine.store.orders.get(order_id)
+        if order is None:
+            return "there is no such order"
+        if order.is_parent:
+            live = order.live_children
+            if order.spec.algo.name != "direct" or len(live) != 1:
+                return "only a working direct order can be amended; cancel it and place it anew"
+            order = live[0]
+        if order.state not in AMENDABLE:
+            return f"it is {order.state.value}; only a working order can be amended"
+        return order
+
+    def _amend_parent(self, parent: Order, child: Order, qty: Qty) -> None:
+        if parent.qty != qty or parent.limit != child.limit or parent.stop != child.stop:
+            self._engine.record(
+                ev.OrderAmended(
+                    order_id=parent.order_id,
+                    qty=qty,
+                    limit=child.limit,
+                    stop=child.stop,
+                    ts_ns=self._engine.clock.now_ns(),
+                )
+            )
+
+    def follow_amend(self, wire_id: str) -> None:
+        """After an amend was answered: a direct parent has its only child's terms."""
+        child = self._engine.store.by_wire.get(wire_id)
+        parent = None if child is None else self._engine.store.orders.get(child.parent_id)
+        if child is not None and parent is not None and parent.spec.algo.name == "direct":
+            self._amend_parent(parent, child, qty=child.qty)
+
+    def _illegal(self, what: str, order_id: str, why: str) -> co.CommandResult:
+        self._engine.record(ev.IllegalInput(what=what, order_id=order_id, why=why))
+        return _no("ILLEGAL", f"{what} {order_id}: {why}", order_id)
+
+    # -- halting ---------------------------------------------------------------------------------------------------------
+
+    def covers(self, scope: co.HaltScope, order: Order) -> bool:
+        """Whether an order is in the reach of a scope."""
+        match scope.kind:
+            case co.HaltScopeKind.GLOBAL:
+                return True
+            case co.HaltScopeKind.ACCOUNT:
+                return order.spec.account == scope.name
+            case co.HaltScopeKind.SYMBOL:
+                return order.spec.symbol == scope.name
+            case _:
+                parent = self._engine.store.orders.get(order.parent_id, order)
+                is_algo = scope.name == f"algo:{parent.spec.algo.name}"
+                return is_algo or (order.source.kind is SourceKind.STRATEGY and order.source.name == scope.name)
+
+    def _halt(self, command: co.Halt | co.Reduce) -> co.CommandResult:
+        engine = self._engine
+        who = command.source.name or command.source.kind.value
+        state = ev.TradingState.HALTED if isinstance(command, co.Halt) else ev.TradingState.REDUCING
+        code = "DRILL" if isinstance(command, co.Halt) and command.drill else "MANUAL"
+        engine.trip(command.scope, state, code, command.why or "asked", who)
+        if isinstance(command, co.Halt) and engine.parts.halter is not None:
+            engine.parts.halter(command, engine.halt_id())
+        return co.CommandResult(ok=True, text=f"{scope_words(command.scope)} is {state.value}")
+
+    def _rearm(self, command: co.Rearm) -> co.CommandResult:
+        engine = self._engine
+        policy = engine.parts.policy.policy
+        if policy is None:
+            return _no("POLICY_NONE", "no policy is loaded; mend policy.yaml first")
+        engine.take_trips()
+        seen = engine.parts.latch.trips()
+        refusal = engine.kill.refuse_rearm(command, engine.clock.now_ns(), policy.whole("kill.rearm_hold_s"))
+        if refusal is not None:
+            return _no(refusal.code, refusal.text)
+        who = command.source.name or command.source.kind.value
+        engine.record(
+            ev.TradingStateChanged(
+                scope=command.scope, state=ev.TradingState.ACTIVE, code="REARM", who=who, why=command.reason
+            )
+        )
+        if not engine.parts.latch.lift(command.scope, seen):
+            return _no("REARM_RACE", "the latch was tripped again meanwhile; look, then re-arm again")
+        return co.CommandResult(ok=True, text=f"{scope_words(command.scope)} is active again")
+
+    # -- unknown orders and differences ----------------------------------------------------------------------------------
+
+    def _resolve(self, command: co.Resolve) -> co.CommandResult:
+        engine = self._engine
+        order = engine.store.orders.get(command.order_id)
+        if order is None or order.state is not OrderState.UNKNOWN or order.is_parent:
+            state = "not known" if order is None else order.state.value
+            return self._illegal("resolve", command.order_id, f"it is {state}; only a child in UNKNOWN can be resolved")
+        if not command.reason.strip():
+            return _no("REASON", "a statement needs a reason; say how you know", order.order_id)
+        who = command.source.name or command.source.kind.value
+        if command.as_ is co.ResolveAs.FILLED:
+            if command.price is None:
+                return _no("PRICE", "filled needs the average price; add --price", order.order_id)
+            engine.record(ev.OrderFilled(order_id=order.order_id, fill=self._stated_fill(order, command)))
+            return co.CommandResult(
+                ok=True, text=f"{order.order_id} booked as filled", order_id=order.order_id, state=order.state
+            )
+        state = OrderState.KILLED if command.as_ is co.ResolveAs.NEVER_SENT else OrderState.CANCELLED
+        engine.record(
+            ev.OrderResolved(order_id=order.order_id, state=state, evidence=command.reason, by=who, as_=command.as_)
+        )
+        return co.CommandResult(
+            ok=True, text=f"{order.order_id} is {state.value}", order_id=order.order_id, state=state
+        )
+
+    def _stated_fill(self, order: Order, command: co.Resolve) -> ev.Fill:
+        assert command.price is not None
+        spec = order.spec
+        return ev.Fill(
+            broker=spec.broker,
+            account=spec.account,
+            fill_key=f"stated:{order.order_id}",
+            symbol=spec.symbol,
+            side=spec.side,
+            qty=order.worst_qty,
+            price=command.price,
+            ts_ns=self._engine.clock.now_ns(),
+            venue="stated",
+            liquidity=Liquidity.TAKER,
+            wire_id=order.wire_id,
+        )
+
+    def _reconcile(self, command: co.Reconcile) -> co.CommandResult:
+        engine = self._engine
+        told: list[str] = []
+        if command.accept:
+            if not command.reason.strip():
+                return _no("REASON", "accepting a difference needs a reason; say why the broker is right")
+            who = command.source.name or command.source.kind.value
+            told = engine.reconciler.accept(command.symbol, command.reason, who, self._mark)
+            self._lift_reconciled(command, who)
+        for name, broker in engine.parts.brokers.items():
+            if engine.view_of_risk.channel(name) is not ev.BrokerState.DOWN:
+                engine.reconciler.ask(broker)
+        open_items = [
+            item.text for done in engine.reconciler.last.values() for item in done.differences if not item.explained
+        ]
+        text = f"booked: {'; '.join(told)}" if told else f"asked; open until now: {'; '.join(open_items) or 'nothing'}"
+        return co.CommandResult(ok=True, text=text)
+
+    def _lift_reconciled(self, command: co.Reconcile, who: str) -> None:
+        engine = self._engine
+        for held in engine.kill.held():
+            if held.code != RECONCILE_CODE or (command.symbol and held.scope.name != command.symbol):
+                continue
+            seen = engine.parts.latch.trips()
+            engine.record(
+                ev.TradingStateChanged(
+                    scope=held.scope, state=ev.TradingState.ACTIVE, code="ACCEPTED", who=who, why=command.reason
+                )
+            )
+            engine.parts.latch.lift(held.scope, seen)
+
+    def _mark(self, symbol: str) -> Money | None:
+        quote: Quote | None = self._engine.market.quote(symbol)
+        price = None if quote is None else quote.last or quote.bid or quote.ask
+        return None if price is None else Money(price)
+
+    # -- the engine itself -----------------------------------------------------------------------------------------------
+
+    def _reload(self) -> co.CommandResult:
+        engine = self._engine
+        error = engine.parts.policy.reload()
+        if error is not None:
+            engine.record(ev.PolicyRefused(error=str(error)))
+            return _no("POLICY_REFUSED", f"the old policy stays: {error}")
+        engine.record_policy()
+        policy = engine.parts.policy.policy
+        return co.CommandResult(ok=True, text=f"policy {policy.hash[:12] if policy else ''} is in force")
+
+    def _stop(self, command: co.StopEngine) -> co.CommandResult:
+        if command.cancel:
+            return msgspec.structs.replace(self._cancel_all(""), text="cancelling, then stopping")
+        live = len(self._engine.store.live)
+        return co.CommandResult(ok=True, text=f"stopping; {live} orders stay at the venue")
+
+
+def _no(code: str, text: str, order_id: str = "") -> co.CommandResult:
+    return co.CommandResult(ok=False, code=code, text=text, order_id=order_id)

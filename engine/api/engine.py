@@ -1,0 +1,336 @@
+"""The engine: one synchronous core that decides, journals and hands effects to its driver.
+
+A driver calls :meth:`Engine.submit`, :meth:`on_broker`, :meth:`on_market` and :meth:`on_time` on one thread; after each batch
+it commits the journal and calls :meth:`release` with what is durable. The engine reads no clock but the one it was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from engine.api.commander import Commander
+from engine.api.market_state import MarketState
+from engine.api.picture import Picture
+from engine.api.risk_view import EngineRiskView, IsOpen
+from engine.domain import events as ev
+from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock
+from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
+from engine.domain.instrument import Instrument
+from engine.domain.order import SourceKind
+from engine.execution.execution_agent import ExecutionAgent, Weights
+from engine.ledger.ledger import Ledger
+from engine.market.feed import MarketTick
+from engine.oms import broker_interface as bi
+from engine.oms.orders import Orders, is_exit
+from engine.oms.reconciler import Reconciler
+from engine.risk.kill_switch import KillSwitch, scope_words
+from engine.risk.latch import Latch, TripNote
+from engine.risk.policy import PolicyHolder
+from engine.risk.risk_manager import RiskManager
+from engine.risk.safety import SafetyMonitor
+from engine.store.journal import Journal
+from engine.store.order_store import Order, OrderStore
+from engine.views import DeskUpdate, DeskView
+
+RECONCILE_EVERY_NS = 10 * NS_PER_S
+MONITOR_EVERY_NS = NS_PER_S
+LATCH_EVERY_NS = 100 * NS_PER_MS
+EVENTS_MAX = 5_000
+
+TakeNotes = Callable[[], list[TripNote]]
+"""Trip files and the sentinel, each told once."""
+Halter = Callable[[Halt, str], None]
+"""Runs the kill procedure behind a shut gate: the command and the halt's id."""
+
+
+class EngineParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine is built from."""
+
+    journal: Journal
+    clock: Clock
+    brokers: Mapping[str, bi.Broker]
+    policy: PolicyHolder
+    latch: Latch
+    mode: str
+    """``paper``, ``live`` or ``replay``."""
+    is_open: IsOpen
+    weights: Weights
+    take_notes: TakeNotes = list
+    halter: Halter | None = None
+    is_pumped: bool = True
+    """Whether the engine may work parents at once (False: only after the first clean reconciliation)."""
+
+
+class Engine:
+    """The core, and the door to it."""
+
+    def __init__(self, parts: EngineParts) -> None:
+        self.parts = parts
+        self.journal = parts.journal
+        self.clock = parts.clock
+        self.store = OrderStore()
+        self.ledger = Ledger()
+        self.market = MarketState()
+        self.kill = KillSwitch(parts.latch)
+        self.view_of_risk = EngineRiskView(
+            self.store,
+            self.ledger,
+            self.market,
+            parts.brokers,
+            parts.clock,
+            parts.is_open,
+            lambda: not self.journal.failed,
+            self._mark_age_ns_max,
+        )
+        self.gate = RiskManager(self.view_of_risk, parts.policy, self.kill)
+        self.safety = SafetyMonitor(self.gate)
+        self.orders = Orders(self.store, self.record, parts.brokers, parts.clock, self._may_send)
+        self.reconciler = Reconciler(self.store, self.ledger, self.orders, self.record, parts.clock, self.trip)
+        self.agent = ExecutionAgent(
+            self.store, self.orders, self.gate, self.view_of_risk, self.record, parts.clock, parts.weights
+        )
+        self.picture = Picture(self)
+        self.commander = Commander(self)
+        self.listeners: list[Callable[[int, int, ev.AnyEvent], None]] = []
+        """Strategies and other followers, told after everybody."""
+        self._ready_to_work = False
+        self._is_running = False
+        self._next_monitor_ns = self._next_latch_ns = self._next_reconcile_ns = 0
+        self._recheck_ns: dict[str, int] = {}
+        self.journal.attach(self.store)
+        self.journal.attach(self.ledger)
+
+    def _mark_age_ns_max(self) -> int:
+        policy = self.parts.policy.policy
+        return 0 if policy is None else policy.ns("monitor.max_stale_s")
+
+    # -- start and end ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Rebuild from the journal, say what is in force, connect the brokers."""
+        is_clean = self._rebuild()
+        self.kill.push_to_latch()
+        self._is_running = True
+        self.record(ev.EngineStarted(clean=is_clean, mode=self.parts.mode))
+        self.record_policy()
+        self.take_trips()
+        self.orders.recover()
+        for broker in self.parts.brokers.values():
+            self.define(broker.instruments())
+            broker.start(self.on_broker, self.on_market)
+
+    def _rebuild(self) -> bool:
+        is_clean = True
+        for row in self.journal.read():
+            event = ev.decode_event(row.payload)
+            self._apply(row.seq, row.ts_ns, event)
+            is_clean = not isinstance(event, ev.EngineStarted) and (is_clean or isinstance(event, ev.EngineStopped))
+            is_clean = is_clean or isinstance(event, ev.EngineStopped)
+        for projection in (self.store, self.ledger):
+            projection.dirty()
+        return is_clean
+
+    def define(self, instruments: tuple[Instrument, ...]) -> None:
+        """Make instruments known; journaled where they are new or changed."""
+        for made in instruments:
+            if self.ledger.instruments.get(made.symbol) != made:
+                self.record(ev.InstrumentDefined(instrument=made))
+            self.market.instruments[made.symbol] = made
+
+    def record_policy(self) -> None:
+        """Journal the policy in force."""
+        policy = self.parts.policy.policy
+        if policy is not None:
+            self.record(ev.PolicyLoaded(policy_hash=policy.hash, text=policy.source))
+
+    def stop(self, why: str) -> None:
+        """Let go of brokers and journal the clean end. The driver commits afterwards."""
+        for broker in self.parts.brokers.values():
+            broker.stop()
+        self.record(ev.EngineStopped(why=why))
+        self._is_running = False
+
+    # -- events ----------------------------------------------------------------------------------------------------------
+
+    def record(self, event: ev.AnyEvent) -> int:
+        """Journal an event and let everybody know; its sequence number."""
+        now_ns = self.clock.now_ns()
+        seq = self.journal.append(now_ns, event)
+        self._apply(seq, now_ns, event)
+        self.agent.on_event(seq, now_ns, event)
+        for listener in self.listeners:
+            listener(seq, now_ns, event)
+        return seq
+
+    def _apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        # The order is a promise: orders and books first, then those who read them.
+        self.store.apply(seq, ts_ns, event)
+        self.ledger.apply(seq, ts_ns, event)
+        self.reconciler.apply(seq, ts_ns, event)
+        self.view_of_risk.on_event(seq, ts_ns, event)
+        self.gate.on_event(seq, ts_ns, event)
+        self.safety.on_event(seq, ts_ns, event)
+        self.picture.on_event(seq, ts_ns, event)
+
+    # -- inputs ----------------------------------------------------------------------------------------------------------
+
+    def submit(self, command: AnyCommand) -> CommandResult:
+        """Decide a command now."""
+        result = self.commander.submit(command)
+        self.settle()
+        return result
+
+    def on_market(self, tick: MarketTick) -> None:
+        """Take in a market tick."""
+        self.market.on_tick(tick)
+
+    def on_broker(self, event: bi.BrokerEvent) -> None:
+        """Take in what a broker said."""
+        match event:
+            case bi.ChannelChanged():
+                self._channel(event)
+            case bi.Snapshot():
+                self._snapshot(event)
+            case bi.OrderAnswer():
+                pass
+            case _:
+                self.orders.on_broker(event)
+                if isinstance(event, bi.Uncertain):
+                    self._recheck(event.broker)
+                if isinstance(event, bi.Amended | bi.AmendRefused):
+                    self.commander.follow_amend(event.wire_id)
+        self.settle()
+
+    def _channel(self, event: bi.ChannelChanged) -> None:
+        if event.state is not self.view_of_risk.channel(event.broker):
+            self.record(ev.BrokerChanged(broker=event.broker, state=event.state, why=event.why))
+        if event.state is ev.BrokerState.RESYNCING:
+            broker = self.parts.brokers[event.broker]
+            self.define(broker.instruments())
+            self.reconciler.ask(broker)
+
+    def _snapshot(self, snapshot: bi.Snapshot) -> None:
+        broker = self.parts.brokers[snapshot.broker]
+        done = self.reconciler.on_snapshot(snapshot, broker)
+        if done is None:
+            return
+        if self.view_of_risk.channel(snapshot.broker) is not ev.BrokerState.UP:
+            self.record(ev.BrokerChanged(broker=snapshot.broker, state=ev.BrokerState.UP, why="reconciled"))
+        if self.view_of_risk.unknown_orders()[0]:
+            self._recheck(snapshot.broker)
+        if not self._ready_to_work and done.clean and not self.view_of_risk.recovering():
+            self._ready_to_work = True
+            self.agent.resume()
+
+    def _recheck(self, broker: str) -> None:
+        wait_ns = self.parts.brokers[broker].capabilities.absence_wait_ns
+        self._recheck_ns[broker] = self.clock.now_ns() + wait_ns + 100 * NS_PER_MS
+
+    def on_time(self, now_ns: int, mono_ns: int) -> None:
+        """Run what is due: algorithm timers, monitors, the latch, reconciliation."""
+        self.agent.on_time(now_ns)
+        if now_ns >= self._next_latch_ns:
+            self._next_latch_ns = now_ns + LATCH_EVERY_NS
+            self.take_trips()
+        if now_ns >= self._next_monitor_ns:
+            self._next_monitor_ns = now_ns + MONITOR_EVERY_NS
+            for trip in self.safety.on_timer(now_ns, mono_ns):
+                self.trip(trip.scope, trip.state, trip.code, trip.why)
+        self._ask_brokers(now_ns)
+        self.settle()
+
+    def _ask_brokers(self, now_ns: int) -> None:
+        is_due = now_ns >= self._next_reconcile_ns
+        if is_due:
+            self._next_reconcile_ns = now_ns + RECONCILE_EVERY_NS
+        for name, broker in self.parts.brokers.items():
+            if self.view_of_risk.channel(name) is ev.BrokerState.DOWN:
+                continue
+            if is_due or now_ns >= self._recheck_ns.get(name, now_ns + 1):
+                self._recheck_ns.pop(name, None)
+                self.reconciler.ask(broker)
+
+    def next_time_ns(self) -> int:
+        """When :meth:`on_time` must be called at the latest."""
+        due = [self._next_monitor_ns, self._next_latch_ns, self._next_reconcile_ns, *self._recheck_ns.values()]
+        timer_ns = self.agent.next_timer_ns()
+        return min(due if timer_ns is None else [*due, timer_ns])
+
+    def settle(self) -> None:
+        """Let algorithms answer and urgent monitors judge; called after every input."""
+        self.agent.pump()
+        for trip in self.safety.urgent():
+            self.trip(trip.scope, trip.state, trip.code, trip.why)
+
+    # -- effects ---------------------------------------------------------------------------------------------------------
+
+    def release(self, durable_seq: int) -> int:
+        """Hand over what waited for the disk."""
+        left = self.orders.release(durable_seq)
+        self.settle()
+        return left
+
+    def _may_send(self, order: Order) -> str:
+        if is_exit(order):
+            return ""
+        strategy = order.source.name if order.source.kind is SourceKind.STRATEGY else ""
+        parent = self.store.orders.get(order.parent_id)
+        algo = order.spec.algo.name if parent is None else parent.spec.algo.name
+        state = self.kill.state_for(order.spec.account, strategy, order.spec.symbol, algo)
+        if state is ev.TradingState.HALTED:
+            return "the kill latch was tripped before it left"
+        if self.view_of_risk.channel(order.spec.broker) is not ev.BrokerState.UP:
+            return f"channel {order.spec.broker} went {self.view_of_risk.channel(order.spec.broker).value}"
+        return ""
+
+    # -- halting ---------------------------------------------------------------------------------------------------------
+
+    def trip(self, scope: HaltScope, state: ev.TradingState, code: str, why: str, who: str = "engine") -> None:
+        """Tighten a scope: latch first, then the journal; HALTED also stops sources and cancels."""
+        self.parts.latch.trip(scope, state)
+        self.record(ev.TradingStateChanged(scope=scope, state=state, code=code, who=who, why=why))
+        if state is ev.TradingState.HALTED:
+            self.freeze(scope, f"halted: {code}")
+            if code not in {"MANUAL", "DRILL"} and self.parts.halter is not None:
+                source = self.commander.own_source(who)
+                self.parts.halter(Halt(source=source, scope=scope, why=why), self.halt_id())
+
+    def halt_id(self) -> str:
+        """Name of the halt that is being journaled."""
+        return f"H{self.journal.head_seq}"
+
+    def freeze(self, scope: HaltScope, why: str) -> None:
+        """Stop the sources of a scope: parents send nothing more, intents that wait become KILLED."""
+
+        def covers(order: Order) -> bool:
+            return self.commander.covers(scope, order)
+
+        self.agent.freeze(covers, why)
+        self.orders.kill_unsent(why, covers)
+
+    def take_trips(self) -> None:
+        """Journal what other processes did to the latch, their trip files, and the sentinel file."""
+        for note in self.parts.take_notes():
+            if self.kill.state_of(note.scope) is not note.state or note.scope not in {
+                held.scope for held in self.kill.held()
+            }:
+                self.trip(note.scope, note.state, note.code, note.why, note.who)
+        for scope, state in self.kill.unjournaled():
+            self.trip(scope, state, "LATCH", f"{scope_words(scope)} was tripped in the latch", "another process")
+
+    # -- reading ---------------------------------------------------------------------------------------------------------
+
+    def view(self) -> DeskView:
+        """A whole picture."""
+        return self.picture.view()
+
+    def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
+        """What changed since a cursor."""
+        return self.picture.update_since(cursor)
+
+    def events(self, from_seq: int, limit: int) -> list[tuple[int, int, ev.AnyEvent]]:
+        """Durable events from a sequence number on."""
+        rows = self.journal.read(from_seq, min(limit, EVENTS_MAX))
+        return [(row.seq, row.ts_ns, ev.decode_event(row.payload)) for row in rows]

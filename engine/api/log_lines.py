@@ -1,0 +1,101 @@
+"""One line of the trade log for each event a person wants to read."""
+
+from __future__ import annotations
+
+from engine.domain import events as ev
+from engine.store.order_store import Order
+from engine.views import LogLine
+
+
+def line(seq: int, ts_ns: int, event: ev.AnyEvent, order: Order | None) -> LogLine | None:
+    """The log line of an event; None for those that only machines read."""
+    found = _words(event, order)
+    if found is None:
+        return None
+    word, text, severity = found
+    order_id = getattr(event, "order_id", "")
+    return LogLine(seq=seq, ts_ns=ts_ns, word=word, order_id=order_id, text=text, severity=severity)
+
+
+def _words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str] | None:
+    found = _order_words(event, order)
+    return found if found is not None else _desk_words(event)
+
+
+def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
+    about = "" if order is None else order.spec.words()
+    match event:
+        case ev.ParentAccepted():
+            return "NEW", event.spec.words(), "info"
+        case ev.OrderStaged():
+            return "STAGE", event.spec.words(), "info"
+        case ev.OrderDenied():
+            first = event.denials[0]
+            return "DENY", f"{first.code} {first.text} ({first.policy_line})", "warn"
+        case ev.OrderIntent():
+            return "SEND", f"{about} {event.decision.why}".rstrip(), "info"
+        case ev.OrderAcked():
+            return "ACK", about, "info"
+        case ev.OrderRejected():
+            return "REJ", f"{event.code} {event.text}", "warn"
+        case ev.OrderUnknown():
+            return "UNKN", event.why, "critical"
+        case ev.OrderFilled():
+            fill = event.fill
+            late = " late" if event.late else ""
+            over = f" OVERFILL {event.overfill}" if event.overfill else ""
+            return "FILL", f"{fill.side} {fill.qty} {fill.symbol} {fill.price} {fill.venue}{late}{over}", "info"
+        case ev.ForeignFillSeen():
+            return "FILL", f"foreign {event.fill.side} {event.fill.qty} {event.fill.symbol} {event.fill.price}", "warn"
+        case ev.OrderCancelled():
+            return "CXL", about, "info"
+        case ev.CancelRejected():
+            return "CXLREJ", f"{event.code} {event.text}", "warn"
+        case ev.OrderExpired():
+            return "EXP", about, "info"
+        case ev.OrderAmended():
+            return "AMD", f"quantity {event.qty} limit {event.limit or '-'}", "info"
+        case ev.AmendRejected():
+            return "AMDREJ", f"{event.code} {event.text}", "warn"
+        case ev.OrderKilled():
+            return "KILLED", event.why, "warn"
+        case ev.OrderResolved():
+            return "RESOLV", f"{event.state.value} by {event.by}: {event.evidence}", "info"
+        case ev.ForeignOrderSeen():
+            return "FOREIGN", event.spec.words(), "warn"
+        case ev.ParentEnded():
+            return "DONE", f"{event.state.value} {event.why}".rstrip(), "info"
+        case _:
+            return None
+
+
+def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
+    match event:
+        case ev.TradingStateChanged():
+            name = f"{event.scope.kind.value} {event.scope.name}".rstrip()
+            word = "HALT" if event.state is ev.TradingState.HALTED else "RISK"
+            return word, f"{name} {event.state.value} by {event.who}: {event.code} {event.why}", "critical"
+        case ev.HaltStep():
+            return "HALT", f"{event.step} {' '.join(f'{k}={v}' for k, v in event.data.items())}", "critical"
+        case ev.BrokerChanged():
+            return "LINK", f"{event.broker} {event.state.value} {event.why}".rstrip(), "info"
+        case ev.ReconcileDone():
+            if event.clean and not event.differences:
+                return None
+            return "RECON", "; ".join(item.text for item in event.differences), "info" if event.clean else "critical"
+        case ev.FillConflict():
+            return "CONFL", f"fill {event.fill.fill_key} came twice with other content", "critical"
+        case ev.AlertRaised():
+            return "WARN", f"{event.code} {event.text}", event.severity
+        case ev.PolicyLoaded():
+            return "RISK", f"policy {event.policy_hash[:12]} in force", "info"
+        case ev.PolicyRefused():
+            return "RISK", f"policy refused, the old one stays: {event.error}", "critical"
+        case ev.StrategyChanged():
+            return "STRAT", f"{event.name} {event.state} {event.why}".rstrip(), "info"
+        case ev.IllegalInput():
+            return "ILLEGAL", f"{event.what} {event.order_id}: {event.why}", "warn"
+        case ev.EngineStarted():
+            return "START", "clean start" if event.clean else "start after an unclean end", "info"
+        case _:
+            return None

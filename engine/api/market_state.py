@@ -1,0 +1,76 @@
+"""The latest market by symbol and venue, kept as the ticks came; prices are made only when somebody asks."""
+
+from __future__ import annotations
+
+from engine.domain.instrument import Instrument
+from engine.market.feed import BookTick, MarketTick, QuoteTick, TradeTick
+from engine.risk.exposure import OPEN, Quote
+
+
+class MarketState:
+    """Last quote, trade, book and status of each listing."""
+
+    def __init__(self) -> None:
+        self.instruments: dict[str, Instrument] = {}
+        self.quotes: dict[tuple[str, str], QuoteTick] = {}
+        self.books: dict[tuple[str, str], BookTick] = {}
+        self.trades: dict[str, TradeTick] = {}
+        self.first_trade: dict[str, int] = {}
+        """First print of each symbol: what a change in percent is counted from."""
+        self.status: dict[tuple[str, str], str] = {}
+        self.changed: dict[str, int] = {}
+        """Symbol -> number of the tick that touched it last."""
+        self.ticks = 0
+        self._venues: dict[str, list[str]] = {}
+        self._made: dict[str, tuple[QuoteTick, TradeTick | None, str, Quote]] = {}
+
+    def on_tick(self, tick: MarketTick) -> None:
+        """Take in one tick."""
+        self.ticks += 1
+        symbol = tick.symbol
+        self.changed[symbol] = self.ticks
+        key = (symbol, tick.venue)
+        if isinstance(tick, QuoteTick):
+            if key not in self.quotes:
+                self._venues.setdefault(symbol, []).append(tick.venue)
+            self.quotes[key] = tick
+        elif isinstance(tick, TradeTick):
+            self.trades[symbol] = tick
+            self.first_trade.setdefault(symbol, tick.price)
+        elif isinstance(tick, BookTick):
+            self.books[key] = tick
+        else:
+            self.status[key] = tick.status
+
+    def venue_of(self, symbol: str) -> str:
+        """The venue an order without one would meet: the listing venue, else the first that quoted."""
+        made = self.instruments.get(symbol)
+        venues = self._venues.get(symbol, [])
+        if made is not None and made.mic in venues:
+            return made.mic
+        return venues[0] if venues else ""
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Latest best prices where an order would meet them; None where nothing was ever seen."""
+        venue = self.venue_of(symbol)
+        tick, made = self.quotes.get((symbol, venue)), self.instruments.get(symbol)
+        if tick is None or made is None:
+            return None
+        trade = self.trades.get(symbol)
+        status = self.status.get((symbol, venue)) or self.status.get(("", venue)) or OPEN
+        held = self._made.get(symbol)
+        if held is not None and held[0] is tick and held[1] is trade and held[2] == status:
+            return held[3]
+        quote = Quote(
+            bid=made.price_of(tick.bid) if tick.bid_qty else None,
+            ask=made.price_of(tick.ask) if tick.ask_qty else None,
+            bid_qty=made.qty_of(tick.bid_qty) if tick.bid_qty else None,
+            ask_qty=made.qty_of(tick.ask_qty) if tick.ask_qty else None,
+            last=None if trade is None else made.price_of(trade.price),
+            ts_ns=tick.ts_ns,
+            venue=venue,
+            tape_row=tick.row,
+            status=status,
+        )
+        self._made[symbol] = (tick, trade, status, quote)
+        return quote

@@ -1,0 +1,359 @@
+"""Draws the read models from the engine's state, and knows what changed since a cursor."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from engine.api import log_lines
+from engine.domain import events as ev
+from engine.domain.clock import NS_PER_S
+from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Price, ratio, text
+from engine.store.order_store import Order
+from engine.views import (
+    BookView,
+    BrokerView,
+    DeskUpdate,
+    DeskView,
+    FillView,
+    HaltView,
+    LogLine,
+    OrderView,
+    PositionView,
+    QuoteView,
+    SourceView,
+    StatusView,
+)
+
+if TYPE_CHECKING:
+    from engine.api.engine import Engine
+
+TICK_BITS = 36
+"""A cursor holds the journal sequence above this many bits of tick count."""
+LOG_MAX = 2_000
+FILLS_MAX = 2_000
+DONE_SHOWN_MAX = 300
+"""Ended orders that a picture holds; all of them are in the ledger."""
+
+
+class Picture:
+    """The reading half of an engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._log: deque[tuple[int, LogLine]] = deque(maxlen=LOG_MAX)
+        self._fills: deque[tuple[int, FillView]] = deque(maxlen=FILLS_MAX)
+        self._changed: dict[str, int] = {}
+        """Order id -> cursor of its last change."""
+        self._cursor = 0
+        self._started_ns = 0
+        self._mode = ""
+        self._sources: dict[str, SourceView] = {}
+        self._halt = HaltView(state="active")
+        self._policy_error = ""
+
+    # -- following the journal ---------------------------------------------------------------------------------------------
+
+    def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        """Take in a journaled event."""
+        self._cursor = seq
+        order_id = getattr(event, "order_id", "")
+        order = self._engine.store.orders.get(order_id)
+        if order is not None:
+            self._changed.pop(order_id, None)
+            self._changed[order_id] = seq
+            if order.parent_id:
+                self._changed.pop(order.parent_id, None)
+                self._changed[order.parent_id] = seq
+        line = log_lines.line(seq, ts_ns, event, order)
+        if line is not None:
+            self._log.append((seq, line))
+        match event:
+            case ev.EngineStarted():
+                self._started_ns = ts_ns
+                self._mode = "LIVE" if event.mode == "live" else "PAPER"
+            case ev.OrderFilled() | ev.ForeignFillSeen():
+                self._fills.append((seq, _fill_view(seq, event, order)))
+            case ev.PolicyRefused():
+                self._policy_error = event.error
+            case ev.PolicyLoaded():
+                self._policy_error = ""
+            case ev.StrategyChanged():
+                self._sources[event.name] = SourceView(name=event.name, state=event.state, why=event.why)
+            case ev.TradingStateChanged():
+                self._trading_state(ts_ns, event)
+            case ev.HaltStep():
+                self._halt_step(event)
+            case _:
+                pass
+
+    def _trading_state(self, ts_ns: int, event: ev.TradingStateChanged) -> None:
+        if event.state is ev.TradingState.ACTIVE:
+            self._halt = HaltView(state="active")
+            return
+        self._halt = HaltView(
+            state=event.state.value,
+            who=event.who,
+            why=event.why,
+            code=event.code,
+            ts_ns=ts_ns,
+            done=event.state is not ev.TradingState.HALTED or self._engine.parts.halter is None,
+        )
+
+    def _halt_step(self, event: ev.HaltStep) -> None:
+        data = event.data
+        changes: dict[str, object] = {}
+        for name in ("cancels_sent", "cancels_confirmed", "unknown", "kept"):
+            if data.get(name, "").isdigit():
+                changes[name] = int(data[name])
+        if "residual" in data:
+            changes["residual"] = tuple(word for word in data["residual"].split(";") if word)
+        if "receipt_path" in data:
+            changes["receipt_path"] = data["receipt_path"]
+        if event.step == "receipt":
+            changes["done"] = True
+        self._halt = msgspec.structs.replace(self._halt, **changes)
+
+    # -- pictures ----------------------------------------------------------------------------------------------------------
+
+    def view(self) -> DeskView:
+        """A whole picture: every open order, the last ended ones, the tails of log and fills."""
+        store = self._engine.store
+        recent = list(self._changed)[-DONE_SHOWN_MAX:]
+        wanted = {**dict.fromkeys(store.parents_open), **dict.fromkeys(store.staged), **dict.fromkeys(store.live)}
+        wanted |= dict.fromkeys(recent)
+        orders = sorted((store.orders[order_id] for order_id in wanted), key=lambda order: order.counter)
+        return DeskView(
+            status=self.status(),
+            orders=tuple(self._order(order) for order in orders),
+            positions=self._positions(),
+            quotes=tuple(self._quotes(0)),
+            books=tuple(self._books(0)),
+            log=tuple(line for _, line in self._log),
+            fills=tuple(fill for _, fill in self._fills),
+            instruments=tuple(self._engine.market.instruments.values()),
+        )
+
+    def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
+        """Rows that changed since a cursor that :meth:`update_since` gave (0: everything)."""
+        seq, ticks = divmod(cursor, 1 << TICK_BITS) if cursor else (0, 0)
+        changed = [order_id for order_id, at in self._changed.items() if at > seq]
+        store = self._engine.store
+        update = DeskUpdate(
+            status=self.status(),
+            orders=tuple(self._order(store.orders[order_id]) for order_id in changed),
+            positions=self._positions(),
+            quotes=tuple(self._quotes(ticks)),
+            books=tuple(self._books(ticks)),
+            log=tuple(line for at, line in self._log if at > seq),
+            fills=tuple(fill for at, fill in self._fills if at > seq),
+        )
+        return (self._cursor << TICK_BITS) + self._engine.market.ticks, update
+
+    def status(self) -> StatusView:
+        """The status bar."""
+        engine = self._engine
+        store = engine.store
+        policy = engine.parts.policy.policy
+        brokers = list(engine.parts.brokers.values())
+        account = brokers[0].account if brokers else ""
+        return StatusView(
+            mode=self._mode or "PAPER",
+            account=account,
+            ledger_id=store.ledger_id,
+            head_seq=engine.journal.head_seq,
+            durable_seq=engine.journal.durable_seq,
+            ts_ns=engine.clock.now_ns(),
+            started_ns=self._started_ns,
+            policy_hash="" if policy is None else policy.hash,
+            policy_error=self._policy_error,
+            halt=self._halt_view(),
+            brokers=tuple(self._broker(name) for name in engine.parts.brokers),
+            sources=tuple(self._sources.values()),
+            orders_working=len(store.live),
+            orders_unknown=engine.view_of_risk.unknown_orders()[0],
+            parents_open=len(store.parents_open),
+            pnl_day=engine.view_of_risk.pnl_day(account),
+            currency=engine.ledger.base_currency,
+            illegal_inputs=store.illegal_inputs,
+            overfills=store.overfills,
+        )
+
+    def _halt_view(self) -> HaltView:
+        engine = self._engine
+        policy = engine.parts.policy.policy
+        held = engine.kill.held()
+        global_state = engine.parts.latch.read()
+        hold_s = 0 if policy is None else policy.whole("kill.rearm_hold_s")
+        return msgspec.structs.replace(
+            self._halt,
+            state=self._halt.state if global_state is ev.TradingState.ACTIVE and held else global_state.value,
+            scopes=tuple((f"{item.scope.kind.value}:{item.scope.name}", item.state.value) for item in held),
+            durable=all(item.seq <= engine.journal.durable_seq for item in held),
+            rearm_after_ns=max((engine.kill.rearm_after_ns(item.scope, hold_s) for item in held), default=0),
+            blocks=tuple(block.why for block in engine.safety.blocks(engine.clock.now_ns())),
+        )
+
+    def _broker(self, name: str) -> BrokerView:
+        engine = self._engine
+        broker = engine.parts.brokers[name]
+        verified_ns = engine.view_of_risk.position_verified(name, broker.account)
+        age_s = None if verified_ns is None else (engine.clock.now_ns() - verified_ns) / NS_PER_S
+        return BrokerView(
+            broker=name,
+            account=broker.account,
+            state=engine.view_of_risk.channel(name).value,
+            reconciled_s=None if age_s is None else round(age_s, 1),
+            queue=engine.orders.waiting,
+        )
+
+    def _order(self, order: Order) -> OrderView:
+        made = self._engine.market.instruments.get(order.spec.symbol)
+        average = None
+        if order.qty_filled:
+            digits = (made.price_digits if made else 2) + 2
+            average = Price(ratio(order.value_filled, order.qty_filled, digits))
+        flags = [
+            word for word, on in (("post-only", order.spec.post_only), ("reduce-only", order.spec.reduce_only)) if on
+        ]
+        return OrderView(
+            order_id=order.order_id,
+            parent_id=order.parent_id,
+            wire_id=order.wire_id,
+            intent_id=order.intent_id,
+            symbol=order.spec.symbol,
+            side=order.spec.side,
+            qty=order.qty,
+            qty_filled=order.qty_filled,
+            type=order.spec.type.value,
+            limit=order.limit,
+            stop=order.stop,
+            tif=order.spec.tif.value,
+            flags=" ".join(flags),
+            avg_price=average,
+            state=order.state,
+            stale=order.state.is_live and self._engine.view_of_risk.channel(order.spec.broker) is not ev.BrokerState.UP,
+            algo=order.spec.algo.name if order.is_parent else "",
+            progress_pct=int(EXACT.divide(order.qty_filled * 100, order.qty)) if order.qty else 0,
+            broker=order.spec.broker,
+            account=order.spec.account,
+            source=f"{order.source.kind.value}:{order.source.name}".rstrip(":"),
+            why=order.why,
+            note=order.note,
+            denials=order.denials,
+            created_ns=order.created_ns,
+            updated_ns=order.updated_ns,
+            is_foreign=order.is_foreign,
+        )
+
+    def _positions(self) -> tuple[PositionView, ...]:
+        engine = self._engine
+        found = []
+        for (broker, account, symbol), position in engine.ledger.positions.items():
+            mark = engine.view_of_risk.mark(symbol, position.qty) if position.qty else None
+            made = engine.ledger.instrument(symbol)
+            average = position.average()
+            found.append(
+                PositionView(
+                    broker=broker,
+                    account=account,
+                    symbol=symbol,
+                    qty=position.qty,
+                    avg_price=None
+                    if average is None
+                    else Price(ratio(average, EXACT.create_decimal(1), made.price_digits + 2)),
+                    mark=mark,
+                    mark_stale=bool(position.qty) and mark is None,
+                    realised=position.realised,
+                    unrealised=ZERO_MONEY if not position.qty else None if mark is None else position.unrealised(mark),
+                    fees=position.fees,
+                    currency=made.currency,
+                    limit_pct=self._limit_pct(account, symbol),
+                )
+            )
+        return tuple(found)
+
+    def _limit_pct(self, account: str, symbol: str) -> int | None:
+        policy = self._engine.parts.policy.policy
+        limit = None if policy is None else policy.limits(account, "", symbol).get("position.max_qty")
+        if limit is None or not limit.value:
+            return None
+        return int(EXACT.divide(abs(self._engine.ledger.qty(account, symbol)) * 100, limit.value))
+
+    def _quotes(self, ticks: int) -> list[QuoteView]:
+        market, now_ns = self._engine.market, self._engine.clock.now_ns()
+        policy = self._engine.parts.policy.policy
+        stale_ns = 0 if policy is None else policy.ns("price.max_quote_age_s")
+        found = []
+        for symbol, changed in market.changed.items():
+            quote = market.quote(symbol) if changed > ticks else None
+            if quote is None:
+                continue
+            found.append(
+                QuoteView(
+                    symbol=symbol,
+                    venue=quote.venue,
+                    bid=quote.bid,
+                    ask=quote.ask,
+                    bid_qty=quote.bid_qty,
+                    ask_qty=quote.ask_qty,
+                    last=quote.last,
+                    change_pct=self._change(symbol, quote.last),
+                    ts_ns=quote.ts_ns,
+                    stale=now_ns - quote.ts_ns > stale_ns,
+                    status=quote.status,
+                )
+            )
+        return found
+
+    def _change(self, symbol: str, last: Price | None) -> str:
+        market = self._engine.market
+        first = market.first_trade.get(symbol)
+        if last is None or not first:
+            return ""
+        start = market.instruments[symbol].price_of(first)
+        change = ratio(EXACT.multiply(EXACT.subtract(last, start), 100), start, 2)
+        return f"{'+' if change >= 0 else ''}{text(change)}"
+
+    def _books(self, ticks: int) -> list[BookView]:
+        market = self._engine.market
+        found = []
+        for (symbol, venue), tick in market.books.items():
+            made = market.instruments.get(symbol)
+            if made is None or market.changed.get(symbol, 0) <= ticks or venue != market.venue_of(symbol):
+                continue
+            first = tick.bids or tick.asks
+            found.append(
+                BookView(
+                    symbol=symbol,
+                    venue=venue,
+                    ts_ns=tick.ts_ns,
+                    tick=made.tick_at(made.price_of(first[0][0])) if first else made.ticks[0].tick,
+                    bids=tuple((made.price_of(price), made.qty_of(qty)) for price, qty in tick.bids),
+                    asks=tuple((made.price_of(price), made.qty_of(qty)) for price, qty in tick.asks),
+                )
+            )
+        return found
+
+
+def _fill_view(seq: int, event: ev.OrderFilled | ev.ForeignFillSeen, order: Order | None) -> FillView:
+    fill = event.fill
+    return FillView(
+        seq=seq,
+        order_id="" if order is None else order.order_id,
+        parent_id="" if order is None else order.parent_id,
+        symbol=fill.symbol,
+        side=fill.side,
+        qty=fill.qty,
+        price=fill.price,
+        venue=fill.venue,
+        liquidity=fill.liquidity.value,
+        fee=fill.fee,
+        fee_currency=fill.fee_currency,
+        ts_ns=fill.ts_ns,
+        fill_key=fill.fill_key,
+        overfill=event.overfill if isinstance(event, ev.OrderFilled) else ZERO_QTY,
+        late=isinstance(event, ev.OrderFilled) and event.late,
+    )
