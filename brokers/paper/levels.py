@@ -25,6 +25,10 @@ STEPS_MAX = 50
 """Portions beyond the displayed size; what is left then is not there."""
 
 
+UNSEEN = -1
+"""Nothing is known of the queue: until its level is shown, only prints through its price fill an order."""
+
+
 class QueueModel(msgspec.Struct, frozen=True):
     """Which cancels at our price were ahead of us.
 
@@ -61,6 +65,10 @@ class LevelListing(Listing):
         self.book = LevelBook()
         self.model = QueueModel()
         self._dirty = False
+        self._shown = {1: (0, 0), -1: (0, 0)}
+        """Worst price shown and the best size shown, by side, when the feed last spoke."""
+        self._beyond = {1: 0, -1: 0}
+        """What we took beyond the displayed sizes since then."""
 
     def on_row(self, row: Row) -> None:
         """Apply one row. Levels are judged once all rows of the same time are in: a snapshot is built over several."""
@@ -98,13 +106,17 @@ class LevelListing(Listing):
         """Move our orders forward where the level they stand at changed."""
         sizes = self.book.side(sign).sizes
         for order in self.own[sign]:
-            if order.limit is None or order.limit not in before:
-                continue
-            after = sizes.get(order.limit, 0)
-            # A level that a feed without depth no longer shows is not gone: the quote moved away from it.
-            if after or self.book.has_depth:
-                order.ahead = advance_queue(order.ahead, before[order.limit], after, order.traded, self.model.power)
-                order.traded = 0
+            price = order.limit or 0
+            after = sizes.get(price, 0)
+            if not after and (price not in before or not self.book.has_depth):
+                continue  # not shown; in a feed without depth the quote has only moved away from it
+            if order.ahead == UNSEEN:
+                order.ahead = after or UNSEEN
+            elif price in before:
+                order.ahead = advance_queue(order.ahead, before[price], after, order.traded, self.model.power)
+            else:
+                order.ahead = min(order.ahead, after)
+            order.traded = 0
 
     def settle(self) -> None:
         """Judge the rows of one moment: fill orders the other side has come to, then publish."""
@@ -114,6 +126,11 @@ class LevelListing(Listing):
         for sign in (1, -1):
             if self.own[sign] and not self.is_halted:
                 self._meet(sign)
+        for sign in (1, -1):
+            side = self.book.side(sign)
+            if side.prices:
+                self._shown[sign] = (side.prices[0 if sign > 0 else -1], side.sizes[side.best()])
+                self._beyond[sign] = 0
         self._publish_best()
 
     def _publish_best(self) -> None:
@@ -132,77 +149,85 @@ class LevelListing(Listing):
         side = self.book.side(-own_sign)
         for order in self.own[own_sign][:]:
             for price in side.best_first():
-                if order.limit is None or (order.limit - price) * own_sign < 0:
+                if not order.is_open or order.limit is None or (order.limit - price) * own_sign < 0:
                     break
                 took = self._fill(order, side.sizes[price])
-                side.set(price, side.sizes[price] - took)
-                if not order.is_open:
-                    break
+                if took:
+                    side.take(price, took)
 
     def _trade(self, aggressor: int, price: int, qty: int) -> None:
         self.settle()
         if not self.is_halted:
+            left = qty
             for own_sign in (1, -1):
-                if aggressor != own_sign and self.own[own_sign]:
-                    qty_left = self._serve(own_sign, price, qty)
-                    if qty_left != qty:
-                        break
+                if aggressor != own_sign:
+                    left = self._serve(own_sign, price, left)
         self.print_trade(price, qty, aggressor, hidden=False)
         self._publish_best()
 
-    def _serve(self, own_sign: int, price: int, qty: int) -> int:
-        """A print hits the side we rest on: through our price fills us first, at it only behind what is ahead."""
-        left = qty
+    def _serve(self, own_sign: int, price: int, left: int) -> int:
+        """A print hits the side we rest on: through our price fills us first, at it only behind what is ahead.
+
+        Returns what no order of ours took.
+        """
         for order in self.own[own_sign][:]:
-            if order.limit is None or (order.limit - price) * own_sign < 0:
+            if not left or order.limit is None or (order.limit - price) * own_sign < 0:
                 break
-            if order.limit != price:
-                left -= self._fill(order, left)
-                continue
-            passed = min(order.ahead, qty)
-            order.ahead -= passed
-            order.traded += qty
-            # Orders of ours at one price share the front: what the first took, the second cannot.
-            left -= self._fill(order, min(left, qty - passed))
+            passed = 0
+            if order.limit == price:
+                if order.ahead == UNSEEN:
+                    break
+                passed = min(order.ahead, left)
+                order.ahead -= passed
+                order.traded += left
+            left -= self._fill(order, left - passed)
         return left
 
     def rest(self, order: Working) -> None:
-        """Stand behind what is displayed at its price now."""
+        """Stand behind what is displayed at its price now; outside the displayed prices that is not known yet."""
         super().rest(order)
-        order.ahead = self.book.side(order.sign).sizes.get(order.limit or 0, 0)
+        side = self.book.side(order.sign)
+        price = order.limit or 0
+        worst = side.prices[0 if order.sign > 0 else -1] if side.prices else price
+        is_outside = (worst - price) * order.sign > 0
+        order.ahead = UNSEEN if is_outside else side.sizes.get(price, 0)
         order.traded = 0
 
     def take(self, order: Working) -> None:
         """Walk the displayed sizes, then the estimate beyond them."""
         side = self.book.side(-order.sign)
-        last = portion = 0
         for price in side.best_first():
             if order.limit is not None and (price - order.limit) * order.sign > 0:
                 break
-            size = side.sizes[price]
-            portion = portion or size
-            want = min(size, order.leaves, self.host.room(order))
+            want = min(side.sizes[price], order.leaves, self.host.room(order))
             if not want:
                 break
-            last = price
-            side.set(price, size - want)
-            self.host.execute(self, order, want, self.taking_price(order, price, want), Liquidity.TAKER, guessed=False)
-        if order.is_open and last and not side.prices:
-            self._take_beyond(order, last, portion)
+            side.take(price, want)
+            at = self.taking_price(order, price, want)
+            self.host.execute(self, order, want, at, Liquidity.TAKER, guessed=False)
+        if order.is_open and not side.prices:
+            self._take_beyond(order)
         self._publish_best()
 
-    def _take_beyond(self, order: Working, last: int, portion: int) -> None:
-        instrument = self.instrument
-        price = last
-        for _ in range(STEPS_MAX):
-            tick = instrument.price_units(instrument.tick_at(instrument.price_of(price)))
+    def _take_beyond(self, order: Working) -> None:
+        """Everything displayed is taken: go on in portions of the last size shown, each a step worse."""
+        price, portion = self._shown[-order.sign]
+        gone = self._beyond[-order.sign]
+        if not portion:
+            return
+        for step in range(STEPS_MAX):
+            tick = self.instrument.price_units(self.instrument.tick_at(self.instrument.price_of(price)))
             price += order.sign * self.model.beyond_ticks * tick
             if price <= 0 or (order.limit is not None and (price - order.limit) * order.sign > 0):
                 return
-            want = min(portion, order.leaves, self.host.room(order))
-            if not want:
+            want = min(portion * (step + 1) - gone, order.leaves, self.host.room(order))
+            if want > 0:
+                gone += want
+                self._beyond[-order.sign] = gone
+                at = self.taking_price(order, price, want)
+                self.host.execute(self, order, want, at, Liquidity.TAKER, guessed=True)
+            if not order.is_open or not self.host.room(order):
                 return
-            self.host.execute(self, order, want, self.taking_price(order, price, want), Liquidity.TAKER, guessed=True)
 
     def visible(self, sign: int, limit: int | None, row: int | None = None) -> int:  # noqa: ARG002 - no orders to date
         """Displayed quantity on the other side up to ``limit``."""
@@ -214,5 +239,8 @@ class LevelListing(Listing):
         return self.book.side(sign).top(depth)
 
     def queue_ahead(self, order: Working) -> int:
-        """Estimated quantity ahead."""
-        return order.ahead
+        """Estimated quantity ahead; what stands at a price that is not displayed is not known and given as the best level's."""
+        if order.ahead != UNSEEN:
+            return order.ahead
+        side = self.book.side(order.sign)
+        return side.sizes.get(side.best(), 0)

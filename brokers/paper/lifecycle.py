@@ -64,6 +64,11 @@ class Lifecycle:
         self._shrinking: list[Working] = []
         """Open reduce-only orders."""
 
+    @property
+    def reacts(self) -> bool:
+        """Whether a market hears of our executions."""
+        return self._own_flow is not None
+
     # -- time -------------------------------------------------------------------------------------------------------------
 
     def _schedule(self, due_ns: int, act: Act, *arguments: object) -> None:
@@ -404,7 +409,7 @@ class Lifecycle:
         if refusal is not None:
             return refusal
         old = (order.spec, order.qty, order.limit, order.stop)
-        was_resting, place = order.is_resting, (order.rests_from, order.seq)
+        was_resting = order.is_resting
         order.spec, order.qty = new_spec, instrument.qty_units(qty)
         order.limit = None if new_spec.limit is None else instrument.price_units(new_spec.limit)
         order.stop = None if new_spec.stop is None else instrument.price_units(new_spec.stop)
@@ -422,7 +427,6 @@ class Lifecycle:
             self._enter(listing, order)
         elif order.is_waiting and listing.is_passed(order, listing.last_price):
             self.triggered(listing, order)
-        assert not keeps_place or place == (order.rests_from, order.seq)
         return None
 
     def _amended(self, order: Working, ts_ns: int) -> Amended:

@@ -144,6 +144,10 @@ class Listing:
         """Visible (or estimated) quantity ahead of a resting order at its price."""
         raise NotImplementedError
 
+    def oddities(self) -> list[str]:
+        """What was strange in the feed, in words."""
+        return [f"the visible book was crossed {self.crossed} times"] if self.crossed else []
+
     # -- publishing -----------------------------------------------------------------------------------------------------
 
     def publish(self, bid: int, bid_qty: int, ask: int, ask_qty: int) -> None:
@@ -175,8 +179,12 @@ class Listing:
         return BookTick(self.symbol, self.mic, self.ts_ns, self.row, self.levels(1, depth), self.levels(-1, depth))
 
     def taking_price(self, order: Working, price: int, qty: int) -> int:
-        """Price of a taking fill: the level's, worsened by the impact model, never beyond the order's limit."""
-        worse = price + order.sign * self.host.concession(self, order, qty)
+        """Price of a taking fill: the level's, worsened by whole ticks of the impact model, never beyond the order's limit."""
+        concession = self.host.concession(self, order, qty)
+        if not concession:
+            return price
+        tick = self.instrument.price_units(self.instrument.tick_at(self.instrument.price_of(price)))
+        worse = price + order.sign * -(-concession // tick) * tick
         if order.limit is not None and (worse - order.limit) * order.sign > 0:
             return order.limit
         return worse
@@ -195,14 +203,14 @@ class OrderListing(Listing):
         self.rows += 1
         book = self.book
         if action == ADD:
-            taken = self._meet(-sign, price, qty) if self.own[-sign] else 0
+            taken = self._meet(-sign, price, qty) if self.own[-sign] and not self.is_halted else 0
             book.add(order_id, sign, price, qty, self.row, taken)
         elif action <= EXEC:
             entry = book.find(action, sign, order_id, price, qty, self.row)
             if action == EXEC:
                 came = 0 if entry is None else entry.row
                 real = qty if entry is None else book.execute(order_id, entry, qty)
-                if self.own[sign]:
+                if self.own[sign] and not self.is_halted:
                     self._serve(sign, price, real, came)
                 self.print_trade(price, qty, -sign, False)
             elif entry is not None:
@@ -211,12 +219,23 @@ class OrderListing(Listing):
                 elif action == REDUCE:
                     book.reduce(order_id, entry, qty)
         elif action == HIDDEN:
-            if self.own[sign]:
+            if self.own[sign] and not self.is_halted:
                 self._serve_hidden(sign, price, qty)
             self.print_trade(price, qty, -sign, True)
         elif action in {HALT, RESUME}:
             self.set_halt(action == HALT)
+            if action == RESUME:
+                self._reopen()
         self._publish_best()
+
+    def oddities(self) -> list[str]:
+        """What was strange in the feed, in words."""
+        words = super().oddities()
+        if self.book.unknown:
+            words.append(f"{self.book.unknown} rows name orders that rested before the feed began")
+        if self.book.short_deletes:
+            words.append(f"{self.book.short_deletes} orders left with less than the feed had shown")
+        return words
 
     def _publish_best(self) -> None:
         bids, asks = self.book.bids, self.book.asks
@@ -267,6 +286,21 @@ class OrderListing(Listing):
             if usable <= displayed:
                 break
             usable -= self._fill(order, usable - displayed)
+
+    def _reopen(self) -> None:
+        """Orders that came during the halt may cross ours: ours trade with them at our price."""
+        for sign in (1, -1):
+            ladder = self.book.side(-sign)
+            for order in self.own[sign][:]:
+                while order.is_open and order.limit is not None and ladder.prices:
+                    best = ladder.best()
+                    if (best - order.limit) * sign > 0:
+                        break
+                    order_id, entry = next(iter(ladder.levels[best].queue.items()))
+                    took = self._fill(order, entry.left)
+                    if not took:
+                        break
+                    self.book.take(order_id, entry, took)
 
     def take(self, order: Working) -> None:
         """Walk the visible book level by level, first in first out; what is taken stays gone."""

@@ -51,6 +51,7 @@ class VenueCore(Lifecycle):
     ) -> None:
         super().__init__(config, report, own_flow)
         self._market = market
+        self._by_level: list[LevelListing] = []
 
     # -- set-up and feed -----------------------------------------------------------------------------------------------
 
@@ -67,6 +68,7 @@ class VenueCore(Lifecycle):
         listing = kind(instrument, venue_mic, calendar or AlwaysOpen(), self, self._market)
         if isinstance(listing, LevelListing):
             listing.model = self.config.queue
+            self._by_level.append(listing)
         self.listings[listing.key] = listing
         params = self.config.impact.get(instrument.symbol)
         if params is not None and params.is_on:
@@ -78,12 +80,15 @@ class VenueCore(Lifecycle):
         ts_ns = row[0]
         if self._due and self._due[0][0] < ts_ns:
             self.advance(ts_ns - 1)
-        self.now_ns = max(self.now_ns, ts_ns)
+        if ts_ns > self.now_ns:
+            for listing in self._by_level:
+                listing.settle()
+            self.now_ns = ts_ns
         self.listings[key].on_row(row)
 
     def advance(self, ts_ns: int) -> None:
         """Run everything due up to and including a time; what this makes due by then, too."""
-        for listing in self.listings.values():
+        for listing in self._by_level:
             listing.settle()
         while self._due and self._due[0][0] <= ts_ns:
             due_ns, _, act, arguments = heappop(self._due)
@@ -249,7 +254,7 @@ class VenueCore(Lifecycle):
         Raises:
             InputError: where an order stands at a listing that is not listed.
         """
-        self.now_ns, self._numbered = state.now_ns, state.numbered
+        self.now_ns, self._numbered = max(self.now_ns, state.now_ns), state.numbered
         self._random.state = state.random
         self.accounts, self.counters = state.accounts, state.counters
         self._fills = {account: list(fills) for account, fills in state.fills.items()}
@@ -269,13 +274,16 @@ class VenueCore(Lifecycle):
             return
         if order.spec.reduce_only:
             self._shrinking.append(order)
-        if order.expires_ns:
+        if order.expires_ns and listing.day_end_ns != order.expires_ns:
+            listing.day_end_ns = order.expires_ns
             self._schedule(order.expires_ns, self._end_day, listing, order.expires_ns)
         was_waiting, order.is_waiting, order.is_resting = order.is_waiting, False, False
         if was_waiting:
             listing.wait(order)
+        elif order.spec.post_only and listing.crosses(order):
+            self._cancelled(order, "POST_ONLY: the market opened through its price")
         else:
-            listing.rest(order)
+            self._enter(listing, order)
 
     # -- arrivals of questions ------------------------------------------------------------------------------------------
 

@@ -184,17 +184,36 @@ class OrderBook:
 
 
 class LevelSide:
-    """One side of a book known by level: sizes by price, and the prices in rising order."""
+    """One side of a book known by level: visible sizes by price, and the prices in rising order.
 
-    __slots__ = ("prices", "sign", "sizes")
+    What we took from a level stays gone: a later size of the feed that is not above the one before brings nothing of it back.
+    """
+
+    __slots__ = ("prices", "sign", "sizes", "taken")
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.sizes: dict[int, int] = {}
         self.prices: list[int] = []
+        self.taken: dict[int, int] = {}
 
     def set(self, price: int, qty: int) -> None:
-        """The size at a price is this; 0 removes it."""
+        """The feed says that this size stands at a price; 0 removes the level."""
+        taken = self.taken.pop(price, 0) if self.taken else 0
+        if taken and qty:
+            left = self.sizes.get(price, 0)
+            left = left + max(0, qty - left - taken) if qty > left else qty
+            if qty > left:
+                self.taken[price] = qty - left
+            qty = left
+        self._show(price, qty)
+
+    def take(self, price: int, qty: int) -> None:
+        """We take from a level."""
+        self.taken[price] = self.taken.get(price, 0) + qty
+        self._show(price, self.sizes[price] - qty)
+
+    def _show(self, price: int, qty: int) -> None:
         if price in self.sizes:
             if qty:
                 self.sizes[price] = qty
@@ -205,10 +224,11 @@ class LevelSide:
             self.sizes[price] = qty
             insort(self.prices, price)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self.sizes.clear()
-        self.prices.clear()
+    def keep(self, kept: int | None) -> None:
+        """Remove every level but one."""
+        for price in (*self.sizes, *self.taken):
+            if price != kept:
+                self.set(price, 0)
 
     def best(self) -> int:
         """Best price, 0 where the side is empty (use ``prices`` where 0 can be a price)."""
@@ -241,8 +261,11 @@ class LevelBook:
     def quote(self, sign: int, price: int, qty: int) -> None:
         """The best of a side is this: better levels are gone, and in a feed without depth all others too."""
         side = self.side(sign)
-        if not self.has_depth or not qty:
-            side.clear()
+        if not qty:
+            side.keep(None)
+            return
+        if not self.has_depth:
+            side.keep(price)
         else:
             for better in [known for known in side.prices if (known - price) * sign > 0]:
                 side.set(better, 0)
@@ -255,5 +278,5 @@ class LevelBook:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.bids.clear()
-        self.asks.clear()
+        self.bids.keep(None)
+        self.asks.keep(None)

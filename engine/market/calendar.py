@@ -6,19 +6,53 @@ imports pandas: it runs in a process of its own, once per name and span, and its
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from bisect import bisect_right
+from importlib.metadata import version
+from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from engine.domain.clock import NS_PER_S, iso
+from engine.domain.errors import InputError
 
 ALWAYS = "24x7"
 DAY_NS = 86_400 * NS_PER_S
+LAST_NS = 2**63 - 1
+COMPILE_S = 60
+"""Longest wait for the compiling process (it takes about two seconds, most of it importing pandas)."""
+
+_NAME = re.compile(r"[A-Za-z0-9/_]{1,20}")
+_SAME_SESSIONS = {"XNSE": "XBOM"}
+"""Exchanges the library does not name, and one it names that keeps the same sessions."""
+
+_COMPILER = """
+import json, sys
+import exchange_calendars
+name, start, end = sys.argv[1:]
+try:
+    found = exchange_calendars.get_calendar(name, start=start, end=end)
+except Exception as error:
+    sys.exit(f"{type(error).__name__}: {error}".replace("\\n", " "))
+table = found.schedule
+ns = lambda column: [int(stamp.value) if stamp == stamp else 0 for stamp in table[column]]
+pauses = [pair for pair in zip(ns("break_start"), ns("break_end")) if pair[0]]
+print(json.dumps([[str(day.date()) for day in table.index], ns("open"), ns("close"), pauses]))
+"""
+"""Runs in a process of its own: pandas never enters ours."""
 
 
 class Calendar(Protocol):
     """Sessions of one venue."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it was asked for by."""
+        ...
 
     def is_open(self, ts_ns: int) -> bool:
         """Whether orders can trade at a moment."""
@@ -60,36 +94,102 @@ class AlwaysOpen:
         return iso(ts_ns)[:10]
 
 
-class SessionTable:
-    """Sessions of an exchange over a span, in nanoseconds."""
+class SessionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Sessions of an exchange over a span, in nanoseconds, in time order."""
 
-    def __init__(self, name: str, days: list[str], spans: list[tuple[int, int]]) -> None:
-        self.name = name
-        self.days = days
-        self._opens = [span[0] for span in spans]
-        self._closes = [span[1] for span in spans]
+    name: str
+    days: tuple[str, ...]
+    """Dates of the sessions in the exchange's own zone."""
+    opens: tuple[int, ...]
+    closes: tuple[int, ...]
+    breaks: tuple[tuple[int, int], ...] = ()
+    """Pauses inside sessions (lunch)."""
 
     def _index(self, ts_ns: int) -> int:
         """The session that runs at a moment or comes next."""
-        return bisect_right(self._closes, ts_ns)
+        return bisect_right(self.closes, ts_ns)
+
+    def _break(self, ts_ns: int) -> tuple[int, int] | None:
+        index = bisect_right(self.breaks, (ts_ns, LAST_NS)) - 1
+        return self.breaks[index] if index >= 0 and ts_ns < self.breaks[index][1] else None
 
     def is_open(self, ts_ns: int) -> bool:
-        """From the open on, up to and without the close."""
+        """From the open on, up to and without the close, pauses excepted; closed outside the table."""
         index = self._index(ts_ns)
-        return index < len(self._opens) and self._opens[index] <= ts_ns
+        return index < len(self.opens) and self.opens[index] <= ts_ns and self._break(ts_ns) is None
 
     def next_change(self, ts_ns: int) -> int | None:
-        """The next open or close; None after the last session of the table."""
+        """The next open, close, or edge of a pause; None after the last session of the table."""
         index = self._index(ts_ns)
-        if index >= len(self._opens):
+        if index >= len(self.opens):
             return None
-        return self._opens[index] if ts_ns < self._opens[index] else self._closes[index]
+        if ts_ns < self.opens[index]:
+            return self.opens[index]
+        pause = self._break(ts_ns)
+        if pause is not None:
+            return pause[1]
+        later = bisect_right(self.breaks, (ts_ns, LAST_NS))
+        if later < len(self.breaks) and self.breaks[later][0] < self.closes[index]:
+            return self.breaks[later][0]
+        return self.closes[index]
 
     def session(self, ts_ns: int) -> tuple[int, int]:
-        """The running or next session; the last one after the end of the table."""
-        index = min(self._index(ts_ns), len(self._opens) - 1)
-        return self._opens[index], self._closes[index]
+        """The running or next session, pauses included; the last one after the end of the table."""
+        index = min(self._index(ts_ns), len(self.opens) - 1)
+        return self.opens[index], self.closes[index]
 
     def trading_day(self, ts_ns: int) -> str:
         """Date of that session in the exchange's own zone."""
         return self.days[min(self._index(ts_ns), len(self.days) - 1)]
+
+
+def load_calendar(name: str, cache: Path, first_ns: int, last_ns: int) -> Calendar:
+    """The calendar of that name, covering the years of a span and the one after it.
+
+    Args:
+        name: ``24x7``, or an exchange-calendars name such as ``XNYS``.
+        cache: folder for compiled tables; made where it does not exist.
+
+    Raises:
+        InputError: the name is not known, the span is not covered, or the compiler did not answer in time.
+    """
+    if name == ALWAYS:
+        return AlwaysOpen()
+    if not _NAME.fullmatch(name):
+        raise InputError(f"calendar {name!r} is not a name; expected {ALWAYS} or an exchange, as XNYS")
+    first, last = iso(first_ns)[:4], int(iso(last_ns)[:4]) + 1
+    stored = cache / f"{name.replace('/', '_')}-{first}-{last}-{version('exchange-calendars')}.json"
+    table = _read(stored)
+    if table is None:
+        table = _compile(name, f"{first}-01-01", f"{last}-12-31")
+        cache.mkdir(parents=True, exist_ok=True)
+        # Written beside and moved, so that a second process never reads half a table.
+        fresh = stored.with_suffix(f".{os.getpid()}")
+        fresh.write_bytes(msgspec.json.encode(table))
+        fresh.replace(stored)
+    return table
+
+
+def _read(path: Path) -> SessionTable | None:
+    """A stored table; None where there is none, or none that can be read (it is compiled anew)."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=SessionTable)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _compile(name: str, start: str, end: str) -> SessionTable:
+    command = [sys.executable, "-I", "-c", _COMPILER, _SAME_SESSIONS.get(name, name), start, end]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise InputError(f"calendar {name}: no answer after {COMPILE_S} s; try again, or use {ALWAYS}") from None
+    if done.returncode != 0:
+        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:200]
+        raise InputError(f"calendar {name} from {start} to {end}: {why}; expected {ALWAYS} or an exchange, as XNYS")
+    days, opens, closes, breaks = msgspec.json.decode(done.stdout.splitlines()[-1])
+    if not days:
+        raise InputError(f"calendar {name} has no session from {start} to {end}")
+    return msgspec.convert(
+        {"name": name, "days": days, "opens": opens, "closes": closes, "breaks": breaks}, SessionTable
+    )

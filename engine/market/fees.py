@@ -99,9 +99,9 @@ def charge(
             continue
         exact = EXACT.add(EXACT.multiply(part.per_share, qty), EXACT.multiply(EXACT.scaleb(part.bps, -4), value))
         total = EXACT.add(order.traded.get(part.name, Decimal(0)), exact)
-        due = Money(max(round_to(total, part.step, part.round), part.min_per_order))
-        if not part.min_per_order:
-            due = Money(round_to(total, part.step, part.round))
+        due = Money(round_to(total, part.step, part.round))
+        if part.min_per_order:
+            due = max(due, part.min_per_order)
         order.traded[part.name] = total
         fee += due - order.charged.get(part.name, Money(0))
         order.charged[part.name] = due
