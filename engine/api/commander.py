@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +11,7 @@ from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.money import Money, Qty
 from engine.domain.order import Liquidity, OrderState, Source, SourceKind
+from engine.oms.broker_interface import VenueOrder
 from engine.oms.orders import AMENDABLE, CANCELLABLE, amended
 from engine.oms.reconciler import RECONCILE_CODE
 from engine.risk.exposure import Quote
@@ -309,12 +311,19 @@ class Commander:
                 is_algo = scope.name == f"algo:{parent.spec.algo.name}"
                 return is_algo or (order.source.kind is SourceKind.STRATEGY and order.source.name == scope.name)
 
+    def keeps_scope(self, command: co.Halt) -> Callable[[VenueOrder], bool] | None:
+        """For a halt of one strategy: which venue orders are not its own; None where the scope itself tells."""
+        if command.scope.kind is not co.HaltScopeKind.STRATEGY:
+            return None
+        own = {order.wire_id for order in self._engine.store.live.values() if self.covers(command.scope, order)}
+        return lambda order: order.wire_id not in own
+
     def _halt(self, command: co.Halt | co.Reduce) -> co.CommandResult:
         engine = self._engine
         who = command.source.name or command.source.kind.value
         state = ev.TradingState.HALTED if isinstance(command, co.Halt) else ev.TradingState.REDUCING
-        code = "DRILL" if isinstance(command, co.Halt) and command.drill else "MANUAL"
-        engine.trip(command.scope, state, code, command.why or "asked", who)
+        if not (isinstance(command, co.Halt) and command.drill):
+            engine.trip(command.scope, state, "MANUAL", command.why or "asked", who)
         if isinstance(command, co.Halt) and engine.parts.halter is not None:
             engine.parts.halter(command, engine.halt_id())
         return co.CommandResult(ok=True, text=f"{scope_words(command.scope)} is {state.value}")

@@ -293,13 +293,17 @@ class Engine:
         self.record(ev.TradingStateChanged(scope=scope, state=state, code=code, who=who, why=why))
         if state is ev.TradingState.HALTED:
             self.freeze(scope, f"halted: {code}")
-            if code not in {"MANUAL", "DRILL"} and self.parts.halter is not None:
+            if code != "MANUAL" and self.parts.halter is not None:
                 source = self.commander.own_source(who)
                 self.parts.halter(Halt(source=source, scope=scope, why=why), self.halt_id())
 
     def halt_id(self) -> str:
         """Name of the halt that is being journaled."""
         return f"H{self.journal.head_seq}"
+
+    def halt_step(self, halt_id: str, step: str, data: dict[str, str]) -> None:
+        """Journal a finished step of the kill procedure."""
+        self.record(ev.HaltStep(halt_id=halt_id, step=step, data=data))
 
     def freeze(self, scope: HaltScope, why: str) -> None:
         """Stop the sources of a scope: parents send nothing more, intents that wait become KILLED."""

@@ -1,0 +1,126 @@
+"""Runs the kill procedure on a thread of its own, for an engine or for a process beside a dead one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from bolt_tui.settings import Home
+from brokers.paper.listings import LISTINGS
+from engine.domain.clock import NS_PER_S, Clock
+from engine.domain.commands import Halt
+from engine.domain.money import Price
+from engine.oms.broker_interface import SessionFactory, VenueOrder
+from engine.oms.halt import HaltPlan, Receipt, emergency_wire_ids, run_halt, write_receipt
+from engine.risk.latch import Latch
+from engine.risk.policy import PolicyHolder
+from engine.store.journal import read_journal
+
+_LOG = logging.getLogger("bolt.halting")
+
+OnStep = Callable[[str, str, dict[str, str]], None]
+"""Halt id, step and its figures; called from the halt's thread."""
+
+
+class Halting:
+    """At most one procedure at a time; asked again meanwhile, the gate is shut again and one more run follows."""
+
+    def __init__(
+        self,
+        home: Home,
+        clock: Clock,
+        sessions: Mapping[str, SessionFactory],
+        policy: PolicyHolder,
+        latch: Latch,
+        on_step: OnStep,
+    ) -> None:
+        self._home = home
+        self._clock = clock
+        self._sessions = sessions
+        self._policy = policy
+        self._latch = latch
+        self._on_step = on_step
+        self._lock = threading.Lock()
+        self._queue: list[tuple[Halt, str, bool, Callable[[VenueOrder], bool] | None]] = []
+        self._is_running = False
+
+    def begin(
+        self, command: Halt, halt_id: str, *, is_durable: bool, keeps: Callable[[VenueOrder], bool] | None = None
+    ) -> None:
+        """Start the procedure and return at once. The gate must be shut already."""
+        with self._lock:
+            self._queue.append((command, halt_id, is_durable, keeps))
+            if self._is_running:
+                return
+            self._is_running = True
+        threading.Thread(target=self._work, name="bolt-halt", daemon=True).start()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._is_running = False
+                    return
+                command, halt_id, is_durable, keeps = self._queue.pop(0)
+            try:
+                receipt = self._run(command, halt_id, keeps, is_durable=is_durable)
+                path = write_receipt(receipt, self._home.receipts)
+                self._on_step(halt_id, "receipt", {"receipt_path": str(path), "clean": str(receipt.is_clean).lower()})
+            except Exception as error:  # loop edge: the gate stays shut; the failure is logged and shown
+                _LOG.exception("the kill procedure failed behind the shut gate")
+                self._on_step(halt_id, "failed", {"residual": f"the procedure failed: {error}"})
+
+    def _run(
+        self, command: Halt, halt_id: str, keeps: Callable[[VenueOrder], bool] | None, *, is_durable: bool
+    ) -> Receipt:
+        policy = self._policy.policy
+        collar = Price(1) if policy is None else Price(policy.number("kill.flatten_collar_pct"))
+        plan = HaltPlan(
+            halt_id=halt_id,
+            scope=command.scope,
+            who=command.source.name or command.source.kind.value,
+            why=command.why,
+            keep_protective=policy is not None and policy.word("kill.protective") == "keep",
+            flatten=command.flatten,
+            collar_pct=collar,
+            flatten_deadline_ns=10 * NS_PER_S if policy is None else policy.ns("kill.flatten_deadline_s"),
+            instruments={listing.instrument.symbol: listing.instrument for listing in LISTINGS},
+            drill=command.drill,
+            keeps=keeps,
+        )
+        return run_halt(
+            plan,
+            self._sessions,
+            clock=self._clock,
+            on_step=lambda step, data: self._on_step(halt_id, step, data),
+            trip=lambda: None if command.drill else _trip(self._latch, command),
+            record_durable=lambda: is_durable,
+            stop_sources=lambda: None,
+            next_wire_id=emergency_wire_ids(self._ledger_id()),
+        )
+
+    def _ledger_id(self) -> str:
+        for row in read_journal(self._home.ledger, 1, 1):
+            return str(msgspec.json.decode(row.payload)["ledger_id"])
+        return "00000"
+
+    def run_here(self, command: Halt) -> dict[str, Any]:
+        """Run it in this thread; the outcome as `bolt kill` prints it."""
+        receipt = self._run(command, f"K{self._clock.now_ns()}", None, is_durable=True)
+        path = write_receipt(receipt, self._home.receipts)
+        return {
+            "is_latched": True,
+            "by": "here",
+            "is_clean": receipt.is_clean,
+            "receipt": msgspec.to_builtins(receipt),
+            "receipt_path": str(path),
+            "text": "",
+        }
+
+
+def _trip(latch: Latch, command: Halt) -> None:
+    latch.trip(command.scope)

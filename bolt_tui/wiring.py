@@ -1,0 +1,268 @@
+"""Builds an engine with its brokers and drives it in an asyncio loop.
+
+What arrives on other threads (broker answers, ticks, durable sequence numbers) is put in one queue and taken in batches on the loop.
+The journal is written on a thread of its own: a slow disk delays no tick, cancel or halt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
+from bolt_tui.halting import Halting
+from bolt_tui.settings import Home, Settings, ensure_policy
+from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue
+from engine.api import Engine, EngineParts
+from engine.domain.clock import NS_PER_S, SystemClock
+from engine.domain.commands import Halt, HaltScope
+from engine.domain.errors import StoreUnwritable
+from engine.domain.ids import new_ledger_id
+from engine.domain.instrument import Instrument
+from engine.domain.money import Price, Qty
+from engine.domain.order import Source, SourceKind
+from engine.market.calendar import ALWAYS
+from engine.market.volume import flat_weights
+from engine.oms import broker_interface as bi
+from engine.risk.latch import Latch, TripNote, leave_note, read_notes, sentinel
+from engine.risk.policy import PolicyHolder
+from engine.store.journal import Journal, JournalWriter
+
+_LOG = logging.getLogger("bolt.wiring")
+BATCH_MAX = 2_000
+"""Inputs taken in one turn of the loop, so that commands get their turn in a flood of ticks."""
+INPUTS_MAX = 200_000
+STOP_S = 5.0
+
+
+class Inbox:
+    """Inputs from other threads, taken in order on the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._is_rung = False
+        self.dropped = 0
+
+    def put(self, act: Callable[[], None], *, is_tick: bool = False) -> None:
+        """Queue an input; a tick is dropped and counted where too many wait, an answer never."""
+        if is_tick and len(self._waiting) >= INPUTS_MAX:
+            self.dropped += 1
+            return
+        self._waiting.append(act)
+        if not self._is_rung:
+            self._is_rung = True
+            try:
+                self._loop.call_soon_threadsafe(self._drain)
+            except RuntimeError:
+                # The loop has ended: what the venue still says is asked for at the next start.
+                _LOG.info("an input came after the end")
+
+    def _drain(self) -> None:
+        self._is_rung = False
+        for _ in range(min(BATCH_MAX, len(self._waiting))):
+            self._waiting.popleft()()
+        if self._waiting and not self._is_rung:
+            self._is_rung = True
+            self._loop.call_soon(self._drain)
+
+
+class LoopBroker:
+    """A broker whose callbacks come on the loop."""
+
+    def __init__(self, broker: bi.Broker, inbox: Inbox) -> None:
+        self._broker = broker
+        self._inbox = inbox
+        self.name = broker.name
+        self.account = broker.account
+        self.capabilities = broker.capabilities
+
+    def start(self, sink: bi.Sink, market: bi.MarketSink) -> None:
+        """Connect, with callbacks put in the inbox."""
+        self._broker.start(
+            lambda event: self._inbox.put(partial(sink, event)),
+            lambda tick: self._inbox.put(partial(market, tick), is_tick=True),
+        )
+
+    def stop(self) -> None:
+        """Let go."""
+        self._broker.stop()
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What can be traded."""
+        return self._broker.instruments()
+
+    def send_new(self, order: bi.WireOrder) -> None:
+        """Hand over one new order."""
+        self._broker.send_new(order)
+
+    def send_cancel(self, wire_id: str, venue_order_id: str) -> None:
+        """Ask for a cancel."""
+        self._broker.send_cancel(wire_id, venue_order_id)
+
+    def send_amend(self, wire_id: str, venue_order_id: str, qty: Qty, limit: Price | None, stop: Price | None) -> None:
+        """Ask for new terms."""
+        self._broker.send_amend(wire_id, venue_order_id, qty, limit, stop)
+
+    def query_order(self, wire_id: str) -> None:
+        """Ask for one order."""
+        self._broker.query_order(wire_id)
+
+    def query_state(self, request_id: int, since_ns: int) -> None:
+        """Ask for a snapshot."""
+        self._broker.query_state(request_id, since_ns)
+
+
+class LiveEngine:
+    """An engine in a loop. Build it with :func:`build_live`, then ``await run()``."""
+
+    def __init__(self, home: Home, settings: Settings) -> None:
+        self._home = home
+        self._clock = SystemClock()
+        self._loop = asyncio.get_running_loop()
+        self._inbox = Inbox(self._loop)
+        self._stopping: asyncio.Future[bool] = self._loop.create_future()
+        self._told: set[str] = set()
+        ensure_policy(home)
+        self._journal = Journal.open(home.ledger, self._clock.now_ns(), new_ledger_id, "USD")
+        try:
+            self._latch = Latch.open(home.latch, ledger_used=not self._journal.is_new)
+            ensure_venue(home.root, settings.paper.seed, settings.paper.cash)
+            self._policy = PolicyHolder.from_file(home.policy)
+            self.engine = Engine(
+                EngineParts(
+                    journal=self._journal,
+                    clock=self._clock,
+                    brokers={"paper": LoopBroker(PaperBroker(home.root), self._inbox)},
+                    policy=self._policy,
+                    latch=self._latch,
+                    mode="paper",
+                    is_open=_is_open,
+                    weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
+                    take_notes=self._take_notes,
+                    halter=self._begin_halt,
+                )
+            )
+        except BaseException:
+            self._journal.close()
+            raise
+        self.door = self.engine
+        self._writer = JournalWriter(self._journal, self._on_durable, self._on_failure)
+        self._halting = Halting(
+            home, self._clock, {"paper": lambda: PaperSession(home.root)}, self._policy, self._latch, self._on_step
+        )
+
+    async def run(self) -> None:
+        """Trade until a stop is asked for; raises what the engine cannot survive."""
+        self._writer.start()
+        try:
+            self.engine.start()
+            self._turn()
+            while not self._stopping.done():
+                wait_s = max(0.0, (self.engine.next_time_ns() - self._clock.now_ns()) / NS_PER_S)
+                await asyncio.wait({self._stopping}, timeout=min(wait_s, 0.05))
+                self.engine.on_time(self._clock.now_ns(), self._clock.monotonic_ns())
+                self._turn()
+                if self._journal.failed:
+                    raise StoreUnwritable(self._journal.failed)
+            if self._stopping.result():
+                await self._until_cancelled()
+            self.engine.stop("asked")
+            self._turn()
+        finally:
+            self._writer.stop(STOP_S)
+            self._journal.close()
+            self._latch.close()
+
+    async def _until_cancelled(self) -> None:
+        deadline_ns = self._clock.monotonic_ns() + int(STOP_S * NS_PER_S)
+        while self.engine.store.live and self._clock.monotonic_ns() < deadline_ns:
+            await asyncio.sleep(0.02)
+            self.engine.on_time(self._clock.now_ns(), self._clock.monotonic_ns())
+            self._turn()
+
+    def _turn(self) -> None:
+        self._writer.hand_over()
+
+    # -- from other threads --------------------------------------------------------------------------------------------
+
+    def _on_durable(self, seq: int) -> None:
+        self._inbox.put(partial(self._release, seq))
+
+    def _release(self, seq: int) -> None:
+        self.engine.release(seq)
+        self._turn()
+
+    def _on_failure(self, why: str) -> None:
+        """A write failed: the gate shuts at once; nothing that waited will leave."""
+        self._latch.trip(HaltScope())
+        _LOG.error("the ledger takes no writes any more: %s", why)
+        self._halting.begin(
+            Halt(source=Source(SourceKind.HALT, "journal"), why=f"ledger error: {why}"), "LEDGER", is_durable=False
+        )
+
+    def _begin_halt(self, command: Halt, halt_id: str) -> None:
+        self._halting.begin(command, halt_id, is_durable=True, keeps=self.engine.commander.keeps_scope(command))
+
+    def _on_step(self, halt_id: str, step: str, data: dict[str, str]) -> None:
+        self._inbox.put(partial(self.engine.halt_step, halt_id, step, data))
+
+    def halt_now(self, who: str, why: str, source: str) -> None:
+        """Stop trading, from any thread or signal handler, also while the loop is stuck."""
+        self._latch.trip(HaltScope())
+        command = Halt(source=Source(SourceKind.HALT, who), why=why)
+        note = TripNote(
+            scope=HaltScope(),
+            state=self._latch.read(),
+            code="MANUAL",
+            who=who,
+            why=f"{source}: {why}",
+            ts_ns=self._clock.now_ns(),
+            pid=0,
+        )
+        leave_note(self._home.root, note)
+        self._halting.begin(command, f"N{self._clock.now_ns()}", is_durable=True)
+
+    def _take_notes(self) -> list[TripNote]:
+        found = []
+        for path, note in read_notes(self._home.root):
+            found.append(note)
+            path.unlink(missing_ok=True)
+        asked = sentinel(self._home.root)
+        if asked is not None and asked.why not in self._told:
+            self._told.add(asked.why)
+            found.append(asked)
+        return found
+
+    def request_stop(self, cancel: bool) -> None:
+        """End :meth:`run`, cancelling working orders first where asked. On the loop's thread."""
+        if not self._stopping.done():
+            self._stopping.set_result(cancel)
+
+
+def _is_open(calendar: str, ts_ns: int) -> bool | None:  # noqa: ARG001 - the only calendar here never closes
+    return True if calendar == ALWAYS else None
+
+
+def build_live(home: Home, settings: Settings) -> LiveEngine:
+    """An engine on this state folder, its paper venue started where none runs. Call it in the loop it will run in.
+
+    Raises:
+        StoreError, PolicyError, VenueError: each with the next step; nothing is left running but the venue.
+    """
+    return LiveEngine(home, settings)
+
+
+def halt_here(home: Home, command: Halt) -> dict[str, object]:
+    """The kill procedure in this process, with sessions of its own: for an engine that is dead or stuck."""
+    policy = PolicyHolder.from_file(home.policy)
+    latch = Latch.open(home.latch, ledger_used=home.ledger.exists())
+    try:
+        halting = Halting(
+            home, SystemClock(), {"paper": lambda: PaperSession(home.root)}, policy, latch, lambda *_: None
+        )
+        return halting.run_here(command)
+    finally:
+        latch.close()
