@@ -37,6 +37,8 @@ from engine.views import DeskUpdate, DeskView
 RECONCILE_EVERY_NS = 10 * NS_PER_S
 MONITOR_EVERY_NS = NS_PER_S
 LATCH_EVERY_NS = 100 * NS_PER_MS
+HISTORY_MARGIN_NS = 60 * NS_PER_S
+"""How much older than needed history is asked for: venue clocks differ."""
 EVENTS_MAX = 5_000
 
 TakeNotes = Callable[[], list[TripNote]]
@@ -59,8 +61,6 @@ class EngineParts(msgspec.Struct, frozen=True, kw_only=True):
     weights: Weights
     take_notes: TakeNotes = list
     halter: Halter | None = None
-    is_pumped: bool = True
-    """Whether the engine may work parents at once (False: only after the first clean reconciliation)."""
 
 
 class Engine:
@@ -232,7 +232,7 @@ class Engine:
         """Run what is due: algorithm timers, monitors, the latch, reconciliation."""
         self.agent.on_time(now_ns)
         if now_ns >= self._next_latch_ns:
-            self._next_latch_ns = now_ns + LATCH_EVERY_NS
+            self._next_latch_ns = now_ns + (MONITOR_EVERY_NS if self.parts.mode == "replay" else LATCH_EVERY_NS)
             self.take_trips()
         if now_ns >= self._next_monitor_ns:
             self._next_monitor_ns = now_ns + MONITOR_EVERY_NS
@@ -250,7 +250,15 @@ class Engine:
                 continue
             if is_due or now_ns >= self._recheck_ns.get(name, now_ns + 1):
                 self._recheck_ns.pop(name, None)
-                self.reconciler.ask(broker)
+                self.reconciler.ask(broker, self._since_ns(broker))
+
+    def _since_ns(self, broker: bi.Broker) -> int:
+        """From when a comparison needs the venue's history: before the last clean one and before every live order."""
+        last = self.reconciler.last.get((broker.name, broker.account))
+        if last is None or not last.clean:
+            return 0
+        births = [order.created_ns for order in self.store.live.values()]
+        return max(0, min([last.ts_ns, *births]) - HISTORY_MARGIN_NS)
 
     def next_time_ns(self) -> int:
         """When :meth:`on_time` must be called at the latest."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from engine.domain.instrument import Instrument
 from engine.market.feed import BookTick, MarketTick, QuoteTick, TradeTick
 from engine.risk.exposure import OPEN, Quote
@@ -21,6 +23,8 @@ class MarketState:
         self.changed: dict[str, int] = {}
         """Symbol -> number of the tick that touched it last."""
         self.ticks = 0
+        self.alive_ns = 0
+        """When a feed that is known to be whole last spoke: an unchanged quote is as young as that."""
         self._venues: dict[str, list[str]] = {}
         self._made: dict[str, tuple[QuoteTick, TradeTick | None, str, Quote]] = {}
 
@@ -60,7 +64,7 @@ class MarketState:
         status = self.status.get((symbol, venue)) or self.status.get(("", venue)) or OPEN
         held = self._made.get(symbol)
         if held is not None and held[0] is tick and held[1] is trade and held[2] == status:
-            return held[3]
+            return self._fresh(held[3])
         quote = Quote(
             bid=made.price_of(tick.bid) if tick.bid_qty else None,
             ask=made.price_of(tick.ask) if tick.ask_qty else None,
@@ -73,4 +77,7 @@ class MarketState:
             status=status,
         )
         self._made[symbol] = (tick, trade, status, quote)
-        return quote
+        return self._fresh(quote)
+
+    def _fresh(self, quote: Quote) -> Quote:
+        return msgspec.structs.replace(quote, ts_ns=self.alive_ns) if self.alive_ns > quote.ts_ns else quote

@@ -1,0 +1,114 @@
+"""`bolt replay`: the engine against recorded markets, in simulated time, as fast as the machine can.
+
+The same core as live: gate, journal, algorithms. Nothing here reads a clock for a decision, so the same file, order, policy and
+seed give the same ledger hash on every machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bolt_tui.replay_run import ReplayAsk
+
+_HELP = {
+    "--order": "an order in the order grammar, placed when the replay begins (again for more orders)",
+    "--at": "when the orders are placed: ISO time with zone (default: at the first two-sided quote)",
+    "--instrument": "SYM:tick=,lot=,mult=,ccy=,mic= (default: the sidecar FILE.yaml, else stated defaults)",
+    "--cash": "opening cash in the instrument's currency (default: 10000000)",
+    "--policy": "policy file (default: the shipped one)",
+    "--curve": "volume curve for vwap (default: the sidecar's, else flat)",
+    "--ledger": "keep the ledger in this new file (default: in memory)",
+    "--until": "end at this ISO time at the latest (default: the end of the file)",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `bolt replay`."""
+    parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="recorded market data, gzip or plain CSV")
+    parser.add_argument("--order", action="append", default=[], metavar="WORDS", help=_HELP["--order"])
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of latencies and ids (default: 1)")
+    for name in ("--at", "--until", "--instrument", "--cash", "--policy", "--curve", "--ledger"):
+        parser.add_argument(name, default="", metavar=name.strip("-").upper(), help=_HELP[name])
+
+
+def ask_of(args: argparse.Namespace) -> ReplayAsk:
+    """What was asked for, read and checked.
+
+    Raises:
+        InputError: naming the argument, its value and what was expected.
+    """
+    from bolt_tui.replay_run import ReplayAsk
+    from bolt_tui.resources import data_file
+    from engine.domain.clock import parse_iso
+    from engine.domain.errors import SettingsError
+    from engine.domain.money import Money
+
+    times = {}
+    for name in ("at", "until"):
+        try:
+            times[name] = parse_iso(getattr(args, name)) if getattr(args, name) else 0
+        except ValueError as error:
+            msg = f"--{name} was {getattr(args, name)!r}: {error}; expected as in 2012-06-21T13:45:00Z"
+            raise SettingsError(msg) from None
+    cash = Money(args.cash or "10000000")
+    if cash <= 0:
+        msg = f"--cash was {cash}; it must be above zero"
+        raise SettingsError(msg)
+    if not args.order:
+        msg = 'nothing to do: give --order, as in --order "b 5000 AAPL vwap 30m"'
+        raise SettingsError(msg)
+    ledger = Path(args.ledger) if args.ledger else None
+    if ledger is not None and ledger.exists():
+        msg = f"--ledger {ledger} exists; a replay writes a ledger of its own: name a new file"
+        raise SettingsError(msg)
+    return ReplayAsk(
+        files=tuple(args.files),
+        orders=tuple(args.order),
+        seed=args.seed,
+        at_ns=times["at"],
+        until_ns=times["until"],
+        instrument=args.instrument,
+        cash=cash,
+        is_cash_given=bool(args.cash),
+        policy=Path(args.policy) if args.policy else data_file("policy.yaml"),
+        curve=Path(args.curve) if args.curve else None,
+        ledger=ledger,
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Run it and print the result; 0 where the orders were taken, 1 where the gate refused one."""
+    import msgspec
+
+    from bolt_tui.replay_run import run_replay
+
+    ask = ask_of(args)
+    with tempfile.TemporaryDirectory(prefix="bolt-replay-") as folder:
+        result = run_replay(ask, Path(folder))
+    if args.json:
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(result), indent=1).decode() + "\n")
+    else:
+        print("\n".join(lines(result)))
+    return 1 if result["denied"] else 0
+
+
+def lines(result: dict[str, Any]) -> Sequence[str]:
+    """The result for a person."""
+    parent = result["parent"]
+    shown = [
+        f"PAPER replay of {', '.join(result['files'])}: {result['events']} events, {result['events_per_second']} per second",
+        f"{parent['order_id']} {result['order']}: {parent['state']}, {parent['qty_filled']} of {parent['qty']}",
+        f"average {result['avg_price']}  interval vwap {result['interval_vwap']}  slippage {result['vwap_slippage_bps']} bp",
+        f"children {len(result['children'])}  fills {len(result['fills'])}  fees {result['fees']}",
+        f"cash {result['cash']}  position {result['position']}",
+        f"ledger hash {result['ledger_hash']}",
+    ]
+    shown += [f"denied: {item['code']} {item['text']}" for item in result["denied"]]
+    shown += [f"default: {text}" for text in result["realism"]["defaults"]]
+    return shown

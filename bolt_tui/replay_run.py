@@ -1,0 +1,315 @@
+"""Drives one engine and one venue core over recorded rows in simulated time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from brokers.paper.config import VenueConfig
+from brokers.paper.realism import realism_report
+from brokers.paper.replay_broker import ReplayBroker
+from engine.api import Engine, EngineParts
+from engine.domain import events as ev
+from engine.domain.clock import SimClock, SystemClock, iso
+from engine.domain.commands import CommandResult
+from engine.domain.errors import DataError, InputError
+from engine.domain.ids import seeded_ledger_id
+from engine.domain.money import EXACT, Money, Price, ratio, text
+from engine.domain.order import OrderState, Source, SourceKind
+from engine.intake.drafts import GrammarError
+from engine.intake.grammar import GrammarContext, parse_order
+from engine.market.calendar import ALWAYS
+from engine.market.fees import shipped_fees
+from engine.market.replay import merge, open_recorded
+from engine.market.rows import EXEC, HIDDEN, TRADE, listing_key
+from engine.market.sidecar import parse_instrument
+from engine.market.volume import VolumeCurve, read_curve, window_weights
+from engine.risk.latch import Latch
+from engine.risk.policy import PolicyHolder
+from engine.store.journal import Journal
+
+PRINTS = (EXEC, HIDDEN, TRADE)
+FOREVER_NS = 1 << 62
+BPS_DIGITS = 4
+
+
+class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay was asked for."""
+
+    files: tuple[Path, ...]
+    orders: tuple[str, ...]
+    seed: int
+    at_ns: int
+    until_ns: int
+    instrument: str
+    cash: Money
+    is_cash_given: bool
+    policy: Path
+    curve: Path | None
+    ledger: Path | None
+
+
+class Replay:
+    """One run."""
+
+    def __init__(self, ask: ReplayAsk, folder: Path) -> None:
+        self.ask = ask
+        words = parse_instrument(ask.instrument) if ask.instrument else None
+        self.tapes = [open_recorded(path, words) for path in ask.files]
+        self.clock = SimClock(min(tape.first_ns for tape in self.tapes))
+        first = self.tapes[0].instrument
+        self.curve = self._curve()
+        self.journal = self._open_journal(first.currency)
+        config = VenueConfig(seed=ask.seed, fees=shipped_fees(), cash={first.currency: ask.cash})
+        self.broker = ReplayBroker(config, self.clock)
+        for tape in self.tapes:
+            for venue in tape.venues or (tape.instrument.mic,):
+                self.broker.core.list_instrument(tape.instrument, venue, by_level=tape.depth != "L3")
+        self.engine = Engine(
+            EngineParts(
+                journal=self.journal,
+                clock=self.clock,
+                brokers={"paper": self.broker},
+                policy=PolicyHolder.from_file(ask.policy),
+                latch=Latch.open(folder / "latch", ledger_used=False),
+                mode="replay",
+                is_open=lambda calendar, _ts_ns: True if calendar == ALWAYS else None,
+                weights=lambda _symbol, start, end, bins: window_weights(self.curve, start, end, bins),
+            )
+        )
+        self.results: list[tuple[str, CommandResult]] = []
+        self.events = 0
+        self.prints: list[tuple[int, str, int, int]] = []
+        """(time, listing key, price, quantity) of every print since the first order."""
+
+    def _curve(self) -> VolumeCurve | None:
+        path = self.ask.curve or (Path(self.tapes[0].curve) if self.tapes[0].curve else None)
+        return None if path is None else read_curve(path, symbol=self.tapes[0].instrument.symbol)
+
+    def _open_journal(self, currency: str) -> Journal:
+        ledger_id = seeded_ledger_id(self.ask.seed)
+        if self.ask.ledger is None:
+            return Journal.open_memory(self.clock.now_ns(), ledger_id, currency)
+        return Journal.open(self.ask.ledger, self.clock.now_ns(), lambda: ledger_id, currency)
+
+    def run(self) -> None:
+        """Feed every row, with everything that falls due between rows, until all orders have ended."""
+        engine, core, clock = self.engine, self.broker.core, self.clock
+        for tape in self.tapes:
+            engine.record(ev.TapeAnchored(name=tape.name, sha256=tape.sha256, rows=tape.rows))
+        engine.start()
+        self._settle()
+        due_ns = self._due()
+        is_placed = False
+        until_ns = self.ask.until_ns or FOREVER_NS
+        on_row, market = core.on_row, engine.market
+        for key, row in merge(self.tapes):
+            ts_ns = row[0]
+            if ts_ns > until_ns:
+                break
+            if due_ns <= ts_ns:
+                due_ns = self._run_until(ts_ns)
+            clock.set_ns(ts_ns)
+            market.alive_ns = ts_ns
+            seen = engine.journal.head_seq
+            on_row(key, row)
+            self.events += 1
+            if is_placed:
+                if row[1] in PRINTS:
+                    self.prints.append((ts_ns, key, row[4], row[5]))
+                if engine.journal.head_seq != seen:
+                    self._settle()
+                due_ns = min(due_ns, core.next_due_ns() or FOREVER_NS)
+                if not engine.store.parents_open:
+                    break
+            elif ts_ns >= self.ask.at_ns and self._is_ready():
+                is_placed = True
+                self._place()
+                due_ns = self._due()
+        else:
+            self._run_until(self.clock.now_ns() + 1)
+        if not is_placed:
+            self._say_not_placed()
+        self._end()
+
+    def _say_not_placed(self) -> None:
+        span = f"{iso(self.tapes[0].first_ns)} to {iso(self.tapes[-1].last_ns)}"
+        msg = f"no order was placed: the file has no two-sided quote at or after the asked time; its span is {span}"
+        raise DataError(msg)
+
+    def _is_ready(self) -> bool:
+        engine = self.engine
+        if engine.view_of_risk.channel("paper") is not ev.BrokerState.UP:
+            return False
+        for tape in self.tapes:
+            quote = engine.market.quote(tape.instrument.symbol)
+            if quote is None or quote.bid is None or quote.ask is None:
+                return False
+        return True
+
+    def _place(self) -> None:
+        context = GrammarContext(
+            instruments={tape.instrument.symbol: tape.instrument for tape in self.tapes},
+            quote=self.engine.agent.quote,
+        )
+        source = Source(SourceKind.CLI, "replay")
+        for number, line in enumerate(self.ask.orders, 1):
+            draft = parse_order(line, context)
+            if isinstance(draft, GrammarError):
+                msg = f"--order {line!r}: {draft.text}"
+                raise InputError(msg)
+            result = self.engine.submit(draft.command(source, f"replay-{number}", why="replay"))
+            self.results.append((line, result))
+        self._settle()
+
+    def _due(self) -> int:
+        return min(self.broker.core.next_due_ns() or FOREVER_NS, self.engine.next_time_ns())
+
+    def _run_until(self, ts_ns: int) -> int:
+        """Everything due up to a row's time, in order of time; when the next thing is due."""
+        while (due_ns := self._due()) <= ts_ns:
+            self.clock.set_ns(due_ns)
+            self.broker.core.advance(self.clock.now_ns())
+            self.engine.on_time(self.clock.now_ns(), self.clock.now_ns())
+            self._settle()
+        return due_ns
+
+    def _settle(self) -> None:
+        """Make durable what was decided and let it leave, until nothing more follows."""
+        while self.journal.pending or self.engine.orders.waiting:
+            durable = self.journal.commit()
+            self.engine.release(durable)
+
+    def _end(self) -> None:
+        self.engine.stop("replay ended")
+        self.journal.commit()
+
+
+def run_replay(ask: ReplayAsk, folder: Path) -> dict[str, Any]:
+    """Run a replay and describe it: money and sizes as decimal text.
+
+    Raises:
+        InputError: a file, an order or a term that cannot be used.
+    """
+    replay = Replay(ask, folder)
+    clock = SystemClock()
+    begin_ns = clock.monotonic_ns()
+    try:
+        replay.run()
+        taken_ns = clock.monotonic_ns() - begin_ns
+        return _result(replay, taken_ns)
+    finally:
+        replay.journal.close()
+
+
+def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
+    engine = replay.engine
+    line, first = replay.results[0]
+    parent = engine.store.get(first.order_id)
+    view = {order.order_id: order for order in engine.view().orders}
+    fills = [
+        _fill(order_id, fill) for key, (order_id, fill) in engine.store.fills.items() if key not in engine.store.busted
+    ]
+    end_ns = parent.updated_ns
+    average = None if not parent.qty_filled else Price(ratio(parent.value_filled, parent.qty_filled, 6))
+    vwap = _interval_vwap(replay, parent.spec.symbol, parent.created_ns, end_ns)
+    account = (replay.broker.name, replay.broker.account)
+    symbol = parent.spec.symbol
+    position = engine.ledger.position(*account, symbol)
+    currency = engine.ledger.instrument(symbol).currency
+    return {
+        "schema": 1,
+        "type": "replay",
+        "mode": "PAPER",
+        "files": [tape.name for tape in replay.tapes],
+        "order": line,
+        "seed": replay.ask.seed,
+        "parent": _plain(view[parent.order_id]),
+        "parents": [_plain(view[result.order_id]) for _, result in replay.results],
+        "children": [_plain(view[child.order_id]) for child in parent.children if child.order_id in view],
+        "denied": [
+            msgspec.to_builtins(denial)
+            for _, result in replay.results
+            for denial in result.denials
+            if result.state is OrderState.DENIED
+        ],
+        "fills": fills,
+        "avg_price": None if average is None else text(average),
+        "start_ns": parent.created_ns,
+        "end_ns": end_ns,
+        "interval_vwap": None if vwap is None else text(vwap),
+        "vwap_slippage_bps": _slippage(average, vwap, parent.spec.side.sign),
+        "fees": "0" if position is None else text(position.fees),
+        "cash": text(engine.ledger.cash[(*account, currency)]),
+        "currency": currency,
+        "position": "0" if position is None else text(position.qty),
+        "conservation": engine.ledger.conservation_faults(),
+        "policy_hash": engine.picture.status().policy_hash,
+        "events": replay.events,
+        "events_per_second": replay.events * 1_000_000_000 // max(1, taken_ns),
+        "journal_rows": replay.journal.head_seq,
+        "ledger_hash": replay.journal.head_hash.hex(),
+        "realism": msgspec.to_builtins(_realism(replay)),
+    }
+
+
+def _realism(replay: Replay) -> Any:
+    ask = replay.ask
+    defaults = [sentence for tape in replay.tapes for sentence in tape.defaults]
+    if not ask.is_cash_given:
+        defaults.append(f"cash not given, used {text(ask.cash)}")
+    if not ask.at_ns:
+        defaults.append("time not given, orders were placed at the first two-sided quote")
+    curve = "; ".join(f"{symbol}: {note}" for symbol, note in sorted(replay.engine.agent.weight_notes.items()))
+    if curve:
+        defaults.append(f"volume curve: {curve}")
+    return realism_report(replay.broker.core, source="recorded", defaults=tuple(defaults), curve=curve)
+
+
+def _fill(order_id: str, fill: ev.Fill) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "order_id": order_id,
+        "ts_ns": fill.ts_ns,
+        "side": fill.side.value,
+        "price": text(fill.price),
+        "qty": text(fill.qty),
+        "venue": fill.venue,
+        "liquidity": fill.liquidity.value,
+        "fee": text(fill.fee),
+        "fee_currency": fill.fee_currency,
+        "tape_row": fill.tape_row,
+        "fill_key": fill.fill_key,
+        "guessed": fill.guessed,
+    }
+    if fill.rests_from_row:
+        shown["rests_from_row"] = fill.rests_from_row
+    return shown
+
+
+def _interval_vwap(replay: Replay, symbol: str, start_ns: int, end_ns: int) -> Price | None:
+    """Volume-weighted price of the tape's own prints, visible and hidden, from the parent's start to its end."""
+    tape = next(tape for tape in replay.tapes if tape.instrument.symbol == symbol)
+    keys = {listing_key(symbol, venue) for venue in tape.venues}
+    value = volume = 0
+    for ts_ns, key, price, qty in replay.prints:
+        if start_ns <= ts_ns <= end_ns and key in keys:
+            value += price * qty
+            volume += qty
+    if not volume:
+        return None
+    units = ratio(EXACT.create_decimal(value), EXACT.create_decimal(volume), 8)
+    return Price(EXACT.scaleb(units, -tape.instrument.price_digits))
+
+
+def _slippage(average: Price | None, vwap: Price | None, sign: int) -> str | None:
+    """Cost against the interval VWAP in basis points; above zero is worse than the market."""
+    if average is None or vwap is None or not vwap:
+        return None
+    return text(ratio(EXACT.multiply(EXACT.subtract(average, vwap), 10_000 * sign), vwap, BPS_DIGITS))
+
+
+def _plain(view: Any) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(ev.encode(view))
+    return found
