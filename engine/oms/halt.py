@@ -1,97 +1,101 @@
-"""The kill procedure behind a shut gate: cancel, verify at the broker, flatten if asked, receipt.
+"""The kill procedure: one small module that any process can run with its own broker sessions.
 
-Any process can run it with broker sessions of its own: the engine, ``bolt kill`` beside a dead or hung engine, a watchdog.
-It shares no code with P&L, pricing or drawing. One thread per broker: a dead broker never delays the others.
+Steps, in this order: gate shut, durable record, sources stopped, cancel, verify at the broker, flatten if asked,
+receipt. It shares no code with profit and loss, pricing, screens or the ledger, and no failure of one part ends it:
+what goes wrong is written on the receipt, and the next step is taken.
+
+Promises:
+
+* A dead or hanging broker delays no other: each has a lane (a thread with its own session) and its own time limit.
+* Nothing counts as cancelled that the venue still lists. Clean = two looks in a row without an order in scope.
+* A flatten starts for a broker only after its clean verification and after the durable record, with reduce-only
+  limit IOC orders inside a collar, each sized from a fresh look at the broker's position and never above it. An exit
+  without a trustworthy answer is never sent again.
+
+Refusals of a flatten are shown per symbol as residuals: no or old price, halted, closed, less than a lot, a refused
+order, a strategy's scope (a broker knows no strategies).
 """
 
 from __future__ import annotations
 
-import os
+import queue
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock
 from engine.domain.commands import HaltScope, HaltScopeKind
-from engine.domain.errors import VenueError
 from engine.domain.ids import base32, random_bytes
 from engine.domain.instrument import Instrument
-from engine.domain.money import EXACT, Price, Qty, Rounding, text
+from engine.domain.money import EXACT, Price, Qty, Rounding, round_to
 from engine.domain.order import OrderSpec, OrderType, Side, Tif
 from engine.oms.broker_interface import BrokerSession, SessionFactory, VenueOrder, VenuePosition, WireOrder
+from engine.oms.receipt import (
+    BrokerReceipt,
+    Receipt,
+    Residual,
+    StepTime,
+    order_words,
+    words,
+    write_receipt,
+)
 
-POLL_NS = 50 * NS_PER_MS
-CANCEL_ROUND_NS = 500 * NS_PER_MS
-"""After so long what still stands is asked to be cancelled again."""
-FLATTEN_STEPS = 4
+__all__ = ["HaltPlan", "Receipt", "emergency_wire_ids", "run_halt", "words", "write_receipt"]
 
-OnStep = Callable[[str, dict[str, str]], None]
+T = TypeVar("T")
+PAPER = "paper"
+"""The only broker a drill touches."""
+CALL_WAIT_S = 1.0
+"""How long a caller's hook (latch, journal, sources) may hold up the next step."""
+RECANCEL_NS = 250 * NS_PER_MS
+"""An order that is still open is asked again after this long, so that repeats do not eat a broker's budget."""
+LOOK_S, LOOK_S_MAX = 0.02, 0.25
+EXIT_ROUND_S = 0.25
+"""Between two flatten rounds: an immediate-or-cancel order has ended, and its fill is in the position."""
+STRIKES = 3
+CLEAN_LOOKS = 2
 
 
 class HaltPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be done."""
+    """What to halt and how far to go."""
 
     halt_id: str
     scope: HaltScope
     who: str
     why: str
-    keep_protective: bool
-    """Reduce-only orders at the venue are kept, and listed in the receipt."""
-    flatten: bool
-    collar_pct: Price
-    """How far beyond the far touch the first exit order may go; each step widens it once more."""
-    cancel_deadline_ns: int = 3 * NS_PER_S
-    flatten_deadline_ns: int = 10 * NS_PER_S
+    protective: str = "keep"
+    """``keep`` leaves reduce-only orders at the venue and lists them; ``cancel`` takes them too."""
+    flatten: bool = False
+    collar_ticks: int = 0
+    collar_bps: int = 0
+    """How far beyond the far touch an exit reaches at its first attempt: the wider of the two collars."""
+    widen_steps: int = 3
+    """Each further attempt adds one collar, this many times; later attempts stay there."""
+    deadline_ns: int = 10 * NS_PER_S
+    """For cancels and their verification, from the trigger."""
+    flatten_deadline_ns: int = 0
+    """For the flatten, from its start; 0 takes ``deadline_ns``."""
+    grace_ns: int = 2_500 * NS_PER_MS
+    """How long past its deadline a broker's lane is waited for before it is left behind as unreachable."""
+    quote_age_max_ns: int = 60 * NS_PER_S
     instruments: Mapping[str, Instrument] = {}
     drill: bool = False
-    keeps: Callable[[VenueOrder], bool] | None = None
-    """Orders outside the scope, where the caller can tell (strategies)."""
-
-
-class BrokerReceipt(msgspec.Struct, kw_only=True):
-    """What happened at one broker."""
-
-    broker: str
-    found: int = 0
-    cancels_sent: int = 0
-    survivors: list[str] = []
-    kept: list[str] = []
-    is_clean: bool = False
-    error: str = ""
-    positions: dict[str, str] = {}
-    cash: dict[str, str] = {}
-    residual: dict[str, str] = {}
-    """Symbol -> quantity left and why, where flattening was asked."""
-
-
-class Receipt(msgspec.Struct, kw_only=True):
-    """The whole procedure, for the screen and as a file."""
-
-    halt_id: str
-    scope: str
-    who: str
-    why: str
-    drill: bool
-    started_ns: int
-    durable: bool
-    steps_ms: dict[str, str] = {}
-    brokers: dict[str, BrokerReceipt] = {}
-
-    @property
-    def is_clean(self) -> bool:
-        """Every broker answered, nothing works any more but what is kept, nothing is left of what was to be flattened."""
-        return all(b.is_clean and not b.residual for b in self.brokers.values())
+    orders_of_scope: Callable[[VenueOrder], bool] | None = None
+    """Which venue orders belong to a scope (for strategies). Without it a strategy's halt cancels all: more, not less."""
 
 
 def emergency_wire_ids(ledger_id: str) -> Callable[[], str]:
-    """Wire ids for exits that are not journaled first: the ledger's letters, Z, and 8 random characters."""
+    """Wire ids for a process without the journal: the ledger's prefix, ``Z`` and 8 random base-32 characters.
 
-    def make() -> str:
+    The journal's counter would need 35 * 32**8 orders to reach ``Z``, so these never meet one of its ids.
+    """
+
+    def next_id() -> str:
         return f"{ledger_id}Z{base32(int.from_bytes(random_bytes(5), 'big'), 8)}"
 
-    return make
+    return next_id
 
 
 def run_halt(
@@ -99,246 +103,544 @@ def run_halt(
     sessions: Mapping[str, SessionFactory],
     *,
     clock: Clock,
-    on_step: OnStep,
-    trip: Callable[[], None],
+    trip: Callable[[], object],
     record_durable: Callable[[], bool],
-    stop_sources: Callable[[], None],
+    on_step: Callable[[str, dict[str, str]], None],
     next_wire_id: Callable[[], str],
-    pause: Callable[[float], object] | None = None,
+    stop_sources: Callable[[], object] = lambda: None,
+    place: Callable[[str, WireOrder], str] | None = None,
 ) -> Receipt:
-    """Run every step in order; :class:`Receipt`. Raises nothing for what a broker does or does not do.
+    """Run the whole procedure and return its receipt. Never raises for what a hook or a broker does.
 
     Args:
-        trip: shuts the gate (latch); harmless to call again.
-        record_durable: makes the trip durable; False where it could not: then nothing is flattened.
-        stop_sources: stops strategies and algorithms of this process.
-        pause: waits between two looks at the broker (seconds).
+        plan: what and how far.
+        sessions: one factory per broker, called in that broker's lane.
+        clock: a running clock; deadlines are read from it.
+        trip: shuts the gate (``Latch.trip``). Called first; it and the next two run in threads of their own, and after
+            :data:`CALL_WAIT_S` the procedure goes on without their answer.
+        record_durable: True once who, why and scope are on disk. No flatten before.
+        on_step: called in this thread after each step: ``gate``, ``record``, ``sources``, ``cancel``, ``verify`` and
+            ``flatten`` (these three per broker), ``receipt``; with counts so far as text. It must not block.
+        next_wire_id: ids of flatten orders.
+        stop_sources: strategies, algorithms, queues.
+        place: sends a flatten order through the caller's gate, from the broker's lane; the session's own otherwise.
     """
-    begin_ns = clock.monotonic_ns()
-    receipt = Receipt(
-        halt_id=plan.halt_id,
-        scope=f"{plan.scope.kind.value} {plan.scope.name}".rstrip(),
-        who=plan.who,
-        why=plan.why,
-        drill=plan.drill,
-        started_ns=clock.now_ns(),
-        durable=False,
-    )
-
-    def done(step: str, data: dict[str, str] | None = None) -> None:
-        receipt.steps_ms[step] = text(EXACT.divide(Qty(clock.monotonic_ns() - begin_ns), Qty(NS_PER_MS)))
-        on_step(step, data or {})
-
-    trip()
-    done("gate_shut")
-    receipt.durable = record_durable()
-    done("durable" if receipt.durable else "not_durable")
-    stop_sources()
-    done("sources_stopped")
-    waiter = pause or threading.Event().wait
-    threads = []
-    for name, factory in sessions.items():
-        found = receipt.brokers[name] = BrokerReceipt(broker=name)
-        worker = _BrokerHalt(plan, found, factory, clock, next_wire_id, waiter, can_flatten=receipt.durable)
-        threads.append(threading.Thread(target=worker.run, name=f"bolt-halt-{name}", daemon=True))
-    for thread in threads:
-        thread.start()
-    limit_s = (plan.cancel_deadline_ns + plan.flatten_deadline_ns * plan.flatten) / NS_PER_S + 5
-    for thread in threads:
-        thread.join(limit_s)
-    for thread, found in zip(threads, receipt.brokers.values(), strict=True):
-        if thread.is_alive():
-            found.error = f"did not answer within {limit_s:g} s"
-    done("verified", _totals(receipt))
-    return receipt
+    job = _Job(plan, clock, on_step, next_wire_id, place)
+    job.hook("gate", trip)
+    job.hook("record", lambda: job.record(record_durable))
+    job.hook("sources", stop_sources)
+    job.lanes = tuple(_Lane(broker, factory, job) for broker, factory in sessions.items())
+    job.run_lanes()
+    return job.receipt()
 
 
-def _totals(receipt: Receipt) -> dict[str, str]:
-    brokers = receipt.brokers.values()
-    sent, left = sum(b.cancels_sent for b in brokers), sum(len(b.survivors) for b in brokers)
-    data = {
-        "cancels_sent": str(sent),
-        "cancels_confirmed": str(max(0, sum(b.found - len(b.kept) for b in brokers) - left)),
-        "unknown": str(left + sum(1 for b in brokers if b.error)),
-        "kept": str(sum(len(b.kept) for b in brokers)),
-    }
-    residual = [f"{s} {why}" for b in brokers for s, why in b.residual.items()]
-    residual += [f"{b.broker}: {b.error}" for b in brokers if b.error]
-    if residual:
-        data["residual"] = ";".join(residual)
-    return data
-
-
-class _BrokerHalt:
-    """Steps 4 to 6 at one broker."""
+class _Job:
+    """One run: what the lanes share, and the caller's thread."""
 
     def __init__(
         self,
         plan: HaltPlan,
-        receipt: BrokerReceipt,
-        factory: SessionFactory,
         clock: Clock,
+        on_step: Callable[[str, dict[str, str]], None],
         next_wire_id: Callable[[], str],
-        pause: Callable[[float], object],
-        *,
-        can_flatten: bool,
+        place: Callable[[str, WireOrder], str] | None,
     ) -> None:
-        self._plan = plan
-        self._receipt = receipt
-        self._factory = factory
-        self._clock = clock
-        self._next_wire_id = next_wire_id
-        self._pause = pause
-        self._can_flatten = can_flatten
-        self._seen: set[str] = set()
+        self.plan, self.clock, self.place = plan, clock, place
+        self._on_step, self._next_wire_id = on_step, next_wire_id
+        self.started_ns, self.began_ns = clock.now_ns(), clock.monotonic_ns()
+        self.lanes: tuple[_Lane, ...] = ()
+        self.news: queue.SimpleQueue[tuple[str, str, threading.Event]] = queue.SimpleQueue()
+        self.recorded = threading.Event()
+        self.durable = False
+        self._ids = threading.Lock()
+        self._steps: list[StepTime] = []
+        self._notes: list[str] = []
+        if plan.scope.kind is HaltScopeKind.STRATEGY and plan.orders_of_scope is None:
+            self._notes.append(f"orders of strategy {plan.scope.name} cannot be told apart here; all are cancelled")
+
+    def since_ns(self) -> int:
+        return self.clock.monotonic_ns() - self.began_ns
+
+    def next_wire_id(self) -> str:
+        with self._ids:
+            return self._next_wire_id()
+
+    def hook(self, step: str, call: Callable[[], object]) -> None:
+        """Run one of the caller's hooks without letting it hold up or end the procedure."""
+        began_ns = self.since_ns()
+        error: list[str] = []
+        ended = threading.Event()
+
+        def run() -> None:
+            try:
+                call()
+            except Exception as fault:  # loop edge: no hook's failure may stop the cancels
+                error.append(f"{step} failed: {type(fault).__name__}: {fault}")
+            ended.set()
+
+        threading.Thread(target=run, name=f"halt-{step}", daemon=True).start()
+        if not ended.wait(CALL_WAIT_S):
+            error.append(f"{step} gave no answer within {CALL_WAIT_S:g} s; the procedure went on")
+        self._notes += error
+        self.took(step, "", began_ns)
+        self.tell(step, "")
+
+    def record(self, record_durable: Callable[[], bool]) -> None:
+        """Make the durable record; lanes wait for its outcome before a flatten."""
+        try:
+            self.durable = bool(record_durable())
+        finally:
+            self.recorded.set()
+
+    def took(self, step: str, broker: str, began_ns: int) -> None:
+        """Note a step's time."""
+        self._steps.append(StepTime(step, broker, began_ns, self.since_ns()))
+
+    def tell(self, step: str, broker: str) -> None:
+        """Tell the caller of a finished step."""
+        try:
+            self._on_step(step, self._figures(broker))
+        except Exception as fault:  # loop edge: a listener's failure is noted and nothing else
+            self._notes.append(f"on_step({step}) failed: {type(fault).__name__}: {fault}")
+
+    def _figures(self, broker: str) -> dict[str, str]:
+        parts = [lane.part() for lane in self.lanes]
+        left = [f"{part.broker} {one.symbol} {one.qty}: {one.reason}" for part in parts for one in part.residual]
+        figures = {
+            "durable": str(self.durable).lower(),
+            "found": str(sum(part.found for part in parts)),
+            "cancels_sent": str(sum(part.cancels_sent for part in parts)),
+            "cancels_confirmed": str(sum(part.cancelled for part in parts)),
+            "unknown": str(sum(len(part.survivors) for part in parts)),
+            "kept": str(sum(len(part.kept) for part in parts)),
+            "unreachable": ";".join(part.broker for part in parts if part.unreachable),
+            "residual": ";".join(word.replace(";", ",") for word in left),
+        }
+        return {"broker": broker, **figures} if broker else figures
+
+    def run_lanes(self) -> None:
+        """Start every broker's lane and hear them until each has ended or overstayed."""
+        for lane in self.lanes:
+            threading.Thread(target=lane.run, name=f"halt-{lane.broker}", daemon=True).start()
+        while not all(lane.is_over for lane in self.lanes):
+            self._hear(LOOK_S)
+            now_ns = self.clock.monotonic_ns()
+            for lane in self.lanes:
+                if not lane.is_over and now_ns > lane.due_ns + self.plan.grace_ns:
+                    lane.leave_behind()
+        while not self.news.empty():
+            self._hear(0)
+
+    def _hear(self, wait_s: float) -> None:
+        try:
+            step, broker, heard = self.news.get(timeout=wait_s)
+        except queue.Empty:
+            return
+        self.tell(step, broker)
+        heard.set()
+
+    def receipt(self) -> Receipt:
+        """Close the books."""
+        began_ns = self.since_ns()
+        parts = tuple(lane.part() for lane in self.lanes)
+        self.took("receipt", "", began_ns)
+        self.tell("receipt", "")
+        plan = self.plan
+        return Receipt(
+            halt_id=plan.halt_id,
+            who=plan.who,
+            why=plan.why,
+            scope=plan.scope,
+            drill=plan.drill,
+            started_ns=self.started_ns,
+            ended_ns=self.started_ns + self.since_ns(),
+            durable=self.durable,
+            flatten=plan.flatten,
+            steps=tuple(self._steps),
+            brokers=parts,
+            notes=tuple(self._notes),
+        )
+
+
+class _Lane:
+    """One broker: its session, its time limit, what was seen there."""
+
+    def __init__(self, broker: str, factory: SessionFactory, job: _Job) -> None:
+        self.broker, self._factory, self._job, self._plan = broker, factory, job, job.plan
+        self.due_ns = job.began_ns + job.plan.deadline_ns
+        self.is_over = False
+        self._left = threading.Event()
+        self._session: BrokerSession | None = None
+        self._account = ""
+        self._found: dict[str, VenueOrder] = {}
+        self._asked_ns: dict[str, int] = {}
+        self._open: tuple[VenueOrder, ...] = ()
+        self._kept: tuple[VenueOrder, ...] = ()
+        self._before: tuple[VenuePosition, ...] | None = None
+        self._after_cancels: tuple[VenuePosition, ...] | None = None
+        self._part = BrokerReceipt(broker=broker)
+        self._error = "not reached before the deadline"
+        self._strikes: dict[str, int] = {}
+
+    # -- life --------------------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Cancel, verify, flatten; a broken session is opened again until the deadline."""
-        end_ns = self._clock.monotonic_ns() + self._plan.cancel_deadline_ns
-        while True:
-            try:
-                session = self._factory()
-                try:
-                    self._steps(session, end_ns)
-                    self._receipt.error = ""
-                    return
-                finally:
-                    session.close()
-            except VenueError as error:
-                self._receipt.error = str(error)
-            if self._clock.monotonic_ns() >= end_ns:
-                return
-            self._pause(POLL_NS / NS_PER_S)
+        """Cancel, verify, flatten; then say how things stand."""
+        try:
+            if self._is_mine():
+                self._timed("cancel", self._cancel)
+                self._timed("verify", self._verify)
+                if self._plan.flatten:
+                    self._timed("flatten", self._flatten)
+                self._look_at_account()
+        except Exception as fault:  # loop edge: one broker's surprise ends its own lane, and is on the receipt
+            self._error = f"{type(fault).__name__}: {fault}"
+            self._set(verified=False, unreachable=self._error)
+        finally:
+            self._drop()
+            self.is_over = True
 
-    def _steps(self, session: BrokerSession, end_ns: int) -> None:
-        self._receipt.is_clean = self._cancel(session, end_ns)
-        if self._plan.flatten and not self._plan.drill:
-            self._flatten_all(session)
-        self._receipt.positions = {p.symbol: str(p.qty) for p in session.positions()}
-        self._receipt.cash = {currency: str(amount) for currency, amount in session.cash().items()}
+    def leave_behind(self) -> None:
+        """Stop waiting for this broker; from here it sends no exit, and what it says is not waited for."""
+        self._left.set()
+        self._set(verified=False, unreachable=f"no answer in time; last: {self._error or 'a call that hangs'}")
+        self.is_over = True
 
-    def _targets(self, session: BrokerSession) -> list[VenueOrder]:
-        found, kept = [], []
-        for order in session.open_orders():
-            if not self._covers(order):
-                continue
-            if order.venue_order_id not in self._seen:
-                self._seen.add(order.venue_order_id)
-                self._receipt.found += 1
-            if self._plan.keep_protective and order.reduce_only:
-                kept.append(f"{order.venue_order_id} {order.side} {order.qty} {order.symbol}")
-            else:
-                found.append(order)
-        self._receipt.kept = kept
-        return found
+    def part(self) -> BrokerReceipt:
+        """This broker's receipt as far as known."""
+        open_now = () if self._part.verified else self._open
+        part = msgspec.structs.replace(
+            self._part,
+            account=self._account,
+            found=len(self._found),
+            survivors=tuple(order_words(order) for order in open_now),
+            kept=tuple(order_words(order) for order in self._kept),
+        )
+        still = {_key(order) for order in self._open}
+        gone = [order for key, order in self._found.items() if key not in still]
+        change = _change(self._before, self._after_cancels)
+        filled = _filled_whole(gone, dict(change))
+        return msgspec.structs.replace(part, cancelled=len(gone) - filled, filled_meanwhile=change)
 
-    def _covers(self, order: VenueOrder) -> bool:
-        scope = self._plan.scope
-        if scope.kind is HaltScopeKind.SYMBOL and order.symbol != scope.name:
+    def _set(self, **changes: object) -> None:
+        # One assignment, so that the caller's thread reads an old or a new part and never half of one.
+        if not (self._left.is_set() and self.is_over):
+            self._part = msgspec.structs.replace(self._part, **changes)
+
+    def _timed(self, step: str, work: Callable[[], None]) -> None:
+        began_ns = self._job.since_ns()
+        work()
+        if self._left.is_set():
+            return
+        self._job.took(step, self.broker, began_ns)
+        heard = threading.Event()
+        self._job.news.put((step, self.broker, heard))
+        heard.wait(CALL_WAIT_S)
+
+    # -- the line ----------------------------------------------------------------------------------------------------------
+
+    def _try(self, call: Callable[[BrokerSession], T]) -> T | None:
+        """One call; None where it failed, and then the next call opens a new session."""
+        try:
+            if self._session is None:
+                self._session = self._factory()
+                self._account = self._session.account
+            value = call(self._session)
+        except Exception as fault:  # loop edge: whatever a session does, the next attempt is made until the deadline
+            self._error = f"{type(fault).__name__}: {fault}"
+            self._drop()
+            return None
+        self._error = ""
+        return value
+
+    def _drop(self) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            session.close()
+        except Exception as fault:  # loop edge: a broken line may not close well, and nothing depends on it
+            self._note(f"closing failed: {type(fault).__name__}: {fault}")
+
+    def _note(self, words_: str) -> None:
+        if words_ not in self._part.notes:
+            self._set(notes=(*self._part.notes, words_))
+
+    def _is_late(self) -> bool:
+        return self._left.is_set() or self._job.clock.monotonic_ns() >= self.due_ns
+
+    def _insist(self, call: Callable[[BrokerSession], T]) -> T | None:
+        """Repeat a query until it is answered or the deadline passes."""
+        pause_s = LOOK_S
+        while (value := self._try(call)) is None and not self._is_late():
+            self._left.wait(pause_s)
+            pause_s = min(2 * pause_s, LOOK_S_MAX)
+        return value
+
+    def _is_mine(self) -> bool:
+        """Whether this session is in scope; a drill never leaves the paper market."""
+        name = self._insist(lambda session: (session.name, session.account))
+        if name is None:
+            self._set(unreachable=self._error)
             return False
-        return self._plan.keeps is None or not self._plan.keeps(order)
-
-    def _cancel(self, session: BrokerSession, end_ns: int) -> bool:
-        left = self._targets(session)
-        if self._plan.drill:
-            return True
-        is_whole = self._plan.scope.kind in {HaltScopeKind.GLOBAL, HaltScopeKind.ACCOUNT}
-        if left and is_whole and not self._receipt.kept and self._plan.keeps is None and session.cancel_all():
-            self._receipt.cancels_sent += len(left)
-            left = self._targets(session)
-        again_ns = 0
-        while left:
-            now_ns = self._clock.monotonic_ns()
-            if now_ns >= end_ns:
-                break
-            if now_ns >= again_ns:
-                again_ns = now_ns + CANCEL_ROUND_NS
-                for order in left:
-                    session.cancel(order)
-                    self._receipt.cancels_sent += 1
-            self._pause(POLL_NS / NS_PER_S)
-            left = self._targets(session)
-        self._receipt.survivors = [f"{o.venue_order_id} {o.side} {o.qty} {o.symbol} {o.status}" for o in left]
-        return not left
-
-    # -- flattening ------------------------------------------------------------------------------------------------------
-
-    def _flatten_all(self, session: BrokerSession) -> None:
-        wanted = [p for p in session.positions() if p.qty and self._in_scope(p)]
-        refusal = ""
-        if not self._receipt.is_clean:
-            refusal = "not flattened: orders survive, an exit could double them"
-        elif not self._can_flatten:
-            refusal = "not flattened: the halt is not durable"
-        for position in wanted:
-            why = refusal or self._flatten(session, position.symbol)
-            left = self._qty(session, position.symbol)
-            if left:
-                self._receipt.residual[position.symbol] = f"{left}: {why or 'not filled before the deadline'}"
-
-    def _in_scope(self, position: VenuePosition) -> bool:
-        return self._plan.scope.kind is not HaltScopeKind.SYMBOL or position.symbol == self._plan.scope.name
-
-    def _qty(self, session: BrokerSession, symbol: str) -> Qty:
-        return next((p.qty for p in session.positions() if p.symbol == symbol), Qty(0))
-
-    def _flatten(self, session: BrokerSession, symbol: str) -> str:
-        """Exit one position by collared orders, each wider than the one before; why it stopped, empty when flat."""
-        end_ns = self._clock.monotonic_ns() + self._plan.flatten_deadline_ns
-        for step in range(1, FLATTEN_STEPS + 1):
-            qty = self._qty(session, symbol)
-            if not qty:
-                return ""
-            if self._clock.monotonic_ns() >= end_ns:
-                return "deadline"
-            status = session.status(symbol)
-            if status != "open":
-                return f"{symbol} is {status}"
-            order = self._exit(session, symbol, qty, step)
-            if order is None:
-                return "no price to exit at"
-            session.place(order)
-            if not self._settled(session, order.wire_id, end_ns):
-                return "an exit order has not ended"
-        return ""
-
-    def _settled(self, session: BrokerSession, wire_id: str, end_ns: int) -> bool:
-        while any(order.wire_id == wire_id for order in session.open_orders()):
-            if self._clock.monotonic_ns() >= end_ns:
-                return False
-            self._pause(POLL_NS / NS_PER_S)
+        scope = self._plan.scope
+        if self._plan.drill and name[0] != PAPER:
+            self._set(unreachable=f"a drill runs against {PAPER} only; {name[0]} was left alone")
+            return False
+        if scope.kind is HaltScopeKind.ACCOUNT and scope.name != name[1]:
+            self._set(verified=True, notes=(f"account {name[1]} is not in scope",))
+            return False
         return True
 
-    def _exit(self, session: BrokerSession, symbol: str, qty: Qty, step: int) -> WireOrder | None:
-        bid, ask, _ = session.quote(symbol)
-        made = self._plan.instruments.get(symbol)
-        touch = bid if qty > 0 else ask
-        if touch is None or made is None:
+    # -- cancel and verify -------------------------------------------------------------------------------------------------
+
+    def _look(self) -> list[VenueOrder] | None:
+        """Orders that must go, as the venue lists them now; None where it did not answer."""
+        orders = self._try(lambda session: session.open_orders())
+        if orders is None:
             return None
-        side = Side.SELL if qty > 0 else Side.BUY
-        away = EXACT.multiply(EXACT.multiply(touch, self._plan.collar_pct), EXACT.scaleb(Price(step), -2))
-        raw = EXACT.subtract(touch, away) if side is Side.SELL else EXACT.add(touch, away)
-        limit = made.round_price(raw, Rounding.CEILING if side is Side.SELL else Rounding.FLOOR)
-        spec = OrderSpec(
-            symbol=symbol,
-            side=side,
-            qty=abs(qty),
-            type=OrderType.LIMIT,
-            limit=limit,
-            tif=Tif.IOC,
-            reduce_only=True,
-            broker=session.name,
-            account=session.account,
-        )
-        return WireOrder(wire_id=self._next_wire_id(), spec=spec)
+        mine = [order for order in orders if order.is_open and self._in_scope(order)]
+        keeps = self._plan.protective == "keep"
+        self._kept = tuple(order for order in mine if keeps and order.reduce_only and not self._is_exit(order))
+        held = {_key(order) for order in self._kept}
+        working = [order for order in mine if _key(order) not in held]
+        self._open = tuple(working)
+        for order in working:
+            if not self._is_exit(order):
+                self._found.setdefault(_key(order), order)
+        return working
+
+    def _is_exit(self, order: VenueOrder) -> bool:
+        return any(order.wire_id and order.wire_id in word for word in self._part.exits)
+
+    def _in_scope(self, order: VenueOrder) -> bool:
+        if self._plan.orders_of_scope is not None:
+            return self._plan.orders_of_scope(order)
+        return self._plan.scope.kind is not HaltScopeKind.SYMBOL or order.symbol == self._plan.scope.name
+
+    def _cancel(self) -> None:
+        working: list[VenueOrder] | None = None
+        while (working := self._look()) is None and not self._is_late():
+            self._left.wait(LOOK_S)
+        if working is None:
+            return
+        # Read before the cancels leave: what fills while they travel shows as a change of position.
+        self._before = self._try(lambda session: session.positions())
+        if not self._cancel_all(working):
+            self._cancel_each(working)
+
+    def _cancel_all(self, working: list[VenueOrder]) -> bool:
+        plan = self._plan
+        wide = plan.scope.kind in {HaltScopeKind.GLOBAL, HaltScopeKind.ACCOUNT} and plan.orders_of_scope is None
+        if not wide or self._kept or not self._try(lambda session: session.cancel_all()):
+            return False
+        self._set(mass_cancel=True, cancels_sent=self._part.cancels_sent + 1)
+        now_ns = self._job.clock.monotonic_ns()
+        self._asked_ns.update((_key(order), now_ns) for order in working)
+        return True
+
+    def _cancel_each(self, working: list[VenueOrder]) -> None:
+        for order in working:
+            now_ns = self._job.clock.monotonic_ns()
+            asked_ns = self._asked_ns.get(_key(order))
+            if self._left.is_set() or (asked_ns is not None and now_ns - asked_ns < RECANCEL_NS):
+                continue
+            self._asked_ns[_key(order)] = now_ns
+            self._set(cancels_sent=self._part.cancels_sent + 1)
+            if self._try(_cancelling(order)) is None:
+                self._note(f"cancel of {order.wire_id or order.venue_order_id}: {self._error}")
+
+    def _verify(self) -> None:
+        clean, pause_s = 0, LOOK_S
+        while True:
+            working = self._look()
+            clean = clean + 1 if working == [] else 0
+            if clean >= CLEAN_LOOKS:
+                self._after_cancels = self._try(lambda session: session.positions())
+                self._set(verified=True)
+                return
+            if self._is_late():
+                self._set(unreachable=self._error if working is None else "")
+                return
+            if working:
+                self._cancel_each(working)
+            self._left.wait(pause_s)
+            pause_s = min(2 * pause_s, LOOK_S_MAX)
+
+    # -- flatten -----------------------------------------------------------------------------------------------------------
+
+    def _flatten(self) -> None:
+        plan = self._plan
+        refusal = self._flatten_refusal()
+        refused: dict[str, str] = {}
+        if not refusal:
+            self.due_ns = self._job.clock.monotonic_ns() + (plan.flatten_deadline_ns or plan.deadline_ns)
+            self._flatten_rounds(refused)
+        positions = self._try(lambda session: session.positions())
+        late = "not filled inside the collar by the deadline" if positions is not None else f"unread: {self._error}"
+        last = self._before or () if positions is None else positions
+        left = [
+            Residual(held.symbol, held.qty, refusal or refused.get(held.symbol, late))
+            for held in last
+            if held.qty and self._covers(held.symbol)
+        ]
+        if positions is None and not left:
+            self._note(f"positions could not be read after the flatten: {self._error}")
+        self._set(residual=tuple(left))
+
+    def _covers(self, symbol: str) -> bool:
+        return self._plan.scope.kind is not HaltScopeKind.SYMBOL or symbol == self._plan.scope.name
+
+    def _flatten_refusal(self) -> str:
+        """Why nothing may be flattened here; empty where it may."""
+        if not self._part.verified:
+            return "orders may still be open here; not flattened"
+        if self._plan.scope.kind is HaltScopeKind.STRATEGY:
+            return "a broker knows no strategies; exit the strategy's share by hand"
+        left_ns = max(0, self.due_ns - self._job.clock.monotonic_ns())
+        self._job.recorded.wait(left_ns / NS_PER_S)
+        return "" if self._job.durable else "the halt is not durably recorded; not flattened"
+
+    def _flatten_rounds(self, refused: dict[str, str]) -> None:
+        step = 0
+        while True:
+            working = self._look()
+            positions = self._try(lambda session: session.positions()) if working == [] else None
+            exposed = [
+                held
+                for held in positions or ()
+                if held.qty and self._covers(held.symbol) and held.symbol not in refused
+            ]
+            if self._is_late() or (positions is not None and not exposed):
+                return
+            if working:
+                self._cancel_each(working)
+            for held in exposed:
+                self._exit(held, step, refused)
+            step = min(step + 1, self._plan.widen_steps) if exposed else step
+            self._left.wait(EXIT_ROUND_S if exposed else LOOK_S)
+
+    def _exit(self, held: VenuePosition, step: int, refused: dict[str, str]) -> None:
+        """One exit order, or the reason why there is none. The position is read again right before it is sized."""
+        symbol = held.symbol
+        instrument = self._plan.instruments.get(symbol)
+        if instrument is None:
+            refused[symbol] = "its tick and lot are not known here"
+            return
+        market = self._try(lambda session: (session.status(symbol), session.quote(symbol)))
+        fresh = None if market is None else self._try(lambda session: session.positions())
+        if market is None or fresh is None:
+            self._strike(symbol, refused)
+            return
+        qty = next((one.qty for one in fresh if one.symbol == symbol), Qty(0))
+        if not qty:
+            return
+        made = _exit_terms(self._plan, instrument, qty, *market, step)
+        if isinstance(made, str):
+            refused[symbol] = made
+            return
+        self._send(made, refused)
+
+    def _strike(self, symbol: str, refused: dict[str, str]) -> None:
+        self._strikes[symbol] = self._strikes.get(symbol, 0) + 1
+        if self._strikes[symbol] >= STRIKES:
+            refused[symbol] = f"no price: {self._error}"
+
+    def _send(self, spec: OrderSpec, refused: dict[str, str]) -> None:
+        if self._is_late():
+            return
+        try:
+            spec = msgspec.structs.replace(spec, broker=self.broker, account=self._account)
+            order = WireOrder(wire_id=self._job.next_wire_id(), spec=spec)
+            self._set(exits=(*self._part.exits, f"{spec.words()} [{order.wire_id}]"))
+            if self._job.place is not None:
+                self._job.place(self.broker, order)
+            elif self._session is not None:
+                self._session.place(order)
+        except Exception as fault:  # loop edge: refused or unknown, it is never sent again; the residual says so
+            refused[spec.symbol] = f"the exit was refused or has no answer: {fault}"
+            self._drop()
+
+    def _look_at_account(self) -> None:
+        positions = self._try(lambda session: session.positions())
+        cash = self._try(lambda session: session.cash())
+        self._set(positions=positions or self._after_cancels or self._before or (), cash=dict(cash or {}))
+        if positions is None or cash is None:
+            self._note(f"positions or cash could not be read at the end: {self._error}")
 
 
-def write_receipt(receipt: Receipt, folder: Path) -> Path:
-    """Write the receipt, readable by its owner only; its path."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / f"{receipt.started_ns}-{receipt.halt_id}.json"
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(receipt)))
-        file.flush()
-        os.fsync(file.fileno())
-    return path
+def _key(order: VenueOrder) -> str:
+    return order.venue_order_id or order.wire_id
+
+
+def _cancelling(order: VenueOrder) -> Callable[[BrokerSession], bool]:
+    def cancel(session: BrokerSession) -> bool:
+        session.cancel(order)
+        return True
+
+    return cancel
+
+
+def _change(before: tuple[VenuePosition, ...] | None, after: tuple[VenuePosition, ...] | None) -> dict[str, Qty]:
+    if before is None or after is None:
+        return {}
+    first, last = ({held.symbol: held.qty for held in look} for look in (before, after))
+    moves = {symbol: last.get(symbol, Qty(0)) - first.get(symbol, Qty(0)) for symbol in sorted({*first, *last})}
+    return {symbol: move for symbol, move in moves.items() if move}
+
+
+def _filled_whole(gone: list[VenueOrder], change: dict[str, Qty]) -> int:
+    """How many of these orders the change of position can hold in full, oldest first."""
+    count = 0
+    for order in gone:
+        rest = order.qty - order.qty_filled
+        move = change.get(order.symbol, Qty(0))
+        if rest and move and (move > 0) == (order.side is Side.BUY) and abs(move) >= rest:
+            change[order.symbol] = move - rest if order.side is Side.BUY else move + rest
+            count += 1
+    return count
+
+
+def _exit_terms(
+    plan: HaltPlan,
+    instrument: Instrument,
+    held: Qty,
+    status: str,
+    quote: tuple[Price | None, Price | None, int],
+    step: int,
+) -> OrderSpec | str:
+    """The order that would take ``held`` to zero, or why there can be none."""
+    side = Side.SELL if held > 0 else Side.BUY
+    touch = quote[0] if side is Side.SELL else quote[1]
+    if status != "open":
+        return f"the market is {status}"
+    if touch is None:
+        return f"no price: no {'bid' if side is Side.SELL else 'ask'}"
+    if quote[2] > plan.quote_age_max_ns:
+        return f"no price: the quote is {quote[2] // NS_PER_MS} ms old, {plan.quote_age_max_ns // NS_PER_MS} ms allowed"
+    size = abs(held) if instrument.qty_max is None else min(abs(held), instrument.qty_max)
+    qty = Qty(round_to(size, instrument.lot, Rounding.DOWN))
+    if not qty or (instrument.qty_min is not None and qty < instrument.qty_min):
+        return f"less than can be ordered (lot {instrument.lot}, minimum {instrument.qty_min or instrument.lot})"
+    return OrderSpec(
+        symbol=instrument.symbol,
+        side=side,
+        qty=qty,
+        type=OrderType.LIMIT,
+        limit=_collar(plan, instrument, side, touch, step),
+        tif=Tif.IOC,
+        reduce_only=True,
+    )
+
+
+def _collar(plan: HaltPlan, instrument: Instrument, side: Side, touch: Price, step: int) -> Price:
+    """The worst price taken at this attempt: rounded to a tick inside the collar, never through the touch."""
+    widths = step + 1
+    share = EXACT.multiply(EXACT.scaleb(abs(touch), -4), plan.collar_bps * widths)
+    ticks = plan.collar_ticks * widths
+    if side is Side.SELL:
+        by_share = instrument.round_price(touch - share, Rounding.CEILING)
+        worst = min(by_share, instrument.step_price(touch, -ticks))
+        return worst if worst > 0 or instrument.price_negative else min(touch, instrument.ticks[0].tick)
+    by_share = instrument.round_price(touch + share, Rounding.FLOOR)
+    return max(by_share, instrument.step_price(touch, ticks))
