@@ -13,9 +13,9 @@ from bolt_tui.settings import Home
 from brokers.paper.listings import LISTINGS
 from engine.domain.clock import NS_PER_S, Clock
 from engine.domain.commands import Halt
-from engine.domain.money import Price
 from engine.oms.broker_interface import SessionFactory, VenueOrder
-from engine.oms.halt import HaltPlan, Receipt, emergency_wire_ids, run_halt, write_receipt
+from engine.oms.halt import HaltPlan, emergency_wire_ids, run_halt
+from engine.oms.receipt import Receipt, write_receipt
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import read_journal
@@ -49,11 +49,11 @@ class Halting:
         self._is_running = False
 
     def begin(
-        self, command: Halt, halt_id: str, *, is_durable: bool, keeps: Callable[[VenueOrder], bool] | None = None
+        self, command: Halt, halt_id: str, *, is_durable: bool, belongs: Callable[[VenueOrder], bool] | None = None
     ) -> None:
         """Start the procedure and return at once. The gate must be shut already."""
         with self._lock:
-            self._queue.append((command, halt_id, is_durable, keeps))
+            self._queue.append((command, halt_id, is_durable, belongs))
             if self._is_running:
                 return
             self._is_running = True
@@ -65,32 +65,34 @@ class Halting:
                 if not self._queue:
                     self._is_running = False
                     return
-                command, halt_id, is_durable, keeps = self._queue.pop(0)
+                command, halt_id, is_durable, belongs = self._queue.pop(0)
             try:
-                receipt = self._run(command, halt_id, keeps, is_durable=is_durable)
+                receipt = self._run(command, halt_id, belongs, is_durable=is_durable)
                 path = write_receipt(receipt, self._home.receipts)
-                self._on_step(halt_id, "receipt", {"receipt_path": str(path), "clean": str(receipt.is_clean).lower()})
+                self._on_step(
+                    halt_id, "receipt_file", {"receipt_path": str(path), "clean": str(receipt.is_clean).lower()}
+                )
             except Exception as error:  # loop edge: the gate stays shut; the failure is logged and shown
                 _LOG.exception("the kill procedure failed behind the shut gate")
                 self._on_step(halt_id, "failed", {"residual": f"the procedure failed: {error}"})
 
     def _run(
-        self, command: Halt, halt_id: str, keeps: Callable[[VenueOrder], bool] | None, *, is_durable: bool
+        self, command: Halt, halt_id: str, belongs: Callable[[VenueOrder], bool] | None, *, is_durable: bool
     ) -> Receipt:
         policy = self._policy.policy
-        collar = Price(1) if policy is None else Price(policy.number("kill.flatten_collar_pct"))
+        collar_bps = 100 if policy is None else int(policy.number("kill.flatten_collar_pct") * 100)
         plan = HaltPlan(
             halt_id=halt_id,
             scope=command.scope,
             who=command.source.name or command.source.kind.value,
             why=command.why,
-            keep_protective=policy is not None and policy.word("kill.protective") == "keep",
+            protective="keep" if policy is None else policy.word("kill.protective"),
             flatten=command.flatten,
-            collar_pct=collar,
+            collar_bps=collar_bps,
             flatten_deadline_ns=10 * NS_PER_S if policy is None else policy.ns("kill.flatten_deadline_s"),
             instruments={listing.instrument.symbol: listing.instrument for listing in LISTINGS},
             drill=command.drill,
-            keeps=keeps,
+            orders_of_scope=belongs,
         )
         return run_halt(
             plan,
@@ -99,7 +101,6 @@ class Halting:
             on_step=lambda step, data: self._on_step(halt_id, step, data),
             trip=lambda: None if command.drill else _trip(self._latch, command),
             record_durable=lambda: is_durable,
-            stop_sources=lambda: None,
             next_wire_id=emergency_wire_ids(self._ledger_id()),
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -143,6 +144,7 @@ class LiveEngine:
                     weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
                     take_notes=self._take_notes,
                     halter=self._begin_halt,
+                    pid=os.getpid(),
                 )
             )
         except BaseException:
@@ -204,7 +206,7 @@ class LiveEngine:
         )
 
     def _begin_halt(self, command: Halt, halt_id: str) -> None:
-        self._halting.begin(command, halt_id, is_durable=True, keeps=self.engine.commander.keeps_scope(command))
+        self._halting.begin(command, halt_id, is_durable=True, belongs=self.engine.commander.orders_of(command))
 
     def _on_step(self, halt_id: str, step: str, data: dict[str, str]) -> None:
         self._inbox.put(partial(self.engine.halt_step, halt_id, step, data))
@@ -220,7 +222,7 @@ class LiveEngine:
             who=who,
             why=f"{source}: {why}",
             ts_ns=self._clock.now_ns(),
-            pid=0,
+            pid=os.getpid(),
         )
         leave_note(self._home.root, note)
         self._halting.begin(command, f"N{self._clock.now_ns()}", is_durable=True)

@@ -115,7 +115,7 @@ class Commander:
                     decision=verdict.decision,
                 )
             )
-            return self._told(order_id, denials=verdict.denials, checks=verdict.checks)
+            return self._told(order_id, denials=verdict.denials)
         if command.staged:
             engine.record(
                 ev.OrderStaged(
@@ -129,13 +129,12 @@ class Commander:
         else:
             engine.agent.begin(order_id, command.spec, command.source, command.intent_id, verdict, command.why)
             engine.agent.pump()
-        return self._told(order_id, checks=verdict.checks)
+        return self._told(order_id)
 
     def _told(
         self,
         order_id: str,
         denials: tuple[co.Denial, ...] = (),
-        checks: tuple[co.CheckResult, ...] = (),
     ) -> co.CommandResult:
         order = self._engine.store.get(order_id)
         denied = denials or next((c.denials for c in order.children if c.state is OrderState.DENIED), ())
@@ -146,7 +145,6 @@ class Commander:
             order_id=order_id,
             state=order.state,
             denials=denied,
-            checks=checks,
         )
 
     def _release(self, command: co.ReleaseOrder) -> co.CommandResult:
@@ -311,12 +309,12 @@ class Commander:
                 is_algo = scope.name == f"algo:{parent.spec.algo.name}"
                 return is_algo or (order.source.kind is SourceKind.STRATEGY and order.source.name == scope.name)
 
-    def keeps_scope(self, command: co.Halt) -> Callable[[VenueOrder], bool] | None:
-        """For a halt of one strategy: which venue orders are not its own; None where the scope itself tells."""
+    def orders_of(self, command: co.Halt) -> Callable[[VenueOrder], bool] | None:
+        """For a halt of one strategy: which venue orders are its own; None where the scope itself tells."""
         if command.scope.kind is not co.HaltScopeKind.STRATEGY:
             return None
         own = {order.wire_id for order in self._engine.store.live.values() if self.covers(command.scope, order)}
-        return lambda order: order.wire_id not in own
+        return lambda order: order.wire_id in own
 
     def _halt(self, command: co.Halt | co.Reduce) -> co.CommandResult:
         engine = self._engine

@@ -60,6 +60,8 @@ class EngineParts(msgspec.Struct, frozen=True, kw_only=True):
     is_open: IsOpen
     weights: Weights
     take_notes: TakeNotes = list
+    pid: int = 0
+    """Of the process, for people; 0 in a replay."""
     halter: Halter | None = None
 
 

@@ -112,7 +112,7 @@ class Picture:
             changes["residual"] = tuple(word for word in data["residual"].split(";") if word)
         if "receipt_path" in data:
             changes["receipt_path"] = data["receipt_path"]
-        if event.step == "receipt":
+        if event.step in {"receipt_file", "failed"}:
             changes["done"] = True
         self._halt = msgspec.structs.replace(self._halt, **changes)
 
@@ -179,6 +179,7 @@ class Picture:
             currency=engine.ledger.base_currency,
             illegal_inputs=store.illegal_inputs,
             overfills=store.overfills,
+            pid=engine.parts.pid,
         )
 
     def _halt_view(self) -> HaltView:

@@ -1,0 +1,1 @@
+"""Strategies that come with Bolt."""
