@@ -26,12 +26,12 @@ from typing import TypeVar
 import msgspec
 
 from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock
-from engine.domain.commands import HaltScope, HaltScopeKind
+from engine.domain.commands import HaltScopeKind
 from engine.domain.ids import base32, random_bytes
-from engine.domain.instrument import Instrument
-from engine.domain.money import EXACT, Price, Qty, Rounding, round_to
-from engine.domain.order import OrderSpec, OrderType, Side, Tif
+from engine.domain.money import Qty
+from engine.domain.order import OrderSpec, Side
 from engine.oms.broker_interface import BrokerSession, SessionFactory, VenueOrder, VenuePosition, WireOrder
+from engine.oms.halt_plan import HaltPlan, exit_terms
 from engine.oms.receipt import (
     BrokerReceipt,
     Receipt,
@@ -56,34 +56,6 @@ EXIT_ROUND_S = 0.25
 """Between two flatten rounds: an immediate-or-cancel order has ended, and its fill is in the position."""
 STRIKES = 3
 CLEAN_LOOKS = 2
-
-
-class HaltPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to halt and how far to go."""
-
-    halt_id: str
-    scope: HaltScope
-    who: str
-    why: str
-    protective: str = "keep"
-    """``keep`` leaves reduce-only orders at the venue and lists them; ``cancel`` takes them too."""
-    flatten: bool = False
-    collar_ticks: int = 0
-    collar_bps: int = 0
-    """How far beyond the far touch an exit reaches at its first attempt: the wider of the two collars."""
-    widen_steps: int = 3
-    """Each further attempt adds one collar, this many times; later attempts stay there."""
-    deadline_ns: int = 10 * NS_PER_S
-    """For cancels and their verification, from the trigger."""
-    flatten_deadline_ns: int = 0
-    """For the flatten, from its start; 0 takes ``deadline_ns``."""
-    grace_ns: int = 2_500 * NS_PER_MS
-    """How long past its deadline a broker's lane is waited for before it is left behind as unreachable."""
-    quote_age_max_ns: int = 60 * NS_PER_S
-    instruments: Mapping[str, Instrument] = {}
-    drill: bool = False
-    orders_of_scope: Callable[[VenueOrder], bool] | None = None
-    """Which venue orders belong to a scope (for strategies). Without it a strategy's halt cancels all: more, not less."""
 
 
 def emergency_wire_ids(ledger_id: str) -> Callable[[], str]:
@@ -308,12 +280,11 @@ class _Lane:
 
     def part(self) -> BrokerReceipt:
         """This broker's receipt as far as known."""
-        open_now = () if self._part.verified else self._open
         part = msgspec.structs.replace(
             self._part,
             account=self._account,
             found=len(self._found),
-            survivors=tuple(order_words(order) for order in open_now),
+            survivors=tuple(order_words(order) for order in self._open),
             kept=tuple(order_words(order) for order in self._kept),
         )
         still = {_key(order) for order in self._open}
@@ -369,11 +340,16 @@ class _Lane:
     def _is_late(self) -> bool:
         return self._left.is_set() or self._job.clock.monotonic_ns() >= self.due_ns
 
+    def _rest(self, pause_s: float) -> None:
+        """Pause, but never past the deadline: the last look belongs inside the grace."""
+        left_s = (self.due_ns - self._job.clock.monotonic_ns()) / NS_PER_S
+        self._left.wait(max(0.0, min(pause_s, left_s)))
+
     def _insist(self, call: Callable[[BrokerSession], T]) -> T | None:
         """Repeat a query until it is answered or the deadline passes."""
         pause_s = LOOK_S
         while (value := self._try(call)) is None and not self._is_late():
-            self._left.wait(pause_s)
+            self._rest(pause_s)
             pause_s = min(2 * pause_s, LOOK_S_MAX)
         return value
 
@@ -421,7 +397,7 @@ class _Lane:
     def _cancel(self) -> None:
         working: list[VenueOrder] | None = None
         while (working := self._look()) is None and not self._is_late():
-            self._left.wait(LOOK_S)
+            self._rest(LOOK_S)
         if working is None:
             return
         # Read before the cancels leave: what fills while they travel shows as a change of position.
@@ -464,7 +440,7 @@ class _Lane:
                 return
             if working:
                 self._cancel_each(working)
-            self._left.wait(pause_s)
+            self._rest(pause_s)
             pause_s = min(2 * pause_s, LOOK_S_MAX)
 
     # -- flatten -----------------------------------------------------------------------------------------------------------
@@ -518,7 +494,7 @@ class _Lane:
             for held in exposed:
                 self._exit(held, step, refused)
             step = min(step + 1, self._plan.widen_steps) if exposed else step
-            self._left.wait(EXIT_ROUND_S if exposed else LOOK_S)
+            self._rest(EXIT_ROUND_S if exposed else LOOK_S)
 
     def _exit(self, held: VenuePosition, step: int, refused: dict[str, str]) -> None:
         """One exit order, or the reason why there is none. The position is read again right before it is sized."""
@@ -535,7 +511,7 @@ class _Lane:
         qty = next((one.qty for one in fresh if one.symbol == symbol), Qty(0))
         if not qty:
             return
-        made = _exit_terms(self._plan, instrument, qty, *market, step)
+        made = exit_terms(self._plan, instrument, qty, *market, step)
         if isinstance(made, str):
             refused[symbol] = made
             return
@@ -599,48 +575,3 @@ def _filled_whole(gone: list[VenueOrder], change: dict[str, Qty]) -> int:
             change[order.symbol] = move - rest if order.side is Side.BUY else move + rest
             count += 1
     return count
-
-
-def _exit_terms(
-    plan: HaltPlan,
-    instrument: Instrument,
-    held: Qty,
-    status: str,
-    quote: tuple[Price | None, Price | None, int],
-    step: int,
-) -> OrderSpec | str:
-    """The order that would take ``held`` to zero, or why there can be none."""
-    side = Side.SELL if held > 0 else Side.BUY
-    touch = quote[0] if side is Side.SELL else quote[1]
-    if status != "open":
-        return f"the market is {status}"
-    if touch is None:
-        return f"no price: no {'bid' if side is Side.SELL else 'ask'}"
-    if quote[2] > plan.quote_age_max_ns:
-        return f"no price: the quote is {quote[2] // NS_PER_MS} ms old, {plan.quote_age_max_ns // NS_PER_MS} ms allowed"
-    size = abs(held) if instrument.qty_max is None else min(abs(held), instrument.qty_max)
-    qty = Qty(round_to(size, instrument.lot, Rounding.DOWN))
-    if not qty or (instrument.qty_min is not None and qty < instrument.qty_min):
-        return f"less than can be ordered (lot {instrument.lot}, minimum {instrument.qty_min or instrument.lot})"
-    return OrderSpec(
-        symbol=instrument.symbol,
-        side=side,
-        qty=qty,
-        type=OrderType.LIMIT,
-        limit=_collar(plan, instrument, side, touch, step),
-        tif=Tif.IOC,
-        reduce_only=True,
-    )
-
-
-def _collar(plan: HaltPlan, instrument: Instrument, side: Side, touch: Price, step: int) -> Price:
-    """The worst price taken at this attempt: rounded to a tick inside the collar, never through the touch."""
-    widths = step + 1
-    share = EXACT.multiply(EXACT.scaleb(abs(touch), -4), plan.collar_bps * widths)
-    ticks = plan.collar_ticks * widths
-    if side is Side.SELL:
-        by_share = instrument.round_price(touch - share, Rounding.CEILING)
-        worst = min(by_share, instrument.step_price(touch, -ticks))
-        return worst if worst > 0 or instrument.price_negative else min(touch, instrument.ticks[0].tick)
-    by_share = instrument.round_price(touch + share, Rounding.FLOOR)
-    return max(by_share, instrument.step_price(touch, ticks))
