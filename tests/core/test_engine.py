@@ -1,0 +1,265 @@
+"""The order's way through the engine: durable before sent, never twice, unknown until known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.domain import commands as co
+from engine.domain import events as ev
+from engine.domain.commands import HaltScope
+from engine.domain.money import Money, Price, Qty
+from engine.domain.order import OrderSpec, OrderType, Side, Tif
+from engine.ledger.ledger import Ledger
+from engine.oms import broker_interface as bi
+from engine.store.journal import Journal
+from engine.store.order_store import OrderStore
+from tests.core.lab import AAPL, ME, Lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    made = Lab(tmp_path)
+    made.connect()
+    return made
+
+
+def venue_order(wire_id: str, **parts: object) -> bi.VenueOrder:
+    held: dict[str, object] = {
+        "venue_order_id": f"V{wire_id}",
+        "symbol": "AAPL",
+        "side": Side.BUY,
+        "type": OrderType.LIMIT,
+        "tif": Tif.DAY,
+        "qty": Qty(100),
+        "qty_filled": Qty(0),
+        "limit": Price("188"),
+        "is_open": True,
+        "status": "new",
+    }
+    held.update(parts)
+    return bi.VenueOrder(wire_id=wire_id, **held)  # type: ignore[arg-type] # the parts a test gives
+
+
+def test_nothing_is_sent_before_the_first_reconciliation(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.quote()
+    result = lab.buy(100)
+    assert not result.ok
+    assert lab.broker.sent == []
+
+
+def test_order_waits_for_the_disk(lab: Lab) -> None:
+    """The intent is in the journal and committed before the adapter sees the order."""
+    spec = lab.engine.submit(co.NewOrder(source=ME, intent_id="w", spec=_spec(100), why=""))
+    assert spec.ok
+    assert lab.broker.sent == []
+    lab.engine.release(lab.journal.durable_seq)
+    assert lab.broker.sent == [], "released before its row was durable"
+    lab.settle()
+    assert [order.spec.qty for order in lab.broker.sent] == [Qty(100)]
+
+
+def _spec(qty: int) -> OrderSpec:
+    return OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(qty), type=OrderType.LIMIT, limit=Price("189"))
+
+
+def test_same_intent_is_told_and_never_sent_again(lab: Lab) -> None:
+    first = lab.buy(100, "189", intent="same")
+    again = lab.buy(100, "189", intent="same")
+    assert again.repeated
+    assert again.order_id == first.order_id
+    assert len(lab.broker.sent) == 1
+
+
+def test_latch_tripped_between_disk_and_wire_kills(lab: Lab) -> None:
+    lab.engine.submit(co.NewOrder(source=ME, intent_id="k", spec=_spec(100), why=""))
+    seq = lab.journal.commit()
+    lab.latch.trip(HaltScope())
+    lab.engine.release(seq)
+    assert lab.broker.sent == []
+    assert lab.state("C2") == "killed"
+    lab.settle()
+    assert lab.state("P1") == "killed"
+
+
+def test_uncertain_is_unknown_counts_at_worst_and_is_not_resent(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(bi.Uncertain(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, why="timeout"))
+    assert lab.state("C2") == "unknown"
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 100
+    lab.pass_time(1)
+    assert len(lab.broker.sent) == 1
+
+
+def test_unknown_is_resolved_by_the_venues_absence_only_after_its_wait(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(bi.Uncertain(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, why="timeout"))
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot())
+    assert lab.state("C2") == "unknown", "too early to call it absent"
+    asked = len(lab.broker.asked)
+    lab.pass_time(3)
+    assert len(lab.broker.asked) > asked, "the venue must be asked again by itself"
+    lab.answer(lab.snapshot())
+    assert lab.state("C2") == "killed"
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 0
+
+
+def test_unknown_that_filled_is_booked_from_the_snapshot(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(bi.Uncertain(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, why="timeout"))
+    lab.submit(co.Reconcile(source=ME))
+    fill = lab.fill(wire, 100, "k1")
+    lab.answer(
+        lab.snapshot(
+            fills=(fill.fill,),
+            orders=(venue_order(wire, qty_filled=Qty(100), is_open=False, status="filled"),),
+            positions=(bi.VenuePosition("AAPL", Qty(100)),),
+            cash={"USD": Money("981098")},
+        )
+    )
+    assert lab.state("C2") == "filled"
+    assert lab.state("P1") == "filled"
+    lab.answer(fill)
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 100, "the late report was booked twice"
+    assert lab.engine.ledger.conservation_faults() == []
+
+
+def test_fill_before_ack_late_fill_and_overfill_are_booked(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.fill(wire, 40, "a"))
+    assert lab.state("C2") == "partially_filled"
+    lab.answer(lab.ack(wire))
+    lab.submit(co.CancelOrder(source=ME, order_id="P1"))
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire))
+    assert lab.state("P1") == "cancelled"
+    lab.answer(lab.fill(wire, 70, "b"))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 110
+    assert lab.engine.store.overfills == 1
+
+
+def test_same_key_with_other_content_halts_the_symbol(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.fill(wire, 40, "a"))
+    lab.answer(lab.fill(wire, 41, "a"))
+    assert "fill_conflict" in lab.kinds()
+    assert not lab.buy(10, "189", intent="i2").ok
+
+
+def test_busted_fill_is_taken_back_exactly(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    before = lab.engine.ledger.cash["paper", "PAPER", "USD"]
+    lab.answer(lab.fill(wire, 40, "a"))
+    lab.answer(bi.Busted(broker="paper", ts_ns=lab.clock.now_ns(), fill_key="a", symbol="AAPL"))
+    assert lab.engine.ledger.cash["paper", "PAPER", "USD"] == before
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 0
+
+
+def test_cancel_does_not_wait_for_the_disk(lab: Lab) -> None:
+    lab.buy(100, "189")
+    lab.answer(lab.ack(lab.broker.sent[0].wire_id))
+    lab.engine.submit(co.CancelOrder(source=ME, order_id="P1"))
+    assert lab.journal.pending
+    assert lab.broker.cancels == [lab.broker.sent[0].wire_id]
+
+
+def test_cancel_that_overtook_its_order_is_asked_again(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.submit(co.CancelOrder(source=ME, order_id="P1"))
+    lab.answer(lab.ack(wire))
+    assert lab.broker.cancels == [wire, wire]
+
+
+def test_amend_enlarges_after_the_gate_and_denial_keeps_the_old_terms(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    denied = lab.submit(co.AmendOrder(source=ME, intent_id="a1", order_id="P1", qty=Qty(10_000_000)))
+    assert not denied.ok
+    assert denied.denials[0].policy_line.startswith("policy.yaml:")
+    assert lab.engine.store.get("P1").qty == 100
+    assert lab.submit(co.AmendOrder(source=ME, intent_id="a2", order_id="P1", qty=Qty(150))).ok
+    assert lab.broker.amends == [wire]
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 150
+    lab.answer(bi.Amended(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, qty=Qty(150), limit=Price("189")))
+    assert lab.engine.store.get("P1").qty == 150
+    assert lab.state("C2") == "new"
+
+
+def test_staged_order_leaves_only_when_released(lab: Lab) -> None:
+    lab.submit(co.NewOrder(source=ME, intent_id="s", spec=_spec(10), why="", staged=True))
+    assert lab.broker.sent == []
+    assert lab.submit(co.ReleaseOrder(source=ME, order_id="P1")).ok
+    assert len(lab.broker.sent) == 1
+
+
+def test_unexplained_position_reduces_the_symbol_until_accepted(lab: Lab) -> None:
+    lab.submit(co.Reconcile(source=ME))
+    foreign = lab.snapshot(positions=(bi.VenuePosition("AAPL", Qty(70)),))
+    lab.answer(foreign)
+    assert not lab.buy(10, "189").ok
+    assert lab.submit(co.Reconcile(source=ME, accept=True, reason="transferred in")).ok
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 70
+    assert lab.engine.ledger.conservation_faults() == []
+    lab.answer(lab.snapshot(positions=(bi.VenuePosition("AAPL", Qty(70)),)))
+    assert lab.buy(10, "189", intent="i2").ok
+
+
+def test_foreign_order_is_adopted_and_counted(lab: Lab) -> None:
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot(orders=(venue_order("", venue_order_id="X9"),)))
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 100
+
+
+def test_resolve_needs_a_reason_and_journals_the_persons_word(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(bi.Uncertain(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, why="timeout"))
+    assert not lab.submit(co.Resolve(source=ME, order_id="C2", as_=co.ResolveAs.NEVER_SENT, reason=" ")).ok
+    assert lab.submit(co.Resolve(source=ME, order_id="C2", as_=co.ResolveAs.NEVER_SENT, reason="broker desk said")).ok
+    assert lab.state("C2") == "killed"
+
+
+def test_restart_makes_unanswered_orders_unknown_and_state_equal(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    lab = Lab(tmp_path, ledger=path)
+    lab.connect()
+    lab.buy(100, "189")
+    lab.buy(50, "188", intent="i2")
+    wire = lab.broker.sent[1].wire_id
+    lab.answer(lab.ack(wire))
+    lab.answer(lab.fill(wire, 20, "f1", "188"))
+    lab.journal.close()
+    lab.latch.close()
+    again = Lab(tmp_path, ledger=path)
+    assert again.state("C2") == "unknown"
+    assert again.state("C4") == "partially_filled"
+    assert again.broker.sent == []
+    assert again.engine.view_of_risk.recovering()
+    assert not again.buy(10, "189", intent="i3").ok
+    rebuilt = OrderStore(), Ledger()
+    for row in again.journal.read():
+        for projection in rebuilt:
+            projection.apply(row.seq, row.ts_ns, ev.decode_event(row.payload))
+    live = {name: order.state for name, order in again.engine.store.orders.items()}
+    assert {name: order.state for name, order in rebuilt[0].orders.items()} == live
+    assert rebuilt[1].cash == again.engine.ledger.cash
+
+
+def test_flat_memory_journal_gives_the_same_hash(tmp_path: Path) -> None:
+    one = Journal.open_memory(1, "ABCDE", "USD")
+    two = Journal.open(tmp_path / "l.db", 1, lambda: "ABCDE", "USD")
+    for journal in (one, two):
+        journal.append(2, ev.InstrumentDefined(instrument=AAPL))
+        journal.commit()
+    assert one.head_hash == two.head_hash
+    two.close()
