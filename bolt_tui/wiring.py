@@ -24,12 +24,14 @@ from engine.domain.ids import new_ledger_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import Source, SourceKind
+from engine.ledger.ledger import Ledger
 from engine.market.calendar import ALWAYS
 from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch, TripNote, leave_note, read_notes, sentinel
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal, JournalWriter
+from engine.store.order_store import OrderStore
 
 _LOG = logging.getLogger("bolt.wiring")
 BATCH_MAX = 2_000
@@ -246,6 +248,11 @@ class LiveEngine:
 
 def _is_open(calendar: str, ts_ns: int) -> bool | None:  # noqa: ARG001 - the only calendar here never closes
     return True if calendar == ALWAYS else None
+
+
+def projections() -> tuple[OrderStore, Ledger]:
+    """Fresh projections, as the engine keeps them: what a ledger is verified and rebuilt with."""
+    return OrderStore(), Ledger()
 
 
 def build_live(home: Home, settings: Settings) -> LiveEngine:
