@@ -253,6 +253,7 @@ class _Lane:
         self._part = BrokerReceipt(broker=broker)
         self._error = "not reached before the deadline"
         self._strikes: dict[str, int] = {}
+        self._giving_way: set[str] = set()
 
     # -- life --------------------------------------------------------------------------------------------------------------
 
@@ -377,7 +378,11 @@ class _Lane:
             return None
         mine = [order for order in orders if order.is_open and self._in_scope(order)]
         keeps = self._plan.protective == "keep"
-        self._kept = tuple(order for order in mine if keeps and order.reduce_only and not self._is_exit(order))
+        self._kept = tuple(
+            order
+            for order in mine
+            if keeps and order.reduce_only and order.symbol not in self._giving_way and not self._is_exit(order)
+        )
         held = {_key(order) for order in self._kept}
         working = [order for order in mine if _key(order) not in held]
         self._open = tuple(working)
@@ -514,6 +519,12 @@ class _Lane:
         made = exit_terms(self._plan, instrument, qty, *market, step)
         if isinstance(made, str):
             refused[symbol] = made
+            return
+        if any(order.symbol == symbol for order in self._kept):
+            # Two exits of one position: the venue refuses the second, or both fill. The resting one goes at the next
+            # look, and only now that there is a market to exit in.
+            self._giving_way.add(symbol)
+            self._note(f"protective orders of {symbol} gave way to its exit")
             return
         self._send(made, refused)
 

@@ -393,6 +393,17 @@ def test_no_exit_without_a_market(state: str, quote: tuple[Price | None, Price |
     assert residual[1].reason == "its tick and lot are not known here"
 
 
+def test_a_protective_order_gives_way_to_an_exit_only_where_there_is_one() -> None:
+    fake = Fake(
+        order(1, Side.SELL, reduce_only=True), order(2, Side.SELL, "1", "COIN", reduce_only=True), AAPL="10", COIN="1"
+    )
+    fake.quotes["COIN"] = (None, None, 0)
+    part = halt(FLATTEN, fake).brokers[0]
+    assert fake.calls.index("cancel V1") < fake.calls.index("place")
+    assert list(fake.orders) == ["V2"], "what cannot be exited keeps its protection"
+    assert (len(part.kept), fake.held["AAPL"], part.residual[0].symbol) == (1, Qty(0), "COIN")
+
+
 def test_an_exit_without_an_answer_is_never_sent_again() -> None:
     fake = Fake(AAPL="10")
     fake.place_error = "no answer within 2 s"
@@ -466,6 +477,18 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     with Lab(tmp_path) as made:
         made.book("AAPL", [("189.40", "300"), ("189.39", "500")], [("189.42", "200"), ("189.43", "400")])
         yield made
+
+
+def test_a_protected_position_is_flattened_at_a_real_paper_venue(lab: Lab) -> None:
+    session = PaperSession(lab.home)
+    session.place(market(1, Side.BUY, "400"))
+    stop = limit(2, Side.SELL, "400", "199.10")
+    session.place(msgspec.structs.replace(stop, spec=msgspec.structs.replace(stop.spec, reduce_only=True)))
+    receipt = halt(FLATTEN, paper=lambda: PaperSession(lab.home))
+    assert receipt.is_clean, words(receipt)
+    assert not session.open_orders()
+    assert not session.positions()
+    session.close()
 
 
 def test_against_a_real_paper_venue(lab: Lab) -> None:
