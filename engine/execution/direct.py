@@ -60,5 +60,5 @@ class Direct:
 
     def _finish_when_done(self, parent: ParentInfo, ctx: AlgoContext) -> None:
         children = ctx.children(parent.order_id)
-        if not any(child.is_live for child in children):
+        if children and not any(child.is_live for child in children):
             ctx.finish(parent.order_id, f"its child ended {children[-1].state}")

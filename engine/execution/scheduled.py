@@ -350,7 +350,7 @@ class Scheduled:
         spec, of = view.spec, view.instrument.qty_of
         due = view.plan.done_units[progress.index]
         why = (
-            f"{self.name} slice {progress.index + 1}/{len(progress.weights)}: {of(view.filled)} of {of(due)} done, "
+            f"{self.name} slice {progress.index + 1}/{len(progress.weights)}: {text(of(view.filled))} of {text(of(due))} done, "
             f"{'take' if is_take else 'join'} {text(price)}"
         )
         resting = Tif.GTC if spec.tif is Tif.GTC else Tif.DAY
@@ -378,7 +378,7 @@ class Scheduled:
         done = (
             "complete"
             if missing <= 0
-            else f"{view.instrument.qty_of(missing)} of {parent.spec.qty} not done at the end"
+            else f"{text(view.instrument.qty_of(missing))} of {text(parent.spec.qty)} not done at the end"
         )
         if missing > 0 and progress.note:
             done += f": {progress.note}"
@@ -411,4 +411,8 @@ def _why_waiting(view: _View) -> str:
         return "waits: no usable quote"
     if view.is_over and view.never_takes:
         return "the time is over and it never takes"
-    return f"waits: the limit {view.spec.limit} is beyond the market" if view.spec.limit else "waits: one side is empty"
+    return (
+        "waits: one side is empty"
+        if view.spec.limit is None
+        else f"waits: the limit {text(view.spec.limit)} is beyond the market"
+    )

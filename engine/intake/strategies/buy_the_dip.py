@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import deque
+from itertools import pairwise
 
 from engine.domain.clock import NS_PER_S
 from engine.domain.errors import InputError
-from engine.domain.money import Price, Qty
+from engine.domain.money import Qty, text
 from engine.domain.order import Tif
 from engine.intake.strategy_base import Strategy, StrategyContext, StrategyEvent
 from engine.market.feed import QuoteTick, TradeTick
@@ -200,8 +201,8 @@ class BuyTheDip(Strategy):
         elif phase == WAIT:
             ctx.state["step"] = str(self._step)
 
-    def _price(self, ctx: StrategyContext, units: int) -> Price:
-        return ctx.instrument(self.symbol).price_of(units)
+    def _price(self, ctx: StrategyContext, units: int) -> str:
+        return text(ctx.instrument(self.symbol).price_of(units))
 
 
 def _read_ladder(words: str) -> list[tuple[int, Qty]]:
@@ -215,7 +216,7 @@ def _read_ladder(words: str) -> list[tuple[int, Qty]]:
             raise InputError(msg)
         total += Qty(shares)
         steps.append((int(bps), total))
-    if not steps or any(after[0] <= before[0] for before, after in zip(steps, steps[1:], strict=False)):
+    if not steps or any(after[0] <= before[0] for before, after in pairwise(steps)):
         msg = f"ladder was {words!r}; it needs one step or more, each deeper than the one before"
         raise InputError(msg)
     return steps

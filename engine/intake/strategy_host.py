@@ -1,0 +1,361 @@
+"""Runs strategies: hands them ticks and their own orders, and turns what they ask into commands.
+
+Nothing is called from inside a call: events are queued and told by :meth:`StrategyHost.pump`, which the engine calls after each
+input. A strategy that raises, or takes longer than its budget for one event, is disabled: it is told nothing more, its
+orders that are not reduce-only are cancelled, and the journal holds the reason. The budget is wall time, so under a
+simulated clock, which stands still during a call, it never strikes and a replay stays a function of its inputs.
+
+After a restart strategies run again only where the engine had ended cleanly (:meth:`StrategyHost.resume`); a halt stops them, and
+only a person starts them again.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from engine.domain import events as ev
+from engine.domain.clock import NS_PER_MS, Clock
+from engine.domain.commands import AnyCommand, CancelOrder, CommandResult, HaltScopeKind, SetStrategy
+from engine.domain.errors import InputError
+from engine.domain.instrument import Instrument
+from engine.domain.money import ZERO_QTY, Qty
+from engine.domain.order import OrderState, SourceKind
+from engine.intake.strategy_base import OwnFill, OwnOrder, Strategy, StrategyEvent, TimerDue, make_strategy
+from engine.intake.strategy_loader import short_trace
+from engine.intake.strategy_runner import Runner
+from engine.market.feed import MarketTick, QuoteTick, TradeTick
+from engine.store.order_store import Order, OrderStore
+from engine.views import SourceView
+
+BUDGET_NS = 50 * NS_PER_MS
+PUMP_MAX = 1_000
+"""Events told in one pump; the rest waits for the next one."""
+QUEUE_MAX = 10_000
+"""Events that may wait; the strategy that is told the next one is disabled."""
+STATE_CHARS_MAX = 65_536
+REFUSED = frozenset({OrderState.DENIED, OrderState.REJECTED, OrderState.KILLED})
+
+Submit = Callable[[AnyCommand], CommandResult]
+Record = Callable[[ev.AnyEvent], object]
+
+
+class StrategyHost:
+    """All strategies of one engine.
+
+    Args:
+        strategies: what can be started, by name (:func:`engine.intake.strategy_loader.load_strategies`).
+        store: the orders, read only.
+        instrument: terms of a symbol, None where it is not known.
+        submit: the engine's door.
+        record: journals an event.
+        clock: time for strategies, and the monotonic clock of the budget.
+        budget_ns: longest time for one event.
+        broker: where the orders of strategies go.
+        account: the account there.
+    """
+
+    def __init__(
+        self,
+        strategies: Mapping[str, type[Strategy]],
+        store: OrderStore,
+        instrument: Callable[[str], Instrument | None],
+        submit: Submit,
+        record: Record,
+        clock: Clock,
+        budget_ns: int = BUDGET_NS,
+        broker: str = "paper",
+        account: str = "PAPER",
+    ) -> None:
+        self.strategies = dict(strategies)
+        self.store = store
+        self.instrument_of = instrument
+        self.submit = submit
+        self.record = record
+        self.clock = clock
+        self.budget_ns = budget_ns
+        self.broker = broker
+        self.account = account
+        self.quotes: dict[str, QuoteTick] = {}
+        self._runners: dict[str, Runner] = {}
+        self._by_symbol: dict[str, list[Runner]] = {}
+        self._queue: deque[tuple[str, StrategyEvent]] = deque()
+        self._timers: list[tuple[int, int, str, str]] = []
+        self._timer_count = 0
+        self._is_busy = False
+        self._last: dict[str, ev.StrategyChanged] = {}
+        self._saved: dict[str, dict[str, str]] = {}
+        self._halted: dict[tuple[HaltScopeKind, str], str] = {}
+        self._filled: dict[str, Qty] = {}
+        self._positions: dict[tuple[str, str], Qty] = {}
+        self._is_recovered = False
+
+    # -- starting and stopping -----------------------------------------------------------------------------------------
+
+    def set(self, command: SetStrategy) -> CommandResult:
+        """Start or stop a strategy as a person asked. Started twice or stopped twice changes nothing."""
+        name = command.name
+        if not command.on:
+            return self._stop(name, f"stopped by {command.source.name or command.source.kind}")
+        if name in self._runners:
+            return CommandResult(ok=True, repeated=True, text=f"{name} is on already; stop it to change its parameters")
+        return self._start(name, dict(command.params), f"started by {command.source.name or command.source.kind}")
+
+    def resume(self, *, is_clean: bool) -> None:
+        """After a restart: go on with what was on where the engine had ended cleanly; otherwise say that it is off."""
+        for name, last in list(self._last.items()):
+            if last.state != "on" or name in self._runners:
+                continue
+            if is_clean:
+                result = self._start(name, dict(last.params), "goes on after a clean restart")
+                why = result.text
+            else:
+                why = "not started again: the engine did not end cleanly"
+            if name not in self._runners and self._last[name].state == "on":
+                self.record(ev.StrategyChanged(name=name, state="off", why=why))
+
+    def _start(self, name: str, params: dict[str, str], why: str) -> CommandResult:
+        kind = self.strategies.get(name)
+        if kind is None:
+            known = ", ".join(sorted(self.strategies))
+            return _no("STRATEGY_UNKNOWN", f"there is no strategy {name!r}; there are {known}")
+        halt = self._halted.get((HaltScopeKind.GLOBAL, "")) or self._halted.get((HaltScopeKind.STRATEGY, name))
+        if halt is not None:
+            return _no("HALTED", f"{name} cannot start while trading is halted: {halt}; rearm first")
+        try:
+            strategy = make_strategy(kind, params)
+            symbols = strategy.symbols()
+        except InputError as error:
+            return _no("STRATEGY_PARAMS", str(error))
+        except Exception as error:  # loop edge: a user's check may raise anything; the strategy is not started
+            return _no("STRATEGY_PARAMS", f"{name}: {short_trace(error)}")
+        self._recover()
+        runner = Runner(self, name, strategy, dict(self._saved.get(name, {})))
+        self._runners[name] = runner
+        for symbol in symbols:
+            self._by_symbol.setdefault(symbol, []).append(runner)
+        self.record(ev.StrategyChanged(name=name, state="on", why=why, params=params))
+        self._call(runner, "on_start", lambda: strategy.on_start(runner))
+        if runner.is_on:
+            return CommandResult(ok=True, text=f"{name} is on")
+        return _no("STRATEGY_FAILED", self._last[name].why)
+
+    def _stop(self, name: str, why: str) -> CommandResult:
+        runner = self._runners.get(name)
+        if runner is None:
+            return CommandResult(ok=True, repeated=True, text=f"{name} is off already")
+        self._call(runner, "on_stop", lambda: runner.strategy.on_stop(runner))
+        if runner.is_on:
+            self._remove(runner)
+            self.record(ev.StrategyChanged(name=name, state="off", why=why))
+        return CommandResult(ok=True, text=f"{name} is off; {len(self.open_orders(name))} of its orders are open")
+
+    def _remove(self, runner: Runner) -> None:
+        runner.is_on = False
+        self._runners.pop(runner.name, None)
+        for runners in self._by_symbol.values():
+            if runner in runners:
+                runners.remove(runner)
+
+    def _disable(self, runner: Runner, why: str) -> None:
+        self._remove(runner)
+        self.record(ev.StrategyChanged(name=runner.name, state="disabled", why=why))
+        for order in self.open_orders(runner.name):
+            if not order.spec.reduce_only and not order.stopping:
+                self.submit(CancelOrder(source=runner.source, order_id=order.order_id))
+
+    # -- being told ----------------------------------------------------------------------------------------------------
+
+    def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        """Project what was on, what was saved and what is halted; live and on rebuild alike."""
+        del seq, ts_ns
+        match event:
+            case ev.StrategyChanged():
+                self._last[event.name] = event
+            case ev.StrategySaved():
+                self._saved[event.name] = event.data
+            case ev.TradingStateChanged():
+                key = (event.scope.kind, event.scope.name)
+                if event.state is ev.TradingState.HALTED:
+                    self._halted[key] = event.why or event.code
+                else:
+                    self._halted.pop(key, None)
+            case _:
+                pass
+
+    def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        """A journaled event, after the store has applied it: queue what concerns a strategy. A halt stops at once."""
+        del seq, ts_ns
+        match event:
+            case ev.TradingStateChanged() if event.state is ev.TradingState.HALTED:
+                self._halt(event)
+            case ev.OrderFilled() | ev.FillBusted():
+                self._on_fill(event)
+            case ev.ParentAccepted() if event.source.kind is SourceKind.STRATEGY:
+                self._tell_order(event.order_id, OrderState.NEW, "")
+            case ev.ParentEnded():
+                self._tell_order(event.order_id, event.state, event.why)
+            case ev.OrderDenied() if not event.parent_id and not event.amend:
+                self._tell_order(event.order_id, OrderState.DENIED, event.denials[0].text if event.denials else "")
+            case _:
+                pass
+
+    def on_tick(self, tick: MarketTick) -> None:
+        """A market tick: strategies of its symbol are told at once, or after the call in progress."""
+        runners = self._by_symbol.get(tick.symbol)
+        if not runners or not isinstance(tick, QuoteTick | TradeTick):
+            return
+        if isinstance(tick, QuoteTick):
+            self.quotes[tick.symbol] = tick
+        for runner in list(runners):
+            self._tell(runner.name, tick)
+        self.pump()
+
+    def on_time(self, now_ns: int) -> None:
+        """Queue every timer that is due."""
+        while self._timers and self._timers[0][0] <= now_ns:
+            due_ns, number, name, timer = heapq.heappop(self._timers)
+            runner = self._runners.get(name)
+            if runner is not None and runner.timers.get(timer) == number:
+                del runner.timers[timer]
+                self._tell(name, TimerDue(timer, due_ns))
+        self.pump()
+
+    def next_timer_ns(self) -> int | None:
+        """When :meth:`on_time` must be called at the latest."""
+        return self._timers[0][0] if self._timers else None
+
+    def pump(self) -> None:
+        """Tell what is queued, in order. Does nothing while a strategy is being called."""
+        if self._is_busy:
+            return
+        for _ in range(PUMP_MAX):
+            if not self._queue:
+                return
+            name, event = self._queue.popleft()
+            runner = self._runners.get(name)
+            if runner is not None:
+                self._call(runner, type(event).__name__, lambda r=runner, e=event: r.strategy.on_event(r, e))  # type: ignore[misc]
+
+    # -- what runners ask ----------------------------------------------------------------------------------------------
+
+    def open_orders(self, name: str) -> list[Order]:
+        """Parents of a strategy that have not ended, oldest first."""
+        return [order for order in self.store.parents_open.values() if _is_of(order, name)]
+
+    def position(self, name: str, symbol: str) -> Qty:
+        """Sum of a strategy's own fills."""
+        return self._positions.get((name, symbol), ZERO_QTY)
+
+    def set_timer(self, name: str, at_ns: int, timer: str) -> int:
+        """Ask for a TimerDue; its number."""
+        self._timer_count += 1
+        heapq.heappush(self._timers, (at_ns, self._timer_count, name, timer))
+        return self._timer_count
+
+    def views(self) -> tuple[SourceView, ...]:
+        """Every strategy that can be started, with how it stands."""
+        found = []
+        for name in sorted(self.strategies):
+            last = self._last.get(name)
+            state = "on" if name in self._runners else "off" if last is None or last.state == "on" else last.state
+            why = "" if last is None else last.why
+            found.append(SourceView(name=name, state=state, why=why, parents=len(self.open_orders(name))))
+        return tuple(found)
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _call(self, runner: Runner, what: str, call: Callable[[], None]) -> None:
+        self._is_busy = True
+        began_ns = self.clock.monotonic_ns()
+        try:
+            call()
+            error = ""
+        except Exception as raised:  # loop edge: a strategy may raise anything; it is disabled and the engine goes on
+            error = f"{what} raised {short_trace(raised)}"
+        finally:
+            self._is_busy = False
+        took_ns = self.clock.monotonic_ns() - began_ns
+        if not error and took_ns > self.budget_ns:
+            error = f"{what} took {took_ns // NS_PER_MS} ms; the budget is {self.budget_ns // NS_PER_MS} ms an event"
+        error = error or _state_error(runner.state)
+        if error and runner.is_on:
+            self._disable(runner, error)
+        elif not error and runner.state != self._saved.get(runner.name, {}):
+            self.record(ev.StrategySaved(name=runner.name, data=dict(sorted(runner.state.items()))))
+
+    def _tell(self, name: str, event: StrategyEvent) -> None:
+        runner = self._runners.get(name)
+        if runner is None:
+            return
+        if len(self._queue) >= QUEUE_MAX:
+            self._disable(runner, f"{QUEUE_MAX} events wait to be told; strategies are slower than the market")
+        else:
+            self._queue.append((name, event))
+
+    def _tell_order(self, order_id: str, state: OrderState, why: str) -> None:
+        order = self.store.orders.get(order_id)
+        if order is None or order.source.kind is not SourceKind.STRATEGY:
+            return
+        name = order.source.name
+        runner = self._runners.get(name)
+        if runner is not None and state in REFUSED:
+            runner.refused(order, self.clock.now_ns())
+        self._tell(name, OwnOrder(order_id, order.spec.symbol, state, order.qty_filled, why))
+
+    def _on_fill(self, event: ev.OrderFilled | ev.FillBusted) -> None:
+        child = self.store.orders.get(event.order_id)
+        parent = None if child is None else self.store.orders.get(child.parent_id)
+        if parent is None or parent.source.kind is not SourceKind.STRATEGY:
+            return
+        self._recover()
+        change = self._count(parent)
+        if change:
+            fill = event.fill
+            name, symbol = parent.source.name, parent.spec.symbol
+            self._tell(name, OwnFill(parent.order_id, symbol, parent.spec.side, change, fill.price, fill.ts_ns))
+
+    def _recover(self) -> None:
+        """Positions of strategies from the orders of the ledger, once."""
+        if not self._is_recovered:
+            self._is_recovered = True
+            for order in self.store.orders.values():
+                if order.is_parent and order.source.kind is SourceKind.STRATEGY:
+                    self._count(order)
+
+    def _count(self, parent: Order) -> Qty:
+        """Book what a parent filled since it was counted last: fills, busts and corrections alike."""
+        change = parent.qty_filled - self._filled.get(parent.order_id, ZERO_QTY)
+        if change:
+            self._filled[parent.order_id] = parent.qty_filled
+            key = (parent.source.name, parent.spec.symbol)
+            signed = change if parent.spec.side.sign > 0 else -change
+            self._positions[key] = self._positions.get(key, ZERO_QTY) + signed
+        return change
+
+    def _halt(self, event: ev.TradingStateChanged) -> None:
+        scope = event.scope
+        for runner in list(self._runners.values()):
+            is_global = scope.kind is HaltScopeKind.GLOBAL
+            if is_global or (scope.kind is HaltScopeKind.STRATEGY and scope.name == runner.name):
+                self._remove(runner)
+                self.record(ev.StrategyChanged(name=runner.name, state="off", why=f"halted: {event.why or event.code}"))
+
+
+def _is_of(order: Order, name: str) -> bool:
+    return order.source.kind is SourceKind.STRATEGY and order.source.name == name
+
+
+def _no(code: str, text: str) -> CommandResult:
+    return CommandResult(ok=False, code=code, text=text)
+
+
+def _state_error(state: Mapping[Any, Any]) -> str:
+    chars = 0
+    for key, value in state.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            return f"state[{key!r}] was {value!r}; keys and values must be text"
+        chars += len(key) + len(value)
+    return f"state holds {chars} characters; at most {STATE_CHARS_MAX} are kept" if chars > STATE_CHARS_MAX else ""
