@@ -11,6 +11,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 
 from bolt_tui.halting import Halting
@@ -130,7 +131,8 @@ class LiveEngine:
         self._told: set[str] = set()
         ensure_policy(home)
         self._journal = Journal.open(home.ledger, self._clock.now_ns(), new_ledger_id, "USD")
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._journal.close)
             self._latch = Latch.open(home.latch, ledger_used=not self._journal.is_new)
             ensure_venue(home.root, settings.paper.seed, settings.paper.cash)
             self._policy = PolicyHolder.from_file(home.policy)
@@ -149,9 +151,7 @@ class LiveEngine:
                     pid=os.getpid(),
                 )
             )
-        except BaseException:
-            self._journal.close()
-            raise
+            undo.pop_all()
         self.door = self.engine
         self._writer = JournalWriter(self._journal, self._on_durable, self._on_failure)
         self._halting = Halting(

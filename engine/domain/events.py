@@ -552,10 +552,11 @@ def encode(message: msgspec.Struct) -> bytes:
 def decode_event(payload: bytes) -> AnyEvent:
     """An event from its journal payload; raises StoreCorrupt where it is none."""
     try:
-        return _EVENTS.decode(payload)
+        event: AnyEvent = _EVENTS.decode(payload)
     except (msgspec.DecodeError, ValueError) as error:
         msg = f"journal payload cannot be read: {error}; the row is damaged or from a newer Bolt"
         raise StoreCorrupt(msg) from None
+    return event
 
 
 def decoder(kind: Any) -> msgspec.json.Decoder[Any]:

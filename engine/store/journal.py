@@ -13,6 +13,7 @@ import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -93,14 +94,14 @@ class Journal:
         Raises:
             StoreLocked, StoreCorrupt, StoreVersion, StoreUnwritable: each with the next step.
         """
-        lock = LedgerLock(path)
-        try:
+        with ExitStack() as undo:
+            lock = LedgerLock(path)
+            undo.callback(lock.release)
             made = cls(_connect(path), path, lock)
+            undo.callback(made._connection.close)
             made._start(now_ns, new_ledger_id, currency)
-        except BaseException:
-            lock.release()
-            raise
-        return made
+            undo.pop_all()
+            return made
 
     @classmethod
     def open_memory(cls, now_ns: int, ledger_id: str, currency: str) -> Journal:
