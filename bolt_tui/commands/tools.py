@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
@@ -69,11 +72,61 @@ def ledger_path(context: Context) -> Path:
 
 def open_target(name: str) -> int:
     """A file descriptor for an export: a new file that only its owner reads, or stdout for a dash."""
-    import os
-
     if name == "-":
         return os.dup(sys.stdout.fileno())
     return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+
+def ledger_verify(context: Context) -> Exit:
+    """Prove a ledger."""
+    from bolt_tui.ledger_tools import verify
+
+    path = ledger_path(context)
+    proof = verify(path)
+    context.out.object("ledger_verify", {"ledger": str(path), **show.fields(proof)})
+    context.out.line(f"{path}: {proof.text}")
+    for fault in (*proof.findings, *proof.conservation):
+        context.out.line(f"  {fault}")
+    return Exit.OK if proof.ok else Exit.STORE
+
+
+def ledger_show(context: Context) -> Exit:
+    """Show journal rows."""
+    from engine.domain.clock import iso
+    from engine.store.verify import last_seq, shown
+
+    path, args = ledger_path(context), context.args
+    start = args.from_seq or max(1, last_seq(path) - args.limit + 1)
+    rows = list(shown(path, start, args.limit))
+    context.out.object("ledger_show", {"ledger": str(path), "rows": rows})
+    for row in rows:
+        payload = msgspec.json.encode(row["payload"]).decode()
+        context.out.line(f"{row['seq']:>7} {iso(row['ts_ns'])} {row['hash'][:12]} {payload}")
+    return Exit.OK
+
+
+def ledger_export(context: Context) -> Exit:
+    """Write the journal out."""
+    from engine.store.verify import export
+
+    path, target = ledger_path(context), context.args.file
+    form = "yaml" if target.endswith((".yaml", ".yml")) else "jsonl"
+    with os.fdopen(open_target(target), "w", encoding="utf-8") as out:
+        count = export(path, out, form)
+    context.out.say(f"bolt: {count} rows written to {'stdout' if target == '-' else target} as {form}")
+    return Exit.OK
+
+
+def ledger_rebuild(context: Context) -> Exit:
+    """Make the projections again."""
+    from bolt_tui.wiring import projections
+    from engine.store.verify import rebuild
+
+    path = ledger_path(context)
+    count = rebuild(path, projections)
+    context.out.object("ledger_rebuild", {"ledger": str(path), "rows": count})
+    context.out.line(f"{path}: projections made again from {count} journal rows")
+    return Exit.OK
 
 
 def policy_explain(context: Context) -> Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -170,6 +171,18 @@ def shown(path: Path, from_seq: int = 1, limit: int = -1) -> Iterator[dict[str, 
         }
 
 
+def last_seq(path: Path) -> int:
+    """Number of the last row; 0 where there is none."""
+    connection = open_reader(path)
+    try:
+        found = connection.execute("SELECT max(seq) FROM journal").fetchone()[0]
+    except sqlite3.Error as error:
+        raise store_error(error, path) from None
+    finally:
+        connection.close()
+    return int(found or 0)
+
+
 def export(path: Path, out: TextIO, form: str) -> int:
     """Write the journal as ``jsonl`` or ``yaml`` (text quoted, so that no reader turns an id into a number); the rows."""
     count = 0
@@ -184,8 +197,6 @@ def export(path: Path, out: TextIO, form: str) -> int:
 
 def state_hash(projections: Sequence[Projection]) -> str:
     """SHA-256 over the canonical text of all touched projection rows: equal states, equal hash."""
-    import hashlib
-
     digest = hashlib.sha256()
     for name, rows in sorted(projected_rows(projections).items()):
         for row in sorted(rows, key=lambda item: msgspec.json.encode(item, order="sorted")):

@@ -1,0 +1,70 @@
+"""What the commands say of a ledger file and of the paper market behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bolt_tui.settings import Home
+from engine.store.verify import VerifyReport
+from engine.store.verify import verify as verify_store
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified ledger, or what is wrong with it."""
+
+    ok: bool
+    rows: int
+    ledger_id: str
+    head_hash: str
+    findings: tuple[str, ...]
+    conservation: tuple[str, ...]
+    text: str
+
+
+def verify(path: Path) -> Proof:
+    """Prove a ledger: chain, noted head, projections, and that cash and positions add up to the last unit."""
+    from bolt_tui.wiring import projections
+    from engine.ledger.ledger import Ledger
+
+    ledger = Ledger()
+
+    def make() -> tuple[Any, ...]:
+        store, _ = projections()
+        return store, ledger
+
+    found: VerifyReport = verify_store(path, make)
+    faults = tuple(ledger.conservation_faults()) if found.ok else ()
+    is_good = found.ok and not faults
+    text = f"{found.ledger_id}: {found.rows} rows, head {found.head_hash[:16]}: "
+    text += "every hash, link and projection holds; cash and positions add up" if is_good else "NOT PROVEN"
+    return Proof(
+        ok=is_good,
+        rows=found.rows,
+        ledger_id=found.ledger_id,
+        head_hash=found.head_hash,
+        findings=found.findings,
+        conservation=faults,
+        text=text,
+    )
+
+
+def realism(home: Home) -> dict[str, str]:
+    """What the simulated market models and what not, by effect; and how many fills the ledger holds."""
+    from brokers.paper.config import VenueConfig
+    from brokers.paper.listings import LISTINGS
+    from brokers.paper.realism import realism_report
+    from brokers.paper.venue import VenueCore
+    from engine.market.fees import shipped_fees
+    from engine.store.journal import read_journal
+
+    core = VenueCore(VenueConfig(fees=shipped_fees()), lambda *_: None, lambda *_: None, lambda *_: None)
+    for listing in LISTINGS:
+        for mic in listing.mics:
+            core.list_instrument(listing.instrument, mic)
+    report = realism_report(core, source="simulated")
+    shown = {f"{effect.code} {effect.name}": f"{effect.state}: {effect.text}" for effect in report.effects}
+    fills = sum(1 for row in read_journal(home.ledger) if row.kind == "order_filled")
+    return {**shown, "source": report.source, "depth": report.depth, "fills": str(fills), "fills guessed": "0"}
