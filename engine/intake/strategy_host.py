@@ -185,6 +185,11 @@ class StrategyHost:
             case _:
                 pass
 
+    def follow(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        """A live event: :meth:`apply`, then :meth:`on_event`. On rebuild only :meth:`apply` is called."""
+        self.apply(seq, ts_ns, event)
+        self.on_event(seq, ts_ns, event)
+
     def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """A journaled event, after the store has applied it: queue what concerns a strategy. A halt stops at once."""
         del seq, ts_ns

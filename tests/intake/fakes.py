@@ -65,8 +65,7 @@ class Desk:
         self.journal.append(event)
         seq, now_ns = len(self.journal), self.clock.now_ns()
         self.store.apply(seq, now_ns, event)
-        self.host.apply(seq, now_ns, event)
-        self.host.on_event(seq, now_ns, event)
+        self.host.follow(seq, now_ns, event)
         return seq
 
     def submit(self, command: AnyCommand) -> CommandResult:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 from engine.intake.drafts import NewOrderDraft
 from engine.intake.grammar import parse_order
@@ -45,6 +46,6 @@ def test_the_table_of_buy_the_dip_holds_every_parameter_and_default() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| `?(.*?)`? \| ", page("strategies.md"), re.MULTILINE))
     expected = {}
     for name in parameters(BuyTheDip):
-        value = getattr(BuyTheDip, name, "none")
+        value: Any = getattr(BuyTheDip, name, "none")
         expected[name] = duration_word(value) if name.endswith("_ns") else str(value)
     assert rows == expected
