@@ -1,0 +1,1 @@
+"""The desk's dialogs. Each returns a choice and sends nothing itself."""
