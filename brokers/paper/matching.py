@@ -103,9 +103,12 @@ class Listing:
         return price is not None and order.stop is not None and (price - order.stop) * order.sign >= 0
 
     def meets_own(self, order: Working) -> bool:
-        """Whether an arriving order would reach an opposing order of ours before it is filled."""
+        """Whether an arriving order would reach an opposing order of its account before it is filled.
+
+        Orders of different accounts do not meet at all: each trades with the feed alone.
+        """
         for other in self.own[-order.sign]:
-            if other.limit is None:
+            if other.limit is None or other.account != order.account:
                 continue
             if order.limit is not None and (other.limit - order.limit) * order.sign > 0:
                 return False

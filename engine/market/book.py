@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 
 from engine.domain.errors import DataError
-from engine.market.rows import ACTION_NAMES, BUY, SELL
+from engine.market.rows import ACTION_NAMES, ADD, BUY, DELETE, EXEC, SELL, Row
 
 Levels = tuple[tuple[int, int], ...]
 
@@ -108,6 +108,25 @@ class OrderBook:
             level.total += left
             level.queue[order_id] = entry
         entry.taken = taken
+
+    def apply(self, row: Row) -> None:
+        """Apply one row of a feed in which we do not trade; rows that are not of orders change nothing.
+
+        Raises:
+            DataError: the row contradicts the book.
+        """
+        _, action, sign, order_id, price, qty, number = row
+        if action == ADD:
+            self.add(order_id, sign, price, qty, number)
+        elif action <= EXEC:
+            entry = self.find(action, sign, order_id, price, qty, number)
+            if entry is not None:
+                if action == DELETE:
+                    self.delete(order_id, entry, qty)
+                elif action == EXEC:
+                    self.execute(order_id, entry, qty)
+                else:
+                    self.reduce(order_id, entry, qty)
 
     def find(self, action: int, sign: int, order_id: int, price: int, qty: int, row: int) -> Resting | None:
         """The order a row names, None (counted) where it is unannounced.

@@ -13,7 +13,6 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
-from itertools import chain
 from pathlib import Path
 from typing import NoReturn, TextIO
 
@@ -22,6 +21,7 @@ import msgspec
 from engine.domain.errors import DataError, InstrumentError, MoneyError
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
+from engine.market.book import OrderBook
 from engine.market.rows import (
     ADD,
     BUY,
@@ -170,7 +170,7 @@ class RecordedFile(msgspec.Struct, frozen=True, kw_only=True):
         return iter(self.kept) if self.kept is not None else _parse(Path(self.path), self.instrument)
 
 
-def open_recorded(path: Path, words: InstrumentWords | None = None) -> RecordedFile:
+def open_recorded(path: Path, words: InstrumentWords | None = None, *, kept_rows: int = KEPT_ROWS) -> RecordedFile:
     """Read a recorded file in full: its terms (``words`` over the sidecar over defaults), hash, rows and soundness.
 
     Raises:
@@ -183,14 +183,14 @@ def open_recorded(path: Path, words: InstrumentWords | None = None) -> RecordedF
     kept: list[tuple[str, Row]] | None = []
     venues: dict[str, None] = {}
     rows = first_ns = last_ns = 0
-    for rows, (key, row) in enumerate(_parse(path, instrument), 1):
+    for rows, (key, row) in enumerate(_sound(path, layout, instrument), 1):
         if rows == 1:
             first_ns = row[0]
         last_ns = row[0]
         venues[key] = None
         if kept is not None:
             kept.append((key, row))
-            if rows >= KEPT_ROWS:
+            if rows >= kept_rows:
                 kept = None
     if not rows:
         raise DataError(f"{path}: there is no row after the header; expected at least one")
@@ -282,6 +282,20 @@ def _parse(path: Path, instrument: Instrument) -> Feed:
     if layout == LOBSTER:
         return _lobster(path, lines, grid, listing_key(instrument.symbol, instrument.mic))
     return _own(path, lines, grid)
+
+
+def _sound(path: Path, layout: str, instrument: Instrument) -> Feed:
+    """Rows, each of which was found to fit those before it."""
+    if layout == OWN:
+        yield from _parse(path, instrument)
+        return
+    book = OrderBook()
+    for key, row in _parse(path, instrument):
+        try:
+            book.apply(row)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        yield key, row
 
 
 def _refuse(path: Path, number: int, line: str, why: str) -> NoReturn:
@@ -395,10 +409,3 @@ def _own_fault(line: str, error: Exception) -> str:
     if fields[3] not in {*_SIDES, "N"} or (fields[1] in {"quote", "level"} and fields[3] == "N"):
         return f"unknown side {fields[3]!r}; expected B or S" + (" or N" if fields[1] == "trade" else "")
     return "expected a whole number in ts_ns"
-
-
-def count_venues(files: Iterable[RecordedFile]) -> tuple[str, ...]:
-    """Every listing key of the files, in order of appearance."""
-    return tuple(
-        dict.fromkeys(chain.from_iterable((listing_key(f.instrument.symbol, v) for v in f.venues) for f in files))
-    )
