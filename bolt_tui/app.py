@@ -83,7 +83,9 @@ class DeskDriver(LinuxDriver):
 
     def process_message(self, message: Message) -> None:
         """Act on a halt key at once, then pass everything on."""
-        if (isinstance(message, events.Key) and message.key in HALT_KEYS) or (isinstance(message, events.Paste) and "\x07" in message.text):
+        if (isinstance(message, events.Key) and message.key in HALT_KEYS) or (
+            isinstance(message, events.Paste) and "\x07" in message.text
+        ):
             halt = getattr(self._app, "halt_from_driver", None)
             if halt is not None:
                 halt()
@@ -144,7 +146,7 @@ class Desk(App[str]):
         with Horizontal(id="lower"):
             yield LiveTable(LADDER, title="Book", empty="no book yet: select an order or type one", id="ladder")
             yield LiveTable(LOG, title="Log", empty="nothing happened yet", follow=True, id="log")
-        yield Input(placeholder="b 100 AAPL @mkt    enter shows a preview; ? help", id="pad")
+        yield Input(placeholder="b 100 AAPL @mkt    enter shows a preview; ? help", id="pad", select_on_focus=False)
         yield Static(id="answer")
         yield Static(Text(footer(), no_wrap=True), id="footer")
 
@@ -159,6 +161,9 @@ class Desk(App[str]):
     def draw(self) -> None:
         """Show the newest picture; the base screen only, whatever lies above it."""
         screen = self.screen_stack[0]
+        if not screen.query("#log"):
+            # The timer also fires while the tree is being built or taken down.
+            return
         view = self._port.view()
         status = status_line(view, self._port.link_text if not self._port.connected else "")
         screen.query_one("#status", Static).update(Text(status, no_wrap=True))

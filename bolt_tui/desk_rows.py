@@ -145,8 +145,15 @@ def ladder_rows(view: DeskView, symbol: str) -> list[Row]:
     for order in view.orders:
         if order.symbol == symbol and order.parent_id and order.state.is_live and order.limit is not None:
             own[order.limit] = f" {order.side.letter}{order.qty - order.qty_filled}"
-    asks = [Row(f"a{n}", ("", str(p), str(q), own.get(p, ""))) for n, (p, q) in enumerate(book.asks[:LADDER_LEVELS])]
-    bids = [Row(f"b{n}", (str(q), str(p), "", own.get(p, ""))) for n, (p, q) in enumerate(book.bids[:LADDER_LEVELS])]
+    digits = max(0, -int(book.tick.as_tuple().exponent))
+    asks = [
+        Row(f"a{n}", ("", f"{p:.{digits}f}", str(q), own.get(p, "")))
+        for n, (p, q) in enumerate(book.asks[:LADDER_LEVELS])
+    ]
+    bids = [
+        Row(f"b{n}", (str(q), f"{p:.{digits}f}", "", own.get(p, "")))
+        for n, (p, q) in enumerate(book.bids[:LADDER_LEVELS])
+    ]
     return [*reversed(asks), *bids]
 
 
