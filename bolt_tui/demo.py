@@ -189,7 +189,7 @@ def report(home: Home, out: Output, session: Session, view: DeskView, error: str
     out.line(f"\nP&L  {show.number(view.status.pnl_day)} {view.status.currency}")
     out.line("\nREALISM")
     for name, value in sorted(how_real.items()):
-        out.line(f"  {name}: {value if isinstance(value, str) else msgspec.json.encode(value).decode()}")
+        out.line(f"  {name}: {value}")
     out.line(f"\nLEDGER  {proof.text}")
     for text in [error, *(f"not as it must be: {title}" for title in wrong)]:
         if text:

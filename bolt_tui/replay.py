@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _HELP = {
     "--order": "an order in the order grammar, placed when the replay begins (again for more orders)",
+    "--strategy": "run a strategy over the file: NAME or NAME:param=value,param=value",
     "--at": "when the orders are placed: ISO time with zone (default: at the first two-sided quote)",
     "--instrument": "SYM:tick=,lot=,mult=,ccy=,mic= (default: the sidecar FILE.yaml, else stated defaults)",
     "--cash": "opening cash in the instrument's currency (default: 10000000)",
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `bolt replay`."""
     parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="recorded market data, gzip or plain CSV")
     parser.add_argument("--order", action="append", default=[], metavar="WORDS", help=_HELP["--order"])
+    parser.add_argument("--strategy", action="append", default=[], metavar="NAME", help=_HELP["--strategy"])
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of latencies and ids (default: 1)")
     for name in ("--at", "--until", "--instrument", "--cash", "--policy", "--curve", "--ledger"):
         parser.add_argument(name, default="", metavar=name.strip("-").upper(), help=_HELP[name])
@@ -60,8 +62,8 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
     if cash <= 0:
         msg = f"--cash was {cash}; it must be above zero"
         raise SettingsError(msg)
-    if not args.order:
-        msg = 'nothing to do: give --order, as in --order "b 5000 AAPL vwap 30m"'
+    if not args.order and not args.strategy:
+        msg = 'nothing to do: give --strategy NAME or --order, as in --order "b 5000 AAPL vwap 30m"'
         raise SettingsError(msg)
     ledger = Path(args.ledger) if args.ledger else None
     if ledger is not None and ledger.exists():
@@ -70,6 +72,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
     return ReplayAsk(
         files=tuple(args.files),
         orders=tuple(args.order),
+        strategies=tuple(args.strategy),
         seed=args.seed,
         at_ns=times["at"],
         until_ns=times["until"],

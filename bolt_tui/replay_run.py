@@ -11,15 +11,16 @@ from brokers.paper.config import VenueConfig
 from brokers.paper.realism import realism_report
 from brokers.paper.replay_broker import ReplayBroker
 from engine.api import Engine, EngineParts
+from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.clock import SimClock, SystemClock, iso
-from engine.domain.commands import CommandResult
 from engine.domain.errors import DataError, InputError
 from engine.domain.ids import seeded_ledger_id
 from engine.domain.money import EXACT, Money, Price, ratio, text
 from engine.domain.order import OrderState, Source, SourceKind
 from engine.intake.drafts import GrammarError
 from engine.intake.grammar import GrammarContext, parse_order
+from engine.intake.strategy_loader import load_strategies
 from engine.market.calendar import ALWAYS
 from engine.market.fees import shipped_fees
 from engine.market.replay import merge, open_recorded
@@ -40,6 +41,8 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
 
     files: tuple[Path, ...]
     orders: tuple[str, ...]
+    strategies: tuple[str, ...]
+    """``NAME`` or ``NAME:param=value,...``."""
     seed: int
     at_ns: int
     until_ns: int
@@ -75,11 +78,12 @@ class Replay:
                 policy=PolicyHolder.from_file(ask.policy),
                 latch=Latch.open(folder / "latch", ledger_used=False),
                 mode="replay",
+                strategies=load_strategies().strategies,
                 is_open=lambda calendar, _ts_ns: True if calendar == ALWAYS else None,
                 weights=lambda _symbol, start, end, bins: window_weights(self.curve, start, end, bins),
             )
         )
-        self.results: list[tuple[str, CommandResult]] = []
+        self.results: list[tuple[str, co.CommandResult]] = []
         self.events = 0
         self.prints: list[tuple[int, str, int, int]] = []
         """(time, listing key, price, quantity) of every print since the first order."""
@@ -122,7 +126,7 @@ class Replay:
                 if engine.journal.head_seq != seen:
                     self._settle()
                 due_ns = min(due_ns, core.next_due_ns() or FOREVER_NS)
-                if not engine.store.parents_open:
+                if not engine.store.parents_open and not self.ask.strategies:
                     break
             elif ts_ns >= self.ask.at_ns and self._is_ready():
                 is_placed = True
@@ -162,6 +166,14 @@ class Replay:
                 raise InputError(msg)
             result = self.engine.submit(draft.command(source, f"replay-{number}", why="replay"))
             self.results.append((line, result))
+        for words in self.ask.strategies:
+            name, _, rest = words.partition(":")
+            params = dict(word.partition("=")[::2] for word in rest.split(",") if word)
+            params.setdefault("symbol", self.tapes[0].instrument.symbol)
+            started = self.engine.submit(co.SetStrategy(source=source, name=name, on=True, params=params))
+            if not started.ok:
+                msg = f"--strategy {words!r}: {started.text}"
+                raise InputError(msg)
         self._settle()
 
     def _due(self) -> int:
@@ -206,8 +218,12 @@ def run_replay(ask: ReplayAsk, folder: Path) -> dict[str, Any]:
 
 def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
     engine = replay.engine
-    line, first = replay.results[0]
-    parent = engine.store.get(first.order_id)
+    parents = [order for order in engine.store.orders.values() if order.is_parent]
+    if not parents:
+        msg = "no order was made: the strategy found nothing to do in this file"
+        raise DataError(msg)
+    line = replay.results[0][0] if replay.results else ", ".join(replay.ask.strategies)
+    parent = parents[0]
     view = {order.order_id: order for order in engine.view().orders}
     fills = [
         _fill(order_id, fill) for key, (order_id, fill) in engine.store.fills.items() if key not in engine.store.busted
@@ -227,7 +243,7 @@ def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
         "order": line,
         "seed": replay.ask.seed,
         "parent": _plain(view[parent.order_id]),
-        "parents": [_plain(view[result.order_id]) for _, result in replay.results],
+        "parents": [_plain(view[order.order_id]) for order in parents if order.order_id in view],
         "children": [_plain(view[child.order_id]) for child in parent.children if child.order_id in view],
         "denied": [
             msgspec.to_builtins(denial)

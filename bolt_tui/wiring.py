@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 
@@ -25,6 +25,8 @@ from engine.domain.ids import new_ledger_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import Source, SourceKind
+from engine.intake.strategy_base import Strategy
+from engine.intake.strategy_loader import load_strategies
 from engine.ledger.ledger import Ledger
 from engine.market.calendar import ALWAYS
 from engine.market.volume import flat_weights
@@ -148,6 +150,7 @@ class LiveEngine:
                     weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
                     take_notes=self._take_notes,
                     halter=self._begin_halt,
+                    strategies=self._strategies(),
                     pid=os.getpid(),
                 )
             )
@@ -157,6 +160,12 @@ class LiveEngine:
         self._halting = Halting(
             home, self._clock, {"paper": lambda: PaperSession(home.root)}, self._policy, self._latch, self._on_step
         )
+
+    def _strategies(self) -> Mapping[str, type[Strategy]]:
+        loaded = load_strategies(self._home.strategies)
+        for error in loaded.errors:
+            _LOG.error("strategy: %s", error)
+        return loaded.strategies
 
     async def run(self) -> None:
         """Trade until a stop is asked for; raises what the engine cannot survive."""

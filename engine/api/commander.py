@@ -66,6 +66,8 @@ class Commander:
                 return self._reconcile(command)
             case co.ReloadPolicy():
                 return self._reload()
+            case co.SetStrategy():
+                return self._engine.host.set(command)
             case co.StopEngine():
                 return self._stop(command)
             case _:

@@ -20,6 +20,8 @@ from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
 from engine.domain.instrument import Instrument
 from engine.domain.order import SourceKind
 from engine.execution.execution_agent import ExecutionAgent, Weights
+from engine.intake.strategy_base import Strategy
+from engine.intake.strategy_host import StrategyHost
 from engine.ledger.ledger import Ledger
 from engine.market.feed import MarketTick
 from engine.oms import broker_interface as bi
@@ -63,6 +65,8 @@ class EngineParts(msgspec.Struct, frozen=True, kw_only=True):
     pid: int = 0
     """Of the process, for people; 0 in a replay."""
     halter: Halter | None = None
+    strategies: Mapping[str, type[Strategy]] = {}
+    """What may be started, by name."""
 
 
 class Engine:
@@ -95,9 +99,17 @@ class Engine:
         )
         self.picture = Picture(self)
         self.commander = Commander(self)
-        self.listeners: list[Callable[[int, int, ev.AnyEvent], None]] = []
-        """Strategies and other followers, told after everybody."""
+        self.host = StrategyHost(
+            parts.strategies,
+            self.store,
+            self.market.instruments.get,
+            self.commander.submit,
+            self.record,
+            parts.clock,
+            account=next((broker.account for broker in parts.brokers.values()), "PAPER"),
+        )
         self._ready_to_work = False
+        self._was_clean = True
         self._is_running = False
         self._next_monitor_ns = self._next_latch_ns = self._next_reconcile_ns = 0
         self._recheck_ns: dict[str, int] = {}
@@ -112,7 +124,7 @@ class Engine:
 
     def start(self) -> None:
         """Rebuild from the journal, say what is in force, connect the brokers."""
-        is_clean = self._rebuild()
+        is_clean = self._was_clean = self._rebuild()
         self.kill.push_to_latch()
         self._is_running = True
         self.record(ev.EngineStarted(clean=is_clean, mode=self.parts.mode))
@@ -128,6 +140,7 @@ class Engine:
         for row in self.journal.read():
             event = ev.decode_event(row.payload)
             self._apply(row.seq, row.ts_ns, event)
+            self.host.apply(row.seq, row.ts_ns, event)
             is_clean = not isinstance(event, ev.EngineStarted) and (is_clean or isinstance(event, ev.EngineStopped))
             is_clean = is_clean or isinstance(event, ev.EngineStopped)
         for projection in (self.store, self.ledger):
@@ -162,8 +175,7 @@ class Engine:
         seq = self.journal.append(now_ns, event)
         self._apply(seq, now_ns, event)
         self.agent.on_event(seq, now_ns, event)
-        for listener in self.listeners:
-            listener(seq, now_ns, event)
+        self.host.follow(seq, now_ns, event)
         return seq
 
     def _apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
@@ -187,6 +199,9 @@ class Engine:
     def on_market(self, tick: MarketTick) -> None:
         """Take in a market tick."""
         self.market.on_tick(tick)
+        if self.host.wants(tick.symbol):
+            self.host.on_tick(tick)
+            self.settle()
 
     def on_broker(self, event: bi.BrokerEvent) -> None:
         """Take in what a broker said."""
@@ -225,6 +240,7 @@ class Engine:
         if not self._ready_to_work and done.clean and not self.view_of_risk.recovering():
             self._ready_to_work = True
             self.agent.resume()
+            self.host.resume(is_clean=self._was_clean)
 
     def _recheck(self, broker: str) -> None:
         wait_ns = self.parts.brokers[broker].capabilities.absence_wait_ns
@@ -233,6 +249,7 @@ class Engine:
     def on_time(self, now_ns: int, mono_ns: int) -> None:
         """Run what is due: algorithm timers, monitors, the latch, reconciliation."""
         self.agent.on_time(now_ns)
+        self.host.on_time(now_ns)
         if now_ns >= self._next_latch_ns:
             self._next_latch_ns = now_ns + (MONITOR_EVERY_NS if self.parts.mode == "replay" else LATCH_EVERY_NS)
             self.take_trips()
@@ -265,11 +282,13 @@ class Engine:
     def next_time_ns(self) -> int:
         """When :meth:`on_time` must be called at the latest."""
         due = [self._next_monitor_ns, self._next_latch_ns, self._next_reconcile_ns, *self._recheck_ns.values()]
-        timer_ns = self.agent.next_timer_ns()
-        return min(due if timer_ns is None else [*due, timer_ns])
+        timers = [at for at in (self.agent.next_timer_ns(), self.host.next_timer_ns()) if at is not None]
+        return min([*due, *timers])
 
     def settle(self) -> None:
         """Let algorithms answer and urgent monitors judge; called after every input."""
+        self.agent.pump()
+        self.host.pump()
         self.agent.pump()
         for trip in self.safety.urgent():
             self.trip(trip.scope, trip.state, trip.code, trip.why)

@@ -23,7 +23,6 @@ from engine.views import (
     OrderView,
     PositionView,
     QuoteView,
-    SourceView,
     StatusView,
 )
 
@@ -50,7 +49,6 @@ class Picture:
         self._cursor = 0
         self._started_ns = 0
         self._mode = ""
-        self._sources: dict[str, SourceView] = {}
         self._halt = HaltView(state="active")
         self._policy_error = ""
 
@@ -80,8 +78,6 @@ class Picture:
                 self._policy_error = event.error
             case ev.PolicyLoaded():
                 self._policy_error = ""
-            case ev.StrategyChanged():
-                self._sources[event.name] = SourceView(name=event.name, state=event.state, why=event.why)
             case ev.TradingStateChanged():
                 self._trading_state(ts_ns, event)
             case ev.HaltStep():
@@ -171,7 +167,7 @@ class Picture:
             policy_error=self._policy_error,
             halt=self._halt_view(),
             brokers=tuple(self._broker(name) for name in engine.parts.brokers),
-            sources=tuple(self._sources.values()),
+            sources=engine.host.views(),
             orders_working=len(store.live),
             orders_unknown=engine.view_of_risk.unknown_orders()[0],
             parents_open=len(store.parents_open),

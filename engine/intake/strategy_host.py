@@ -207,6 +207,10 @@ class StrategyHost:
             case _:
                 pass
 
+    def wants(self, symbol: str) -> bool:
+        """Whether a strategy listens to a symbol."""
+        return bool(self._by_symbol.get(symbol))
+
     def on_tick(self, tick: MarketTick) -> None:
         """A market tick: strategies of its symbol are told at once, or after the call in progress."""
         runners = self._by_symbol.get(tick.symbol)

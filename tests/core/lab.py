@@ -12,6 +12,7 @@ from engine.domain.clock import NS_PER_S, SimClock
 from engine.domain.instrument import Instrument, make_instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
+from engine.intake.strategies.buy_the_dip import BuyTheDip
 from engine.market.feed import QuoteTick
 from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
@@ -87,6 +88,7 @@ class Lab:
                 policy=PolicyHolder.from_file(POLICY),
                 latch=self.latch,
                 mode="paper",
+                strategies={"BuyTheDip": BuyTheDip},
                 is_open=lambda _calendar, _ts_ns: True,
                 weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
             )

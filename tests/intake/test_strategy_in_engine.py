@@ -7,8 +7,6 @@ import pytest
 from engine.domain import commands as co
 from engine.domain.events import StrategyChanged, decode_event
 from engine.domain.order import Source, SourceKind
-from engine.intake.strategies.buy_the_dip import BuyTheDip
-from engine.intake.strategy_host import StrategyHost
 from engine.market.feed import QuoteTick
 from tests.core.lab import ME, Lab
 
@@ -20,17 +18,9 @@ class Trader:
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
-        engine = lab.engine
-        self.host = StrategyHost(
-            {"BuyTheDip": BuyTheDip},
-            engine.store,
-            engine.market.instruments.get,
-            lab.submit,
-            engine.record,
-            lab.clock,
-        )
-        engine.listeners.append(self.host.follow)
-        self.result = self.host.set(co.SetStrategy(source=ME, name="BuyTheDip", on=True, params=PARAMS))
+        self.host = lab.engine.host
+        command = co.SetStrategy(source=ME, name="BuyTheDip", on=True, params=PARAMS)
+        self.result = lab.submit(command)
 
     def quote(self, bid: int, ask: int) -> None:
         lab = self.lab
@@ -38,9 +28,7 @@ class Trader:
         tick = QuoteTick("AAPL", "XSIM", lab.clock.now_ns(), 1, bid, 5000, ask, 5000)
         lab.engine.on_market(tick)
         lab.engine.on_time(lab.clock.now_ns(), lab.clock.now_ns())
-        self.host.on_tick(tick)
         lab.settle()
-        self.host.pump()
 
 
 @pytest.fixture
@@ -63,7 +51,6 @@ def test_a_dip_is_bought_once_and_sold_at_the_mean(trader: Trader) -> None:
     assert len(lab.broker.sent) == 1, "the first is still working"
     lab.answer(lab.ack(bought.wire_id))
     lab.answer(lab.fill(bought.wire_id, 100, "f1", "188.42"))
-    trader.host.pump()
     assert trader.host.position("BuyTheDip", "AAPL") == 100
     trader.quote(18905, 18907)
     assert lab.broker.sent[1].spec.words() == "sell 100 AAPL limit 189.05 ioc"
