@@ -115,7 +115,12 @@ class TickBuffer:
 
     def drain(self) -> tuple[MarketTick, ...]:
         """Everything that waits: status first, then prints in order, then quotes and books."""
-        drained: tuple[MarketTick, ...] = (*self._states.values(), *self._trades, *self._quotes.values(), *self._books.values())
+        drained: tuple[MarketTick, ...] = (
+            *self._states.values(),
+            *self._trades,
+            *self._quotes.values(),
+            *self._books.values(),
+        )
         self._states.clear()
         self._trades.clear()
         self._quotes.clear()
