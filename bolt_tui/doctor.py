@@ -150,8 +150,29 @@ def _engine(home: Home) -> Finding:
 
 
 def _ledger(home: Home) -> Finding:
-    raise NotImplementedError
+    from bolt_tui.ledger_tools import verify
+
+    if not home.ledger.exists():
+        return Finding("ledger", True, "none yet; the first start makes it")
+    proof = verify(home.ledger)
+    if proof.ok:
+        return Finding("ledger", True, proof.text)
+    faults = (*proof.findings, *proof.conservation)
+    return Finding("ledger", False, faults[0], "keep the file as it is; `bolt ledger verify` lists every fault")
 
 
 def _venue(home: Home) -> Finding:
-    raise NotImplementedError
+    from brokers.paperbroker import PaperSession
+    from engine.domain.errors import VenueError
+
+    if not (home.root / "venue").exists():
+        return Finding("paper venue", True, "none yet; the first start makes it")
+    try:
+        session = PaperSession(home.root)
+        try:
+            count = len(session.open_orders())
+        finally:
+            session.close()
+    except VenueError:
+        return Finding("paper venue", True, "does not run; the next engine starts it, its orders are kept")
+    return Finding("paper venue", True, f"runs; {count} orders work there")

@@ -1,0 +1,69 @@
+"""Draws the pictures of the documentation: ``make screenshots``.
+
+Runs a short session on the paper market in a folder of its own and saves the real desk as SVG.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+from bolt_tui.app import Desk
+from bolt_tui.commands.halt import HaltKey
+from bolt_tui.endpoint import find_socket
+from bolt_tui.host import EngineThread
+from bolt_tui.link import DeskLink
+from bolt_tui.settings import Settings, ensure_policy, open_home
+from brokers.paperbroker import stop_venue
+
+IMAGES = Path(__file__).parent / "images"
+LINES = ("100 AAPL @mkt", "50 MSFT @bid-5t gtc", "600 AAPL twap 20s", "900000 AAPL @mkt")
+SIZE = (120, 36)
+
+
+async def draw(desk: Desk) -> None:
+    """Type some orders as a person would, and save the screen."""
+    async with desk.run_test(size=SIZE) as pilot:
+        await pilot.pause(2)
+        for line in LINES:
+            await pilot.press("b", *("space" if char == " " else char for char in line), "enter")
+            await pilot.pause(0.6)
+            if line == LINES[0]:
+                save(desk, "preview.svg")
+            await pilot.press("enter")
+            await pilot.pause(0.4)
+            await pilot.press("escape", "escape")
+        await pilot.pause(2)
+        save(desk, "desk.svg")
+        await pilot.press("ctrl+g")
+        await pilot.pause(1)
+        save(desk, "halted.svg")
+
+
+def save(desk: Desk, name: str) -> None:
+    """Write one picture."""
+    IMAGES.mkdir(exist_ok=True)
+    (IMAGES / name).write_text(desk.export_screenshot(title="bolt"), encoding="utf-8")
+    print(f"docs/images/{name}")
+
+
+def main() -> None:
+    """Start an engine, draw, and leave nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="bolt-pictures-") as folder:
+        home = open_home(Path(folder))
+        ensure_policy(home)
+        engine = EngineThread(home, Settings())
+        engine.start()
+        key = HaltKey(home)
+        try:
+            with DeskLink(lambda: find_socket(home), key.press, hz=10) as link:
+                asyncio.run(draw(Desk(link, Settings(), is_ours=True)))
+        finally:
+            key.close()
+            engine.stop(cancel=True)
+            stop_venue(home.root)
+
+
+if __name__ == "__main__":
+    main()
