@@ -102,7 +102,7 @@ class Desk(App[str]):
     #status { height: 1; text-style: bold; }
     #banner { height: auto; display: none; text-style: bold reverse; }
     #banner.on { display: block; }
-    LiveTable { border: round $primary; height: 1fr; }
+    LiveTable { border: round $primary; height: 1fr; scrollbar-size: 0 0; }
     LiveTable:focus { border: heavy $accent; }
     #positions { height: 6; }
     #lower { height: 12; }
