@@ -13,6 +13,7 @@ from bolt_tui.settings import Home
 from brokers.paper.listings import LISTINGS
 from engine.domain.clock import NS_PER_S, Clock
 from engine.domain.commands import Halt
+from engine.domain.events import encode
 from engine.oms.broker_interface import SessionFactory, VenueOrder
 from engine.oms.halt import HaltPlan, emergency_wire_ids, run_halt
 from engine.oms.receipt import Receipt, write_receipt
@@ -117,7 +118,7 @@ class Halting:
             "is_latched": True,
             "by": "here",
             "is_clean": receipt.is_clean,
-            "receipt": msgspec.to_builtins(receipt),
+            "receipt": msgspec.json.decode(encode(receipt)),
             "receipt_path": str(path),
             "text": "",
         }

@@ -19,6 +19,7 @@ from engine.domain.events import (
     AnyEvent,
     BrokerState,
     CancelIntent,
+    EngineStarted,
     FillConflict,
     OrderAcked,
     OrderIntent,
@@ -61,6 +62,7 @@ class SafetyMonitor:
         self._conflicts: list[str] = []
         self._clocks: tuple[int, int] | None = None
         self._down_since: dict[str, int] = {}
+        self._started_ns: int | None = None
 
     # -- following the journal ---------------------------------------------------------------------------------------
 
@@ -73,6 +75,8 @@ class SafetyMonitor:
                 self._waiting[event.order_id] = ts_ns
                 if len(self._waiting) > WAITING_MAX:
                     del self._waiting[next(iter(self._waiting))]
+            case EngineStarted():
+                self._started_ns = ts_ns
             case AmendIntent() | CancelIntent():
                 self._messages.add(ts_ns, self._span())
             case OrderAcked():
@@ -238,6 +242,9 @@ class SafetyMonitor:
             age_ns = self._quote_age(symbol, now_ns)
             # Outside a session quotes stand still by nature; resting orders there are no alarm.
             if self._view.session_open(symbol, now_ns) is False:
+                continue
+            if age_ns is None and self._started_ns is not None and now_ns - self._started_ns <= limit_ns:
+                # A restart finds its orders working before the first quote can have come.
                 continue
             if age_ns is None or age_ns > limit_ns:
                 shown = "no quote" if age_ns is None else f"a quote {_seconds(age_ns)} s old"

@@ -46,6 +46,9 @@ def verify(path: Path, make: MakeProjections) -> VerifyReport:
     noted = noted_head(path)
     try:
         for row in read_journal(path):
+            if not all(isinstance(part, bytes) for part in (row.payload, row.prev_hash, row.hash)):
+                findings.append(f"row {row.seq} ({row.kind}) was changed: its columns have other types")
+                break
             if row.seq != seq + 1:
                 findings.append(f"row {seq + 1} is missing: the next one is {row.seq}")
             if row.prev_hash != prev:

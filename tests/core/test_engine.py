@@ -263,3 +263,17 @@ def test_flat_memory_journal_gives_the_same_hash(tmp_path: Path) -> None:
         journal.commit()
     assert one.head_hash == two.head_hash
     two.close()
+
+
+def test_a_restart_with_working_orders_waits_for_its_first_quote(tmp_path: Path) -> None:
+    """The market comes after the orders; that alone must not latch a halt."""
+    path = tmp_path / "ledger.db"
+    lab = Lab(tmp_path, ledger=path)
+    lab.connect()
+    lab.buy(50, "188")
+    lab.answer(lab.ack(lab.broker.sent[0].wire_id))
+    lab.journal.close()
+    lab.latch.close()
+    again = Lab(tmp_path, ledger=path)
+    again.engine.on_time(again.clock.now_ns() + 1_000_000_000, again.clock.now_ns() + 1_000_000_000)
+    assert again.engine.kill.held() == ()
