@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -43,7 +44,7 @@ def say(lab: Lab, word: str, pick: int, qty: int, number: int) -> None:  # noqa:
     sent = lab.broker.sent
     wire = sent[pick % len(sent)].wire_id if sent else "NOBODY00000000"
     order_id = f"C{2 * (pick % 3 + 1)}"
-    at = {"broker": "paper", "ts_ns": now}
+    at: Any = {"broker": "paper", "ts_ns": now}
     match word:
         case "buy":
             lab.buy(qty, "189", intent=f"i{number}")
