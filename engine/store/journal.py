@@ -28,6 +28,8 @@ GENESIS = bytes(32)
 PENDING_MAX = 200_000
 BUSY_MS = 2_000
 PAGE_ROWS = 2_000
+CHECKPOINT_ROWS = 2_000
+"""The write-ahead log is folded into the file after so many rows, when nothing waits."""
 _INSERT = "INSERT INTO journal (seq, ts_ns, kind, payload, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -340,6 +342,7 @@ class JournalWriter:
         self._batches: list[Batch] = []
         self._wake = threading.Condition()
         self._is_ending = False
+        self._checkpointed_seq = journal.durable_seq
         self._thread = threading.Thread(target=self._run, name="bolt-journal", daemon=True)
 
     def start(self) -> None:
@@ -376,6 +379,13 @@ class JournalWriter:
                 self._on_failure(str(error))
                 return
             self._on_durable(seq)
+            self._checkpoint_when_idle(seq)
+
+    def _checkpoint_when_idle(self, seq: int) -> None:
+        """Keep the write-ahead log bounded without putting its milliseconds before a commit that waits."""
+        if seq - self._checkpointed_seq >= CHECKPOINT_ROWS and not self._batches:
+            self._journal.checkpoint()
+            self._checkpointed_seq = seq
 
 
 def _joined(batches: list[Batch]) -> Batch:
