@@ -107,6 +107,8 @@ class Desk(App[str]):
     #positions { height: 6; }
     #lower { height: 12; }
     #ladder { width: 40; }
+    .-narrow #positions { height: 4; }
+    .-narrow #lower { height: 7; }
     #pad { height: 1; border: none; padding: 0 1; }
     #answer { height: auto; max-height: 3; padding: 0 1; }
     #footer { height: 1; text-style: reverse; }
@@ -114,6 +116,7 @@ class Desk(App[str]):
     #dialog { width: 76; max-width: 100%; height: auto; max-height: 100%; border: heavy $accent; padding: 0 1;
               background: $surface; overflow-y: auto; }
     """
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual declares it so
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(key.key, key.action, key.help, priority=key.is_everywhere, show=bool(key.short)) for key in KEYS
     ]
@@ -281,7 +284,8 @@ class Desk(App[str]):
         )
         self.screen_stack[0].query_one("#pad", Input).value = ""
         self.screen_stack[0].query_one("#orders", LiveTable).focus()
-        self._tell(await self._port.submit(command))
+        # A worker of its own: the next preview ends this one, and must not take a confirmed order with it.
+        self._post(command)
 
     def action_amend(self) -> None:
         """Put the selected order's amend in the order line."""

@@ -58,8 +58,11 @@ class LiveTable(ScrollView, can_focus=True):
         """Put new rows; repaints only the lines that differ."""
         before, self._rows = self._rows, tuple(rows)
         ids = [row.id for row in self._rows]
-        if self.selected not in ids:
-            self.selected = ids[0] if ids and not self._follow else ""
+        if self.selected and self.selected not in ids:
+            # Never slide to a neighbour: the next key would act on an order that nobody chose.
+            self.selected = ""
+        elif not before and not self.selected and ids and not self._follow:
+            self.selected = ids[0]
         if len(before) != len(self._rows):
             self.virtual_size = Size(self.size.width, len(self._rows) + 1)
             self.refresh()
@@ -80,7 +83,7 @@ class LiveTable(ScrollView, can_focus=True):
         ids = [row.id for row in self._rows]
         if not ids:
             return
-        index = ids.index(self.selected) if self.selected in ids else 0
+        index = ids.index(self.selected) if self.selected in ids else -steps
         index = max(0, min(len(ids) - 1, index + steps))
         self.selected = ids[index]
         if index + 1 - self.scroll_offset.y >= self.size.height:

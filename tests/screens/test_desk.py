@@ -242,3 +242,23 @@ def test_no_key_is_bound_twice_and_none_is_forbidden() -> None:
     keys = [key for row in KEYS for key in row.key.split(",")]
     assert len(keys) == len(set(keys))
     assert not set(keys) & {"ctrl+h", "ctrl+i", "ctrl+m", "ctrl+j", "ctrl+z", "ctrl+s", "ctrl+k", "ctrl+b"}
+
+
+def test_a_row_that_went_away_leaves_nothing_selected() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine, _clock: SimClock) -> None:
+        pilot.app.query_one("#orders", LiveTable).selected = "P1"
+        engine.orders = (order("P2"),)
+        engine.number += 1
+        await pilot.pause(0.25)
+        await pilot.press("x")
+        await pilot.pause()
+
+    assert [c for c in play(script).commands if isinstance(c, co.CancelOrder)] == []
+
+
+def test_the_orders_are_seen_at_the_smallest_size() -> None:
+    async def script(pilot: Pilot[str], _engine: FakeEngine, _clock: SimClock) -> None:
+        await pilot.pause()
+        assert pilot.app.query_one("#orders", LiveTable).size.height >= 3
+
+    play(script, size=(80, 24))
