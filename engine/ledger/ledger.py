@@ -6,17 +6,17 @@ fees. In both cases, per currency: cash = adjustments + realised - fees - cost o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from engine.domain import events as ev
 from engine.domain.errors import InvariantError
 from engine.domain.instrument import Instrument, InstrumentKind
-from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty, notional, ratio, text
-from engine.ledger.positions import Position
+from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Qty, ratio, text
+from engine.ledger.positions import Entry, Position
 
 Key = tuple[str, str, str]
-"""Broker, account, symbol (or currency)."""
+"""Broker, account, symbol (or currency, or fill key)."""
 
 MARGINED = frozenset({InstrumentKind.FUTURE, InstrumentKind.PERPETUAL})
 
@@ -31,26 +31,31 @@ class Ledger:
         self.positions: dict[Key, Position] = {}
         self.cash: dict[Key, Money] = {}
         self.adjusted: dict[Key, Money] = {}
-        """Cash that was moved by adjustments, for the conservation check."""
+        """What adjustments brought in, for the conservation check."""
         self.base_currency = ""
-        self._owner: dict[Key, ev.Fill] = {}
+        self.waiting: dict[Key, ev.Fill] = {}
+        """Executions of symbols that no one has defined yet: booked when the definition comes, never guessed."""
+        self._fills: dict[Key, ev.Fill] = {}
+        self._net: dict[tuple[str, str], Qty] = {}
         self._dirty_positions: dict[Key, None] = {}
         self._dirty_cash: dict[Key, None] = {}
 
     def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
-        """Change the books as the event says."""
-        del seq, ts_ns
+        """Change the books as the event says.
+
+        Raises:
+            InvariantError: an execution comes twice, or one that was never booked is undone. The orders let neither through.
+        """
+        del ts_ns
         match event:
             case ev.OrderFilled() | ev.ForeignFillSeen():
-                if event.fill.corrects:
-                    self._undo((event.fill.broker, event.fill.account, event.fill.corrects))
-                self._book(event.fill)
+                self._fill(event.fill)
             case ev.FillBusted():
                 self._undo((event.fill.broker, event.fill.account, event.fill.fill_key))
             case ev.PositionAdjusted():
-                self._adjust(event)
+                self._adjust(seq, event)
             case ev.InstrumentDefined():
-                self.instruments[event.instrument.symbol] = event.instrument
+                self._define(event.instrument)
             case ev.LedgerOpened():
                 self.base_currency = event.currency
             case _:
@@ -64,67 +69,119 @@ class Ledger:
             raise InvariantError(msg)
         return found
 
-    def _book(self, fill: ev.Fill) -> None:
+    def _define(self, made: Instrument) -> None:
+        self.instruments[made.symbol] = made
+        for (_, _, symbol), position in self.positions.items():
+            if symbol == made.symbol:
+                position.multiplier = made.multiplier
+        for key in [key for key, fill in self.waiting.items() if fill.symbol == made.symbol]:
+            self._fill(self.waiting.pop(key))
+
+    # -- executions ----------------------------------------------------------------------------------------------------
+
+    def _fill(self, fill: ev.Fill) -> None:
         key = (fill.broker, fill.account, fill.fill_key)
-        if key in self._owner:
+        if key in self._fills or key in self.waiting:
             msg = f"fill {key} was booked twice"
             raise InvariantError(msg)
-        self._owner[key] = fill
-        self._move(fill, lambda position: position.book(fill), 1)
+        wrong = (fill.broker, fill.account, fill.corrects)
+        # A correction may name one that never came (of a foreign order): then it is the only execution there is.
+        old = self._fills.get(wrong) if fill.corrects else None
+        self.waiting.pop(wrong, None)
+        if fill.symbol not in self.instruments:
+            self.waiting[key] = fill
+            return
+        if old is not None and old.symbol != fill.symbol:
+            self._undo(wrong)
+            old = None
+        self._fills.pop(wrong, None)
+        self._fills[key] = fill
+        position = self._position(fill.broker, fill.account, fill.symbol)
+        entry = position.entry(Qty(fill.qty * fill.side.sign), fill.price, self._own_fee(position, fill))
+        if old is None:
+            self._move(position, fill, lambda: position.add(fill.fill_key, entry), entry)
+        else:
+            was = position.entries[old.fill_key]
+            self._pay_fee(position, old, -1)
+            self._move(position, fill, lambda: position.replace(old.fill_key, fill.fill_key, entry), entry, was)
+        self._pay_fee(position, fill, 1)
 
     def _undo(self, key: Key) -> None:
-        fill = self._owner.pop(key, None)
+        if self.waiting.pop(key, None) is not None:
+            return
+        fill = self._fills.pop(key, None)
         if fill is None:
             msg = f"fill {key} is undone and was never booked"
             raise InvariantError(msg)
-        self._move(fill, lambda position: position.remove(fill.fill_key), -1)
+        position = self._position(fill.broker, fill.account, fill.symbol)
+        was = position.entries[fill.fill_key]
+        self._pay_fee(position, fill, -1)
+        self._move(position, fill, lambda: position.remove(fill.fill_key), None, was)
 
-    def _move(self, fill: ev.Fill, change: Any, sign: int) -> None:
-        made = self.instrument(fill.symbol)
-        key = (fill.broker, fill.account, fill.symbol)
-        position = self.positions.setdefault(key, Position(made.multiplier))
-        before = position.realised
-        change(position)
-        if made.kind in MARGINED:
-            self._pay(fill.broker, fill.account, made.currency, position.realised - before)
+    def _position(self, broker: str, account: str, symbol: str) -> Position:
+        position = self.positions.get((broker, account, symbol))
+        if position is None:
+            made = self.instrument(symbol)
+            position = Position(made.multiplier, made.currency, is_margined=made.kind in MARGINED)
+            self.positions[broker, account, symbol] = position
+        return position
+
+    def _move(
+        self, position: Position, fill: ev.Fill, act: Callable[[], None], come: Entry | None, gone: Entry | None = None
+    ) -> None:
+        """Change a position and pay for it: results where it is margined, else the full value of what comes and goes."""
+        realised, qty = position.realised, position.qty
+        act()
+        if position.is_margined:
+            self._pay(fill.broker, fill.account, position.currency, position.realised - realised)
         else:
-            value = notional(fill.price, fill.qty, made.multiplier)
-            self._pay(fill.broker, fill.account, made.currency, Money(value * (-fill.side.sign * sign)))
-        self._pay(fill.broker, fill.account, fill.fee_currency or made.currency, Money(fill.fee * -sign))
+            value = ZERO_MONEY
+            if come is not None:
+                value = value - EXACT.multiply(come.qty, come.unit)
+            if gone is not None:
+                value = value + EXACT.multiply(gone.qty, gone.unit)
+            self._pay(fill.broker, fill.account, position.currency, value)
+        self._moved((fill.broker, fill.account, fill.symbol), position.qty - qty)
+
+    def _moved(self, key: Key, change: Qty) -> None:
         self._dirty_positions[key] = None
+        self._net[key[1:]] = self._net.get(key[1:], ZERO_QTY) + change
+
+    @staticmethod
+    def _own_fee(position: Position, fill: ev.Fill) -> Money:
+        return fill.fee if fill.fee_currency in {"", position.currency} else ZERO_MONEY
+
+    def _pay_fee(self, position: Position, fill: ev.Fill, sign: int) -> None:
+        self._pay(fill.broker, fill.account, fill.fee_currency or position.currency, Money(fill.fee * -sign))
 
     def _pay(self, broker: str, account: str, currency: str, amount: Money) -> None:
         key = (broker, account, currency)
         self.cash[key] = self.cash.get(key, ZERO_MONEY) + amount
         self._dirty_cash[key] = None
 
-    def _adjust(self, event: ev.PositionAdjusted) -> None:
-        """Book what a person accepted: a position comes or goes against no cash, cash moves by what the event says."""
-        currency, booked = event.currency, event.cash
-        if event.symbol and event.qty:
-            made = self.instrument(event.symbol)
-            currency = made.currency
-            key = (event.broker, event.account, event.symbol)
-            position = self.positions.setdefault(key, Position(made.multiplier))
-            realised, cost = position.realised, position.cost
-            price = Price(ratio(event.cost, EXACT.multiply(event.qty, made.multiplier)))
-            position.enter(f"adjust:{len(position.entries)}", event.qty, price, ZERO_MONEY)
-            self._dirty_positions[key] = None
-            paid = ZERO_MONEY if made.kind in MARGINED else position.cost - cost
-            booked = booked + paid - (position.realised - realised)
-        total = (event.broker, event.account, currency)
-        self.adjusted[total] = self.adjusted.get(total, ZERO_MONEY) + booked
-        self._pay(event.broker, event.account, currency, event.cash)
+    # -- a person's word -----------------------------------------------------------------------------------------------
 
-    # -- reading -----------------------------------------------------------------------------------------------------
+    def _adjust(self, seq: int, event: ev.PositionAdjusted) -> None:
+        """Book what a person accepted: a position comes or goes against no cash, cash moves by what the event says."""
+        if event.symbol and event.qty:
+            position = self._position(event.broker, event.account, event.symbol)
+            before = _settled(position)
+            price = ratio(event.cost, EXACT.multiply(event.qty, position.multiplier))
+            position.add(f"adjust:{seq}", position.entry(event.qty, price, ZERO_MONEY))
+            self._moved((event.broker, event.account, event.symbol), event.qty)
+            self._bring(event.broker, event.account, position.currency, before - _settled(position))
+        self._bring(event.broker, event.account, event.currency, event.cash)
+        self._pay(event.broker, event.account, event.currency, event.cash)
+
+    def _bring(self, broker: str, account: str, currency: str, amount: Money) -> None:
+        key = (broker, account, currency)
+        self.adjusted[key] = self.adjusted.get(key, ZERO_MONEY) + amount
+
+    # -- reading -------------------------------------------------------------------------------------------------------
 
     def qty(self, account: str, symbol: str) -> Qty:
         """Signed position of an account over all brokers."""
-        total = ZERO_QTY
-        for (_, held_account, held_symbol), position in self.positions.items():
-            if held_account == account and held_symbol == symbol:
-                total = total + position.qty
-        return total
+        return self._net.get((account, symbol), ZERO_QTY)
 
     def position(self, broker: str, account: str, symbol: str) -> Position | None:
         """One position."""
@@ -137,20 +194,28 @@ class Ledger:
                 yield broker, symbol, position
 
     def conservation_faults(self) -> list[str]:
-        """Per account and currency, what does not add up; empty where every unit is accounted for."""
+        """Per account and currency, what does not add up; empty where every unit is accounted for.
+
+        Worked out from the single bookings and open lots, not from the running sums that cash was paid by.
+        """
         wanted: dict[Key, Money] = dict(self.adjusted)
-        for (broker, account, symbol), position in self.positions.items():
-            made = self.instrument(symbol)
-            key = (broker, account, made.currency)
-            paid = ZERO_MONEY if made.kind in MARGINED else position.cost
-            wanted[key] = wanted.get(key, ZERO_MONEY) + position.realised - paid
-        for (broker, account, _), fill in self._owner.items():
-            key = (broker, account, fill.fee_currency or self.instrument(fill.symbol).currency)
+        for (broker, account, _), position in self.positions.items():
+            key = (broker, account, position.currency)
+            total = wanted.get(key, ZERO_MONEY)
+            for entry in position.entries.values():
+                total = total - EXACT.multiply(entry.qty, entry.unit)
+            for lot in position.lots if position.is_margined else ():
+                total = total + EXACT.multiply(lot.qty, lot.unit)
+            wanted[key] = total
+        for (broker, account, _), fill in self._fills.items():
+            position = self.positions[broker, account, fill.symbol]
+            key = (broker, account, fill.fee_currency or position.currency)
             wanted[key] = wanted.get(key, ZERO_MONEY) - fill.fee
         return [
-            f"{'/'.join(key)}: cash is {self.cash.get(key, ZERO_MONEY)}, the bookings add up to {amount}"
-            for key, amount in wanted.items()
-            if self.cash.get(key, ZERO_MONEY) != amount
+            f"{'/'.join(key)}: cash is {self.cash.get(key, ZERO_MONEY)}, the bookings add up to "
+            f"{wanted.get(key, ZERO_MONEY)}"
+            for key in {**wanted, **self.cash}
+            if self.cash.get(key, ZERO_MONEY) != wanted.get(key, ZERO_MONEY)
         ]
 
     def dirty(self) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -173,5 +238,10 @@ class Ledger:
             "cost": text(position.cost),
             "realised": text(position.realised),
             "fees": text(position.fees),
-            "currency": self.instrument(key[2]).currency,
+            "currency": position.currency,
         }
+
+
+def _settled(position: Position) -> Money:
+    """What a position has brought in (negative: taken) in cash terms, fees aside."""
+    return position.realised if position.is_margined else position.realised - position.cost

@@ -2,6 +2,9 @@
 
 FIFO and not average cost: an average does not divide evenly, so its realised result would have to be rounded. Here cost,
 realised result and cash agree to the last digit. The average price is for display only.
+
+A lot remembers what one unit cost (price times the multiplier in force that day), so a contract whose multiplier changes
+later stays exact.
 """
 
 from __future__ import annotations
@@ -11,78 +14,97 @@ from decimal import Decimal
 
 import msgspec
 
-from engine.domain.events import Fill
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty, notional, ratio
 
 AVERAGE_DIGITS = 8
 
 
 class Lot(msgspec.Struct):
-    """Part of a position bought or sold at one price; ``qty`` is signed."""
+    """Part of a position bought or sold at one price; ``qty`` is signed, ``unit`` what one of it cost."""
 
     qty: Qty
-    price: Price
+    unit: Decimal
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One booking as it came in: what a bust or a correction is worked out from."""
+
+    qty: Qty
+    """Signed."""
+    unit: Decimal
+    fee: Money
 
 
 class Position:
-    """Signed quantity, open lots, realised result and fees of one symbol in one account."""
+    """Signed quantity, open lots, cost, realised result and fees of one symbol in one account.
 
-    __slots__ = ("entries", "fees", "lots", "multiplier", "qty", "realised")
+    ``is_margined``: only results move cash (futures, perpetuals); otherwise the full value does.
+    """
 
-    def __init__(self, multiplier: Decimal) -> None:
+    __slots__ = ("cost", "currency", "entries", "fees", "is_margined", "lots", "multiplier", "qty", "realised")
+
+    def __init__(self, multiplier: Decimal, currency: str = "", *, is_margined: bool = False) -> None:
         self.multiplier = multiplier
+        """Of the next booking, and of marks."""
+        self.currency = currency
+        self.is_margined = is_margined
         self.qty: Qty = ZERO_QTY
         self.lots: deque[Lot] = deque()
+        self.cost: Money = ZERO_MONEY
+        """Exact signed cost of what is open."""
         self.realised: Money = ZERO_MONEY
+        """Before fees."""
         self.fees: Money = ZERO_MONEY
-        self.entries: list[tuple[str, Qty, Price, Money]] = []
-        """Every booking as (key, signed quantity, price, fee): what a bust is undone from."""
+        """Those paid in the position's own currency."""
+        self.entries: dict[str, Entry] = {}
+        """Every booking by its key, in the order they count."""
 
-    def book(self, fill: Fill) -> None:
-        """Add one execution."""
-        self.enter(fill.fill_key, Qty(fill.qty * fill.side.sign), fill.price, fill.fee)
+    def entry(self, qty: Qty, price: Decimal, fee: Money) -> Entry:
+        """A booking at today's multiplier."""
+        return Entry(qty, EXACT.multiply(price, self.multiplier), fee)
 
-    def enter(self, key: str, qty: Qty, price: Price, fee: Money) -> None:
-        """Add a booking of a signed quantity."""
-        self.entries.append((key, qty, price, fee))
-        self._apply(qty, price, fee)
+    def add(self, key: str, entry: Entry) -> None:
+        """Add a booking behind the others; its key must be new."""
+        self.entries[key] = entry
+        self._apply(entry)
 
     def remove(self, key: str) -> None:
         """Undo one booking, as if it had never been."""
-        kept = [entry for entry in self.entries if entry[0] != key]
-        self.qty, self.realised, self.fees = ZERO_QTY, ZERO_MONEY, ZERO_MONEY
-        self.lots.clear()
-        self.entries = kept
-        for _, qty, price, fee in kept:
-            self._apply(qty, price, fee)
+        del self.entries[key]
+        self._work_out()
 
-    def _apply(self, qty: Qty, price: Price, fee: Money) -> None:
-        self.fees = self.fees + fee
-        self.qty = self.qty + qty
-        rest = qty
+    def replace(self, key: str, new_key: str, entry: Entry) -> None:
+        """Put a corrected booking where the wrong one stood: it is the same execution, so it keeps its turn."""
+        self.entries = dict((new_key, entry) if held == key else (held, was) for held, was in self.entries.items())
+        self._work_out()
+
+    def _work_out(self) -> None:
+        self.qty, self.cost, self.realised, self.fees = ZERO_QTY, ZERO_MONEY, ZERO_MONEY, ZERO_MONEY
+        self.lots.clear()
+        for entry in self.entries.values():
+            self._apply(entry)
+
+    def _apply(self, entry: Entry) -> None:
+        self.fees = self.fees + entry.fee
+        self.qty = self.qty + entry.qty
+        rest, unit = entry.qty, entry.unit
         while rest and self.lots and (self.lots[0].qty > 0) != (rest > 0):
             lot = self.lots[0]
             closed = -lot.qty if abs(lot.qty) <= abs(rest) else rest
             # ``closed`` has the sign of the new trade: selling (-) above the lot's price earns.
-            gain = EXACT.multiply(EXACT.subtract(lot.price, price), closed)
-            self.realised = self.realised + Money(EXACT.multiply(gain, self.multiplier))
+            self.realised = self.realised + EXACT.multiply(EXACT.subtract(lot.unit, unit), closed)
+            self.cost = self.cost + EXACT.multiply(lot.unit, closed)
             lot.qty = lot.qty + closed
             rest = rest - closed
             if not lot.qty:
                 self.lots.popleft()
-        if rest:
-            if self.lots and self.lots[-1].price == price:
-                self.lots[-1].qty = self.lots[-1].qty + rest
-            else:
-                self.lots.append(Lot(rest, price))
-
-    @property
-    def cost(self) -> Money:
-        """Exact signed cost of what is open."""
-        total = ZERO_MONEY
-        for lot in self.lots:
-            total = total + notional(lot.price, lot.qty, self.multiplier)
-        return total
+        if not rest:
+            return
+        self.cost = self.cost + EXACT.multiply(unit, rest)
+        if self.lots and self.lots[-1].unit == unit:
+            self.lots[-1].qty = self.lots[-1].qty + rest
+        else:
+            self.lots.append(Lot(rest, unit))
 
     def average(self) -> Price | None:
         """Average price of what is open, rounded; for display."""
