@@ -9,27 +9,30 @@ After a failed write nothing is ever tried again: the page cache cannot be trust
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
-from engine.domain.errors import InvariantError, StoreCorrupt, StoreError, StoreLocked, StoreUnwritable, StoreVersion
+from engine.domain.errors import InvariantError, StoreCorrupt, StoreError, StoreUnwritable
 from engine.domain.events import AnyEvent, LedgerOpened, encode, kind_of
+from engine.store.connection import check_version, open_reader, open_writer, store_error
 from engine.store.lock import LedgerLock
 from engine.store.tables import SCHEMA, create_statements, upsert
 
 GENESIS = bytes(32)
 PENDING_MAX = 200_000
-BUSY_MS = 2_000
+"""Rows that may be ahead of the disk, wherever they wait."""
 PAGE_ROWS = 2_000
 CHECKPOINT_ROWS = 2_000
-"""The write-ahead log is folded into the file after so many rows, when nothing waits."""
+"""The write-ahead log is folded into the file after so many rows, when nothing waits; after ten times as many in any case."""
+IDLE_S = 1.0
+"""So long without a row, and the writer notes the head beside the ledger."""
 _INSERT = "INSERT INTO journal (seq, ts_ns, kind, payload, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -72,6 +75,21 @@ def chain(prev_hash: bytes, seq: int, ts_ns: int, kind: str, payload: bytes) -> 
     return hashlib.sha256(head + payload).digest()
 
 
+def row_faults(row: Row, seq: int, prev_hash: bytes) -> list[str]:
+    """What is wrong with a row that should stand behind row ``seq`` with ``prev_hash``; empty where it is sound."""
+    found = tuple(type(getattr(row, field)) for field in Row.__struct_fields__)
+    if found != (int, int, str, bytes, bytes, bytes):
+        return [f"row {row.seq} was changed: its columns have other types"]
+    faults = []
+    if row.seq != seq + 1:
+        faults.append(f"row {seq + 1} is missing: the next one is {row.seq}")
+    if row.prev_hash != prev_hash:
+        faults.append(f"row {row.seq} is not chained to the row before it")
+    if row.seq < 0 or chain(row.prev_hash, row.seq, row.ts_ns, row.kind, row.payload) != row.hash:
+        faults.append(f"row {row.seq} ({row.kind}) was changed: its hash does not match its content")
+    return faults
+
+
 class Journal:
     """The single writer of a ledger. Open it with :meth:`open` or :meth:`open_memory`."""
 
@@ -82,8 +100,12 @@ class Journal:
         self.head_seq = 0
         self.head_hash = GENESIS
         self.durable_seq = 0
+        self.durable_hash = GENESIS
+        self.checkpointed_seq = 0
+        """How far the write-ahead log was last folded into the file."""
         self.is_new = True
         self._connection = connection
+        self._reader: sqlite3.Connection | None = None
         self._lock = lock
         self._pending: list[tuple[int, int, str, bytes, bytes, bytes]] = []
         self._projections: list[Projection] = []
@@ -99,9 +121,13 @@ class Journal:
         with ExitStack() as undo:
             lock = LedgerLock(path)
             undo.callback(lock.release)
-            made = cls(_connect(path), path, lock)
+            made = cls(open_writer(path), path, lock)
             undo.callback(made._connection.close)
+            made._check_head(path)
             made._start(now_ns, new_ledger_id, currency)
+            made.checkpoint()
+            made._reader = open_reader(path)
+            undo.callback(made._reader.close)
             undo.pop_all()
             return made
 
@@ -115,7 +141,7 @@ class Journal:
 
     def _start(self, now_ns: int, new_ledger_id: Callable[[], str], currency: str) -> None:
         try:
-            _check_version(self._connection, self.path)
+            check_version(self._connection, self.path)
             self._connection.execute("BEGIN IMMEDIATE")
             for statement in create_statements():
                 self._connection.execute(statement)
@@ -126,11 +152,30 @@ class Journal:
             raise store_error(error, self.path) from None
         if last is not None:
             self.head_seq, self.head_hash = int(last[0]), bytes(last[1])
-            self.durable_seq = self.head_seq
+            self.durable_seq, self.durable_hash = self.head_seq, self.head_hash
             self.is_new = False
             return
         self.append(now_ns, LedgerOpened(ledger_id=new_ledger_id(), schema=SCHEMA, currency=currency))
         self.commit()
+
+    def _check_head(self, path: Path) -> None:
+        """Refuse a ledger that ends before what was noted of it: its numbers would be used a second time at the venue."""
+        noted = noted_head(path)
+        if noted is None:
+            return
+        try:
+            check_version(self._connection, path)
+            has_table = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'journal'").fetchone()
+            query = "SELECT hash FROM journal WHERE seq = ?"
+            found = self._connection.execute(query, (noted[0],)).fetchone() if has_table else None
+        except sqlite3.Error as error:
+            raise store_error(error, path) from None
+        if found is None or found[0] != noted[1]:
+            msg = (
+                f"ledger {path} does not hold row {noted[0]} that {path.name}.head noted: its tail was cut, or an older copy "
+                f"was put back; restore the newest copy, or move {path.name}* away to begin a new ledger"
+            )
+            raise StoreCorrupt(msg)
 
     def attach(self, projection: Projection) -> None:
         """Keep a projection's rows in the same transactions."""
@@ -147,7 +192,7 @@ class Journal:
         """
         if self.failed:
             raise StoreUnwritable(self.failed)
-        if len(self._pending) >= PENDING_MAX:
+        if self.head_seq - self.durable_seq >= PENDING_MAX:
             msg = f"{PENDING_MAX} journal rows wait for the disk; the engine must not run ahead of it"
             raise InvariantError(msg)
         seq = self.head_seq + 1
@@ -183,15 +228,23 @@ class Journal:
                     self._connection.executemany(upsert(name), rows)
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
-                self.failed = str(store_error(error, self.path))
-                raise store_error(error, self.path) from None
-            self.durable_seq = batch.last_seq
+                found = store_error(error, self.path)
+                self.failed = str(found)
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                raise found from None
+            self.durable_seq, self.durable_hash = batch.last_seq, batch.rows[-1][5]
             return batch.last_seq
 
     def commit(self) -> int:
         """Take and write what waits, on this thread."""
         batch = self.take()
-        return self.durable_seq if batch is None else self.write(batch)
+        if batch is None:
+            return self.durable_seq
+        seq = self.write(batch)
+        if seq - self.checkpointed_seq >= CHECKPOINT_ROWS:
+            self.checkpoint()
+        return seq
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file as far as readers allow; call it when idle, it costs milliseconds."""
@@ -201,19 +254,49 @@ class Journal:
                     self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
                 except sqlite3.Error as error:
                     self.failed = str(store_error(error, self.path))
+            self.checkpointed_seq = self.durable_seq
 
-    def write_head(self) -> None:
-        """Note the durable head outside the store, so that a cut tail is found: see :func:`engine.store.verify.verify`."""
-        if self.path is None or self.failed or self.pending:
-            return
+    def write_head(self) -> bool:
+        """Note the durable head beside the ledger, so that a cut tail is found; False where that could not be written.
+
+        The note may be behind the ledger (an engine was killed), never ahead: it is written after the rows are on disk.
+        A failed note harms nothing that is booked, so it does not fail the journal.
+        """
+        if self.path is None or self.failed:
+            return False
+        with self._writing:
+            words = f"{self.durable_seq} {self.durable_hash.hex()}\n"
         head = self.path.with_name(f"{self.path.name}.head")
-        fresh = head.with_suffix(".head.new")
-        fresh.write_text(f"{self.head_seq} {self.head_hash.hex()}\n", encoding="ascii")
-        fresh.replace(head)
+        fresh = self.path.with_name(f"{self.path.name}.head.new")
+        try:
+            with fresh.open("w", encoding="ascii") as out:
+                out.write(words)
+                out.flush()
+                os.fsync(out.fileno())
+            fresh.replace(head)
+        except OSError:
+            return False
+        return True
 
     def read(self, from_seq: int = 1, limit: int = -1) -> Iterator[Row]:
-        """Durable rows, oldest first."""
-        yield from _pages(self._connection, from_seq, limit, self._writing)
+        """Durable rows, oldest first, each checked against its hash and the row before it.
+
+        A file is read by a connection of its own: a commit that hangs on the disk does not hold up who reads.
+
+        Raises:
+            StoreCorrupt: naming the first row that does not hold.
+        """
+        seq, prev_hash = from_seq - 1, GENESIS if from_seq == 1 else None
+        guard = self._writing if self._reader is None else None
+        try:
+            for row in pages(self._reader or self._connection, from_seq, limit, guard):
+                faults = row_faults(row, seq, row.prev_hash if prev_hash is None else prev_hash)
+                if faults:
+                    raise StoreCorrupt(f"ledger {self.path}: {faults[0]}; run `bolt ledger verify`, restore a backup")
+                seq, prev_hash = row.seq, row.hash
+                yield row
+        except sqlite3.Error as error:
+            raise store_error(error, self.path) from None
 
     def close(self) -> None:
         """Write what waits, note the head and let go of the ledger."""
@@ -223,67 +306,36 @@ class Journal:
                 self.checkpoint()
                 self.write_head()
         finally:
+            if self._reader is not None:
+                self._reader.close()
             self._connection.close()
             if self._lock is not None:
                 self._lock.release()
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def noted_head(path: Path) -> tuple[int, bytes] | None:
+    """The head that was noted beside the ledger; None where there is no such file.
+
+    Raises:
+        StoreCorrupt: the note cannot be read.
+    """
     try:
-        connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=BUSY_MS / 1000)
-        path.chmod(0o600)
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-        connection.execute("PRAGMA wal_autocheckpoint=0")
-        if sys.platform == "darwin":
-            # fsync on macOS leaves data in the drive's cache.
-            connection.execute("PRAGMA fullfsync=1")
-            connection.execute("PRAGMA checkpoint_fullfsync=1")
-        answer = connection.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.Error as error:
-        raise store_error(error, path) from None
-    except OSError as error:
-        msg = f"ledger {path} cannot be written: {error.strerror}; make the file and its folder writable"
-        raise StoreUnwritable(msg) from None
-    if answer is None or answer[0] != "ok":
-        msg = f"ledger {path} is damaged ({answer[0] if answer else 'no answer'}); keep the file, restore a backup"
-        raise StoreCorrupt(msg)
-    return connection
+        seq, digest = path.with_name(f"{path.name}.head").read_text(encoding="ascii").split()
+        return int(seq), bytes.fromhex(digest)
+    except FileNotFoundError:
+        return None
+    except (ValueError, OSError):
+        msg = f"the noted head {path.name}.head cannot be read; it was changed: compare the ledger with a backup"
+        raise StoreCorrupt(msg) from None
 
 
-def _check_version(connection: sqlite3.Connection, path: Path | None) -> None:
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not names:
-        return
-    if "meta" not in names or "journal" not in names:
-        msg = f"{path} is a database but no ledger (it has no journal); give another path"
-        raise StoreVersion(msg)
-    found = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-    if found is None or found[0] != str(SCHEMA):
-        version = found[0] if found else "none"
-        msg = f"ledger {path} has schema {version}; this Bolt reads schema {SCHEMA}; use the Bolt that wrote it"
-        raise StoreVersion(msg)
-
-
-def store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
-    """The error of ours that says what a database error means for the person."""
-    words = str(error)
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return StoreLocked(f"ledger {path} is locked by another program ({words}); close what has it open")
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return StoreCorrupt(f"ledger {path} is damaged ({words}); keep the file, restore a backup")
-    if name.startswith("SQLITE_FULL"):
-        return StoreUnwritable(f"ledger {path}: the disk is full; free space, then start again")
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return StoreUnwritable(f"ledger {path} cannot be written ({words}); make the file and its folder writable")
-    return StoreUnwritable(f"ledger {path} cannot be written ({words}, {name}); check the disk, then start again")
-
-
-def _pages(
-    connection: sqlite3.Connection, from_seq: int, limit: int, guard: threading.Lock | None = None
+def pages(
+    connection: sqlite3.Connection, from_seq: int, limit: int = -1, guard: threading.Lock | None = None
 ) -> Iterator[Row]:
-    # Pages keep each read transaction short: a long one would keep the write-ahead log from being reset.
+    """Rows as they stand in the file, unchecked, each page in a read transaction of its own.
+
+    A long transaction would keep the write-ahead log from being reset.
+    """
     query = "SELECT seq, ts_ns, kind, payload, prev_hash, hash FROM journal WHERE seq >= ? ORDER BY seq LIMIT ?"
     seq = from_seq
     left = limit
@@ -302,26 +354,11 @@ def _pages(
         left = left if left < 0 else left - len(rows)
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection for another process; raises StoreError where there is no ledger."""
-    if not path.is_file():
-        msg = f"there is no ledger at {path}; start Bolt once, or name another with --ledger"
-        raise StoreUnwritable(msg)
-    try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_MS / 1000
-        )
-        _check_version(connection, path)
-    except sqlite3.Error as error:
-        raise store_error(error, path) from None
-    return connection
-
-
 def read_journal(path: Path, from_seq: int = 1, limit: int = -1) -> Iterator[Row]:
     """Rows of a ledger, from another process, also while an engine writes."""
     connection = open_reader(path)
     try:
-        yield from _pages(connection, from_seq, limit)
+        yield from pages(connection, from_seq, limit)
     except sqlite3.Error as error:
         raise store_error(error, path) from None
     finally:
@@ -342,7 +379,7 @@ class JournalWriter:
         self._batches: list[Batch] = []
         self._wake = threading.Condition()
         self._is_ending = False
-        self._checkpointed_seq = journal.durable_seq
+        self._noted_seq = journal.durable_seq
         self._thread = threading.Thread(target=self._run, name="bolt-journal", daemon=True)
 
     def start(self) -> None:
@@ -369,23 +406,33 @@ class JournalWriter:
         while True:
             with self._wake:
                 while not self._batches and not self._is_ending:
-                    self._wake.wait()
+                    if not self._wake.wait(IDLE_S) and self._journal.durable_seq != self._noted_seq:
+                        break
                 waiting, self._batches = self._batches, []
-                if not waiting:
+                if not waiting and self._is_ending:
                     return
-            try:
-                seq = self._journal.write(_joined(waiting))
-            except StoreError as error:
-                self._on_failure(str(error))
+            if not waiting:
+                self._noted_seq = self._journal.durable_seq
+                self._journal.write_head()
+            elif not self._commit(_joined(waiting)):
                 return
-            self._on_durable(seq)
-            self._checkpoint_when_idle(seq)
 
-    def _checkpoint_when_idle(self, seq: int) -> None:
-        """Keep the write-ahead log bounded without putting its milliseconds before a commit that waits."""
-        if seq - self._checkpointed_seq >= CHECKPOINT_ROWS and not self._batches:
+    def _commit(self, batch: Batch) -> bool:
+        try:
+            seq = self._journal.write(batch)
+        except StoreError as error:
+            self._on_failure(str(error))
+            return False
+        except Exception as error:  # loop edge: a writer that ended in silence would leave the engine waiting for ever
+            self._journal.failed = f"the journal writer broke: {error!r}; report it, then start again"
+            self._on_failure(self._journal.failed)
+            return False
+        self._on_durable(seq)
+        since = seq - self._journal.checkpointed_seq
+        if since >= 10 * CHECKPOINT_ROWS or (since >= CHECKPOINT_ROWS and not self._batches):
+            # Milliseconds that should not stand before a commit that waits; but the log must not grow without bound.
             self._journal.checkpoint()
-            self._checkpointed_seq = seq
+        return True
 
 
 def _joined(batches: list[Batch]) -> Batch:

@@ -26,6 +26,10 @@ class LedgerLock:
             os.close(self._fd)
             msg = f"ledger {ledger} is held by another engine (pid {holder}); attach to it, or end it with `bolt stop`"
             raise StoreLocked(msg) from None
+        except OSError as error:
+            os.close(self._fd)
+            msg = f"cannot lock {self.path}: {error.strerror}; put the ledger on a local disk"
+            raise StoreUnwritable(msg) from None
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, LargeBinary, MetaData, Table
+from functools import cache
+
+from sqlalchemy import BigInteger, Column, LargeBinary, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
@@ -105,11 +107,6 @@ class CashRow(SQLModel, table=True):
 PROJECTIONS = ("orders", "fills", "positions", "cash")
 
 
-def metadata() -> MetaData:
-    """All tables."""
-    return SQLModel.metadata
-
-
 def table(name: str) -> Table:
     """One table by its name."""
     return SQLModel.metadata.tables[name]
@@ -127,9 +124,17 @@ def create_statements() -> list[str]:
     return made
 
 
+@cache
 def upsert(name: str) -> str:
-    """SQLite statement that writes one row of a projection, replacing the one with its key."""
+    """Statement that writes one row of a projection, replacing the one with its key; the same on SQLite and PostgreSQL
+    but for the mark of a parameter.
+    """
     columns = [column.name for column in table(name).columns]
+    keys = [column.name for column in table(name).primary_key.columns]
     names = ", ".join(f'"{column}"' for column in columns)
     values = ", ".join(f":{column}" for column in columns)
-    return f"INSERT OR REPLACE INTO {name} ({names}) VALUES ({values})"  # noqa: S608 - names are this module's own
+    changes = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in keys)
+    return (
+        f"INSERT INTO {name} ({names}) VALUES ({values}) "  # noqa: S608 - names are this module's own
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+    )

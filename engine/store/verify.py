@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
 import yaml
 
-from engine.domain.errors import StoreCorrupt, StoreError
-from engine.domain.events import decode_event
-from engine.store.journal import GENESIS, Projection, chain, open_reader, read_journal, store_error
+from engine.domain.errors import BoltError, StoreCorrupt
+from engine.domain.events import LedgerOpened, decode_event, kind_of
+from engine.store.connection import open_reader, open_writer, store_error
+from engine.store.journal import GENESIS, Projection, Row, noted_head, pages, read_journal, row_faults
 from engine.store.lock import LedgerLock
-from engine.store.tables import PROJECTIONS, table, upsert
+from engine.store.tables import PROJECTIONS, create_statements, table, upsert
 
 FINDINGS_MAX = 20
 
@@ -34,91 +36,98 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
     """Each fault with its row, bounded to the first twenty."""
 
 
-def verify(path: Path, make: MakeProjections) -> VerifyReport:
+def verify(path: Path, make: MakeProjections, expected_head: tuple[int, bytes] | None = None) -> VerifyReport:
     """Check every row's hash and link, the noted head, and each projection table against a rebuild.
 
-    A killed append leaves no trace to find: it is either in the file as a whole or not at all.
+    ``expected_head`` is a row number and its hash kept by the caller, beside the one noted with the ledger. A ledger that an
+    engine writes at the same time, and one whose engine was killed, verify like any other: a killed append is in the file as
+    a whole or not at all.
     """
-    findings: list[str] = []
-    projections = make()
-    prev, seq, ledger_id = GENESIS, 0, ""
-    heads: dict[int, bytes] = {}
-    noted = noted_head(path)
+    walk = _Walk(make())
     try:
-        for row in read_journal(path):
-            if not all(isinstance(part, bytes) for part in (row.payload, row.prev_hash, row.hash)):
-                findings.append(f"row {row.seq} ({row.kind}) was changed: its columns have other types")
-                break
-            if row.seq != seq + 1:
-                findings.append(f"row {seq + 1} is missing: the next one is {row.seq}")
-            if row.prev_hash != prev:
-                findings.append(f"row {row.seq} is not chained to the row before it")
-            if chain(row.prev_hash, row.seq, row.ts_ns, row.kind, row.payload) != row.hash:
-                findings.append(f"row {row.seq} ({row.kind}) was changed: its hash does not match its content")
-            if len(findings) >= FINDINGS_MAX:
-                break
-            seq, prev = row.seq, row.hash
-            if noted is not None and seq == noted[0]:
-                heads[seq] = prev
-            if not findings:
-                event = decode_event(row.payload)
-                ledger_id = ledger_id or getattr(event, "ledger_id", "")
-                for projection in projections:
-                    projection.apply(row.seq, row.ts_ns, event)
-        findings += _head_faults(noted, seq, heads)
-        if not findings:
-            findings += _projection_faults(path, projections)
-    except StoreError as error:
-        findings.append(str(error))
+        walk.heads = [head for head in (noted_head(path), expected_head) if head is not None]
+        with closing(open_reader(path)) as connection:
+            for row in pages(connection, 1):
+                walk.take(row)
+                if len(walk.findings) >= FINDINGS_MAX:
+                    break
+            walk.findings += walk.head_faults()
+            if not walk.findings:
+                walk.findings += _against_tables(connection, walk)
+    except BoltError as error:
+        walk.findings.append(str(error))
+    except sqlite3.Error as error:
+        walk.findings.append(str(store_error(error, path)))
     return VerifyReport(
-        ok=not findings,
-        rows=seq,
-        head_seq=seq,
-        head_hash=prev.hex(),
-        ledger_id=ledger_id,
-        findings=tuple(findings[:FINDINGS_MAX]),
+        ok=not walk.findings,
+        rows=walk.seq,
+        head_seq=walk.seq,
+        head_hash=walk.hash.hex(),
+        ledger_id=walk.ledger_id,
+        findings=tuple(walk.findings[:FINDINGS_MAX]),
     )
 
 
-def noted_head(path: Path) -> tuple[int, bytes] | None:
-    """The head that was noted beside the ledger; None where there is no such file."""
-    try:
-        seq, digest = path.with_name(f"{path.name}.head").read_text(encoding="ascii").split()
-        return int(seq), bytes.fromhex(digest)
-    except FileNotFoundError:
-        return None
-    except (ValueError, OSError):
-        msg = f"the noted head {path.name}.head cannot be read; it was changed"
-        raise StoreCorrupt(msg) from None
+class _Walk:
+    """A way along the chain, with projections that follow it as long as it holds."""
+
+    def __init__(self, projections: Sequence[Projection]) -> None:
+        self.projections = projections
+        self.findings: list[str] = []
+        self.seq, self.hash, self.ledger_id = 0, GENESIS, ""
+        self.heads: list[tuple[int, bytes]] = []
+        self._seen: dict[int, bytes] = {}
+
+    def take(self, row: Row) -> None:
+        """The next row."""
+        self.findings += row_faults(row, self.seq, self.hash)
+        self.seq, self.hash = row.seq, row.hash
+        if any(row.seq == seq for seq, _ in self.heads):
+            self._seen[row.seq] = row.hash
+        if self.findings:
+            return
+        event = decode_event(row.payload)
+        if row.kind != kind_of(event):
+            self.findings.append(f"row {row.seq} says it is {row.kind}, its payload is {kind_of(event)}")
+        if isinstance(event, LedgerOpened) != (row.seq == 1):
+            self.findings.append(f"row {row.seq} is {row.kind}; ledger_opened is always the first row and only that")
+        self.ledger_id = self.ledger_id or getattr(event, "ledger_id", "")
+        for projection in self.projections:
+            projection.apply(row.seq, row.ts_ns, event)
+
+    def head_faults(self) -> list[str]:
+        """What does not fit to the heads kept outside the file."""
+        if not self.seq:
+            return ["there is no row: the first one, which every ledger has, was removed"]
+        found = []
+        for seq, digest in self.heads:
+            if seq > self.seq:
+                found.append(f"the tail was cut: the noted head is row {seq}, the last row is {self.seq}")
+            elif self._seen.get(seq) != digest:
+                found.append(f"row {seq} is not the one whose hash was noted: the file was replaced")
+        return found
 
 
-def _head_faults(noted: tuple[int, bytes] | None, seq: int, heads: dict[int, bytes]) -> list[str]:
-    if noted is None:
+def _against_tables(connection: sqlite3.Connection, walk: _Walk) -> list[str]:
+    """Rows that came meanwhile and the tables, in one picture: an engine may be writing both."""
+    connection.execute("BEGIN")
+    for row in list(pages(connection, walk.seq + 1)):
+        walk.take(row)
+    if walk.findings:
         return []
-    if noted[0] > seq:
-        return [f"the tail was cut: the noted head is row {noted[0]}, the last row is {seq}"]
-    if heads.get(noted[0]) != noted[1]:
-        return [f"row {noted[0]} is not the one whose hash was noted: the file was replaced"]
-    return []
-
-
-def _projection_faults(path: Path, projections: Sequence[Projection]) -> list[str]:
-    wanted = projected_rows(projections)
-    connection = open_reader(path)
+    wanted = projected_rows(walk.projections)
     found = []
-    try:
-        connection.row_factory = sqlite3.Row
-        for name in PROJECTIONS:
-            keys = [column.name for column in table(name).primary_key.columns]
-            here = {tuple(row[key] for key in keys): dict(row) for row in connection.execute(f"SELECT * FROM {name}")}  # noqa: S608 - our own table name
-            rebuilt = {tuple(row[key] for key in keys): row for row in wanted[name]}
-            for key in sorted(set(here) | set(rebuilt)):
-                if here.get(key) != rebuilt.get(key):
-                    found.append(f"table {name}: row {'/'.join(map(str, key))} differs from the journal")
-    except sqlite3.Error as error:
-        raise store_error(error, path) from None
-    finally:
-        connection.close()
+    for name in PROJECTIONS:
+        columns = [column.name for column in table(name).columns]
+        keys = [column.name for column in table(name).primary_key.columns]
+        words = ", ".join(f'"{column}"' for column in columns)
+        rows = [dict(zip(columns, row, strict=True)) for row in connection.execute(f"SELECT {words} FROM {name}")]  # noqa: S608 - our own names
+        here = {tuple(row[key] for key in keys): row for row in rows}
+        rebuilt = {tuple(row[key] for key in keys): row for row in wanted[name]}
+        for key in sorted(set(here) | set(rebuilt), key=repr):
+            if here.get(key) != rebuilt.get(key):
+                found.append(f"table {name}: row {'/'.join(map(str, key))} differs from the journal")
+    connection.execute("COMMIT")
     return found
 
 
@@ -134,32 +143,33 @@ def projected_rows(projections: Sequence[Projection]) -> dict[str, list[dict[str
 
 
 def rebuild(path: Path, make: MakeProjections) -> int:
-    """Make every projection table anew from the journal, holding the ledger's lock; the number of journal rows."""
-    lock = LedgerLock(path)
-    try:
-        projections = make()
-        count = 0
+    """Make every projection table anew from the journal, holding the ledger's lock; the number of journal rows.
+
+    Raises:
+        StoreLocked: an engine holds the ledger.
+        StoreCorrupt: the chain does not hold; the tables stay as they are.
+    """
+    open_reader(path).close()
+    with ExitStack() as held:
+        held.callback(LedgerLock(path).release)
+        walk = _Walk(make())
         for row in read_journal(path):
-            event = decode_event(row.payload)
-            for projection in projections:
-                projection.apply(row.seq, row.ts_ns, event)
-            count += 1
-        wanted = projected_rows(projections)
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("BEGIN IMMEDIATE")
-            for name in PROJECTIONS:
-                connection.execute(f"DELETE FROM {name}")  # noqa: S608 - our own table name
-                connection.executemany(upsert(name), wanted[name])
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise store_error(error, path) from None
-        finally:
-            connection.close()
-        return count
-    finally:
-        lock.release()
+            walk.take(row)
+            if walk.findings:
+                raise StoreCorrupt(f"ledger {path}: {walk.findings[0]}; nothing was made from it, restore a backup")
+        wanted = projected_rows(walk.projections)
+        with closing(open_writer(path)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in create_statements():
+                    connection.execute(statement)
+                for name in PROJECTIONS:
+                    connection.execute(f"DELETE FROM {name}")  # noqa: S608 - our own table name
+                    connection.executemany(upsert(name), wanted[name])
+                connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise store_error(error, path) from None
+        return walk.seq
 
 
 def shown(path: Path, from_seq: int = 1, limit: int = -1) -> Iterator[dict[str, Any]]:
@@ -199,7 +209,10 @@ def export(path: Path, out: TextIO, form: str) -> int:
 
 
 def state_hash(projections: Sequence[Projection]) -> str:
-    """SHA-256 over the canonical text of all touched projection rows: equal states, equal hash."""
+    """SHA-256 over the canonical text of every row that fresh projections made: equal states, equal hash.
+
+    It takes the rows with it (``dirty``): give it projections that followed the journal from row 1 for this purpose.
+    """
     digest = hashlib.sha256()
     for name, rows in sorted(projected_rows(projections).items()):
         for row in sorted(rows, key=lambda item: msgspec.json.encode(item, order="sorted")):

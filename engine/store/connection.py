@@ -1,0 +1,133 @@
+"""Connections to a ledger file on SQLite, and what a database error means for a person."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from engine.domain.errors import InvariantError, StoreCorrupt, StoreError, StoreLocked, StoreUnwritable, StoreVersion
+from engine.store.tables import SCHEMA
+
+BUSY_MS = 2_000
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """Open or create a ledger file for its one writer: write-ahead log, an fsync with each commit.
+
+    Raises:
+        StoreUnwritable, StoreCorrupt, StoreLocked: each with the next step.
+    """
+    _refuse_read_only(path)
+    with ExitStack() as undo:
+        try:
+            # Made here with its mode, so that it is never readable by others, not even for a moment.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=BUSY_MS / 1000)
+            undo.callback(connection.close)
+            mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA wal_autocheckpoint=0")
+            if sys.platform == "darwin":
+                # fsync on macOS leaves data in the drive's cache.
+                connection.execute("PRAGMA fullfsync=1")
+                connection.execute("PRAGMA checkpoint_fullfsync=1")
+            answer = connection.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error as error:
+            raise store_error(error, path) from None
+        except OSError as error:
+            msg = f"ledger {path} cannot be written: {error.strerror}; make the file and its folder writable"
+            raise StoreUnwritable(msg) from None
+        if mode != "wal":
+            msg = f"ledger {path}: its disk gives no write-ahead log (mode {mode}); put it on a local disk"
+            raise StoreUnwritable(msg)
+        if answer is None or answer[0] != "ok":
+            msg = f"ledger {path} is damaged ({answer[0] if answer else 'no answer'}); keep the file, restore a backup"
+            raise StoreCorrupt(msg)
+        undo.pop_all()
+        return connection
+
+
+def _refuse_read_only(path: Path) -> None:
+    """A ledger that its owner made read-only stays so, also for root, whom the mode would not stop."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        msg = f"{path} is no file; give the path of a ledger file"
+        raise StoreUnwritable(msg)
+    if not mode & stat.S_IWUSR:
+        msg = f"ledger {path} is read-only (mode {stat.S_IMODE(mode):o}); make it writable with `chmod u+w`, or use another"
+        raise StoreUnwritable(msg)
+
+
+def check_version(connection: sqlite3.Connection, path: Path | None) -> None:
+    """Raise StoreVersion where the file is a database but no ledger that this Bolt reads; an empty file is fine."""
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not names:
+        return
+    if "meta" not in names or "journal" not in names:
+        msg = f"{path} is a database but no ledger (it has no journal); give another path"
+        raise StoreVersion(msg)
+    found = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+    if found is None or found[0] != str(SCHEMA):
+        version = found[0] if found else "none"
+        msg = f"ledger {path} has schema {version}; this Bolt reads schema {SCHEMA}; use the Bolt that wrote it"
+        raise StoreVersion(msg)
+
+
+def store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
+    """The error of ours that says what a database error means for the person."""
+    words = str(error)
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StoreLocked(f"ledger {path} is locked by another program ({words}); close what has it open")
+    if name.startswith("SQLITE_CONSTRAINT"):
+        # Two writers can meet only where the lock file was deleted; the first row written wins, the other one stops.
+        return StoreLocked(f"another program wrote to ledger {path} ({words}); end it, then start again")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode to UTF-8" in words:
+        return StoreCorrupt(f"ledger {path} is damaged ({words}); keep the file, restore a backup")
+    if name.startswith("SQLITE_FULL"):
+        return StoreUnwritable(f"ledger {path}: the disk is full; free space, then start again")
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return StoreUnwritable(f"ledger {path} cannot be written ({words}); make the file and its folder writable")
+    return StoreUnwritable(f"ledger {path} cannot be used ({words}, {name}); check the disk, then start again")
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection for another process; raises StoreError where there is no ledger."""
+    if not path.is_file():
+        msg = f"there is no ledger at {path}; start Bolt once, or name another with --ledger"
+        raise StoreUnwritable(msg)
+    # A file on a read-only disk has no room for the shared index; without a log beside it, it cannot change either.
+    modes = ("mode=ro", "mode=ro&immutable=1") if not _has_log(path) else ("mode=ro",)
+    for mode in modes:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?{mode}",
+            uri=True,
+            isolation_level=None,
+            timeout=BUSY_MS / 1000,
+            check_same_thread=False,
+        )
+        try:
+            check_version(connection, path)
+        except StoreError:
+            connection.close()
+            raise
+        except sqlite3.Error as error:
+            connection.close()
+            found = store_error(error, path)
+            if mode is modes[-1] or not isinstance(found, StoreUnwritable):
+                raise found from None
+        else:
+            return connection
+    raise InvariantError(f"no way to open {path} was tried")
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
