@@ -75,10 +75,15 @@ def chain(prev_hash: bytes, seq: int, ts_ns: int, kind: str, payload: bytes) -> 
     return hashlib.sha256(head + payload).digest()
 
 
+def is_well_typed(row: Row) -> bool:
+    """Whether a row that was read holds what its fields say: SQLite keeps any type in any column."""
+    found = tuple(type(getattr(row, field)) for field in Row.__struct_fields__)
+    return found == (int, int, str, bytes, bytes, bytes)
+
+
 def row_faults(row: Row, seq: int, prev_hash: bytes) -> list[str]:
     """What is wrong with a row that should stand behind row ``seq`` with ``prev_hash``; empty where it is sound."""
-    found = tuple(type(getattr(row, field)) for field in Row.__struct_fields__)
-    if found != (int, int, str, bytes, bytes, bytes):
+    if not is_well_typed(row):
         return [f"row {row.seq} was changed: its columns have other types"]
     faults = []
     if row.seq != seq + 1:
@@ -103,6 +108,8 @@ class Journal:
         self.durable_hash = GENESIS
         self.checkpointed_seq = 0
         """How far the write-ahead log was last folded into the file."""
+        self.pending_max = PENDING_MAX
+        self.checkpoint_rows = CHECKPOINT_ROWS
         self.is_new = True
         self._connection = connection
         self._reader: sqlite3.Connection | None = None
@@ -192,8 +199,8 @@ class Journal:
         """
         if self.failed:
             raise StoreUnwritable(self.failed)
-        if self.head_seq - self.durable_seq >= PENDING_MAX:
-            msg = f"{PENDING_MAX} journal rows wait for the disk; the engine must not run ahead of it"
+        if self.head_seq - self.durable_seq >= self.pending_max:
+            msg = f"{self.pending_max} journal rows wait for the disk; the engine must not run ahead of it"
             raise InvariantError(msg)
         seq = self.head_seq + 1
         kind = kind_of(event)
@@ -242,7 +249,7 @@ class Journal:
         if batch is None:
             return self.durable_seq
         seq = self.write(batch)
-        if seq - self.checkpointed_seq >= CHECKPOINT_ROWS:
+        if seq - self.checkpointed_seq >= self.checkpoint_rows:
             self.checkpoint()
         return seq
 
@@ -348,7 +355,7 @@ def pages(
                 rows = connection.execute(query, (seq, size)).fetchall()
         for row in rows:
             yield Row(*row)
-        if len(rows) < size:
+        if len(rows) < size or not isinstance(rows[-1][0], int):
             return
         seq = rows[-1][0] + 1
         left = left if left < 0 else left - len(rows)
@@ -372,10 +379,17 @@ class JournalWriter:
     Both callbacks run on the writer's thread.
     """
 
-    def __init__(self, journal: Journal, on_durable: Callable[[int], None], on_failure: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        on_durable: Callable[[int], None],
+        on_failure: Callable[[str], None],
+        idle_s: float = IDLE_S,
+    ) -> None:
         self._journal = journal
         self._on_durable = on_durable
         self._on_failure = on_failure
+        self._idle_s = idle_s
         self._batches: list[Batch] = []
         self._wake = threading.Condition()
         self._is_ending = False
@@ -406,7 +420,7 @@ class JournalWriter:
         while True:
             with self._wake:
                 while not self._batches and not self._is_ending:
-                    if not self._wake.wait(IDLE_S) and self._journal.durable_seq != self._noted_seq:
+                    if not self._wake.wait(self._idle_s) and self._journal.durable_seq != self._noted_seq:
                         break
                 waiting, self._batches = self._batches, []
                 if not waiting and self._is_ending:
@@ -429,7 +443,8 @@ class JournalWriter:
             return False
         self._on_durable(seq)
         since = seq - self._journal.checkpointed_seq
-        if since >= 10 * CHECKPOINT_ROWS or (since >= CHECKPOINT_ROWS and not self._batches):
+        enough = self._journal.checkpoint_rows
+        if since >= 10 * enough or (since >= enough and not self._batches):
             # Milliseconds that should not stand before a commit that waits; but the log must not grow without bound.
             self._journal.checkpoint()
         return True

@@ -15,7 +15,7 @@ import yaml
 from engine.domain.errors import BoltError, StoreCorrupt
 from engine.domain.events import LedgerOpened, decode_event, kind_of
 from engine.store.connection import open_reader, open_writer, store_error
-from engine.store.journal import GENESIS, Projection, Row, noted_head, pages, read_journal, row_faults
+from engine.store.journal import GENESIS, Projection, Row, is_well_typed, noted_head, pages, read_journal, row_faults
 from engine.store.lock import LedgerLock
 from engine.store.tables import PROJECTIONS, create_statements, table, upsert
 
@@ -81,6 +81,8 @@ class _Walk:
     def take(self, row: Row) -> None:
         """The next row."""
         self.findings += row_faults(row, self.seq, self.hash)
+        if not is_well_typed(row):
+            return
         self.seq, self.hash = row.seq, row.hash
         if any(row.seq == seq for seq, _ in self.heads):
             self._seen[row.seq] = row.hash
