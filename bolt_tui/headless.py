@@ -13,17 +13,33 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 from bolt_tui.commands.lists import event_fields
 from bolt_tui.commands.show import fields
 from bolt_tui.output import json_line
 from bolt_tui.server import EngineDoor
+from engine.domain.events import AnyEvent, decode_event
 
 PERIOD_S = 0.05
 EVENTS_PER_TURN = 200
 FLUSH_S = 2.0
 """How long the end waits for a reader that does not read."""
+
+Read = Callable[[int, int], list[tuple[int, int, AnyEvent]]]
+"""Events from a sequence number on, at most so many."""
+
+
+def stored_events(ledger: Path) -> Read:
+    """Events of a ledger file whose engine has let go of it."""
+    from engine.store.journal import read_journal
+
+    def read(from_seq: int, limit: int) -> list[tuple[int, int, AnyEvent]]:
+        return [(row.seq, row.ts_ns, decode_event(row.payload)) for row in read_journal(ledger, from_seq, limit)]
+
+    return read
 
 
 class Stream:
@@ -51,12 +67,12 @@ class Stream:
         while not self.is_broken:
             await asyncio.sleep(PERIOD_S)
             if not self._pieces.full():
-                self._offer()
+                self._offer(self._door.events)
 
-    def close(self) -> None:
-        """Write what is left, for at most :data:`FLUSH_S` a piece."""
+    def close(self, rest: Read) -> None:
+        """Write what is left, for at most :data:`FLUSH_S` a piece. The engine has ended: ``rest`` reads its ledger."""
         try:
-            while not self.is_broken and self._offer(FLUSH_S):
+            while not self.is_broken and self._offer(rest, FLUSH_S):
                 pass
             if not self.is_broken:
                 self._pieces.put(json_line("status", fields(self._door.view().status)), timeout=FLUSH_S)
@@ -65,9 +81,9 @@ class Stream:
             self.is_broken = True
         self._writer.join(FLUSH_S)
 
-    def _offer(self, timeout_s: float = 0.0) -> bool:
+    def _offer(self, read: Read, timeout_s: float = 0.0) -> bool:
         """Hand the next piece to the writer; False where there was nothing to say."""
-        events = self._door.events(self._next_seq, EVENTS_PER_TURN)
+        events = read(self._next_seq, EVENTS_PER_TURN)
         cursor, update = self._door.update_since(self._cursor)
         lines = [json_line("event", event_fields(*found)) for found in events]
         lines += [json_line("order", {"order": row}) for row in update.orders]

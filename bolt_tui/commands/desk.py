@@ -60,7 +60,7 @@ def run_headless(context: Context) -> Exit:
 
 
 async def _headless(context: Context, home: Home) -> None:
-    from bolt_tui.headless import Stream
+    from bolt_tui.headless import Stream, stored_events
 
     args = context.args
     live = build(home, load_settings(home))
@@ -83,7 +83,7 @@ async def _headless(context: Context, home: Home) -> None:
     finally:
         lines.cancel()
         await asyncio.gather(lines, return_exceptions=True)
-        stream.close()
+        stream.close(stored_events(home.ledger))
 
 
 def _run_demo(context: Context) -> Exit:

@@ -87,7 +87,7 @@ def order_row(row: OrderView) -> tuple[str, ...]:
         number(row.stop),
         number(row.avg_price),
         row.tif,
-        row.algo if row.algo == "direct" else f"{row.algo} {row.progress_pct}%",
+        f"{row.algo} {row.progress_pct}%" if row.algo not in {"", "direct"} else row.algo,
         row.source,
         row.note,
     )

@@ -139,7 +139,7 @@ def test_every_event_is_a_line_and_the_newest_orders_and_fills_too() -> None:
         await asyncio.sleep(0)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        stream.close()
+        stream.close(door.events)
 
     asyncio.run(main())
     lines = [json.loads(line) for line in out.getvalue().splitlines()]
@@ -181,7 +181,7 @@ def test_a_reader_that_does_not_read_costs_one_piece_and_no_time() -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         out.release.set()
-        stream.close()
+        stream.close(door.events)
 
     asyncio.run(main())
 
@@ -192,9 +192,10 @@ def test_a_reader_that_goes_away_ends_the_lines_only() -> None:
             raise BrokenPipeError
 
     async def main() -> bool:
-        stream = Stream(FakeDoor(), Gone())
+        door = FakeDoor()
+        stream = Stream(door, Gone())
         await asyncio.wait_for(stream.run(), 10)
-        stream.close()
+        stream.close(door.events)
         return stream.is_broken
 
     assert asyncio.run(main())

@@ -1,0 +1,238 @@
+"""The real thing: engines in processes of their own, the paper venue, and nothing left behind."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bolt_tui.client import EngineClient
+from bolt_tui.commands.exits import Exit
+from bolt_tui.demo import is_ready
+from bolt_tui.launch import EngineNotStarted, _children, is_running, start_engine
+from bolt_tui.settings import Home, child_environment, ensure_policy
+from brokers.paper.home import VenueLock
+from brokers.paperbroker import stop_venue
+from engine.domain.errors import SettingsError, StoreError
+from engine.domain.events import TradingState
+from engine.store.lock import LedgerLock
+from tests.cli.conftest import Ran
+from tests.cli.test_halt import state
+from tests.server.fakes import until
+
+Bolt = Callable[..., Ran]
+
+
+def pid_of_last() -> int:
+    return _children[-1].pid
+
+
+def end_child() -> None:
+    """Reap the last engine started here; kill it where a test left it hanging."""
+    child = _children.pop()
+    if child.poll() is None:
+        child.send_signal(signal.SIGCONT)
+        child.kill()
+    child.wait(20)
+
+
+@pytest.fixture
+def live(home: Home) -> Iterator[Home]:
+    """A folder with a running engine; afterwards neither engine nor venue is left."""
+    ensure_policy(home)
+    assert start_engine(home)
+    yield home
+    end_child()
+    stop_venue(home.root)
+
+
+def status(bolt: Bolt) -> dict[str, Any]:
+    return bolt("status", "--json").json
+
+
+def wait_for_market(home: Home) -> None:
+    """Until the broker is reconciled and AAPL has a price."""
+
+    def is_tradable() -> bool:
+        with EngineClient(home.socket) as client:
+            view = client.view()
+        return is_ready(view) and any(row.symbol == "AAPL" and row.bid and not row.stale for row in view.quotes)
+
+    until(is_tradable, "the market")
+
+
+def rest_an_order(bolt: Bolt) -> str:
+    """An order below the market, until the venue has it."""
+    order_id = bolt("order", "b 10 AAPL @bid-5t", "--json").json["order_id"]
+
+    def is_working() -> bool:
+        rows = bolt("orders", "--json").json["orders"]
+        children = [row for row in rows if row["parent_id"] == order_id]
+        return [row["state"] for row in children] == ["new"]
+
+    until(is_working, "the resting order")
+    return str(order_id)
+
+
+def test_an_engine_trades_is_asked_from_outside_and_ends(bolt: Bolt, live: Home) -> None:
+    wait_for_market(live)
+    filled = bolt("order", "b 10 AAPL @take", "--intent", "mine-1", "--wait", "15", "--json")
+    assert (filled.code, filled.json["state"]) == (Exit.OK, "filled")
+    again = bolt("order", "b 10 AAPL @take", "--intent", "mine-1", "--json")
+    assert (again.json["order_id"], again.json["repeated"]) == (filled.json["order_id"], True)
+    assert bolt("positions", "--json").json["positions"][0]["qty"] == "10"
+    assert sum(int(fill["qty"]) for fill in bolt("fills", "--json").json["fills"]) == 10
+    resting = rest_an_order(bolt)
+    undecided = bolt("stop", "--json")
+    assert (undecided.code, undecided.json["code"]) == (Exit.USAGE, "SettingsError")
+    assert "1 orders are at the venue" in undecided.err
+    assert bolt("cancel", resting, "--json").json["ok"]
+    until(lambda: status(bolt)["orders_working"] == 0, "the cancel")
+    ended = bolt("stop", "--json")
+    assert (ended.code, ended.json["ended"], ended.json["left"]) == (Exit.OK, True, 0)
+    assert not is_running(live)
+    assert not live.socket.exists()
+    assert bolt("status").code == Exit.NO_ENGINE
+    proof = bolt("ledger", "verify", "--json")
+    assert (proof.code, proof.json["ok"]) == (Exit.OK, True)
+
+
+def test_an_order_beyond_the_limits_is_denied_with_its_line(bolt: Bolt, live: Home) -> None:
+    wait_for_market(live)
+    ran = bolt("order", "b $900m AAPL @mkt", "--json")
+    assert ran.code == Exit.REFUSED
+    assert any(denial["policy_line"].startswith("policy.yaml:") for denial in ran.json["denials"])
+
+
+def test_a_second_engine_attaches_or_refuses_and_never_shares_the_ledger(live: Home) -> None:
+    assert start_engine(live) is False
+    _children.pop().wait(20)
+    with pytest.raises(StoreError):
+        LedgerLock(live.ledger).release()
+
+
+def test_a_kill_halts_the_engine_with_a_receipt(bolt: Bolt, live: Home) -> None:
+    wait_for_market(live)
+    rest_an_order(bolt)
+    ran = bolt("kill", "--why", "a test", "--json")
+    assert (ran.code, ran.json["by"], ran.json["is_clean"]) == (Exit.OK, "engine", True), ran.json
+    assert Path(ran.json["receipt_path"]).is_file()
+    assert bolt("order", "b 10 AAPL @take", "--json").code == Exit.HALTED
+    assert bolt("status").code == Exit.HALTED
+
+
+@pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_kill_needs_no_engine(bolt: Bolt, live: Home, fate: signal.Signals) -> None:
+    """Dead or hung, the orders at the venue are cancelled by a session of the command's own."""
+    wait_for_market(live)
+    rest_an_order(bolt)
+    os.kill(pid_of_last(), fate)
+    if fate is signal.SIGKILL:
+        _children[-1].wait(20)
+    ran = bolt("kill", "--json")
+    assert (ran.code, ran.json["by"], ran.json["is_clean"]) == (Exit.OK, "here", True), ran.json
+    assert ran.json["receipt"]["brokers"][0]["found"] == 1
+    assert state(live) is TradingState.HALTED
+
+
+def test_a_start_that_fails_says_why_with_the_last_words(home: Home) -> None:
+    home.policy.write_text("nonsense: 1\n", encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"policy\.yaml"):
+        start_engine(home)
+    _children.pop().wait(20)
+    home.policy.unlink()
+    home.ledger.write_bytes(b"this is no ledger" * 100)
+    with pytest.raises((StoreError, EngineNotStarted), match="its last words"):
+        start_engine(home)
+    _children.pop().wait(20)
+    stop_venue(home.root)
+
+
+# -- headless ------------------------------------------------------------------------------------------------------------
+
+
+def command(home: Home | None, *words: str) -> subprocess.Popen[str]:
+    env = child_environment(home.root if home else Path())
+    if home is None:
+        del env["BOLT_HOME"]
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "bolt_tui", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=env,
+    )
+
+
+def venue_is_gone(home: Home) -> bool:
+    lock = VenueLock(home.root)
+    try:
+        return lock.take()
+    finally:
+        lock.release()
+
+
+def test_the_demo_prints_its_session_proves_its_ledger_and_leaves_nothing(tmp_path: Path) -> None:
+    env = {name: value for name, value in child_environment(tmp_path).items() if name != "BOLT_HOME"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "bolt_tui", "headless", "--demo"],
+        capture_output=True, text=True, timeout=120, check=False, env={**env, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == Exit.OK, done.stderr
+    for word in (
+        "ORDERS",
+        "FILLS",
+        "POSITIONS",
+        "P&L",
+        "REALISM",
+        "LEDGER",
+        "DENIED",
+        "every hash, link and projection",
+    ):
+        assert word in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_demo_speaks_json(home: Home) -> None:
+    with command(home, "headless", "--demo", "--json") as running:
+        out, err = running.communicate(timeout=120)
+    assert running.returncode == Exit.OK, err
+    (line,) = out.splitlines()
+    made = json.loads(line)
+    assert (made["schema"], made["type"], made["ok"], made["ledger"]["ok"]) == (1, "demo", True, True)
+    assert venue_is_gone(home)
+
+
+def test_headless_lines_are_json_and_a_signal_ends_it(home: Home, bolt: Bolt) -> None:
+    with command(home, "headless") as running:
+        assert running.stdout is not None
+        try:
+            ready, _, _ = select.select([running.stdout], [], [], 30)
+            assert ready, "no line within 30 s"
+            assert json.loads(running.stdout.readline())["type"] == "status"
+            wait_for_market(home)
+            assert bolt("order", "b 10 AAPL @take", "--wait", "15").code == Exit.OK
+            running.send_signal(signal.SIGTERM)
+            out, err = running.communicate(timeout=30)
+        finally:
+            running.kill()
+            stop_venue(home.root)
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert running.returncode == Exit.OK, err
+    assert {"event", "order", "fill", "status"} == {line["type"] for line in lines}
+    events = [line for line in lines if line["type"] == "event"]
+    assert [line["seq"] for line in events] == list(range(events[0]["seq"], events[0]["seq"] + len(events)))
+    assert events[-1]["kind"] == "engine_stopped"
+
+
+def test_headless_ends_by_itself_after_its_seconds(home: Home) -> None:
+    with command(home, "headless", "--seconds", "0.5") as running:
+        _, err = running.communicate(timeout=60)
+    stop_venue(home.root)
+    assert running.returncode == Exit.OK, err
