@@ -237,9 +237,12 @@ class Journal:
             except sqlite3.Error as error:
                 found = store_error(error, self.path)
                 self.failed = str(found)
-                with suppress(sqlite3.Error):
-                    self._connection.execute("ROLLBACK")
                 raise found from None
+            finally:
+                if self._connection.in_transaction:
+                    # Not a second try: what failed is given up, so that nobody else waits for its lock.
+                    with suppress(sqlite3.Error):
+                        self._connection.execute("ROLLBACK")
             self.durable_seq, self.durable_hash = batch.last_seq, batch.rows[-1][5]
             return batch.last_seq
 
