@@ -1,0 +1,135 @@
+"""`bolt` on a real terminal: it starts its engine, shows the desk, and leaves the engine as the person chose."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bolt_tui.client import EngineClient
+from bolt_tui.launch import is_running
+from bolt_tui.settings import Home, child_environment
+from brokers.paperbroker import stop_venue
+from engine.domain.commands import StopEngine
+from engine.domain.events import TradingState
+from tests.cli.conftest import Ran
+from tests.cli.test_halt import state
+from tests.server.fakes import DEADLINE_S, ME, until
+
+CTRL_G, CTRL_Q = b"\x07", b"\x11"
+
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.executable, [sys.executable, "-P", "-m", "bolt_tui"])
+"""
+"""Makes the terminal the session's own, so that closing it hangs the desk up."""
+
+
+class Terminal:
+    """A desk on a pseudo-terminal of 80x24."""
+
+    def __init__(self, home: Home) -> None:
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        env = {**child_environment(home.root), "TERM": "xterm-256color"}
+        self.desk = subprocess.Popen(
+            [sys.executable, "-c", TAKE_TERMINAL],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=env,
+            start_new_session=True,
+        )
+        os.close(slave)
+        self.seen = b""
+
+    def wait_for(self, words: bytes) -> None:
+        """Read what the desk draws until these words were in it."""
+
+        def is_there() -> bool:
+            while select.select([self.master], [], [], 0)[0]:
+                self.seen = (self.seen + os.read(self.master, 65536))[-200_000:]
+            return words in self.seen
+
+        until(is_there, words.decode())
+
+    def drain_until_ended(self) -> int:
+        """Read on until the desk has ended; its exit code."""
+
+        def has_ended() -> bool:
+            if self.master >= 0 and select.select([self.master], [], [], 0)[0]:
+                try:
+                    self.seen += os.read(self.master, 65536)
+                except OSError:
+                    return self.desk.poll() is not None
+            return self.desk.poll() is not None
+
+        until(has_ended, "the desk's end")
+        return self.desk.wait()
+
+    def press(self, keys: bytes) -> None:
+        """Type."""
+        os.write(self.master, keys)
+
+    def hang_up(self) -> None:
+        """Close the terminal under the desk."""
+        os.close(self.master)
+        self.master = -1
+
+    def close(self) -> None:
+        """Whatever is left goes."""
+        if self.desk.poll() is None:
+            self.desk.kill()
+        self.desk.wait(DEADLINE_S)
+        if self.master >= 0:
+            os.close(self.master)
+
+
+@pytest.fixture
+def terminal(home: Home) -> Iterator[Terminal]:
+    made = Terminal(home)
+    yield made
+    made.close()
+    if is_running(home):
+        with EngineClient(home.socket, DEADLINE_S) as client:
+            client.submit(StopEngine(source=ME, cancel=False))
+            client.wait_closed()
+    stop_venue(home.root)
+
+
+def test_a_desk_starts_its_engine_and_stops_it_when_asked(home: Home, terminal: Terminal) -> None:
+    terminal.wait_for(b"PAPER")
+    assert is_running(home)
+    terminal.press(CTRL_Q)
+    terminal.wait_for(b"cancel all orders")
+    terminal.press(b"c")
+    assert terminal.drain_until_ended() == 0
+    assert not is_running(home)
+
+
+@pytest.mark.parametrize("end", [Terminal.hang_up, lambda terminal: terminal.desk.send_signal(signal.SIGKILL)])
+def test_a_hang_up_or_a_crash_of_the_desk_leaves_the_engine(
+    home: Home, terminal: Terminal, end: Callable[[Terminal], None]
+) -> None:
+    terminal.wait_for(b"PAPER")
+    end(terminal)
+    terminal.drain_until_ended()
+    assert is_running(home)
+    with EngineClient(home.socket) as client:
+        assert client.view().status.halt.state == "active"
+
+
+def test_the_halt_key_halts_while_text_is_typed(home: Home, terminal: Terminal, bolt: Callable[..., Ran]) -> None:
+    terminal.wait_for(b"PAPER")
+    terminal.press(b"b 100 AAPL" + CTRL_G)
+    until(lambda: state(home) is TradingState.HALTED, "the latch")
+    terminal.wait_for(b"HALTED")
+    until(lambda: bolt("status", "--json").json["halt"]["done"], "the receipt")
