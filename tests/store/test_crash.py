@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ from engine.domain import events as ev
 from engine.domain.errors import StoreLocked
 from engine.store.journal import Journal, noted_head, read_journal
 from engine.store.verify import verify
-from tests.store.shop import AAPL, START_NS, Desk, make, trade
+from tests.store.shop import AAPL, START_NS, Desk, make, run_sql, trade
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,3 +100,10 @@ def test_two_writers_after_the_lock_file_was_deleted_do_not_both_go_on(tmp_path:
     two.journal.close()
     one.journal.close()
     assert verify(path, make).findings == ()
+
+
+def test_no_two_rows_stand_behind_the_same_row(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    trade(path)
+    with pytest.raises(sqlite3.IntegrityError, match="prev_hash"):
+        run_sql(path, "INSERT INTO journal SELECT 99, ts_ns, kind, payload, prev_hash, hash FROM journal WHERE seq = 8")
