@@ -279,10 +279,11 @@ class Journal:
         head = self.path.with_name(f"{self.path.name}.head")
         fresh = self.path.with_name(f"{self.path.name}.head.new")
         try:
-            with fresh.open("w", encoding="ascii") as out:
+            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "w", encoding="ascii") as out:
                 out.write(words)
                 out.flush()
-                os.fsync(out.fileno())
+                os.fsync(handle)
             fresh.replace(head)
         except OSError:
             return False

@@ -144,8 +144,12 @@ def test_a_failed_open_leaves_the_lock_free(ledger: Path) -> None:
 
 
 def test_only_the_owner_can_read_a_new_ledger(tmp_path: Path) -> None:
-    trade(tmp_path / "ledger.db", 1)
-    assert {stat.S_IMODE(path.stat().st_mode) & 0o077 for path in tmp_path.glob("ledger.db")} == {0}
+    desk = Desk(tmp_path / "ledger.db")
+    assert desk.journal.write_head()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    desk.journal.close()
+    assert set(modes) == {f"ledger.db{end}" for end in ("", "-wal", "-shm", ".lock", ".head")}
+    assert set(modes.values()) == {0o600}
 
 
 def test_no_connection_is_left_open(ledger: Path) -> None:
