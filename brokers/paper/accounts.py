@@ -1,6 +1,7 @@
 """A venue-side account: deposits, cash, positions and fees, exact in Decimal.
 
-Conservation, to the last unit and per currency: ``cash + sum of what positions cost = deposits - fees``.
+Shares and coins are paid for in full. Futures and perpetuals move only realised results, first in first out, as the engine's
+ledger books them. Conservation, to the last unit and per currency: ``cash + sum of what was paid = deposits - fees``.
 """
 
 from __future__ import annotations
@@ -10,15 +11,41 @@ import msgspec
 from engine.domain.errors import InvariantError
 from engine.domain.events import Fill
 from engine.domain.instrument import Instrument
-from engine.domain.money import EXACT, Money, Qty
+from engine.domain.money import EXACT, Money, Price, Qty
+from engine.ledger.ledger import MARGINED
+
+
+class OpenLot(msgspec.Struct, kw_only=True):
+    """Contracts opened at one price; ``qty`` is signed."""
+
+    qty: Qty
+    price: Price
 
 
 class Holding(msgspec.Struct, kw_only=True):
-    """A position: signed quantity, and what it has cost so far (buys positive, sells negative)."""
+    """A position: signed quantity, and what has been paid for it so far (received: negative)."""
 
     currency: str
     qty: Qty = Qty(0)
     cost: Money = Money(0)
+    lots: list[OpenLot] = []
+    """Of a future or perpetual, oldest first."""
+
+    def settle(self, qty: Qty, price: Price, multiplier: Qty) -> Money:
+        """Book signed contracts; what they realise is paid in cash, so the payment is its negative."""
+        paid = Money(0)
+        rest = qty
+        while rest and self.lots and (self.lots[0].qty > 0) != (rest > 0):
+            lot = self.lots[0]
+            closed = rest if abs(rest) < abs(lot.qty) else -lot.qty
+            paid += Money(EXACT.multiply(EXACT.multiply(EXACT.subtract(price, lot.price), closed), multiplier))
+            lot.qty = lot.qty + closed
+            rest = rest - closed
+            if not lot.qty:
+                self.lots.pop(0)
+        if rest:
+            self.lots.append(OpenLot(qty=rest, price=price))
+        return paid
 
 
 class Account(msgspec.Struct, kw_only=True):
@@ -41,12 +68,15 @@ class Account(msgspec.Struct, kw_only=True):
         return Qty(0) if held is None else held.qty
 
     def book(self, fill: Fill, instrument: Instrument) -> None:
-        """Book one execution: position, its cost, the fee and the cash of both."""
-        sign = fill.side.sign
-        value = Money(EXACT.multiply(instrument.notional(fill.price, fill.qty), sign))
+        """Book one execution: position, what is paid for it, the fee and the cash of both."""
         currency = instrument.currency
         held = self.holdings.setdefault(fill.symbol, Holding(currency=currency))
-        held.qty = held.qty + fill.qty if sign > 0 else held.qty - fill.qty
+        signed = fill.qty if fill.side.sign > 0 else -fill.qty
+        held.qty = held.qty + signed
+        if instrument.kind in MARGINED:
+            value = held.settle(signed, fill.price, instrument.multiplier)
+        else:
+            value = instrument.notional(fill.price, signed)
         held.cost += value
         self.cash[currency] = self.cash.get(currency, Money(0)) - value
         paid_in = fill.fee_currency or currency

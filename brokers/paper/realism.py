@@ -43,7 +43,7 @@ class RealismReport(msgspec.Struct, frozen=True, kw_only=True):
 
 _OFF = {
     "P09": ("borrow", "no locate, no borrow fee, no recall: any short sale is filled"),
-    "P10": ("margin", "no margin call and no liquidation; futures and perpetuals are paid in full"),
+    "P10": ("margin", "no margin call and no liquidation; futures and perpetuals move only realised results"),
     "P11": ("carry", "no funding, dividends, splits or settlement dates"),
     "P14": ("auctions", "no auction orders; auction prints of the feed fill nobody"),
     "P17": ("brackets", "no brackets or one-cancels-other at the venue"),
