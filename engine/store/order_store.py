@@ -425,6 +425,10 @@ class OrderStore:
 
     def _foreign_fill(self, seq: int, _ts_ns: int, event: ev.ForeignFillSeen) -> None:
         fill = event.fill
+        old = (fill.broker, fill.account, fill.corrects)
+        if fill.corrects and old in self.fills:
+            self.busted[old] = None
+            self._dirty_fills.append(_fill_row("", self.fills[old][1], seq, busted=True))
         self._book((fill.broker, fill.account, fill.fill_key), "", fill, seq)
 
     def _book(self, key: FillId, order_id: str, fill: ev.Fill, seq: int) -> None:

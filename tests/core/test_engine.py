@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.domain import commands as co
@@ -277,3 +278,14 @@ def test_a_restart_with_working_orders_waits_for_its_first_quote(tmp_path: Path)
     again = Lab(tmp_path, ledger=path)
     again.engine.on_time(again.clock.now_ns() + 1_000_000_000, again.clock.now_ns() + 1_000_000_000)
     assert again.engine.kill.held() == ()
+
+
+def test_a_foreign_fills_correction_replaces_it(lab: Lab) -> None:
+    """Both views of the executions must agree: the store's list and the books."""
+    first = lab.fill("", 40, "x1", "189.00")
+    lab.answer(first)
+    again = msgspec.structs.replace(first.fill, fill_key="x2", qty=Qty(30), corrects="x1")
+    lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=again))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 30
+    assert list(lab.engine.store.busted) == [("paper", "PAPER", "x1")]
+    assert lab.engine.ledger.conservation_faults() == []
