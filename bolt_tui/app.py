@@ -1,128 +1,116 @@
-"""The desk: one screen that draws the engine's pictures and posts commands. It holds no truth of its own."""
+"""The desk: it draws the engine's pictures and posts commands. It holds no truth of its own.
+
+What is on the screen may be late; what the engine does is not. A key acts on the order whose id is under the cursor, an
+order leaves only from its preview, and the halt keys are read in the terminal's input thread (:mod:`bolt_tui.halt_keys`).
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
-from textual import events, work
-from textual.app import App, ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.drivers.linux_driver import LinuxDriver
-from textual.message import Message
+from textual import on, work
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.screen import Screen
 from textual.widgets import Input, Static
 
-from bolt_tui.desk_rows import (
-    LADDER,
-    LOG,
-    ORDERS,
-    POSITIONS,
-    banner,
-    ladder_rows,
-    log_rows,
-    order_rows,
-    position_rows,
-    status_line,
-)
-from bolt_tui.keymap import KEYS, card, footer
-from bolt_tui.screens.dialogs import CardScreen, PreviewScreen, QuitScreen, RearmScreen
-from bolt_tui.settings import Settings, who
+from bolt_tui import themes
+from bolt_tui.halt_keys import DeskDriver
+from bolt_tui.keymap import Place, bindings, card, commands
+from bolt_tui.screens.dialogs import DIALOG_CSS, CardScreen, FormScreen, QuitScreen, RearmScreen
+from bolt_tui.screens.footer import footer_content, place_of
+from bolt_tui.screens.order_card import order_card
+from bolt_tui.screens.preview import Choice, Offer, PreviewScreen, size_words
+from bolt_tui.settings import Environment, Settings, who
 from engine.domain import commands as co
 from engine.domain.clock import NS_PER_S, Clock, SystemClock
 from engine.domain.ids import new_intent_id
+from engine.domain.money import text
 from engine.domain.order import OrderState, Source, SourceKind
 from engine.intake.drafts import AmendDraft, GrammarError, NewOrderDraft
-from engine.intake.grammar import parse_line
-from engine.views import DeskView
+from engine.intake.grammar import GrammarContext, complete, parse_line
+from engine.views import DeskView, OrderView, QuoteView
+from widgets.kill_banner import KillBanner
+from widgets.ladder_panel import LadderPanel
 from widgets.live_table import LiveTable
+from widgets.messages import DeskExit, EnginePort, LineLeft, LineTyped
+from widgets.order_book_panel import OrderBookPanel
+from widgets.position_strip import DayLine, PositionStrip
+from widgets.quick_order_pad import HINT, QuickOrderPad
+from widgets.status_bar import StatusBar
+from widgets.trade_log_panel import TradeLogPanel
 
 if TYPE_CHECKING:
     from textual.driver import Driver
 
 TWICE_NS = 2 * NS_PER_S
-HISTORY_MAX = 100
-HALT_KEYS = {"ctrl+g", "f9"}
+"""Within this time a second X does what the first one announced."""
+ASKED_SHOWN_NS = 30 * NS_PER_S
+"""How long the desk says by itself that its halt key was pressed, where the engine does not show it."""
+DATA_HZ = 10
 
 
-class EnginePort(Protocol):
-    """What the desk needs of an engine; `bolt_tui.link.DeskLink` is one."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the line stands."""
-        ...
-
-    @property
-    def link_text(self) -> str:
-        """What is wrong with it."""
-        ...
-
-    def view(self) -> DeskView:
-        """The newest picture."""
-        ...
-
-    def version(self) -> int:
-        """Grows with each picture."""
-        ...
-
-    async def submit(self, command: co.AnyCommand) -> co.CommandResult:
-        """Send a command once."""
-        ...
-
-    def halt_now(self, who: str) -> None:
-        """Stop trading; any thread, returns at once."""
-        ...
-
-
-class DeskDriver(LinuxDriver):
-    """The terminal driver: the halt keys act in its input thread, before the screen's loop sees them.
-
-    A stray ^G inside a paste halts too: stopping is the safe side.
-    """
-
-    def process_message(self, message: Message) -> None:
-        """Act on a halt key at once, then pass everything on."""
-        if (isinstance(message, events.Key) and message.key in HALT_KEYS) or (
-            isinstance(message, events.Paste) and "\x07" in message.text
-        ):
-            halt = getattr(self._app, "halt_from_driver", None)
-            if halt is not None:
-                halt()
-        super().process_message(message)
+def refuse_terminal(environment: Environment) -> str:
+    """Why the desk cannot be drawn on this terminal, and what works there; empty where it can."""
+    if environment.term != "dumb":
+        return ""
+    return (
+        "the desk needs a terminal that can move its cursor, and TERM is dumb. These do the same without one: `bolt headless`, "
+        '`bolt order "b 100 AAPL @mkt"`, `bolt orders`, `bolt positions`, `bolt cancel`, `bolt kill`, `bolt status`'
+    )
 
 
 class Desk(App[str]):
-    """The whole desk; its result is what becomes of the engine: ``leave``, ``stop`` or ``stop_cancel``."""
+    """The whole desk; its result is a :class:`DeskExit`.
+
+    Args:
+        port: the engine.
+        settings: the owner's settings: theme and data rate.
+        is_ours: whether this desk started the engine; leaving any other one just leaves.
+        hz: pictures drawn per second where the settings do not say.
+        is_ascii: draw borders with plain characters.
+    """
 
     ENABLE_COMMAND_PALETTE = True
     TITLE = "Bolt"
-    CSS = """
-    Screen { layout: vertical; }
-    #status { height: 1; text-style: bold; }
-    #banner { height: auto; display: none; text-style: bold reverse; }
-    #banner.on { display: block; }
-    LiveTable { border: round $primary; height: 1fr; scrollbar-size: 0 0; }
-    LiveTable:focus { border: heavy $accent; }
-    #positions { height: 6; }
-    #lower { height: 12; }
-    #ladder { width: 40; }
-    .-narrow #positions { height: 4; }
-    .-narrow #lower { height: 7; }
-    #pad { height: 1; border: none; padding: 0 1; }
-    #answer { height: auto; max-height: 3; padding: 0 1; }
-    #footer { height: 1; text-style: reverse; }
-    PreviewScreen, QuitScreen, RearmScreen, CardScreen { align: center middle; }
-    #dialog { width: 76; max-width: 100%; height: auto; max-height: 100%; border: heavy $accent; padding: 0 1;
-              background: $surface; overflow-y: auto; }
+    CSS = (
+        """
+    Screen { layout: vertical; background: $background; }
+    #floor { height: 1fr; layout: grid; grid-size: 2; grid-columns: 34 1fr; grid-rows: 1fr 7; }
+    #orders { column-span: 2; }
+    #positions { display: none; }
+    #footer { height: 1; background: $bar; }
+    .-wide #floor { grid-columns: 1fr 36; grid-rows: 1fr 8 9; }
+    .-wide #orders { column-span: 1; }
+    .-wide #ladder { row-span: 2; }
+    .-wide #positions { display: block; }
+    .-wide #log { column-span: 2; }
+    .-wide.-low #floor { grid-rows: 1fr 6 6; }
+    .-ascii LiveTable { border: ascii $edge; }
+    .-ascii LiveTable:focus { border: ascii $focus; }
+    CommandPalette { background: $background 60%; }
+    CommandPalette > Vertical { background: $panel; }
+    * { scrollbar-size-vertical: 1; scrollbar-background: $panel; scrollbar-background-hover: $panel;
+        scrollbar-background-active: $panel; scrollbar-color: $edge; scrollbar-color-hover: $focus; }
+    LiveTable { scrollbar-size: 0 0; }
     """
+        + DIALOG_CSS
+    )
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012 - Textual declares it so
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(key.key, key.action, key.help, priority=key.is_everywhere, show=bool(key.short)) for key in KEYS
-    ]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high")]  # noqa: RUF012 - as above
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings(Place.EVERYWHERE), *bindings(Place.DESK)]
 
     def __init__(
-        self, port: EnginePort, settings: Settings, *, is_ours: bool, clock: Clock | None = None, hz: int = 10
+        self,
+        port: EnginePort,
+        settings: Settings,
+        *,
+        is_ours: bool,
+        clock: Clock | None = None,
+        hz: int = DATA_HZ,
+        is_ascii: bool = False,
     ) -> None:
         super().__init__(driver_class=DeskDriver)
         self._port = port
@@ -131,203 +119,376 @@ class Desk(App[str]):
         self._who = who()
         self._source = Source(SourceKind.DESK, self._who)
         self._hz = settings.desk.updates_per_s or hz
-        self._drawn = -1
-        self._history: list[str] = []
-        self._recalled = 0
-        self._asked_all_ns = 0
+        self._drawn: tuple[int, int, str] = (-1, -1, "")
+        self._asked_all_ns = -TWICE_NS
+        self._halt_asked_ns = 0
+        self._awaited = ""
+        self._symbol = ""
+        self._footer_place = Place.CARD
+        self._themes = themes.shipped()
+        for theme in self._themes.values():
+            self.register_theme(theme)
+        self.theme = themes.chosen(settings.desk.theme, self._themes).name
+        self.set_class(is_ascii, "-ascii")
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own colour names, for any theme that does not have them."""
+        return dict(themes.shipped()["dark"].variables)
 
     def get_driver_class(self) -> type[Driver]:
         """Ours, on a terminal."""
         return DeskDriver
 
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette's entries: our own actions only, so that none of Textual's can end the desk unasked."""
+        del screen
+        for key in commands():
+            yield SystemCommand(key.name, key.help, lambda action=key.action: self.run_worker(self.run_action(action)))
+
     def compose(self) -> ComposeResult:
         """One tree for every size."""
-        yield Static(id="status")
-        yield Static(id="banner")
-        yield LiveTable(POSITIONS, title="Positions", empty="flat: no position yet; press b to buy", id="positions")
-        yield LiveTable(ORDERS, title="Orders", empty="no orders yet: press b and type 100 AAPL @mkt", id="orders")
-        with Horizontal(id="lower"):
-            yield LiveTable(LADDER, title="Book", empty="no book yet: select an order or type one", id="ladder")
-            yield LiveTable(LOG, title="Log", empty="nothing happened yet", follow=True, id="log")
-        yield Input(placeholder="b 100 AAPL @mkt    enter shows a preview; ? help", id="pad", select_on_focus=False)
-        yield Static(id="answer")
-        yield Static(Text(footer(), no_wrap=True), id="footer")
+        yield StatusBar()
+        yield DayLine()
+        yield KillBanner()
+        with Container(id="floor"):
+            yield OrderBookPanel()
+            yield LadderPanel()
+            yield PositionStrip()
+            yield TradeLogPanel()
+        yield QuickOrderPad(self._complete)
+        yield Static(id="footer")
 
     def on_mount(self) -> None:
         """Draw, and go on drawing at the data rate."""
-        self.query_one("#orders", LiveTable).focus()
+        self._base = self.screen
+        self._orders.focus()
         self.draw()
+        self.call_after_refresh(self.draw)
         self.set_interval(1 / self._hz, self.draw)
+
+    # -- parts -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _orders(self) -> OrderBookPanel:
+        return self._base.query_one(OrderBookPanel)
+
+    @property
+    def _ladder(self) -> LadderPanel:
+        return self._base.query_one(LadderPanel)
+
+    @property
+    def _pad(self) -> QuickOrderPad:
+        return self._base.query_one(QuickOrderPad)
+
+    @property
+    def said(self) -> str:
+        """The last answer below the order line."""
+        return self._pad.answer
+
+    def _say(self, words: str, tone: str = "") -> None:
+        self._pad.say(words, tone)
 
     # -- drawing -----------------------------------------------------------------------------------------------------------
 
     def draw(self) -> None:
-        """Show the newest picture; the base screen only, whatever lies above it."""
-        screen = self.screen_stack[0]
-        if not screen.query("#log"):
+        """Show the newest picture on the desk, whatever lies above it. Nothing is drawn where nothing changed."""
+        if not self._base.query(TradeLogPanel):
             # The timer also fires while the tree is being built or taken down.
             return
         view = self._port.view()
-        status = status_line(view, self._port.link_text if not self._port.connected else "")
-        screen.query_one("#status", Static).update(Text(status, no_wrap=True))
-        if self._drawn == self._port.version():
+        now_ns = self._clock.now_ns()
+        trouble = "" if self._port.connected else self._port.link_text or "the line is down"
+        if self._halt_asked_ns and (
+            view.status.halt.state == "halted" or now_ns - self._halt_asked_ns > ASKED_SHOWN_NS
+        ):
+            self._halt_asked_ns = 0
+        self._base.query_one(StatusBar).draw(view, trouble)
+        self._base.query_one(KillBanner).draw(view.status.halt, now_ns, self._halt_asked_ns)
+        self._draw_footer()
+        state = (self._port.version(), now_ns // NS_PER_S, self._symbol)
+        if state == self._drawn:
             return
-        self._drawn = self._port.version()
-        words = banner(view)
-        line = screen.query_one("#banner", Static)
-        line.update(Text(words))
-        line.set_class(bool(words), "on")
-        orders = screen.query_one("#orders", LiveTable)
-        orders.show(order_rows(view))
-        screen.query_one("#positions", LiveTable).show(position_rows(view))
-        ladder = screen.query_one("#ladder", LiveTable)
-        symbol = self._symbol(view, orders.selected)
-        ladder.border_title = f"Book {symbol}"
-        ladder.show(ladder_rows(view, symbol))
-        screen.query_one("#log", LiveTable).show(log_rows(view))
+        self._drawn = state
+        self._draw_panes(view, now_ns)
 
-    def _symbol(self, view: DeskView, order_id: str) -> str:
-        for order in view.orders:
-            if order.order_id == order_id:
-                return order.symbol
-        return view.books[0].symbol if view.books else ""
+    def _draw_panes(self, view: DeskView, now_ns: int) -> None:
+        instruments = {made.symbol: made for made in view.instruments}
+        orders = self._orders
+        self._base.query_one(DayLine).draw(view)
+        if self._awaited and any(order.order_id == self._awaited for order in view.orders):
+            # The person's own new order: it is selected where it belongs, at the top.
+            orders.select("")
+            orders.draw(view, instruments, now_ns)
+            orders.select(self._awaited, in_place=True)
+            self._awaited = ""
+        else:
+            orders.draw(view, instruments, now_ns)
+        self._base.query_one(PositionStrip).draw(view, instruments, now_ns)
+        self._base.query_one(TradeLogPanel).draw(view, now_ns)
+        self._ladder.draw(view, self._symbol_shown(view), instruments, now_ns)
+        self._aim(view)
 
-    def _say(self, words: str) -> None:
-        self.screen_stack[0].query_one("#answer", Static).update(Text(words))
+    def _symbol_shown(self, view: DeskView) -> str:
+        """The symbol under the cursor, or the last one that was; at first that of the newest order or book."""
+        order = self._order(view)
+        if order is not None:
+            self._symbol = order.symbol
+        known = {book.symbol for book in view.books}
+        if not self._symbol and known:
+            newest = max(view.orders, key=lambda item: item.created_ns, default=None)
+            self._symbol = newest.symbol if newest and newest.symbol in known else view.books[0].symbol
+        return self._symbol
 
-    @property
-    def _selected(self) -> str:
-        return self.screen_stack[0].query_one("#orders", LiveTable).selected
+    def _aim(self, view: DeskView) -> None:
+        """Let the order line complete with what is under the cursor."""
+        del view
+        price = self._ladder.price if self._base.focused is self._ladder else ""
+        self._pad.target = (self._symbol, f"@{price}" if price else "@join")
+
+    def _draw_footer(self) -> None:
+        place = place_of(self.screen, is_typing=isinstance(self._base.focused, Input))
+        if place is not self._footer_place:
+            self._footer_place = place
+            self._base.query_one("#footer", Static).update(footer_content(place, self.size.width))
+
+    def on_resize(self) -> None:
+        """Widths decide what is shown."""
+        self._drawn = (-1, -1, "")
+        self._footer_place = Place.CARD
+        self.call_after_refresh(self.draw)
+
+    @on(LiveTable.Moved)
+    def follow_cursor(self) -> None:
+        """The ladder shows the symbol under the cursor at once."""
+        self._drawn = (-1, -1, "")
+        self.draw()
 
     # -- halting -----------------------------------------------------------------------------------------------------------
 
     def halt_from_driver(self) -> None:
-        """From the terminal's input thread."""
+        """From the terminal's input thread; nothing of the screen is touched here."""
         self._port.halt_now(self._who)
 
     def action_halt(self) -> None:
-        """The binding: where the driver saw the key already, this shuts a shut gate again."""
+        """The key's binding: where the driver saw it already, this shuts a shut gate again; and the screen says so."""
         self._port.halt_now(self._who)
-        self._say("HALT asked")
+        self._halt_asked_ns = self._clock.now_ns()
+        self.draw()
 
     def action_rearm(self) -> None:
-        """Ask for word and reason."""
-        halt = self._port.view().status.halt
-        left_s = max(0, halt.rearm_after_ns - self._clock.now_ns()) // NS_PER_S
-        self.push_screen(RearmScreen(f"{halt.state}; taken in {left_s} s at the earliest"), self._rearm)
-
-    def _rearm(self, typed: tuple[str, str] | None) -> None:
-        if typed and any(typed):
-            self._post(co.Rearm(source=self._source, word=typed[0], reason=typed[1]))
-
-    # -- orders ------------------------------------------------------------------------------------------------------------
-
-    def action_ticket(self, start: str) -> None:
-        """Go to the order line."""
-        pad = self.query_one("#pad", Input)
-        pad.value = start
-        pad.cursor_position = len(start)
-        pad.focus()
-
-    def on_key(self, event: events.Key) -> None:
-        """In the order line: up and down recall, escape leaves it."""
-        pad = self.screen_stack[0].query_one("#pad", Input)
-        if not pad.has_focus or event.key not in {"up", "down", "escape"}:
+        """Ask for word and reason; the engine judges."""
+        if self._port.view().status.halt.state == "active" and not self._port.view().status.halt.scopes:
+            self._say("trading is on; there is nothing to re-arm")
             return
-        event.stop()
-        if event.key == "escape":
-            pad.value = ""
-            self.screen_stack[0].query_one("#orders", LiveTable).focus()
-            return
-        step = -1 if event.key == "up" else 1
-        self._recalled = max(0, min(len(self._history), self._recalled + step))
-        pad.value = self._history[self._recalled] if self._recalled < len(self._history) else ""
-        pad.cursor_position = len(pad.value)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Enter in the order line: read it; an order goes to its preview, never out."""
-        line = event.value.strip()
-        if event.input.id != "pad" or not line:
-            return
+        async def ask(word: str, reason: str) -> co.CommandResult:
+            return await self._port.submit(co.Rearm(source=self._source, word=word, reason=reason))
+
+        def end(is_on: bool | None) -> None:
+            self._say(
+                "re-armed: trading is on" if is_on else "not re-armed; trading stays halted", "good" if is_on else ""
+            )
+
+        self.push_screen(RearmScreen(self._port.view, ask, self._clock.now_ns), end)
+
+    # -- the order line ----------------------------------------------------------------------------------------------------
+
+    def _words_known(self) -> GrammarContext:
         from bolt_tui.commands.orders import grammar_context
 
-        draft = parse_line(line, grammar_context(self._port.view()))
+        return grammar_context(self._port.view())
+
+    def _complete(self, line: str, cursor: int) -> list[str]:
+        return complete(line, cursor, self._words_known())
+
+    def action_ticket(self, side: str) -> None:
+        """Go to the order line; a side starts an order for what is under the cursor. Nothing is sent."""
+        self._aim(self._port.view())
+        self._pad.start(f"{side} " if side else "")
+        symbol, price = self._pad.target
+        if side and symbol:
+            self._say(
+                f"{'buy' if side == 'b' else 'sell'} {symbol}: type a size; right or tab then completes {symbol} {price}"
+            )
+
+    def action_form(self) -> None:
+        """The same order as fields."""
+        symbol, price = self._pad.target
+        values = {"symbol": symbol, "price": price.removeprefix("@"), "tif": "day"}
+
+        def end(line: str | None) -> None:
+            if line:
+                self._read(line)
+
+        self.push_screen(FormScreen(values), end)
+
+    @on(LineLeft)
+    def leave_line(self) -> None:
+        """Back to the orders."""
+        self._pad.say(HINT)
+        self._orders.focus()
+
+    @on(LineTyped)
+    def take_line(self, event: LineTyped) -> None:
+        """Enter in the line."""
+        self._read(event.line)
+
+    def _read(self, line: str) -> None:
+        """An order goes to its preview, never out; other lines ask the engine at once."""
+        draft = parse_line(line, self._words_known())
         if isinstance(draft, GrammarError):
-            self._say(draft.text)
+            place = f"word {draft.word!r} at {draft.position + 1}: " if draft.word else ""
+            self._say(draft.text if draft.word and draft.word in draft.text else f"{place}{draft.text}", "bad")
             return
-        self._history = [*self._history[-HISTORY_MAX:], line]
-        self._recalled = len(self._history)
+        self._pad.remember(line)
         if isinstance(draft, NewOrderDraft):
-            self._preview(draft)
-        elif isinstance(draft, AmendDraft):
+            self._preview(line, draft)
+            return
+        self._pad.clear()
+        self._orders.focus()
+        if isinstance(draft, AmendDraft):
             self._post(draft.command(self._source, new_intent_id("d")))
         else:
             self._post(draft.command(self._source))
 
-    @work(exclusive=True, group="preview")
-    async def _preview(self, draft: NewOrderDraft) -> None:
-        """Ask for every check, show them, and send what is chosen, once."""
+    async def _offer(self, line: str, draft: NewOrderDraft) -> Offer:
+        """What the engine says to an order now. The intent id is born here, so that whatever happens it goes out once."""
         intent_id = new_intent_id("d")
         result = await self._port.submit(co.Preview(source=self._source, spec=draft.spec))
-        choice = await self.push_screen_wait(PreviewScreen(draft.echo, result, self._clock.monotonic_ns))
-        if not choice:
-            self._say("dropped; nothing was sent")
+        return Offer(line, draft.echo, draft.spec, intent_id, result)
+
+    async def _offer_again(self, line: str) -> Offer | None:
+        draft = parse_line(line, self._words_known())
+        return await self._offer(line, draft) if isinstance(draft, NewOrderDraft) else None
+
+    def _quote(self, symbol: str) -> QuoteView | None:
+        return next((quote for quote in self._port.view().quotes if quote.symbol == symbol), None)
+
+    @work(exclusive=True, group="preview")
+    async def _preview(self, line: str, draft: NewOrderDraft) -> None:
+        """Ask for every check, show them, and do what is chosen, once."""
+        self._say(f"asking the gate about {size_words(draft.spec)} ...")
+        screen = PreviewScreen(
+            await self._offer(line, draft),
+            again=self._offer_again,
+            quote=self._quote,
+            now_ns=self._clock.now_ns,
+            monotonic_ns=self._clock.monotonic_ns,
+        )
+        self._decided(await self.push_screen_wait(screen))
+
+    def _decided(self, choice: Choice) -> None:
+        offer = choice.offer
+        if choice.act == "edit":
+            self._pad.start(offer.line)
+            self._say("edit the line; enter previews it again")
             return
-        confirmed = frozenset(denial.code for denial in result.denials) if choice == "confirm" else frozenset()
+        self._pad.clear()
+        self._orders.focus()
+        if not choice.act:
+            self._say("dropped; nothing was sent. up in the order line recalls it")
+            return
+        confirmed = (
+            frozenset(denial.code for denial in offer.result.denials) if choice.act == "confirm" else frozenset()
+        )
         command = co.NewOrder(
             source=self._source,
-            intent_id=intent_id,
-            spec=draft.spec,
+            intent_id=offer.intent_id,
+            spec=offer.spec,
             why="",
-            staged=choice == "stage",
+            staged=choice.act == "stage",
             confirmed=confirmed,
         )
-        self.screen_stack[0].query_one("#pad", Input).value = ""
-        self.screen_stack[0].query_one("#orders", LiveTable).focus()
+        self._say(f"{'staging' if command.staged else 'sending'} {size_words(offer.spec)} ...")
         # A worker of its own: the next preview ends this one, and must not take a confirmed order with it.
         self._post(command)
 
+    # -- orders ------------------------------------------------------------------------------------------------------------
+
+    def _order(self, view: DeskView) -> OrderView | None:
+        """The order under the cursor, as the newest picture has it."""
+        row = self._orders.row
+        return None if row is None else next((order for order in view.orders if order.order_id == row.id), None)
+
+    def _chosen(self, what: str) -> OrderView | None:
+        order = self._order(self._port.view())
+        if order is None:
+            gone = f"{self._orders.selected} is not shown any more; " if self._orders.selected else ""
+            self._say(f"{gone}select the order to {what} with up and down first")
+        return order
+
     def action_amend(self) -> None:
-        """Put the selected order's amend in the order line."""
-        if self._selected:
-            self.action_ticket(f"a {self._selected} ")
+        """Put the selected order's amend in the order line, with its terms of now."""
+        order = self._chosen("amend")
+        if order is None:
+            return
+        if order.state.is_terminal:
+            self._say(f"{order.order_id} has ended; it cannot be amended")
+            return
+        price = order.limit
+        words = f"a {order.order_id} qty {text(order.qty)}" + (f" @{text(price)}" if price is not None else "")
+        self._pad.start(words)
+        self._say(
+            f"amend {order.order_id}: change quantity (new total) or price, enter asks the engine, esc leaves it as it is"
+        )
 
     def action_cancel(self) -> None:
         """Cancel the selected order, by its id."""
-        if self._selected:
-            self._post(co.CancelOrder(source=self._source, order_id=self._selected))
+        order = self._chosen("cancel")
+        if order is None:
+            return
+        if order.state.is_terminal:
+            self._say(f"{order.order_id} has ended; there is nothing to cancel")
+            return
+        self._say(f"cancelling {order.order_id} {order.side} {order.symbol}: gone only when the venue says so")
+        self._post(co.CancelOrder(source=self._source, order_id=order.order_id))
 
     def action_cancel_all(self) -> None:
-        """First press says what would go, the second within two seconds does it."""
+        """The first press says what would go, the second within two seconds does it."""
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._asked_all_ns <= TWICE_NS:
-            self._asked_all_ns = 0
+            self._asked_all_ns = -TWICE_NS
             self._post(co.CancelAll(source=self._source))
             return
         self._asked_all_ns = now_ns
-        self._say(f"{self._port.view().status.orders_working} orders work; press X again to cancel all")
+        status = self._port.view().status
+        staged = sum(1 for order in self._port.view().orders if order.state is OrderState.STAGED)
+        counts = f"{status.orders_working} working orders of {status.parents_open} parents, all symbols"
+        self._say(f"X again within 2 s cancels {counts}" + (f" ({staged} staged stay)" if staged else ""), "bad")
 
     def action_release(self) -> None:
         """Release the selected staged order."""
-        states = {order.order_id: order.state for order in self._port.view().orders}
-        if states.get(self._selected) is OrderState.STAGED:
-            self._post(co.ReleaseOrder(source=self._source, order_id=self._selected))
+        order = self._chosen("release")
+        if order is None:
+            return
+        if order.state is OrderState.STAGED:
+            self._post(co.ReleaseOrder(source=self._source, order_id=order.order_id))
         else:
-            self._say("select a staged order to release it")
-
-    def _post(self, command: co.AnyCommand) -> None:
-        self._send(command)
+            self._say(f"{order.order_id} is not staged; only staged orders are released")
 
     @work(group="send")
-    async def _send(self, command: co.AnyCommand) -> None:
-        self._tell(await self._port.submit(command))
+    async def _post(self, command: co.AnyCommand) -> None:
+        """Send once and say what came of it."""
+        result = await self._port.submit(command)
+        if isinstance(command, co.NewOrder) and result.order_id and result.ok:
+            self._awaited = result.order_id
+            self._drawn = (-1, -1, "")
+        self._tell(result)
 
     def _tell(self, result: co.CommandResult) -> None:
         if result.denials:
             first = result.denials[0]
-            self._say(f"DENIED {first.code} {first.value} limit {first.limit} {first.policy_line}: {first.text}")
+            against = f" limit {first.limit}" if first.limit else ""
+            where = f" ({first.policy_line})" if first.policy_line else ""
+            self._say(f"DENIED {first.code} {first.value}{against}{where}: {first.text}", "bad")
+        elif result.code == "UNKNOWN":
+            self._say(f"UNKNOWN: {result.text}. Look at orders and broker before asking again", "bad")
+        elif not result.ok:
+            self._say(f"REFUSED {result.code}: {result.text}", "bad")
         else:
-            self._say(result.text or result.code)
+            self._say(
+                " ".join(part for part in (result.order_id, result.text or result.code or "done") if part), "good"
+            )
 
     # -- around ------------------------------------------------------------------------------------------------------------
 
@@ -336,22 +497,84 @@ class Desk(App[str]):
         table = self.focused
         if isinstance(table, LiveTable):
             table.move(steps)
-            self._drawn = -1
+
+    def action_up(self) -> None:
+        """Let go of the selected row, and from another pane go back to the orders."""
+        table = self.focused
+        if isinstance(table, LiveTable):
+            table.release()
+        self._drawn = (-1, -1, "")
+        self._orders.focus()
+        self.draw()
+
+    def action_open(self) -> None:
+        """Details of the selected order; in the log, go to the line's order."""
+        view = self._port.view()
+        log = self._base.query_one(TradeLogPanel)
+        if self.focused is log:
+            order_id = log.row.words(2) if log.row is not None else ""
+            if any(row.id == order_id for row in self._orders.rows):
+                self._orders.select(order_id)
+                self._orders.focus()
+            elif order_id:
+                self._show_order(view, next((order for order in view.orders if order.order_id == order_id), None))
+            return
+        if isinstance(self.focused, OrderBookPanel):
+            self._show_order(view, self._chosen("open"))
+
+    def _show_order(self, view: DeskView, order: OrderView | None) -> None:
+        if order is None:
+            return
+        made = next((made for made in view.instruments if made.symbol == order.symbol), None)
+        digits = 2 if made is None else made.price_digits
+        self.push_screen(CardScreen(f"{order.order_id} {order.symbol}", order_card(view, order, digits)))
+
+    def action_recentre(self) -> None:
+        """Put the market in the middle of the ladder."""
+        self._ladder.recentre()
+        self._drawn = (-1, -1, "")
+        self.draw()
+
+    def action_follow(self) -> None:
+        """Follow the log's newest line."""
+        self._base.query_one(TradeLogPanel).set_follow()
+        self._drawn = (-1, -1, "")
+        self.draw()
+
+    def action_done(self) -> None:
+        """Show or hide done orders."""
+        self._orders.is_done_shown = not self._orders.is_done_shown
+        self._drawn = (-1, -1, "")
+        self.draw()
+
+    def action_theme(self) -> None:
+        """The next shipped theme."""
+        names = [theme.name for theme in self._themes.values()]
+        at = names.index(self.theme) if self.theme in names else -1
+        self.theme = names[(at + 1) % len(names)]
+        self._say(f"theme {self.theme.removeprefix('bolt-')}; desk.theme in settings.yaml keeps it")
 
     def action_help(self) -> None:
         """Show the card."""
-        self.push_screen(CardScreen(card()))
+        self.push_screen(CardScreen("KEYS", card(min(72, self.size.width - 8))))
 
     def action_quit_desk(self) -> None:
-        """Ask what becomes of the engine."""
+        """Ask what becomes of an engine this desk started; any other one goes on."""
+        if not self._is_ours:
+            self.exit(DeskExit.LEAVE)
+            return
+        if isinstance(self.screen, QuitScreen):
+            return
         status = self._port.view().status
-        self.push_screen(QuitScreen(status.orders_working, status.parents_open, is_ours=self._is_ours), self._leave)
+        self.push_screen(QuitScreen(status.orders_working, status.parents_open, status.orders_unknown), self._leave)
 
     def _leave(self, choice: str | None) -> None:
         if choice:
             self.exit(choice)
 
 
-def run_desk(port: EnginePort, settings: Settings, is_ours: bool) -> str:
-    """Show the desk until the person leaves; what is to become of the engine."""
-    return Desk(port, settings, is_ours=is_ours).run() or "leave"
+def run_desk(
+    port: EnginePort, settings: Settings, is_ours: bool, *, hz: int = DATA_HZ, is_ascii: bool = False
+) -> DeskExit:
+    """Show the desk until the person leaves; what is to become of the engine. Ended any other way, the engine goes on."""
+    return DeskExit(Desk(port, settings, is_ours=is_ours, hz=hz, is_ascii=is_ascii).run() or DeskExit.LEAVE)

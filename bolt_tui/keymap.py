@@ -1,49 +1,197 @@
-"""Every key of the desk, once: bindings, footer and help card derive from this table."""
+"""Every key of the desk, once. Bindings, footer, help card, command palette and docs/keys.md derive from this table."""
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import msgspec
+from textual.binding import Binding, BindingType
+
+from widgets.formats import wrap
+
+
+class Place(StrEnum):
+    """Where a key works."""
+
+    EVERYWHERE = "everywhere"
+    """In each state of the screen, also while text is typed and over dialogs."""
+    DESK = "desk"
+    """On the desk, while no text is typed."""
+    LINE = "order line"
+    PREVIEW = "preview"
+    QUIT = "quit"
+    REARM = "re-arm"
+    FORM = "order form"
+    CARD = "card"
 
 
 class Key(msgspec.Struct, frozen=True):
-    """One key: what Textual calls it, the action, and the words of footer and help."""
+    """One key: what Textual calls it (several with commas), the action, and its words."""
 
     key: str
     action: str
     short: str
+    """For the footer; empty where it does not stand there."""
     help: str
-    is_everywhere: bool = False
-    """Works while text is typed and over every dialog."""
+    place: Place = Place.DESK
+    name: str = ""
+    """What the command palette calls it; empty where it is not a command of its own."""
+    is_bound: bool = True
+    """False where the widget itself reads the key; it stands here for the card and the docs."""
 
 
+E, D, L, P, Q, R, F, C = Place
 KEYS: tuple[Key, ...] = (
-    Key("ctrl+g", "halt", "HALT", "stop: block new orders, cancel working ones; no question asked", True),
-    Key("f9", "halt", "", "the same halt", True),
-    Key("ctrl+q", "quit_desk", "Quit", "leave the desk: it asks what becomes of the engine", True),
-    Key("b", "ticket('b ')", "Buy", "start a buy order"),
-    Key("s", "ticket('s ')", "Sell", "start a sell order"),
-    Key("colon", "ticket('')", "", "go to the order line"),
-    Key("a", "amend", "Amend", "amend the selected order"),
-    Key("x", "cancel", "Cancel", "cancel the selected order"),
-    Key("X", "cancel_all", "CxlAll", "cancel all orders; press twice within two seconds"),
-    Key("r", "release", "Release", "release the selected staged order"),
-    Key("R", "rearm", "Rearm", "lift a halt: word, reason, clean reconciliation"),
-    Key("j,down", "move(1)", "", "next row"),
-    Key("k,up", "move(-1)", "", "row before"),
-    Key("question_mark", "help", "Help", "this card"),
+    Key("ctrl+g", "halt", "HALT", "halt: shut the gate, cancel what works; no question asked", E, "HALT trading now"),
+    Key("f9", "halt", "", "the same halt; plain ^G inside a paste halts too", E),
+    Key("ctrl+q", "quit_desk", "Quit", "leave the desk; it asks what becomes of an engine it started", E, "Quit the desk"),
+    Key("ctrl+p", "command_palette", "Cmds", "command palette: every action by name", E, is_bound=False),
+    Key("b", "ticket('b')", "Buy", "start a buy order for the symbol under the cursor", D, "Buy order"),
+    Key("s", "ticket('s')", "Sell", "start a sell order for the symbol under the cursor", D, "Sell order"),
+    Key("colon", "ticket('')", "", "go to the order line", D, "Order line"),
+    Key("n", "form", "Form", "the same order as a form", D, "Order form"),
+    Key("a", "amend", "Amend", "amend the selected order: fills the order line", D, "Amend selected order"),
+    Key("x", "cancel", "Cancel", "cancel the selected order", D, "Cancel selected order"),
+    Key("X", "cancel_all", "CxlAll", "cancel all orders: says how many, pressed again within 2 s does it", D, "Cancel all orders"),
+    Key("r", "release", "Release", "release the selected staged order", D, "Release staged order"),
+    Key("R", "rearm", "Rearm", "lift a halt: word, reason, hold time, clean reconciliation", D, "Re-arm trading"),
+    Key("enter", "open", "Open", "details of the selected order; in the log, go to the line's order", D, "Open selected"),
+    Key("escape", "up", "", "let go of the selected row; never cancels anything", D),
+    Key("down,j", "move(1)", "", "next row", D),
+    Key("up,k", "move(-1)", "", "row before", D),
+    Key("pagedown,ctrl+d", "move(10)", "", "ten rows on", D),
+    Key("pageup,ctrl+u", "move(-10)", "", "ten rows back", D),
+    Key("home", "move(-100000)", "", "first row", D),
+    Key("end,G", "move(100000)", "", "last row", D),
+    Key("tab", "focus_next", "", "next pane", D, is_bound=False),
+    Key("shift+tab", "focus_previous", "", "pane before", D, is_bound=False),
+    Key("m", "recentre", "", "put the market in the middle of the ladder", D, "Recentre ladder"),
+    Key("f", "follow", "", "let the log follow the newest line again", D, "Follow the log"),
+    Key("D", "done", "", "show or hide done orders", D, "Show or hide done orders"),
+    Key("T", "theme", "", "next theme: dark, light, contrast", D, "Next theme"),
+    Key("question_mark", "help", "Help", "this card", D, "Help: all keys"),
+    Key("enter", "", "preview", "preview the line; it never sends from here", L, is_bound=False),
+    Key("tab,right", "", "complete", "complete the word", L, is_bound=False),
+    Key("up,down", "", "recall", "recall earlier lines; recalling never sends", L, is_bound=False),
+    Key("escape", "", "leave", "empty the line and go back", L, is_bound=False),
+    Key("enter", "send", "sends", "send once, from 0.25 s after it appeared; a stale quote is refreshed instead", P),
+    Key("t", "stage", "stages", "keep the order unsent; r releases it", P),
+    Key("y", "confirm", "", "send what the gate asks a person to confirm", P),
+    Key("e", "edit", "edits", "back to the line with its words", P),
+    Key("escape", "drop", "drops", "forget it; nothing was sent", P),
+    Key("c", "choose('stop_cancel')", "cancel+stop", "cancel all orders, then stop the engine", Q),
+    Key("o", "choose('stop')", "stop", "stop the engine; orders stay at the venue", Q),
+    Key("l", "choose('leave')", "leave", "leave; the engine goes on", Q),
+    Key("escape", "choose('')", "stay", "stay", Q),
+    Key("enter", "", "next", "next field; behind the reason: ask the engine", R, is_bound=False),
+    Key("escape", "drop", "stay halted", "stay halted", R),
+    Key("enter", "", "preview", "preview what the fields say; it never sends from here", F, is_bound=False),
+    Key("tab", "", "next", "next field", F, is_bound=False),
+    Key("escape", "drop", "drops", "forget it", F),
+    Key("escape,enter,question_mark", "close", "close", "close the card", C),
+    Key("down,j,pagedown", "scroll(8)", "more", "read on", C),
+    Key("up,k,pageup", "scroll(-8)", "", "read back", C),
+)  # fmt: skip
+
+FORBIDDEN = frozenset(
+    {
+        *(f"ctrl+{letter}" for letter in "himjzskb"),
+        *(f"alt+{digit}" for digit in range(10)),
+        "shift+enter",
+        "ctrl+enter",
+    }
 )
+"""Keys that are something else in some terminal: backspace, tab, enter, stop, flow control, tmux's prefix, other characters."""
+
+CARD_COLUMN = 16
+
+_NAMES = {
+    "colon": ":", "question_mark": "?", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "shift+tab": "shift-tab",
+}  # fmt: skip
 
 
-def footer() -> str:
-    """The footer's line."""
-    shown = [f"{_plain(key.key)} {key.short}" for key in KEYS if key.short]
-    return "  ".join(shown)
+def plain(key: str) -> str:
+    """How a key is written for a person: ``^g``, ``?``, ``esc``."""
+    return " ".join(_NAMES.get(part, part.replace("ctrl+", "^")) for part in key.split(","))
 
 
-def card() -> str:
-    """The help card."""
-    return "\n".join(f"{_plain(key.key):<10} {key.help}" for key in KEYS)
+def bindings(place: Place) -> list[BindingType]:
+    """Textual's bindings of a place; those that work everywhere have priority over every widget."""
+    return [
+        Binding(key.key, key.action, key.help, show=False, priority=place is Place.EVERYWHERE)
+        for key in KEYS
+        if key.place is place and key.is_bound
+    ]
 
 
-def _plain(key: str) -> str:
-    return key.replace("ctrl+", "^").replace("colon", ":").replace("question_mark", "?")
+def commands() -> list[Key]:
+    """The palette's entries: the action's name is its title."""
+    return [key for key in KEYS if key.name]
+
+
+LAST = frozenset({"open", "form", "release", "rearm"})
+"""Actions that give way first where the footer is narrow."""
+
+
+def footer(place: Place) -> list[tuple[str, str]]:
+    """Key and word of what stands in the footer of a place, in order of importance but for the halt."""
+    own = [key for key in KEYS if key.short and key.place is place]
+    first = [key for key in own if key.action not in LAST]
+    always = [key for key in KEYS if key.short and key.place is Place.EVERYWHERE]
+    last = [key for key in own if key.action in LAST]
+    return [(plain(key.key.partition(",")[0]), key.short) for key in (*first, *reversed(always), *last)]
+
+
+def clashes() -> list[str]:
+    """Keys with two meanings in one state of the screen, and keys that must never be bound."""
+    found = []
+    for place in Place:
+        seen: dict[str, str] = {}
+        for key in KEYS:
+            if key.place not in {place, Place.EVERYWHERE}:
+                continue
+            for part in key.key.split(","):
+                if part in seen and not (
+                    key.place is Place.EVERYWHERE and place is not Place.EVERYWHERE and seen[part] == key.help
+                ):
+                    found.append(f"{place}: {part} is bound to {seen[part]!r} and {key.help!r}")
+                seen[part] = key.help
+                if part in FORBIDDEN:
+                    found.append(f"{place}: {part} must never be bound")
+    return found
+
+
+def card(width: int = 72) -> str:
+    """The help card: the keys by place."""
+    lines: list[str] = []
+    for place in Place:
+        lines += ["", place.value.upper()] if lines else [place.value.upper()]
+        for key in KEYS:
+            if key.place is place:
+                first, *rest = wrap(key.help, width - CARD_COLUMN)
+                lines.append(f"  {plain(key.key):<{CARD_COLUMN - 2}}{first}")
+                lines += [" " * CARD_COLUMN + line for line in rest]
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """The page docs/keys.md; a test holds the file to this."""
+    lines = [
+        "# Keys",
+        "",
+        "Written from the table in `bolt_tui/keymap.py`, as are the desk's footer, help card and command palette.",
+        "",
+        "No function key and no modified enter is the only way to anything. The halt keys are read in the terminal's input thread, before",
+        "the screen sees them: they work while the screen is blocked. A `^G` inside a paste halts too, because stopping is the safe side.",
+    ]
+    for place in Place:
+        lines += ["", f"## {place.value.capitalize()}", "", "| key | does |", "|---|---|"]
+        for key in KEYS:
+            if key.place is place:
+                names = " ".join(f"`{plain(part)}`" for part in key.key.split(","))
+                lines.append(f"| {names} | {key.help} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(page(), end="")

@@ -1,120 +1,329 @@
 """A table for live data on Textual's line API: fixed columns, a cursor bound to a row's id, only changed lines repainted.
 
-Not DataTable: each of its cell updates drops the row caches and repaints the whole widget.
+Not DataTable: each of its cell updates drops the row caches and repaints the whole widget, and its cursor stays on a
+coordinate while the rows move under it.
+
+While a row is selected it holds still: what stands above it stays as it is (a row that ended is kept, dimmed), and what
+would have come above arrives under an ``n new`` line below. :meth:`LiveTable.release` puts everything in place again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import msgspec
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from engine.domain.clock import NS_PER_S
+from widgets.formats import fit, fit_number
+
+NEW = "#new"
+"""Id of the line above arrivals."""
+BOLD_NS = NS_PER_S
+"""How long a changed figure is bold; nothing ever flashes."""
+
 
 class Column(msgspec.Struct, frozen=True):
-    """One column: its title and width in cells; the last column takes what is left."""
+    """One column: title and width in cells; the last one shown takes what is left."""
 
     title: str
     width: int
     is_right: bool = False
+    is_live: bool = False
+    """A change of its text is shown bold for a second."""
+    from_width: int = 0
+    """Table width from which it is shown."""
 
 
-class Row(msgspec.Struct, frozen=True):
-    """One line: an id that never changes, the cells as text, and a style name."""
+class Cell(msgspec.Struct, frozen=True):
+    """Text with a tone of its own."""
 
-    id: str
-    cells: tuple[str, ...]
+    text: str
     tone: str = ""
 
 
-TONES = {
-    "": Style(),
-    "buy": Style(color="#5fafff"),
-    "sell": Style(color="#ffaf5f"),
-    "dim": Style(dim=True),
-    "warn": Style(bold=True),
-    "alarm": Style(bold=True, reverse=True),
-}
+class Row(msgspec.Struct, frozen=True):
+    """One line: an id that never changes, and a cell for each column."""
+
+    id: str
+    cells: tuple[str | Cell, ...]
+    tone: str = ""
+    tail_from: int = -1
+    """Column from which the last cell is written over the rest of the line; -1 for none."""
+    is_rule: bool = False
+    """A heading between sections, of its first cell; it cannot be selected."""
+    is_gone: bool = False
+    """It is not in the data any more and only holds its place."""
+
+    def words(self, column: int) -> str:
+        """The text of a cell."""
+        cell = self.cells[column]
+        return cell if isinstance(cell, str) else cell.text
 
 
-class LiveTable(ScrollView, can_focus=True):
-    """Rows of text that change often. ``selected`` is an id, so that rows may come, go and move under the cursor."""
+def words_of(row: Row) -> str:
+    """A row as one line of text, for tests and for screen readers."""
+    return " ".join(part for part in (row.words(index) for index in range(len(row.cells))) if part)
 
-    def __init__(self, columns: Sequence[Column], *, title: str, empty: str, follow: bool = False, id: str) -> None:  # noqa: A002 - Textual's own name
+
+class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
+    """Rows that change often. The keys that move the cursor belong to the app."""
+
+    DEFAULT_CSS = """
+    LiveTable {
+        scrollbar-size: 0 0; background: $background; color: $foreground;
+        border: round $edge; border-title-color: $title; border-title-style: bold; border-subtitle-color: $quiet;
+        & > .table--head { color: $quiet; text-style: bold; }
+        & > .table--rule { color: $quiet; }
+        & > .table--dim { color: $quiet; }
+        & > .table--buy { color: $buy; }
+        & > .table--sell { color: $sell; }
+        & > .table--up { color: $up; }
+        & > .table--down { color: $down; }
+        & > .table--warn { color: $caution; text-style: bold; }
+        & > .table--alarm { color: $alarm-text; background: $alarm; text-style: bold; }
+        & > .table--strong { text-style: bold; }
+        & > .table--cursor { background: $cursor; text-style: bold; }
+        & > .table--rest { background: $cursor-rest; }
+    }
+    LiveTable:focus { border: round $focus; border-title-color: $focus; }
+    """
+    TONES: ClassVar[tuple[str, ...]] = (
+        "head", "rule", "dim", "buy", "sell", "up", "down", "warn", "alarm", "strong", "cursor", "rest",
+    )  # fmt: skip
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"table--{tone}" for tone in TONES}
+
+    class Moved(Message):
+        """The cursor went to another row."""
+
+        def __init__(self, table: LiveTable) -> None:
+            super().__init__()
+            self.table = table
+
+    def __init__(self, columns: Sequence[Column], *, title: str, empty: str, id: str, follow: bool = False) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)
         self.border_title = title
-        self._columns = tuple(columns)
-        self._empty = empty
-        self._follow = follow
-        self._rows: tuple[Row, ...] = ()
+        self.columns = tuple(columns)
+        self.empty = empty
+        self.follow = follow
+        """The newest line, at the end, is always shown."""
         self.selected = ""
+        """Id of the row under the cursor; empty where there is none."""
+        self._rows: tuple[Row, ...] = ()
+        self._new: dict[str, None] = {}
+        self._bold: dict[tuple[str, int], int] = {}
 
-    def show(self, rows: Sequence[Row]) -> None:
-        """Put new rows; repaints only the lines that differ."""
-        before, self._rows = self._rows, tuple(rows)
-        ids = [row.id for row in self._rows]
-        if self.selected and self.selected not in ids:
-            # Never slide to a neighbour: the next key would act on an order that nobody chose.
-            self.selected = ""
-        elif not before and not self.selected and ids and not self._follow:
-            self.selected = ids[0]
+    # -- data --------------------------------------------------------------------------------------------------------------
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The rows as they are shown."""
+        return self._rows
+
+    @property
+    def row(self) -> Row | None:
+        """The row under the cursor, where it still is in the data."""
+        return next((row for row in self._rows if row.id == self.selected and not row.is_gone), None)
+
+    def show(self, rows: Iterable[Row], now_ns: int = 0) -> None:
+        """Put new rows; repaints only the lines that differ. ``now_ns`` times how long a changed figure is bold."""
+        before, natural = self._rows, tuple(rows)
+        self._rows = self._held(natural) if self.selected else natural
+        if not self.selected:
+            self._new = {}
+        dirty = self._mark_changes(before, now_ns)
         if len(before) != len(self._rows):
-            self.virtual_size = Size(self.size.width, len(self._rows) + 1)
-            self.refresh()
-        else:
-            for index, (old, new) in enumerate(zip(before, self._rows, strict=True)):
-                if old != new:
-                    self._refresh_line(index)
-        if self._follow:
-            self.scroll_end(animate=False)
+            self._resized()
+        for index, (old, new) in enumerate(zip(before, self._rows, strict=False)):
+            if (old is not new and old != new) or new.id in dirty:
+                self._refresh_row(index)
+        if self.follow:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
 
-    def _refresh_line(self, index: int) -> None:
+    def select(self, row_id: str, *, in_place: bool = False) -> None:
+        """Put the cursor on a row by its id (empty: nowhere). ``in_place`` lets the rows take their own order first."""
+        if in_place:
+            self.selected = ""
+            self._new = {}
+        self.selected = row_id
+        self._reveal()
+        self.refresh()
+
+    def release(self) -> None:
+        """Let go of the row: nothing is selected, and the next picture puts every row in its place."""
+        self.selected = ""
+        self._new = {}
+        self.refresh()
+
+    def move(self, steps: int) -> None:
+        """Move the cursor by rows; with none selected it starts at the first (or last) one."""
+        ids = [row.id for row in self._rows if not row.is_rule]
+        if not ids:
+            return
+        if self.selected in ids:
+            index = max(0, min(len(ids) - 1, ids.index(self.selected) + steps))
+        else:
+            index = len(ids) - 1 if self.follow or steps < 0 else 0
+        if self.follow:
+            self.follow = False
+        self.select(ids[index])
+        self.post_message(self.Moved(self))
+
+    # -- holding a row -----------------------------------------------------------------------------------------------------
+
+    def _held(self, natural: tuple[Row, ...]) -> tuple[Row, ...]:
+        """The rows with everything down to the selected one where it was."""
+        at = next((index for index, row in enumerate(self._rows) if row.id == self.selected), -1)
+        if at < 0:
+            return natural
+        fresh = {row.id: row for row in natural}
+        above = [fresh.get(row.id) or _gone(row) for row in self._rows[: at + 1]]
+        fixed_ids = {row.id for row in above}
+        before = {row.id for row in self._rows}
+        place = next((index for index, row in enumerate(natural) if row.id == self.selected), -1)
+        for row in natural[: max(0, place)]:
+            if row.id not in before and not row.is_rule:
+                self._new[row.id] = None
+        self._new = {row_id: None for row_id in self._new if row_id in fresh}
+        below = [row for row in natural if row.id not in fixed_ids and row.id not in self._new]
+        arrived = [fresh[row_id] for row_id in self._new if row_id not in fixed_ids]
+        if arrived and NEW not in fixed_ids:
+            arrived.insert(0, Row(NEW, (f"{len(arrived)} new: esc puts them in place",), is_rule=True))
+        spot = next((index for index, row in enumerate(below) if row.is_rule), len(below))
+        return (*above, *below[:spot], *arrived, *below[spot:])
+
+    def _mark_changes(self, before: tuple[Row, ...], now_ns: int) -> set[str]:
+        """Note which live figures changed; the rows to repaint because a bold one has had its second."""
+        ended = [key for key, until_ns in self._bold.items() if until_ns <= now_ns]
+        for key in ended:
+            del self._bold[key]
+        if not now_ns or not any(column.is_live for column in self.columns):
+            return {row_id for row_id, _ in ended}
+        old = {row.id: row for row in before}
+        for row in self._rows:
+            was = old.get(row.id)
+            if was is None or was is row or row.is_rule:
+                continue
+            for index, column in enumerate(self.columns):
+                if column.is_live and was.words(index) != row.words(index):
+                    self._bold[row.id, index] = now_ns + BOLD_NS
+        return {row_id for row_id, _ in ended}
+
+    # -- drawing -----------------------------------------------------------------------------------------------------------
+
+    def _resized(self) -> None:
+        self.virtual_size = Size(self.size.width, len(self._rows) + 1)
+        self.refresh()
+
+    def on_resize(self) -> None:
+        """The width decides the columns, the height what must be scrolled."""
+        self._resized()
+        self._reveal()
+        if self.follow:
+            self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+
+    def _refresh_row(self, index: int) -> None:
         y = index + 1 - self.scroll_offset.y
         if 1 <= y < self.size.height:
             self.refresh(Region(0, y, self.size.width, 1))
 
-    def move(self, steps: int) -> None:
-        """Move the cursor by rows."""
-        ids = [row.id for row in self._rows]
-        if not ids:
+    def _reveal(self) -> None:
+        index = next((index for index, row in enumerate(self._rows) if row.id == self.selected), -1)
+        if index < 0 or self.size.height < 2:
             return
-        index = ids.index(self.selected) if self.selected in ids else -steps
-        index = max(0, min(len(ids) - 1, index + steps))
-        self.selected = ids[index]
         if index + 1 - self.scroll_offset.y >= self.size.height:
-            self.scroll_to(y=index + 2 - self.size.height, animate=False)
+            self.scroll_to(y=index + 2 - self.size.height, animate=False, immediate=True)
         elif index < self.scroll_offset.y:
-            self.scroll_to(y=index, animate=False)
-        self.refresh()
+            self.scroll_to(y=index, animate=False, immediate=True)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click selects; it never does more."""
+        index = event.y - self.gutter.top - 1 + self.scroll_offset.y
+        if 0 <= index < len(self._rows) and not self._rows[index].is_rule:
+            self.follow = False
+            self.select(self._rows[index].id)
+            self.post_message(self.Moved(self))
+
+    def tone(self, name: str) -> Style:
+        """The style of a tone in the theme."""
+        return self.get_component_rich_style(f"table--{name}", partial=True) if name else Style()
+
+    def shown(self) -> list[tuple[int, Column, int]]:
+        """The columns that fit: index, column and width."""
+        width = self.size.width
+        found = [
+            (index, column, column.width) for index, column in enumerate(self.columns) if width >= column.from_width
+        ]
+        if found:
+            index, column, _ = found[-1]
+            found[-1] = (index, column, max(0, width - sum(size for _, _, size in found[:-1])))
+        return found
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         width = self.size.width
+        base = self.rich_style
         if y == 0:
-            return self._strip([column.title for column in self._columns], Style(bold=True), width)
+            return self._strip([(self._head(), base + self.tone("head"))], width)
         index = y - 1 + self.scroll_offset.y
         if index >= len(self._rows):
-            text = self._empty if not self._rows and y == 1 else ""
-            return Strip([Segment(set_cell_size(text, width), Style(dim=True))], width)
+            words = f" {self.empty}" if not self._rows and y == 1 else ""
+            return self._strip([(fit(words, width), base + self.tone("dim"))], width)
         row = self._rows[index]
-        style = TONES[row.tone]
-        if row.id == self.selected and not self._follow:
-            style += Style(reverse=True) if self.has_focus else Style(underline=True)
-        return self._strip(row.cells, style, width)
+        if row.is_rule:
+            words = fit(f"-- {row.words(0)} ", width) if len(row.words(0)) + 4 > width else f"-- {row.words(0)} "
+            return self._strip([(words.ljust(width, "-"), base + self.tone("rule"))], width)
+        return self._strip(self._cells(row, base), width)
 
-    def _strip(self, cells: Sequence[str], style: Style, width: int) -> Strip:
-        parts = []
-        used = 0
-        for number, (column, cell) in enumerate(zip(self._columns, cells, strict=True)):
-            size = width - used if number == len(self._columns) - 1 else column.width
-            text = cell.replace("\n", " ")
-            if column.is_right and cell_len(text) < size - 1:
-                text = " " * (size - 1 - cell_len(text)) + text
-            parts.append(set_cell_size(text, max(0, size)))
+    def _head(self) -> str:
+        parts, used = [], 0
+        for _, column, size in self.shown():
             used += size
-        return Strip([Segment(set_cell_size("".join(parts), width), style)], width)
+            room = size if used >= self.size.width else max(0, size - 1)
+            parts.append(f"{fit_number(column.title, room) if column.is_right else fit(column.title, room)} "[:size])
+        return "".join(parts)
+
+    def _cells(self, row: Row, base: Style) -> list[tuple[str, Style]]:
+        style = base + self.tone("dim" if row.is_gone else row.tone)
+        if row.id == self.selected:
+            style += self.tone("cursor" if self.has_focus else "rest")
+        parts: list[tuple[str, Style]] = []
+        used, width = 0, self.size.width
+        for index, column, size in self.shown():
+            if index == row.tail_from:
+                parts.append((fit(row.words(len(row.cells) - 1), width - used), style))
+                break
+            cell = row.cells[index]
+            words = cell if isinstance(cell, str) else cell.text
+            own = style if isinstance(cell, str) or row.is_gone else style + self.tone(cell.tone)
+            if (row.id, index) in self._bold:
+                own += Style(bold=True)
+            used += size
+            room = size if used >= width else max(0, size - 1)
+            parts.append((f"{fit_number(words, room) if column.is_right else fit(words, room)} "[:size], own))
+        return parts
+
+    @staticmethod
+    def _strip(parts: Sequence[tuple[str, Style]], width: int) -> Strip:
+        merged: list[tuple[str, Style]] = []
+        for words, style in parts:
+            if merged and merged[-1][1] == style:
+                merged[-1] = (merged[-1][0] + words, style)
+            else:
+                merged.append((words, style))
+        segments = [Segment(words, style) for words, style in merged]
+        length = sum(cell_len(words) for words, _ in merged)
+        last = merged[-1][1] if merged else Style()
+        return Strip(segments, length).adjust_cell_length(width, last)
+
+
+def _gone(row: Row) -> Row:
+    return row if row.is_rule or row.is_gone else msgspec.structs.replace(row, is_gone=True)

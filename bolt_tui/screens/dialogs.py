@@ -1,171 +1,267 @@
-"""Preview, quit, re-arm and help: small modal screens that return what was chosen."""
+"""Quit, re-arm, order form and text cards: small modal screens that return what was chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
-from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from bolt_tui.keymap import Place, bindings
 from engine.domain.commands import CommandResult
+from engine.views import DeskView
+from widgets.formats import plain, wrap
+from widgets.messages import DeskExit
+from widgets.status_bar import hold_seconds
 
-GUARD_NS = 250_000_000
-"""Enter sooner than this after the preview appeared is type-ahead and does nothing."""
+REARM_WORD = "REARM"
+WIDTH = 74
+DIALOG_CSS = """
+    #dialog { width: 78; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; background: $panel;
+        border: heavy $focus; border-title-style: bold; border-title-color: $focus; }
+    .-ascii #dialog { border: ascii $focus; }
+    #dialog Input { height: 1; border: none; padding: 0; background: $cursor-rest; }
+    #dialog Input:focus { background: $cursor; border: none; }
+    QuitScreen, RearmScreen, FormScreen, CardScreen { align: center middle; background: $background 60%; }
+    PreviewScreen { align: center bottom; background: $background 35%; }
+    PreviewScreen #dialog { width: 100%; max-width: 124; margin: 0 0 1 0; }
+"""
+"""Belongs into the app's CSS: shared by every dialog."""
 
 
-class PreviewScreen(ModalScreen[str]):
-    """An order before it is sent: ``send``, ``confirm``, ``stage`` or nothing."""
+def _still(placeholder: str, name: str, value: str = "") -> Input:
+    made = Input(value, placeholder=placeholder, id=name, select_on_focus=False, max_length=200)
+    made.cursor_blink = False
+    return made
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        ("enter", "send", "send"),
-        ("y", "confirm", "confirm"),
-        ("t", "stage", "stage"),
-        ("escape", "drop", "drop"),
-    ]
 
-    def __init__(self, words: str, result: CommandResult, monotonic_ns: Callable[[], int]) -> None:
+class QuitScreen(ModalScreen[str]):
+    """What becomes of the engine: a :class:`DeskExit`, or nothing to stay."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Place.QUIT)
+
+    def __init__(self, working: int, parents: int, unknown: int) -> None:
         super().__init__()
-        self._words = words
-        self._result = result
-        self._monotonic_ns = monotonic_ns
-        self._shown_ns = monotonic_ns()
-        self._is_done = False
+        self._counts = (working, parents, unknown)
 
     def compose(self) -> ComposeResult:
-        """The order aloud, its figures, each denial, and what the keys do."""
-        with Vertical(id="dialog"):
-            yield Static(Text(f"PREVIEW  {self._words}", style="bold"))
-            yield Static(Text("\n".join(self._lines())), id="preview")
-            yield Static(Text(self._keys(), style="bold"), id="preview-keys")
+        """What each key does, with counts."""
+        working, parents, unknown = self._counts
+        counts = f"{working} orders work, {parents} parents are open"
+        counts += f", {unknown} UNKNOWN (a person must look at the broker)" if unknown else ""
+        lines = [
+            f"{counts}.",
+            "",
+            f" c    cancel all orders ({working}), then stop the engine",
+            f" o    stop the engine; {working} orders stay at the venue",
+            " l    leave; the engine goes on, `bolt` shows it again",
+            " esc  stay",
+        ]
+        with Vertical(id="dialog") as box:
+            box.border_title = "QUIT: what becomes of the engine?"
+            yield Static(Content("\n".join(lines)))
+
+    def action_choose(self, choice: str) -> None:
+        """Take one."""
+        self.dismiss(DeskExit(choice) if choice else "")
+
+
+class RearmScreen(ModalScreen[bool]):
+    """The typed word and the reason; it stays open, and says why, while the engine refuses.
+
+    Args:
+        view: the newest picture.
+        ask: asks the engine with word and reason.
+        now_ns: wall clock, for the hold time.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Place.REARM)
+
+    def __init__(
+        self,
+        view: Callable[[], DeskView],
+        ask: Callable[[str, str], Awaitable[CommandResult]],
+        now_ns: Callable[[], int],
+    ) -> None:
+        super().__init__()
+        self._view = view
+        self._ask = ask
+        self._now_ns = now_ns
+        self._is_asking = False
+
+    def compose(self) -> ComposeResult:
+        """What is missing, and two fields."""
+        with Vertical(id="dialog") as box:
+            box.border_title = "REARM: lift the halt"
+            yield Static(id="missing")
+            yield _still(f"type {REARM_WORD}", "word")
+            yield _still("reason: what was found, what was done", "reason")
+            yield Static(Content("enter goes on, esc stays halted"), id="rearm-answer")
 
     def on_mount(self) -> None:
-        """The guard counts from when it can be seen."""
-        self._shown_ns = self._monotonic_ns()
+        """Count the hold time down."""
+        self.query_one("#word", Input).focus()
+        self._show_missing()
+        self.set_interval(0.25, self._show_missing)
 
-    def _lines(self) -> list[str]:
-        result = self._result
-        lines = [f"{name.replace('_', ' ')}: {value}" for name, value in result.preview.items()]
-        if result.checks:
-            passed = sum(1 for check in result.checks if check.ok)
-            lines.append(f"checks: {passed} of {len(result.checks)} ok")
-        lines += [f"DENIED {d.code} {d.value} limit {d.limit} {d.policy_line}: {d.text}" for d in result.denials]
-        return lines
+    def _show_missing(self) -> None:
+        # The timer may fire once more while the dialog is taken down.
+        for line in self.query("#missing").results(Static):
+            line.update(Content("\n".join(missing(self._view(), self._now_ns()))))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Word first, then the reason, then the engine."""
+        event.stop()
+        word = self.query_one("#word", Input).value.strip()
+        reason = self.query_one("#reason", Input).value.strip()
+        if word != REARM_WORD:
+            self._answer(f"the word is {REARM_WORD}, in capitals; was {plain(word)!r}")
+            self.query_one("#word", Input).focus()
+        elif not reason:
+            if event.input.id == "reason":
+                self._answer("a reason is needed: it is journaled as your word")
+            self.query_one("#reason", Input).focus()
+        elif not self._is_asking:
+            self._rearm(word, reason)
+
+    @work(exclusive=True, group="rearm")
+    async def _rearm(self, word: str, reason: str) -> None:
+        self._is_asking = True
+        try:
+            result = await self._ask(word, reason)
+        finally:
+            self._is_asking = False
+        if result.ok:
+            self.dismiss(True)
+        else:
+            self._answer(f"NOT REARMED {result.code} {result.text}")
+
+    def _answer(self, words: str) -> None:
+        self.query_one("#rearm-answer", Static).update(
+            Content("\n".join(wrap(plain(words), WIDTH))).stylize("bold $caution")
+        )
+
+    def action_drop(self) -> None:
+        """Stay halted."""
+        self.dismiss(False)
+
+
+def missing(view: DeskView, now_ns: int) -> list[str]:
+    """What stands between now and a re-arm, a line each."""
+    halt = view.status.halt
+    lines = [f"state {halt.state.upper()}" + (f" ({plain(halt.why)})" if halt.why else "")]
+    left_s = hold_seconds(halt.rearm_after_ns, now_ns)
+    lines.append(f"hold time: {left_s} s left" if left_s else "hold time: over")
+    if not halt.done:
+        lines.append("the kill procedure is still working")
+    for broker in view.status.brokers:
+        if broker.state != "up":
+            lines.append(f"{plain(broker.broker)} is {broker.state}")
+        elif broker.reconciled_s is None:
+            lines.append(f"{plain(broker.broker)} was never reconciled: bolt reconcile")
+        else:
+            lines.append(f"{plain(broker.broker)} up, reconciled {broker.reconciled_s:.0f} s ago")
+    if view.status.orders_unknown:
+        lines.append(f"{view.status.orders_unknown} orders are UNKNOWN: bolt resolve ID --as ... --reason ...")
+    lines += [f"left open: {plain(words)}" for words in halt.residual]
+    return [part for line in lines for part in wrap(line, WIDTH, "  ")]
+
+
+class FormScreen(ModalScreen[str]):
+    """The order line as fields: it returns the line they say, or nothing. It never sends."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Place.FORM)
+    FIELDS: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("side", "b or s"),
+        ("qty", "100, 5k, $10k"),
+        ("symbol", "AAPL"),
+        ("price", "189.10, mkt, join, take, mid, bid+2t"),
+        ("stop", "188.40, or empty"),
+        ("tif", "day, gtc, ioc, fok"),
+        ("algo", "twap 30m, vwap 1h slices=20, or empty"),
+        ("flags", "post, reduce, or empty"),
+    )
+
+    def __init__(self, values: dict[str, str]) -> None:
+        super().__init__()
+        self._values = values
+
+    def compose(self) -> ComposeResult:
+        """A field a line, and the line they make."""
+        with Vertical(id="dialog") as box:
+            box.border_title = "ORDER FORM: enter previews, nothing is sent from here"
+            for name, hint in self.FIELDS:
+                with Horizontal(classes="field"):
+                    yield Static(f"{name:<8}", classes="label")
+                    yield _still(hint, f"form-{name}", self._values.get(name, ""))
+            yield Static(id="form-line")
+
+    DEFAULT_CSS = """
+    FormScreen .field { height: 1; }
+    FormScreen .label { width: 9; color: $quiet; }
+    FormScreen Input { width: 1fr; }
+    FormScreen #form-line { margin: 1 0 0 0; text-style: bold; }
+    """
+
+    def on_mount(self) -> None:
+        """Start at the first empty field."""
+        first = next((name for name, _ in self.FIELDS if not self._values.get(name)), "qty")
+        self.query_one(f"#form-{first}", Input).focus()
+        self._show()
 
     @property
-    def _is_confirmable(self) -> bool:
-        return bool(self._result.denials) and all(denial.confirmable for denial in self._result.denials)
+    def line(self) -> str:
+        """The order line that the fields say."""
+        value = {name: self.query_one(f"#form-{name}", Input).value.strip() for name, _ in self.FIELDS}
+        price = value["price"]
+        parts = [value["side"], value["qty"], value["symbol"].upper()]
+        parts.append(f"@{price.removeprefix('@')}" if price else "")
+        parts.append(f"stop {value['stop']}" if value["stop"] else "")
+        parts += [value["tif"], value["algo"], value["flags"]]
+        return " ".join(part for part in parts if part)
 
-    def _keys(self) -> str:
-        if self._result.ok:
-            return "enter sends   t stages   esc drops"
-        return "y confirms and sends   esc drops" if self._is_confirmable else "esc drops; the gate refuses it as it is"
+    def on_input_changed(self) -> None:
+        """Say the line aloud."""
+        self._show()
 
-    def _choose(self, choice: str) -> None:
-        if not self._is_done and self._monotonic_ns() - self._shown_ns >= GUARD_NS:
-            self._is_done = True
-            self.dismiss(choice)
+    def _show(self) -> None:
+        self.query_one("#form-line", Static).update(Content(f": {plain(self.line)}"))
 
-    def action_send(self) -> None:
-        """Send what the gate would pass."""
-        if self._result.ok:
-            self._choose("send")
-
-    def action_confirm(self) -> None:
-        """Send what the gate asks a person to confirm."""
-        if self._is_confirmable:
-            self._choose("confirm")
-
-    def action_stage(self) -> None:
-        """Keep it, unsent."""
-        if self._result.ok:
-            self._choose("stage")
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Hand the line over; its preview follows."""
+        event.stop()
+        self.dismiss(self.line)
 
     def action_drop(self) -> None:
         """Forget it."""
         self.dismiss("")
 
 
-class QuitScreen(ModalScreen[str]):
-    """``stop``, ``stop_cancel``, ``leave``, or nothing to stay."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        ("c", "choose('stop_cancel')", "cancel and stop"),
-        ("o", "choose('stop')", "stop, orders stay"),
-        ("l", "choose('leave')", "leave running"),
-        ("escape", "choose('')", "stay"),
-    ]
-
-    def __init__(self, working: int, parents: int, *, is_ours: bool) -> None:
-        super().__init__()
-        self._words = f"{working} orders work, {parents} parents are open."
-        self._is_ours = is_ours
-
-    def compose(self) -> ComposeResult:
-        """What each key does, with counts."""
-        lines = [self._words, ""]
-        if self._is_ours:
-            lines += [
-                "c  cancel all orders, then stop the engine",
-                "o  stop the engine; orders stay at the venue",
-            ]
-        lines += ["l  leave; the engine goes on", "esc  stay"]
-        with Vertical(id="dialog"):
-            yield Static(Text("QUIT", style="bold"))
-            yield Static(Text("\n".join(lines)))
-
-    def action_choose(self, choice: str) -> None:
-        """Take one."""
-        if self._is_ours or choice in {"leave", ""}:
-            self.dismiss(choice)
-
-
-class RearmScreen(ModalScreen[tuple[str, str]]):
-    """The typed word and the reason; both empty to stay halted."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [("escape", "drop", "stay halted")]
-
-    def __init__(self, state: str) -> None:
-        super().__init__()
-        self._state = state
-
-    def compose(self) -> ComposeResult:
-        """Two lines to fill."""
-        with Vertical(id="dialog"):
-            yield Static(Text(f"REARM  {self._state}", style="bold"))
-            yield Input(placeholder="type REARM", id="word")
-            yield Input(placeholder="reason: what was found and done; enter asks the engine", id="reason")
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Word first, then the reason."""
-        event.stop()
-        if event.input.id == "word":
-            self.query_one("#reason", Input).focus()
-            return
-        self.dismiss((self.query_one("#word", Input).value, event.value))
-
-    def action_drop(self) -> None:
-        """Stay halted."""
-        self.dismiss(("", ""))
-
-
 class CardScreen(ModalScreen[None]):
-    """A text to read; any of escape, enter or ? closes it."""
+    """A text to read."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [("escape,enter,question_mark", "close", "close")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings(Place.CARD)
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, title: str, words: str) -> None:
         super().__init__()
-        self._words = words
+        self._title = title
+        self.words = words
 
     def compose(self) -> ComposeResult:
         """The text."""
-        with Vertical(id="dialog"):
-            yield Static(Text(self._words))
+        with VerticalScroll(id="dialog", can_focus=False) as box:
+            box.border_title = self._title
+            yield Static(Content(self.words))
+
+    def action_scroll(self, lines: int) -> None:
+        """Read on."""
+        self.query_one("#dialog", VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def action_close(self) -> None:
         """Back to the desk."""

@@ -1,264 +1,561 @@
-"""The desk on a hand-written engine: what its keys ask for, and what they never do."""
+"""The desk's keys on a hand-written engine: what they ask for, and what they never do."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
-
+import msgspec
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from bolt_tui.app import Desk
-from bolt_tui.keymap import KEYS
-from bolt_tui.screens.dialogs import PreviewScreen
-from bolt_tui.settings import Settings
+from bolt_tui.app import Desk, refuse_terminal
+from bolt_tui.screens.dialogs import CardScreen, FormScreen, QuitScreen, RearmScreen
+from bolt_tui.screens.preview import PreviewScreen
+from bolt_tui.settings import Environment
 from engine.domain import commands as co
-from engine.domain.clock import NS_PER_S, SimClock
-from engine.domain.instrument import make_instrument
-from engine.domain.money import Money, Price, Qty
-from engine.domain.order import OrderState, Side
-from engine.views import BookView, DeskView, HaltView, OrderView, QuoteView, StatusView
-from widgets.live_table import LiveTable
+from engine.domain.order import OrderState
+from tests.screens import frozen
+from tests.screens.fake_engine import FakeEngine
+from tests.screens.frozen import order
+from tests.screens.play import LARGE, SIZES, SMALL, answer, keys, play, redraw, type_line
+from widgets.kill_banner import KillBanner
+from widgets.ladder_panel import LadderPanel
+from widgets.live_table import words_of
+from widgets.messages import DeskExit
+from widgets.order_book_panel import OrderBookPanel
+from widgets.status_bar import StatusBar
+from widgets.trade_log_panel import TradeLogPanel
 
-NOW_NS = 1_700_000_000 * NS_PER_S
-SIZES = [(80, 24), (120, 40)]
-
-
-def order(order_id: str, state: OrderState = OrderState.NEW) -> OrderView:
-    return OrderView(
-        order_id=order_id,
-        symbol="AAPL",
-        side=Side.BUY,
-        qty=Qty(100),
-        qty_filled=Qty(0),
-        type="limit",
-        limit=Price("189"),
-        tif="day",
-        state=state,
-        broker="paper",
-        account="PAPER",
-        source="desk:anna",
-        created_ns=NOW_NS + int(order_id[1:]),
-        updated_ns=NOW_NS,
-    )
+LINE = "b100 AAPL @189.10"
 
 
-class FakeEngine:
-    """Keeps commands; answers as the test says."""
-
-    connected = True
-    link_text = ""
-
-    def __init__(self, state: str = "active") -> None:
-        self.commands: list[co.AnyCommand] = []
-        self.halts: list[str] = []
-        self.orders: tuple[OrderView, ...] = (order("P1"), order("P2"))
-        self.denials: tuple[co.Denial, ...] = ()
-        self.state = state
-        self.number = 1
-
-    def view(self) -> DeskView:
-        status = StatusView(
-            mode="PAPER",
-            account="PAPER",
-            ledger_id="TEST0",
-            head_seq=1,
-            durable_seq=1,
-            ts_ns=NOW_NS,
-            started_ns=NOW_NS,
-            policy_hash="",
-            halt=HaltView(state=self.state, who="anna", why="test", ts_ns=NOW_NS),
-            pnl_day=Money("12.5"),
-            currency="USD",
-        )
-        quote = QuoteView(symbol="AAPL", venue="XSIM", bid=Price("189.01"), ask=Price("189.03"), ts_ns=NOW_NS)
-        book = BookView(
-            symbol="AAPL",
-            venue="XSIM",
-            ts_ns=NOW_NS,
-            tick=Price("0.01"),
-            bids=((Price("189.01"), Qty(5)),),
-            asks=((Price("189.1"), Qty(7)),),
-        )
-        made = make_instrument("AAPL", "equity", "XSIM", "USD", "0.01")
-        return DeskView(status=status, orders=self.orders, quotes=(quote,), books=(book,), instruments=(made,))
-
-    def version(self) -> int:
-        return self.number
-
-    async def submit(self, command: co.AnyCommand) -> co.CommandResult:
-        self.commands.append(command)
-        return co.CommandResult(ok=not self.denials, text="taken", denials=self.denials)
-
-    def halt_now(self, who: str) -> None:
-        self.halts.append(who)
-
-    def sent(self) -> list[co.NewOrder]:
-        return [command for command in self.commands if isinstance(command, co.NewOrder)]
+def orders(pilot: Pilot[str]) -> OrderBookPanel:
+    return pilot.app.screen_stack[0].query_one(OrderBookPanel)
 
 
-Script = Callable[[Pilot[str], FakeEngine, SimClock], Coroutine[None, None, None]]
-
-
-def play(script: Script, engine: FakeEngine | None = None, size: tuple[int, int] = (120, 40)) -> FakeEngine:
-    port, clock = engine or FakeEngine(), SimClock(NOW_NS)
-
-    async def run() -> None:
-        app = Desk(port, Settings(), is_ours=True, clock=clock)
-        async with app.run_test(size=size) as pilot:
-            await script(pilot, port, clock)
-
-    asyncio.run(run())
-    return port
-
-
-async def to_preview(pilot: Pilot[str], line: str = "100 AAPL @mkt") -> None:
-    await pilot.press("b", *("space" if char == " " else char for char in line), "enter")
-    await pilot.pause()
-    await pilot.pause()
+# -- an order's way ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_an_order_is_previewed_then_sent_once(size: tuple[int, int]) -> None:
-    async def script(pilot: Pilot[str], engine: FakeEngine, clock: SimClock) -> None:
-        await to_preview(pilot)
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await type_line(pilot, LINE)
         assert isinstance(pilot.app.screen, PreviewScreen)
         assert engine.sent() == []
-        clock.set_ns(NOW_NS + NS_PER_S)
+        engine.wait(0.3)
         await pilot.press("enter", "enter", "enter")
-        await pilot.pause()
 
-    engine = play(script, size=size)
-    assert len(engine.sent()) == 1
-    assert engine.sent()[0].spec.qty == 100
+    sent = play(script, size=size).sent()
+    assert [(str(command.spec.qty), command.spec.symbol, str(command.spec.limit)) for command in sent] == [
+        ("100", "AAPL", "189.1")
+    ]
+    assert sent[0].intent_id
 
 
 def test_type_ahead_enter_does_not_send() -> None:
-    async def script(pilot: Pilot[str], engine: FakeEngine, _clock: SimClock) -> None:
-        await to_preview(pilot)
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await type_line(pilot, LINE)
         await pilot.press("enter", "enter")
-        assert engine.sent() == []
+        engine.wait(0.2)
+        await pilot.press("enter")
 
     assert play(script).sent() == []
 
 
-def test_escape_drops_and_t_stages() -> None:
-    async def script(pilot: Pilot[str], _engine: FakeEngine, clock: SimClock) -> None:
-        await to_preview(pilot)
-        await pilot.press("escape")
-        await pilot.press("escape")
-        await to_preview(pilot)
-        clock.set_ns(NOW_NS + NS_PER_S)
-        await pilot.press("t")
+def test_a_stale_quote_makes_enter_refresh_with_a_new_intent() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await type_line(pilot, LINE)
+        screen = pilot.app.screen
+        assert isinstance(screen, PreviewScreen)
+        first = screen.offer.intent_id
+        engine.wait(2)
+        engine.age_quotes(2)
+        await pilot.press("enter")
         await pilot.pause()
+        assert engine.sent() == []
+        assert engine.previews() == 2
+        assert screen.offer.intent_id != first
+        await pilot.press("enter")
+        assert engine.sent() == []
+        engine.clock.set_ns(engine.clock.now_ns() + 300_000_000)
+        await pilot.press("enter")
+
+    assert len(play(script).sent()) == 1
+
+
+def test_a_market_that_ran_away_makes_enter_refresh() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await type_line(pilot, LINE)
+        engine.preview = msgspec.structs.replace(frozen.PASSED, preview={**frozen.PASSED.preview, "mid": "180"})
+        engine.wait(0.5)
+        screen = pilot.app.screen
+        assert isinstance(screen, PreviewScreen)
+        screen.offer = msgspec.structs.replace(screen.offer, result=engine.preview)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert engine.previews() == 2
+
+    assert play(script).sent() == []
+
+
+def test_escape_drops_t_stages_e_edits() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await type_line(pilot, LINE)
+        await pilot.press("escape")
+        assert "nothing was sent" in answer(pilot)
+        await type_line(pilot, LINE)
+        await pilot.press("e")
+        await pilot.pause()
+        assert pilot.app.query_one("#pad", Input).value == "b 100 AAPL @189.10"
+        await pilot.press("enter")
+        await pilot.pause()
+        engine.wait(0.3)
+        await pilot.press("t")
 
     assert [command.staged for command in play(script).sent()] == [True]
 
 
-def test_a_denied_preview_cannot_be_sent() -> None:
-    denial = co.Denial(
-        code="QTY_MAX", control="C06", value="100", limit="50", policy_line="policy.yaml:23", text="[bold] too large"
-    )
-
-    async def script(pilot: Pilot[str], engine: FakeEngine, clock: SimClock) -> None:
-        engine.denials = (denial,)
-        await to_preview(pilot)
-        clock.set_ns(NOW_NS + NS_PER_S)
+def test_a_denied_order_cannot_be_sent_and_says_why() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        engine.preview = frozen.DENIED
+        await type_line(pilot, "b900000 AAPL @189.10")
+        engine.wait(0.3)
         await pilot.press("enter", "y", "t")
+        shown = str(pilot.app.screen.query_one("#preview").render())
+        for words in ("DENIED QTY_MAX", "900000", "5000", "policy.yaml:23", "[not a markup]"):
+            assert words in shown
 
     assert play(script).sent() == []
 
 
+def test_a_duplicate_asks_for_y() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        engine.preview = frozen.DUPLICATE
+        await type_line(pilot, LINE)
+        engine.wait(0.3)
+        await pilot.press("enter")
+        assert engine.sent() == []
+        await pilot.press("y", "y")
+
+    assert [command.confirmed for command in play(script).sent()] == [frozenset({"DUPLICATE"})]
+
+
+def test_a_wrong_word_is_named_with_what_was_expected() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await type_line(pilot, "b100 NOSUCH @189.10")
+        assert "NOSUCH" in answer(pilot)
+        assert engine.commands == []
+        assert pilot.app.query_one("#pad", Input).value == "b 100 NOSUCH @189.10"
+
+    play(script)
+
+
+def test_up_recalls_and_never_sends() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await type_line(pilot, LINE)
+        await pilot.press("escape", "colon", "up")
+        assert pilot.app.query_one("#pad", Input).value == "b 100 AAPL @189.10"
+        engine.wait(1)
+        assert engine.previews() == 1
+
+    assert play(script).sent() == []
+
+
+def test_a_paste_with_line_ends_asks_for_nothing() -> None:
+    from textual import events
+
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("colon")
+        pilot.app.post_message(events.Paste("b 100 AAPL @mkt\nb 100 AAPL @mkt\n"))
+        await pilot.pause()
+        assert pilot.app.query_one("#pad", Input).value == "b 100 AAPL @mkt"
+
+    assert play(script).commands == []
+
+
+def test_a_confirmed_order_outlives_the_next_preview() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        import asyncio
+
+        await type_line(pilot, LINE)
+        engine.wait(0.3)
+        engine.gate = asyncio.Event()
+        await pilot.press("enter")
+        await pilot.pause()
+        engine.answer = co.CommandResult(ok=True, text="taken", order_id="P200")
+        await type_line(pilot, "b50 MSFT @mkt")
+        engine.gate.set()
+        await pilot.pause()
+        assert len(engine.sent()) == 1
+        assert "P200" in answer(pilot)
+
+    play(script)
+
+
+def test_a_lost_answer_is_shown_as_unknown() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        engine.answer = co.CommandResult(ok=False, code="UNKNOWN", text="no answer within 5 s")
+        await type_line(pilot, LINE)
+        engine.wait(0.3)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert answer(pilot).startswith("UNKNOWN")
+
+    assert len(play(script).sent()) == 1
+
+
+def test_buying_at_the_bid_takes_at_most_twelve_keys() -> None:
+    pressed = ["b", "1", "0", "0", "space", "right", "enter"]
+
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press(*pressed)
+        await pilot.pause()
+        engine.wait(0.3)
+        await pilot.press("enter")
+
+    sent = play(script, view=frozen.empty()).sent()
+    assert len(pressed) + 1 <= 12
+    assert [(str(command.spec.qty), str(command.spec.limit)) for command in sent] == [("100", "189.06")]
+
+
+def test_the_form_says_the_same_line_and_goes_to_the_same_preview() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("n")
+        assert isinstance(pilot.app.screen, FormScreen)
+        await pilot.press("s", "tab", "7", "enter")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, PreviewScreen)
+        assert engine.sent() == []
+
+    engine = play(script, view=frozen.empty())
+    asked = engine.commands[0]
+    assert isinstance(asked, co.Preview)
+    assert (asked.spec.side, str(asked.spec.qty), str(asked.spec.limit)) == ("sell", "7", "189.07")
+
+
+# -- the selected order ------------------------------------------------------------------------------------------------
+
+
+def test_the_newest_order_is_cancelled_by_two_keys() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("down", "x")
+
+    assert play(script).cancelled() == ["P107"]
+
+
+def test_nothing_is_cancelled_where_nothing_is_selected() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("x", "a", "r")
+        assert "select" in answer(pilot)
+
+    assert play(script).commands == []
+
+
 def test_cancel_goes_to_the_id_under_the_cursor_though_rows_moved() -> None:
-    async def script(pilot: Pilot[str], engine: FakeEngine, _clock: SimClock) -> None:
-        table = pilot.app.query_one("#orders", LiveTable)
-        table.selected = "P1"
-        engine.orders = (order("P9"), order("P8"), order("P1"), order("P2"))
-        engine.number += 1
-        pilot.app.call_later(lambda: None)
-        await pilot.pause(0.25)
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("down", "down")
+        chosen = orders(pilot).selected
+        engine.show_orders(*(order(f"P{number}") for number in range(300, 310)), *engine.view().orders[::-1])
+        await redraw(pilot)
         await pilot.press("x")
+        assert chosen == "P106"
+
+    assert play(script).cancelled() == ["P106"]
+
+
+def test_an_order_that_went_away_is_never_replaced_by_its_neighbour() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("down")
+        engine.show_orders(order("P2"), order("P3"))
+        await redraw(pilot)
+        await pilot.press("x", "a", "enter")
+        assert "not shown any more" in answer(pilot)
+
+    assert play(script).commands == []
+
+
+def test_own_new_order_is_selected() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await type_line(pilot, LINE)
+        engine.wait(0.3)
+        engine.answer = co.CommandResult(ok=True, text="taken", order_id="P400")
+        await pilot.press("enter")
+        await pilot.pause()
+        engine.show_orders(*engine.view().orders, order("P400", created_ns=engine.clock.now_ns()))
+        await redraw(pilot)
+        assert orders(pilot).selected == "P400"
+        assert orders(pilot).rows[0].id == "P400"
+        await pilot.press("x")
+
+    assert play(script).cancelled() == ["P400"]
+
+
+def test_amend_fills_the_line_with_the_terms_of_now() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("down", "down", "down", "a")
+        assert pilot.app.query_one("#pad", Input).value == "a P105 qty 100 @421.5"
+        await pilot.press("backspace", "1", "enter")
         await pilot.pause()
 
-    cancelled = [c.order_id for c in play(script).commands if isinstance(c, co.CancelOrder)]
-    assert cancelled == ["P1"]
+    command = play(script).commands[-1]
+    assert isinstance(command, co.AmendOrder)
+    assert (command.order_id, str(command.qty), str(command.limit)) == ("P105", "100", "421.1")
 
 
-def test_cancel_all_needs_two_presses() -> None:
-    async def script(pilot: Pilot[str], engine: FakeEngine, _clock: SimClock) -> None:
+def test_release_takes_staged_orders_only() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("down", "r")
+        assert "not staged" in answer(pilot)
+        orders(pilot).select("P101")
+        await pilot.press("r")
+
+    assert [command.order_id for command in play(script).commands if isinstance(command, co.ReleaseOrder)] == ["P101"]
+
+
+def test_cancel_all_needs_two_presses_within_two_seconds() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("X")
+        assert "6 working orders" in answer(pilot)
+        engine.wait(2.1)
         await pilot.press("X")
         assert engine.commands == []
         await pilot.press("X")
-        await pilot.pause()
 
     assert [type(command) for command in play(script).commands] == [co.CancelAll]
 
 
-STATES: dict[str, tuple[str, ...]] = {
-    "orders": (),
-    "order line": ("b", "1", "0"),
-    "help": ("question_mark",),
-    "quit": ("ctrl+q",),
-    "rearm": ("R",),
-    "palette": ("ctrl+p",),
-}
+def test_escape_never_cancels() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("down", "escape", "escape", "colon", "escape", "n", "escape", "R", "escape")
+
+    assert play(script).commands == []
 
 
-@pytest.mark.parametrize("key", ["ctrl+g", "f9"])
-@pytest.mark.parametrize("state", [*STATES, "preview"])
-def test_halt_works_in_every_state(state: str, key: str) -> None:
-    async def script(pilot: Pilot[str], engine: FakeEngine, _clock: SimClock) -> None:
-        if state == "preview":
-            await to_preview(pilot)
-        else:
-            await pilot.press(*STATES[state])
+def test_an_order_opens_with_its_children_and_fills() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        orders(pilot).select("P104")
+        await pilot.press("enter")
+        assert isinstance(pilot.app.screen, CardScreen)
+        for words in ("C211", "C212", "FILLS 1", "1.2% below its reference"):
+            assert words in pilot.app.screen.words
+
+    play(script)
+
+
+def test_a_log_line_leads_to_its_order() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        pilot.app.screen.query_one(TradeLogPanel).focus()
+        await pilot.press("up", "enter")
+        assert orders(pilot).selected == "C212"
+
+    play(script)
+
+
+def test_a_ladder_row_gives_its_price_to_the_line() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        ladder = pilot.app.screen.query_one(LadderPanel)
+        ladder.focus()
+        ladder.select("p:189.04")
+        await pilot.press(*keys("b200 "))
         await pilot.pause()
+        await pilot.press("tab")
+        assert pilot.app.query_one("#pad", Input).value == "b 200 AAPL @189.04"
+
+    assert play(script, view=frozen.empty()).commands == []
+
+
+# -- halt, re-arm, quit ------------------------------------------------------------------------------------------------
+
+
+def test_halted_is_a_word_in_bar_and_banner() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        engine.show_halt(frozen.halted(durable=False, done=False))
+        await redraw(pilot)
+        banner = pilot.app.screen.query_one(KillBanner)
+        assert banner.display
+        words = " ".join(banner.lines)
+        for part in (
+            "HALTED",
+            "anna",
+            "7 cancels sent, 5 confirmed, 2 unknown",
+            "NOT YET ON DISK",
+            "LEFT OPEN INFY",
+            "42 s",
+        ):
+            assert part in words
+        bar = pilot.app.screen.query_one(StatusBar).render().plain
+        assert "PAPER" in bar
+        assert "HALTED" in bar
+
+    play(script)
+
+
+def test_the_halt_is_said_at_once_though_no_engine_answers() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        engine.connected, engine.link_text = False, "the engine is silent"
+        await pilot.press("ctrl+g")
+        assert pilot.app.screen.query_one(KillBanner).lines[0].startswith("HALTED")
+        assert "NO ENGINE" in pilot.app.screen.query_one(StatusBar).render().plain
+
+    assert play(script).halts
+
+
+def test_rearm_needs_the_word_and_a_reason_and_shows_the_refusal() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        engine.show_halt(frozen.halted())
+        engine.answer = co.CommandResult(ok=False, code="REARM_HOLD", text="42 s of the hold time are left")
+        await pilot.press("R")
+        await pilot.pause()
+        screen = pilot.app.screen
+        assert isinstance(screen, RearmScreen)
+        assert "42 s left" in str(screen.query_one("#missing").render())
+        await pilot.press(*keys("rearm"), "enter")
+        assert "in capitals" in str(screen.query_one("#rearm-answer").render())
+        screen.query_one("#word", Input).value = "REARM"
+        await pilot.press("enter", "enter")
+        assert "reason is needed" in str(screen.query_one("#rearm-answer").render())
+        assert engine.commands == []
+        await pilot.press(*keys("checked"), "enter")
+        await pilot.pause()
+        assert "REARM_HOLD" in str(screen.query_one("#rearm-answer").render())
+        engine.answer = co.CommandResult(ok=True, text="active")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert pilot.app.screen is not screen
+
+    asked = play(script, size=SMALL).commands
+    assert [(c.word, c.reason) for c in asked if isinstance(c, co.Rearm)] == [("REARM", "checked")] * 2
+
+
+@pytest.mark.parametrize(
+    ("key", "end"), [("c", DeskExit.STOP_CANCEL), ("o", DeskExit.STOP), ("l", DeskExit.LEAVE), ("escape", None)]
+)
+def test_quit_asks_what_becomes_of_our_engine(key: str, end: DeskExit | None) -> None:
+    found: list[str | None] = []
+
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("ctrl+q", "ctrl+q")
+        assert isinstance(pilot.app.screen, QuitScreen)
         await pilot.press(key)
-        assert engine.halts
+        await pilot.pause()
+        found.append(pilot.app.return_value)
+
+    play(script)
+    assert found == [end]
+
+
+def test_leaving_an_engine_of_somebody_else_asks_nothing() -> None:
+    found: list[str | None] = []
+
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+        found.append(pilot.app.return_value)
+
+    assert play(script, is_ours=False).commands == []
+    assert found == [DeskExit.LEAVE]
+
+
+# -- the screen --------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_drawn_carries_side_state_and_sign_as_characters() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        rows = {row.id: words_of(row) for row in orders(pilot).rows}
+        assert " S ESZ6 " in rows["P106"]
+        assert "PEND?!" in rows["P106"]
+        assert "1200/5000" in rows["P104"]
+        assert "VWAP 24%" in rows["P104"]
+        assert "NOTIONAL_MAX" in rows["P108"]
+        assert "STAGED" in rows["P101"]
 
     play(script)
 
 
-def test_halted_is_a_word_on_the_screen() -> None:
-    async def script(pilot: Pilot[str], _engine: FakeEngine, _clock: SimClock) -> None:
-        await pilot.pause()
-        text = pilot.app.query_one("#banner").render()
-        assert "HALTED" in str(text)
-        assert "PAPER" in str(pilot.app.query_one("#status").render())
-
-    play(script, FakeEngine("halted"))
-
-
-def test_the_order_line_keeps_its_side() -> None:
-    async def script(pilot: Pilot[str], _engine: FakeEngine, _clock: SimClock) -> None:
-        await pilot.press("s", "5")
-        assert pilot.app.query_one("#pad", Input).value == "s 5"
+def test_done_orders_can_be_hidden() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("D")
+        assert not any(row.id == "P91" for row in orders(pilot).rows)
 
     play(script)
 
 
-def test_no_key_is_bound_twice_and_none_is_forbidden() -> None:
-    keys = [key for row in KEYS for key in row.key.split(",")]
-    assert len(keys) == len(set(keys))
-    assert not set(keys) & {"ctrl+h", "ctrl+i", "ctrl+m", "ctrl+j", "ctrl+z", "ctrl+s", "ctrl+k", "ctrl+b"}
-
-
-def test_a_row_that_went_away_leaves_nothing_selected() -> None:
-    async def script(pilot: Pilot[str], engine: FakeEngine, _clock: SimClock) -> None:
-        pilot.app.query_one("#orders", LiveTable).selected = "P1"
-        engine.orders = (order("P2"),)
-        engine.number += 1
-        await pilot.pause(0.25)
-        await pilot.press("x")
+def test_every_palette_entry_is_one_of_our_actions_and_the_selected_one_runs() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        app = pilot.app
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert "HALT trading now" in titles
+        assert "Quit" not in titles
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        await pilot.press(*keys("HALT tr"))
+        await pilot.pause(0.3)
+        await pilot.press("enter")
         await pilot.pause()
 
-    assert [c for c in play(script).commands if isinstance(c, co.CancelOrder)] == []
+    assert play(script).halts
 
 
-def test_the_orders_are_seen_at_the_smallest_size() -> None:
-    async def script(pilot: Pilot[str], _engine: FakeEngine, _clock: SimClock) -> None:
-        await pilot.pause()
-        assert pilot.app.query_one("#orders", LiveTable).size.height >= 3
+def test_themes_are_switched_live() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        seen = {pilot.app.theme}
+        for _ in range(2):
+            await pilot.press("T")
+            seen.add(pilot.app.theme)
+        assert seen == {"bolt-dark", "bolt-light", "bolt-contrast"}
 
-    play(script, size=(80, 24))
+    play(script)
+
+
+def test_foreign_text_cannot_steer_the_terminal_or_the_markup() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        nasty = "[bold red]x[/] \x1b[2J\x07 [/nope"
+        engine.show_orders(order("P1", OrderState.REJECTED, note=nasty, algo="direct"))
+        engine.answer = co.CommandResult(ok=False, code="REJ", text=nasty)
+        await redraw(pilot)
+        await pilot.press("down", "x", "enter")
+        row = words_of(orders(pilot).rows[-1])
+        assert "[bold red]x[/]" in row
+        assert "\x1b" not in row
+
+    play(script)
+
+
+def test_a_resize_keeps_line_and_selection() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("down", "down", *keys("b12"))
+        for size in ((80, 24), (40, 10), (120, 40), (20, 5), (200, 60), (80, 24)):
+            await pilot.resize_terminal(*size)
+        assert pilot.app.query_one("#pad", Input).value == "b 12"
+        assert orders(pilot).selected == "P106"
+
+    assert play(script).commands == []
+
+
+def test_orders_are_seen_at_the_smallest_size_with_the_banner_up() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        engine.show_halt(frozen.halted(durable=False, done=False))
+        await redraw(pilot)
+        assert orders(pilot).size.height >= 5
+
+    play(script, size=SMALL)
+
+
+def test_a_dumb_terminal_is_refused_with_what_works_there() -> None:
+    assert "bolt headless" in refuse_terminal(Environment(term="dumb"))
+    assert refuse_terminal(Environment(term="xterm")) == ""
+
+
+def test_nothing_is_redrawn_while_nothing_changes() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        app = pilot.app
+        assert isinstance(app, Desk)
+        panel = orders(pilot)
+        await redraw(pilot)
+        before = panel.rows
+        await redraw(pilot)
+        assert panel.rows is before
+        engine.show()
+        await redraw(pilot)
+        assert all(old is new for old, new in zip(before, panel.rows, strict=True) if not old.is_rule)
+
+    play(script, size=LARGE)

@@ -1,0 +1,96 @@
+"""The halt keys in the terminal's input thread: recognised in the bytes as they arrive, before the screen sees them.
+
+The screen's loop may be stuck, a paste may never end, an escape sequence may be cut in two: none of it delays a halt.
+A ``^G`` anywhere halts, inside a paste too: stopping is the safe side, and undoing it is a deliberate act.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+from codecs import getincrementaldecoder
+from collections.abc import Callable
+
+from textual import events
+from textual._parser import ParseError
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+HALT_KEYS = frozenset({"ctrl+g", "f9"})
+
+TAIL_MAX = 64
+"""Bytes of an unfinished escape sequence that are kept for the next read."""
+READ_BYTES = 4096
+POLL_S = 0.1
+
+_LOCKS = 64 | 128
+_REPLY = re.compile(rb"\x1b\][0-9]+;[^\x07\x1b]*\x07")
+"""A terminal's answer to a question; its closing byte is no key."""
+_CTRL_G = re.compile(rb"\x1b\[(?:103|71)(?::[0-9:]*)?;([0-9]+)(?::([0-9]+))?(?:;[0-9:]*)?u|\x1b\[27;([0-9]+);103~")
+"""ctrl+g where the terminal reports keys by number (kitty's protocol, xterm's modifyOtherKeys)."""
+_F9 = re.compile(rb"\x1b\[20(?:;([0-9]+)(?::([0-9]+))?)?~")
+_UNFINISHED = re.compile(rb"\x1b(?:\[[0-9;:]*|\][^\x07\x1b]*)?\Z")
+
+
+class HaltScanner:
+    """Finds the halt keys in a stream of bytes that may be cut anywhere."""
+
+    def __init__(self) -> None:
+        self._tail = b""
+
+    def feed(self, data: bytes) -> bool:
+        """Whether a halt key ends in this piece."""
+        found = self._tail + data
+        unfinished = _UNFINISHED.search(found)
+        self._tail = unfinished.group()[-TAIL_MAX:] if unfinished else b""
+        return (
+            b"\x07" in _REPLY.sub(b"", found)
+            or any(_is_press(match) for match in _CTRL_G.finditer(found))
+            or any(match.group(2) != b"3" for match in _F9.finditer(found))
+        )
+
+
+def _is_press(match: re.Match[bytes]) -> bool:
+    """Control held (locks do not matter), and the key going down or repeating."""
+    modifiers = int(match.group(1) or match.group(3)) - 1
+    return modifiers & ~_LOCKS == 4 and match.group(2) != b"3"
+
+
+class DeskDriver(LinuxDriver):
+    """Textual's driver for Linux and macOS, with the halt keys acted upon in its input thread."""
+
+    def run_input_thread(self) -> None:
+        """Read, look for a halt, then hand on what Textual's parser makes of it."""
+        scanner, parser = HaltScanner(), XTermParser(self._debug)
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        with selectors.SelectSelector() as selector:
+            selector.register(self.fileno, selectors.EVENT_READ)
+            while not self.exit_event.is_set():
+                if selector.select(POLL_S):
+                    data = os.read(self.fileno, READ_BYTES)
+                    if not data:
+                        break
+                    if scanner.feed(data):
+                        self._halt()
+                    for message in parser.feed(decode(data)):
+                        self.process_message(message)
+                for message in parser.tick():
+                    self.process_message(message)
+        try:
+            for _ in parser.feed(""):
+                pass
+        except (EOFError, ParseError):
+            pass
+
+    def process_message(self, message: Message) -> None:
+        """A halt key in a form that the bytes did not show halts as well; halting twice does no harm."""
+        if isinstance(message, events.Key) and message.key in HALT_KEYS:
+            self._halt()
+        super().process_message(message)
+
+    def _halt(self) -> None:
+        halt: Callable[[], None] | None = getattr(self._app, "halt_from_driver", None)
+        if halt is not None:
+            halt()

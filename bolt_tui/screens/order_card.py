@@ -1,0 +1,56 @@
+"""Everything a picture knows of one order, as lines of text."""
+
+from __future__ import annotations
+
+from engine.domain.clock import hms, iso
+from engine.domain.money import text
+from engine.domain.order import STATES
+from engine.views import DeskView, OrderView
+from widgets.formats import plain, wrap
+from widgets.order_book_panel import price_words
+
+WIDTH = 72
+FILLS_SHOWN_MAX = 40
+
+
+def order_card(view: DeskView, order: OrderView, digits: int) -> str:
+    """Terms, state, who and why, refusals, children and fills."""
+    words = STATES[order.state]
+    lines = [
+        f"{order.side} {text(order.qty)} {order.symbol} {price_words(order, digits)} {order.tif} {order.flags}".rstrip(),
+        f"state      {words.screen}: {words.meaning}",
+        f"done       {text(order.qty_filled)} of {text(order.qty)}"
+        + (f" at {text(order.avg_price)}" if order.avg_price is not None else ""),
+        f"asked by   {plain(order.source)}" + (f", because {plain(order.why)}" if order.why else ""),
+        f"algorithm  {order.algo or 'child of ' + order.parent_id}",
+        f"broker     {plain(order.broker)} {plain(order.account)}",
+        f"made       {iso(order.created_ns)[:23]}Z, changed {hms(order.updated_ns)}",
+    ]
+    lines += [
+        f"{name:<11}{value}" for name, value in (("wire id", order.wire_id), ("intent id", order.intent_id)) if value
+    ]
+    if order.note:
+        lines.append(f"note       {plain(order.note)}")
+    for denial in order.denials:
+        lines.append(f"DENIED {denial.code} {plain(denial.value)} limit {plain(denial.limit)} {denial.policy_line}")
+        lines.append(f"  {plain(denial.text)}")
+    children = [child for child in view.orders if child.parent_id == order.order_id]
+    if children:
+        lines += ["", f"CHILDREN {len(children)}"]
+        for child in children:
+            state = STATES[child.state].screen
+            done = f"{text(child.qty_filled)}/{text(child.qty)}"
+            lines.append(
+                f"  {child.order_id:<7}{done:>12} {price_words(child, digits):<14} {state:<7}{plain(child.note)}"
+            )
+    family = {order.order_id, *(child.order_id for child in children)}
+    fills = [fill for fill in view.fills if fill.order_id in family]
+    if fills:
+        lines += ["", f"FILLS {len(fills)}"]
+        for fill in reversed(fills[-FILLS_SHOWN_MAX:]):
+            fee = f"fee {text(fill.fee)} {fill.fee_currency}"
+            flags = " BUSTED" if fill.busted else " LATE" if fill.late else ""
+            lines.append(
+                f"  {hms(fill.ts_ns)} {text(fill.qty):>8} at {text(fill.price):<10} {plain(fill.venue)} {fill.liquidity} {fee}{flags}"
+            )
+    return "\n".join(part for line in lines for part in (wrap(line, WIDTH, "  ") if len(line) > WIDTH else [line]))

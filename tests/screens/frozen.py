@@ -1,0 +1,332 @@
+"""Pictures that stand still: an empty desk, a working day, a halt. Tests and the documentation's images draw them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.domain.clock import NS_PER_S
+from engine.domain.commands import CheckResult, CommandResult, Denial
+from engine.domain.instrument import Instrument, make_instrument
+from engine.domain.money import Money, Price, Qty
+from engine.domain.order import OrderState, Side
+from engine.views import (
+    BookView,
+    BrokerView,
+    DeskView,
+    FillView,
+    HaltView,
+    LogLine,
+    OrderView,
+    PositionView,
+    QuoteView,
+    SourceView,
+    StatusView,
+)
+
+NOW_NS = 1_785_163_327 * NS_PER_S
+"""14:42:07 UTC on a Monday."""
+MIN_NS = 60 * NS_PER_S
+
+INSTRUMENTS: tuple[Instrument, ...] = (
+    make_instrument("AAPL", "equity", "XSIM", "USD", "0.01"),
+    make_instrument("MSFT", "equity", "XSIM", "USD", "0.01"),
+    make_instrument("SPY", "etf", "XSIM", "USD", "0.01"),
+    make_instrument("ESZ6", "future", "XSIF", "USD", "0.25", multiplier="50"),
+    make_instrument("BTCUSD", "crypto_spot", "XSIC", "USD", "0.5", "0.0001"),
+)
+
+PASSED = CommandResult(
+    ok=True,
+    text="buy 100 AAPL limit 189.10 day",
+    preview={
+        "notional": "18910",
+        "currency": "USD",
+        "position": "300",
+        "position_after": "400",
+        "position_worst": "4200",
+        "bid": "189.06",
+        "ask": "189.07",
+        "last": "189.07",
+        "mid": "189.065",
+        "quote_age_ms": "120",
+        "units": "100 shares of AAPL",
+    },
+    checks=(
+        CheckResult("C01", "HALTED", True, "active", ""),
+        CheckResult("C06", "QTY_MAX", True, "100", "5000"),
+        CheckResult("C07", "NOTIONAL_MAX", True, "18910", "250000"),
+        CheckResult("C09", "POSITION_MAX", True, "4300", "10000"),
+        CheckResult("C12", "PRICE_BAND", True, "1.9", "50"),
+        CheckResult("C17", "RATE_MAX", True, "14", "120"),
+    ),
+)
+DENIAL = Denial(
+    "QTY_MAX",
+    "C06",
+    "900000",
+    "5000",
+    "policy.yaml:23",
+    "900000 shares of AAPL are more than an order may hold; the most is 5000",
+)
+DENIED = CommandResult(
+    ok=False,
+    code="QTY_MAX",
+    preview={**PASSED.preview, "notional": "170190000", "position_after": "900300", "units": "900000 shares of AAPL"},
+    denials=(
+        DENIAL,
+        Denial(
+            "NOTIONAL_MAX",
+            "C07",
+            "170190000",
+            "250000",
+            "policy.yaml:27",
+            "170,190,000 USD in one order [not a markup]",
+        ),
+    ),
+    checks=(
+        CheckResult("C01", "HALTED", True, "active", ""),
+        CheckResult("C06", "QTY_MAX", False, "900000", "5000"),
+        CheckResult("C07", "NOTIONAL_MAX", False, "170190000", "250000"),
+    ),
+)
+DUPLICATE = CommandResult(
+    ok=False,
+    code="DUPLICATE",
+    preview=PASSED.preview,
+    denials=(
+        Denial(
+            "DUPLICATE",
+            "C19",
+            "P104",
+            "",
+            "policy.yaml:61",
+            "the same order was placed 4 s ago as P104",
+            confirmable=True,
+        ),
+    ),
+)
+
+
+def order(order_id: str, state: OrderState = OrderState.NEW, **changes: object) -> OrderView:
+    """One order; anything can be said otherwise."""
+    number = int(order_id[1:])
+    made = OrderView(
+        order_id=order_id,
+        symbol="AAPL",
+        side=Side.BUY,
+        qty=Qty(100),
+        qty_filled=Qty(0),
+        type="limit",
+        limit=Price("189.05"),
+        tif="day",
+        state=state,
+        broker="paper",
+        account="PAPER",
+        source="desk:anna",
+        created_ns=NOW_NS - 10 * MIN_NS + number * NS_PER_S,
+        updated_ns=NOW_NS - 4 * NS_PER_S,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def status(**changes: object) -> StatusView:
+    """The status of a quiet paper market."""
+    made = StatusView(
+        mode="PAPER",
+        account="PAPER",
+        ledger_id="7K2QX",
+        head_seq=41_207,
+        durable_seq=41_207,
+        ts_ns=NOW_NS,
+        started_ns=NOW_NS - 312 * MIN_NS,
+        policy_hash="5f1d",
+        halt=HaltView(state="active"),
+        brokers=(
+            BrokerView(broker="paper", account="PAPER", state="up", latency_ms=2, latency_ms_p99=7, reconciled_s=12.0),
+        ),
+        pnl_day=Money(0),
+        currency="USD",
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def quotes() -> tuple[QuoteView, ...]:
+    rows = (
+        ("AAPL", "XSIM", "189.06", "189.07", "189.07", "+0.4"),
+        ("MSFT", "XSIM", "421.48", "421.5", "421.5", "-0.1"),
+        ("SPY", "XSIM", "512.32", "512.33", "512.33", "+0.1"),
+        ("ESZ6", "XSIF", "5210", "5210.25", "5210", "-0.1"),
+        ("BTCUSD", "XSIC", "61499.5", "61500", "61500", "+0.9"),
+    )
+    return tuple(
+        QuoteView(
+            symbol=symbol,
+            venue=venue,
+            bid=Price(bid),
+            ask=Price(ask),
+            last=Price(last),
+            change_pct=change,
+            ts_ns=NOW_NS,
+        )
+        for symbol, venue, bid, ask, last, change in rows
+    )
+
+
+def book(symbol: str = "AAPL", bid: str = "189.06", ask: str = "189.07", tick: str = "0.01") -> BookView:
+    """Ten levels a side with sizes that look like a market's."""
+    sizes = (400, 1200, 800, 2100, 1050, 600, 5400, 1300, 900, 2200)
+    bids = tuple((Price(bid) - Price(tick) * n, Qty(size)) for n, size in enumerate(sizes))
+    asks = tuple((Price(ask) + Price(tick) * n, Qty(size)) for n, size in enumerate((300, 900, *sizes[3:], 700)))
+    return BookView(symbol=symbol, venue="XSIM", ts_ns=NOW_NS, tick=Price(tick), bids=bids, asks=asks)
+
+
+def empty() -> DeskView:
+    """A desk on its first morning."""
+    return DeskView(
+        status=status(), quotes=quotes(), books=(book(), book("MSFT", "421.48", "421.5")), instruments=INSTRUMENTS
+    )
+
+
+def halted(durable: bool = True, done: bool = True) -> HaltView:
+    """A halt with its receipt, as far as it is."""
+    return HaltView(
+        state="halted",
+        durable=durable,
+        who="anna",
+        why="halt key",
+        code="MANUAL",
+        ts_ns=NOW_NS,
+        cancels_sent=7,
+        cancels_confirmed=7 if done else 5,
+        unknown=0 if done else 2,
+        kept=1,
+        done=done,
+        residual=() if done else ("INFY buy 50 not confirmed by zerodha",),
+        receipt_path="receipts/halt-0007.json" if done else "",
+        rearm_after_ns=NOW_NS + 42 * NS_PER_S,
+    )
+
+
+def working_day() -> DeskView:
+    """Orders in most states, positions, a log."""
+    return DeskView(
+        status=status(
+            orders_working=6,
+            orders_unknown=1,
+            parents_open=5,
+            pnl_day=Money("1284.5"),
+            brokers=(
+                BrokerView(
+                    broker="paper", account="PAPER", state="up", latency_ms=2, latency_ms_p99=7, reconciled_s=12.0
+                ),
+            ),
+            sources=(SourceView(name="BuyTheDip", state="on", parents=1),),
+        ),
+        orders=_orders(),
+        positions=_positions(),
+        quotes=quotes(),
+        books=(book(), book("MSFT", "421.48", "421.5"), book("BTCUSD", "61499.5", "61500", "0.5")),
+        log=_log(),
+        fills=_fills(),
+        instruments=INSTRUMENTS,
+    )
+
+
+def _orders() -> tuple[OrderView, ...]:
+    part, new, sell = OrderState.PARTIALLY_FILLED, OrderState.NEW, Side.SELL
+    btc = {"symbol": "BTCUSD", "limit": Price("61200"), "qty": Qty("0.5"), "qty_filled": Qty("0.1")}
+    return (
+        order("P91", OrderState.FILLED, qty_filled=Qty(100), avg_price=Price("188.93"), algo="direct"),
+        order("P95", OrderState.CANCELLED, symbol="SPY", limit=Price("511.9"), algo="direct"),
+        order("P98", part, **btc, avg_price=Price("61188.5"), algo="twap", progress_pct=20, tif="gtc"),
+        order("C208", part, **btc, avg_price=Price("61188.5"), parent_id="P98", algo="", created_ns=NOW_NS - 6 * MIN_NS),
+        order("P101", OrderState.STAGED, symbol="SPY", side=sell, limit=Price("513"), algo="direct", source="strategy:BuyTheDip"),
+        order(
+            "P104", part, qty=Qty(5000), qty_filled=Qty(1200), limit=Price("189.1"), avg_price=Price("189.064"),
+            algo="vwap", progress_pct=24, source="strategy:BuyTheDip", why="1.2% below its reference",
+        ),
+        order("C211", OrderState.FILLED, parent_id="P104", qty_filled=Qty(100), avg_price=Price("189.05"), algo=""),
+        order("C212", new, parent_id="P104", qty=Qty(200), limit=Price("189.05"), algo="", created_ns=NOW_NS - NS_PER_S),
+        order("P105", new, symbol="MSFT", side=sell, limit=Price("421.5"), algo="direct"),
+        order("C213", new, symbol="MSFT", side=sell, limit=Price("421.5"), parent_id="P105", algo=""),
+        order(
+            "P106", OrderState.UNKNOWN, symbol="ESZ6", side=sell, qty=Qty(2), type="market", limit=None, algo="direct",
+            note="no answer from the venue within 5 s; asking it", stale=True,
+        ),
+        order("P107", new, symbol="ESZ6", side=sell, qty=Qty(4), type="stop", limit=None, stop=Price("5205.25"), tif="gtc",
+              flags="reduce-only", algo="direct"),
+        order("P108", OrderState.DENIED, symbol="BTCUSD", qty=Qty(25), limit=Price("61500"), denials=(
+            msgspec.structs.replace(DENIAL, code="NOTIONAL_MAX", text="1,537,500 USD in one order; the most is 250,000"),
+        ), algo="direct"),
+    )  # fmt: skip
+
+
+def _positions() -> tuple[PositionView, ...]:
+    rows = (
+        ("AAPL", "300", "188.93", "189.07", "0", "42", "0.35", 42),
+        ("MSFT", "-100", "421", "421.12", "0", "-12", "0.35", 10),
+        ("BTCUSD", "0.1", "60880.5", "61500", "902.1", "61.95", "12.4", 61),
+        ("ESZ6", "-2", "5211.25", None, "190", None, "8.2", 20),
+        ("SPY", "0", None, None, "-9.55", "0", "1.1", 0),
+    )
+    return tuple(
+        PositionView(
+            broker="paper",
+            account="PAPER",
+            symbol=symbol,
+            qty=Qty(qty),
+            avg_price=None if average is None else Price(average),
+            mark=None if mark is None else Price(mark),
+            mark_stale=symbol == "ESZ6",
+            realised=Money(booked),
+            unrealised=None if opened is None else Money(opened),
+            fees=Money(fees),
+            currency="USD",
+            limit_pct=limit,
+        )
+        for symbol, qty, average, mark, booked, opened, fees, limit in rows
+    )
+
+
+def _log() -> tuple[LogLine, ...]:
+    rows = (
+        (330, "START", "", "clean start", "info"),
+        (329, "RISK", "", "policy 5f1d22a07c41 in force", "info"),
+        (46, "ACK", "P105", "sell 100 MSFT limit 421.5 day", "info"),
+        (27, "WARN", "", "EXPOSURE gross exposure at 61% of its limit", "warn"),
+        (12, "UNKN", "P106", "no answer from the venue within 5 s", "critical"),
+        (9, "DENY", "P108", "NOTIONAL_MAX 1,537,500 USD in one order; the most is 250,000 (policy.yaml:27)", "warn"),
+        (4, "FILL", "C211", "buy 100 AAPL 189.05 XSIM", "info"),
+        (1, "SEND", "C212", "buy 200 AAPL limit 189.05 day slice 7 of 20", "info"),
+    )
+    return tuple(
+        LogLine(
+            seq=41_190 + n,
+            ts_ns=NOW_NS - ago * NS_PER_S + 114_000_000,
+            word=word,
+            order_id=oid,
+            text=text,
+            severity=level,
+        )
+        for n, (ago, word, oid, text, level) in enumerate(rows)
+    )
+
+
+def _fills() -> tuple[FillView, ...]:
+    return (
+        FillView(
+            seq=41_196,
+            order_id="C211",
+            parent_id="P104",
+            symbol="AAPL",
+            side=Side.BUY,
+            qty=Qty(100),
+            price=Price("189.05"),
+            venue="XSIM",
+            liquidity="maker",
+            fee=Money("0.35"),
+            fee_currency="USD",
+            ts_ns=NOW_NS - 4 * NS_PER_S,
+            fill_key="x1",
+        ),
+    )

@@ -1,0 +1,135 @@
+"""Numbers, ages and foreign words as the desk writes them: exact, grouped, signed, and never able to touch the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from rich.cells import cell_len, set_cell_size
+
+from engine.domain.clock import NS_PER_S, hms
+from engine.domain.money import Rounding, round_to, text
+
+UNKNOWN = "?"
+"""Stands for a figure that is not known; zero would be a statement."""
+
+
+def plain(words: str) -> str:
+    """Foreign text as one line of printable characters: a broker's message must not steer the terminal."""
+    return "".join(char if char.isprintable() else " " for char in words)
+
+
+def fixed(value: Decimal | None, digits: int) -> str:
+    """A number with exactly ``digits`` decimals and grouped thousands; empty where there is none."""
+    if value is None:
+        return ""
+    step = Decimal((0, (1,), -digits))
+    return f"{round_to(value, step, Rounding.HALF_EVEN):,.{digits}f}"
+
+
+def signed(value: Decimal | None, digits: int = 2) -> str:
+    """As :func:`fixed` with its sign always shown; a question mark where it is not known, no sign for nothing."""
+    if value is None:
+        return UNKNOWN
+    words = fixed(value, digits)
+    if not words.strip("-0.,"):
+        return words.lstrip("-")
+    return words if words.startswith("-") else f"+{words}"
+
+
+def quantity(value: Decimal) -> str:
+    """A quantity as it is, thousands grouped."""
+    whole, dot, rest = text(value).partition(".")
+    sign, whole = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
+    return f"{sign}{int(whole):,}{dot}{rest}"
+
+
+def short_quantity(value: Decimal, width: int) -> str:
+    """A size in at most ``width`` characters: whole, or cut down to thousands or millions and marked ``k`` or ``m``."""
+    words = quantity(value)
+    if len(words) <= width:
+        return words
+    whole = int(value)
+    for unit, size in (("", 1), ("k", 1_000), ("m", 1_000_000), ("bn", 1_000_000_000)):
+        words = f"{whole // size}{unit}"
+        if len(words) <= width:
+            break
+    return words
+
+
+def signed_quantity(value: Decimal) -> str:
+    """A quantity with its sign."""
+    return f"+{quantity(value)}" if value > 0 else quantity(value)
+
+
+def age(span_ns: int) -> str:
+    """A duration in its largest unit: ``3s``, ``12m``, ``2h``, ``5d``."""
+    seconds = max(0, span_ns) // NS_PER_S
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def seconds(span_ns: int) -> str:
+    """A short duration with one decimal: ``4.0s``."""
+    tenths = max(0, span_ns) // (NS_PER_S // 10)
+    return f"{tenths // 10}.{tenths % 10}s"
+
+
+def clock_minute(ts_ns: int) -> str:
+    """UTC hour and minute."""
+    return hms(ts_ns)[:5]
+
+
+def clock_second(ts_ns: int) -> str:
+    """UTC time of day to the second."""
+    return hms(ts_ns)[:8]
+
+
+def bar(percent: int, width: int) -> str:
+    """A bar of plain characters: ``[###  ]``; anything above zero shows at least one mark."""
+    filled = max(0, min(width, percent * width // 100))
+    if percent > 0:
+        filled = max(1, filled)
+    return f"[{'#' * filled}{' ' * (width - filled)}]"
+
+
+def fit(words: str, width: int) -> str:
+    """Words in exactly ``width`` cells; what does not fit is cut between words and marked with two dots."""
+    if cell_len(words) <= width:
+        return set_cell_size(words, width)
+    if width <= 2:
+        return set_cell_size(words, width)
+    cut = set_cell_size(words, width - 2).rstrip()
+    space = cut.rfind(" ")
+    if space > width // 2 and not words[len(cut) : len(cut) + 1].isspace():
+        cut = cut[:space].rstrip()
+    return set_cell_size(f"{cut}..", width)
+
+
+def fit_number(words: str, width: int) -> str:
+    """A number on the right of ``width`` cells; one that does not fit becomes marks, because half a number is a lie."""
+    return words.rjust(width) if len(words) <= width else "#" * width
+
+
+def wrap(words: str, width: int, indent: str = "") -> list[str]:
+    """Lines of at most ``width`` cells, broken between words; each line after the first starts with ``indent``."""
+    lines, line = [], ""
+    for word in words.split():
+        if line and cell_len(line) + 1 + cell_len(word) > width:
+            lines.append(line)
+            line = indent
+        line = f"{line}{'' if not line.strip() else ' '}{word}" if line else word
+    return [*lines, line] if line.strip() else lines
+
+
+def pack(phrases: Iterable[str], width: int, between: str = "   ") -> list[str]:
+    """Phrases side by side in lines of at most ``width`` cells; a phrase is broken only where it alone is too long."""
+    lines: list[str] = []
+    for phrase in phrases:
+        if lines and cell_len(lines[-1]) + len(between) + cell_len(phrase) <= width:
+            lines[-1] += between + phrase
+        else:
+            lines += wrap(phrase, width, "  ")
+    return lines

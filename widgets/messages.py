@@ -1,0 +1,64 @@
+"""What passes between the desk's widgets, its screens and an engine."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from textual.message import Message
+
+from engine.domain.commands import AnyCommand, CommandResult
+from engine.views import DeskView
+
+
+class EnginePort(Protocol):
+    """What the desk needs of an engine. It is read from the screen's thread, except :meth:`halt_now`."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the line stands and the engine is heard."""
+        ...
+
+    @property
+    def link_text(self) -> str:
+        """What is wrong with the line, in words; empty while all is well."""
+        ...
+
+    def view(self) -> DeskView:
+        """The newest picture, whole."""
+        ...
+
+    def version(self) -> int:
+        """Grows with each new picture."""
+        ...
+
+    async def submit(self, command: AnyCommand) -> CommandResult:
+        """Send a command once. A lost answer is a result with the code UNKNOWN, never a second send."""
+        ...
+
+    def halt_now(self, who: str) -> None:
+        """Stop trading: any thread, returns at once, needs neither the screen nor the line. Asked again it does no harm."""
+        ...
+
+
+class DeskExit(StrEnum):
+    """What is to become of the engine when the desk is left."""
+
+    LEAVE = "leave"
+    """It runs on."""
+    STOP = "stop"
+    """It ends; its orders stay at the venue."""
+    STOP_CANCEL = "stop_cancel"
+    """It cancels its orders and ends."""
+
+
+class LineTyped(Message):
+    """Enter was pressed in the order line."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__()
+        self.line = line
+
+
+class LineLeft(Message):
+    """Escape was pressed in the order line."""

@@ -1,0 +1,141 @@
+"""Positions: a table where there is room, and one line of the day's figures that is always there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual.content import Content
+from textual.widget import Widget
+
+from engine.domain.instrument import Instrument
+from engine.domain.money import Money
+from engine.views import DeskView, PositionView
+from widgets.formats import UNKNOWN, bar, fixed, plain, signed, signed_quantity
+from widgets.live_table import Cell, Column, LiveTable, Row
+
+COLUMNS = (
+    Column(" symbol", 10),
+    Column("net", 10, is_right=True, is_live=True),
+    Column("avg", 12, is_right=True),
+    Column("mark", 12, is_right=True),
+    Column("open P&L", 12, is_right=True),
+    Column("booked", 12, is_right=True, is_live=True),
+    Column("limit", 0),
+)
+EMPTY = "flat: b buys, s sells"
+
+
+class PositionStrip(LiveTable):
+    """One row per position, those that are held first."""
+
+    def __init__(self) -> None:
+        super().__init__(COLUMNS, title="Positions", empty=EMPTY, id="positions")
+
+    def draw(self, view: DeskView, instruments: Mapping[str, Instrument], now_ns: int) -> None:
+        """Show the picture's positions."""
+        held = sorted(view.positions, key=lambda item: (not item.qty, item.symbol, item.broker))
+        self.show([position_row(item, _digits(instruments, item.symbol)) for item in held], now_ns)
+        count = sum(1 for item in held if item.qty)
+        title = f"Positions: {count} held" if count else "Positions"
+        if self.border_title != title:
+            self.border_title = title
+        words = _totals(view)
+        if self.border_subtitle != words:
+            self.border_subtitle = words
+
+
+def position_row(item: PositionView, digits: int) -> Row:
+    """One position as a row. A mark that is old is the word STALE, and what depends on it is a question mark."""
+    limit = "" if item.limit_pct is None else f" {bar(item.limit_pct, 6)} {item.limit_pct}%"
+    cells = (
+        f" {item.symbol}",
+        signed_quantity(item.qty),
+        fixed(item.avg_price, digits + 1),
+        Cell("STALE", "warn") if item.mark_stale else fixed(item.mark, digits),
+        Cell(signed(item.unrealised), _tone(item.unrealised)),
+        Cell(signed(item.realised), _tone(item.realised)),
+        limit,
+    )
+    return Row(f"{item.broker}/{item.account}/{item.symbol}", cells, "" if item.qty else "dim")
+
+
+def _digits(instruments: Mapping[str, Instrument], symbol: str) -> int:
+    made = instruments.get(symbol)
+    return 2 if made is None else made.price_digits
+
+
+def _tone(value: Money | None) -> str:
+    return "" if not value else "up" if value > 0 else "down"
+
+
+def _totals(view: DeskView) -> str:
+    if not view.positions:
+        return ""
+    realised, fees, unrealised = Money(0), Money(0), Money(0)
+    known = True
+    currency = view.status.currency
+    for item in view.positions:
+        if item.currency != currency:
+            continue
+        realised, fees = realised + item.realised, fees + item.fees
+        if item.unrealised is None:
+            known = False
+        else:
+            unrealised += item.unrealised
+    shown = signed(unrealised) if known else UNKNOWN
+    return f"open {shown}  booked {signed(realised)}  fees {fixed(fees, 2)} {currency}"
+
+
+class DayLine(Widget):
+    """The day's result and, where it is narrow, the positions as words."""
+
+    DEFAULT_CSS = "DayLine { height: 1; padding: 0 1; color: $foreground; background: $panel; }"
+
+    def __init__(self) -> None:
+        super().__init__(id="day")
+        self._content = Content("")
+
+    def draw(self, view: DeskView) -> None:
+        """Show the picture's figures; repaints only when a word changed."""
+        made = day_content(view, self.size.width)
+        if made != self._content:
+            self._content = made
+            self.refresh()
+
+    def render(self) -> Content:
+        """The line."""
+        return self._content
+
+
+def day_content(view: DeskView, width: int) -> Content:
+    """P&L, then what fits of the positions, then the sources of orders."""
+    status = view.status
+    parts: list[tuple[str, str]] = [("Day P&L ", "$quiet")]
+    parts.append((f"{signed(status.pnl_day)} {status.currency}", _style(status.pnl_day)))
+    used = sum(len(words) for words, _ in parts)
+    held = [item for item in view.positions if item.qty]
+    if width < 100:
+        for index, item in enumerate(held):
+            result = "STALE" if item.mark_stale else signed(item.unrealised)
+            words = f"  {item.symbol} {signed_quantity(item.qty)} "
+            if used + len(words) + len(result) + 12 > width:
+                parts.append((f"  (+{len(held) - index})", "$quiet"))
+                break
+            parts += [(words, ""), (result, _style(item.unrealised))]
+            used += len(words) + len(result)
+        if not held:
+            parts.append(("  flat", "$quiet"))
+        return Content.assemble(*parts)
+    parts.append((f"   {status.orders_working} working  {status.parents_open} parents open", ""))
+    for source in status.sources:
+        words = f"   {plain(source.name)} {source.state.upper()}"
+        parts.append((words, "$quiet" if source.state == "on" else "bold $caution"))
+    if status.overfills or status.illegal_inputs:
+        parts.append((f"   {status.overfills} overfills  {status.illegal_inputs} illegal inputs", "bold $caution"))
+    if status.policy_error:
+        parts.append(("   POLICY NOT TAKEN: the old one stays (see log)", "bold $caution"))
+    return Content.assemble(*parts)
+
+
+def _style(value: Money | None) -> str:
+    return "bold" if not value else "bold $up" if value > 0 else "bold $down"
