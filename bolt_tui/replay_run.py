@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from bolt_tui.sim_driver import FOREVER_NS, SimDriver
 from brokers.paper.config import VenueConfig
 from brokers.paper.realism import realism_report
 from brokers.paper.replay_broker import ReplayBroker
@@ -32,7 +33,6 @@ from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
 
 PRINTS = (EXEC, HIDDEN, TRADE)
-FOREVER_NS = 1 << 62
 BPS_DIGITS = 4
 
 
@@ -83,6 +83,7 @@ class Replay:
                 weights=lambda _symbol, start, end, bins: window_weights(self.curve, start, end, bins),
             )
         )
+        self.driver = SimDriver(self.engine, self.broker, self.clock)
         self.results: list[tuple[str, co.CommandResult]] = []
         self.events = 0
         self.prints: list[tuple[int, str, int, int]] = []
@@ -104,8 +105,8 @@ class Replay:
         for tape in self.tapes:
             engine.record(ev.TapeAnchored(name=tape.name, sha256=tape.sha256, rows=tape.rows))
         engine.start()
-        self._settle()
-        due_ns = self._due()
+        self.driver.settle()
+        due_ns = self.driver.due_ns()
         is_placed = False
         until_ns = self.ask.until_ns or FOREVER_NS
         on_row, market = core.on_row, engine.market
@@ -114,7 +115,7 @@ class Replay:
             if ts_ns > until_ns:
                 break
             if due_ns <= ts_ns:
-                due_ns = self._run_until(ts_ns)
+                due_ns = self.driver.run_until(ts_ns)
             clock.set_ns(ts_ns)
             market.alive_ns = ts_ns
             seen = engine.journal.head_seq
@@ -124,16 +125,16 @@ class Replay:
                 if row[1] in PRINTS:
                     self.prints.append((ts_ns, key, row[4], row[5]))
                 if engine.journal.head_seq != seen:
-                    self._settle()
+                    self.driver.settle()
                 due_ns = min(due_ns, core.next_due_ns() or FOREVER_NS)
                 if not engine.store.parents_open and not self.ask.strategies:
                     break
             elif ts_ns >= self.ask.at_ns and self._is_ready():
                 is_placed = True
                 self._place()
-                due_ns = self._due()
+                due_ns = self.driver.due_ns()
         else:
-            self._run_until(self.clock.now_ns() + 1)
+            self.driver.run_until(self.clock.now_ns() + 1)
         if not is_placed:
             self._say_not_placed()
         self._end()
@@ -174,25 +175,7 @@ class Replay:
             if not started.ok:
                 msg = f"--strategy {words!r}: {started.text}"
                 raise InputError(msg)
-        self._settle()
-
-    def _due(self) -> int:
-        return min(self.broker.core.next_due_ns() or FOREVER_NS, self.engine.next_time_ns())
-
-    def _run_until(self, ts_ns: int) -> int:
-        """Everything due up to a row's time, in order of time; when the next thing is due."""
-        while (due_ns := self._due()) <= ts_ns:
-            self.clock.set_ns(due_ns)
-            self.broker.core.advance(self.clock.now_ns())
-            self.engine.on_time(self.clock.now_ns(), self.clock.now_ns())
-            self._settle()
-        return due_ns
-
-    def _settle(self) -> None:
-        """Make durable what was decided and let it leave, until nothing more follows."""
-        while self.journal.pending or self.engine.orders.waiting:
-            durable = self.journal.commit()
-            self.engine.release(durable)
+        self.driver.settle()
 
     def _end(self) -> None:
         self.engine.stop("replay ended")

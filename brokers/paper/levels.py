@@ -80,11 +80,7 @@ class LevelListing(Listing):
         if action == LEVEL:
             self._resize(sign, price, qty)
         elif action == QUOTE:
-            before = dict(self.book.side(sign).sizes) if self.own[sign] else None
-            self.book.quote(sign, price, qty)
-            if before is not None:
-                self._requeue(sign, before)
-            self._dirty = True
+            self._quote(sign, price, qty)
         elif action == TRADE:
             self._trade(sign, price, qty)
         elif action == CLEAR:
@@ -92,6 +88,13 @@ class LevelListing(Listing):
             self._dirty = True
         elif action in {HALT, RESUME}:
             self.set_halt(action == HALT)
+
+    def _quote(self, sign: int, price: int, qty: int) -> None:
+        before = dict(self.book.side(sign).sizes) if self.own[sign] else None
+        self.book.quote(sign, price, qty)
+        if before is not None:
+            self._requeue(sign, before)
+        self._dirty = True
 
     def _resize(self, sign: int, price: int, qty: int) -> None:
         if self.own[sign]:

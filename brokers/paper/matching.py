@@ -31,6 +31,8 @@ MarketSink = Callable[[MarketTick], None]
 class Host(Protocol):
     """What a listing needs of its venue."""
 
+    now_ns: int
+
     def room(self, order: Working) -> int:
         """How much of an order may fill now (a reduce-only order never more than the position)."""
         ...

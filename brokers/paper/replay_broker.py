@@ -55,28 +55,25 @@ class ReplayBroker:
         self.name = config.broker
         self.account = account
         self.capabilities = PAPER_CAPABILITIES
-        self.core = VenueCore(config, self._on_report, self._on_market, own_flow)
+        self.core = VenueCore(config, self._on_report, _ignored, own_flow)
         self._clock = clock
         self._sink: Sink | None = None
-        self._market: MarketSink | None = None
         self.core.account(account)
 
     def _on_report(self, account: str, event: BrokerEvent) -> None:
         if self._sink is not None and account == self.account:
             self._sink(event)
 
-    def _on_market(self, tick: MarketTick) -> None:
-        if self._market is not None:
-            self._market(tick)
-
     def start(self, sink: Sink, market: MarketSink) -> None:
         """Connect: RESYNCING follows at once."""
-        self._sink, self._market = sink, market
+        self._sink = sink
+        self.core.publish_to(market)
         sink(ChannelChanged(broker=self.name, ts_ns=self._clock.now_ns(), state=BrokerState.RESYNCING, why="started"))
 
     def stop(self) -> None:
         """Let go; orders stay where they are."""
-        self._sink = self._market = None
+        self._sink = None
+        self.core.publish_to(_ignored)
 
     def instruments(self) -> tuple[Instrument, ...]:
         """Everything listed, once per symbol."""
@@ -113,6 +110,10 @@ class ReplayBroker:
     def open_session(self) -> ReplaySession:
         """A session of its own for the kill procedure, in simulated time."""
         return ReplaySession(self.core, self._clock, self.account)
+
+
+def _ignored(tick: MarketTick) -> None:
+    """Nobody listens."""
 
 
 class ReplaySession:

@@ -11,7 +11,6 @@ life of a venue, restarts included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from heapq import heappop
 
 from brokers.paper.accounts import check_conservation
@@ -19,14 +18,15 @@ from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig, VenueSt
 from brokers.paper.impact import Impact
 from brokers.paper.levels import LevelListing
 from brokers.paper.lifecycle import Lifecycle
-from brokers.paper.matching import Listing, OrderListing
+from brokers.paper.matching import Listing, MarketSink, OrderListing
 from brokers.paper.orders import Working
+from brokers.paper.top import TopListing
 from engine.domain.errors import InputError
 from engine.domain.events import Fill
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
 from engine.market.calendar import AlwaysOpen, Calendar
-from engine.market.feed import BookTick, MarketTick, QuoteTick
+from engine.market.feed import BookTick, QuoteTick
 from engine.market.rows import Row, listing_key
 from engine.oms.broker_interface import (
     OrderAnswer,
@@ -46,12 +46,18 @@ class VenueCore(Lifecycle):
         self,
         config: VenueConfig,
         report: Report,
-        market: Callable[[MarketTick], None],
+        market: MarketSink,
         own_flow: OwnFlow | None = None,
     ) -> None:
         super().__init__(config, report, own_flow)
         self._market = market
         self._by_level: list[LevelListing] = []
+
+    def publish_to(self, market: MarketSink) -> None:
+        """Market ticks go there from now on."""
+        self._market = market
+        for listing in self.listings.values():
+            listing.market = market
 
     # -- set-up and feed -----------------------------------------------------------------------------------------------
 
@@ -65,14 +71,22 @@ class VenueCore(Lifecycle):
             by_level: the feed names levels, quotes and trades, not orders: queues are then estimated.
         """
         kind = LevelListing if by_level else OrderListing
-        listing = kind(instrument, venue_mic, calendar or AlwaysOpen(), self, self._market)
+        return self._list(kind(instrument, venue_mic, calendar or AlwaysOpen(), self, self._market))
+
+    def list_ticks(self, instrument: Instrument, venue_mic: str, calendar: Calendar | None = None) -> TopListing:
+        """Make an instrument tradable whose feed is ready-made ticks, handed to the listing itself."""
+        listing = TopListing(instrument, venue_mic, calendar or AlwaysOpen(), self, self._market)
+        self._list(listing)
+        return listing
+
+    def _list(self, listing: Listing) -> str:
         if isinstance(listing, LevelListing):
             listing.model = self.config.queue
             self._by_level.append(listing)
         self.listings[listing.key] = listing
-        params = self.config.impact.get(instrument.symbol)
+        params = self.config.impact.get(listing.symbol)
         if params is not None and params.is_on:
-            self._impacts.setdefault(instrument.symbol, Impact(params))
+            self._impacts.setdefault(listing.symbol, Impact(params))
         return listing.key
 
     def on_row(self, key: str, row: Row) -> None:

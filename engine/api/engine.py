@@ -21,7 +21,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.order import SourceKind
 from engine.execution.execution_agent import ExecutionAgent, Weights
 from engine.intake.strategy_base import Strategy
-from engine.intake.strategy_host import StrategyHost
+from engine.intake.strategy_host import BUDGET_NS, StrategyHost
 from engine.ledger.ledger import Ledger
 from engine.market.feed import MarketTick
 from engine.oms import broker_interface as bi
@@ -107,10 +107,12 @@ class Engine:
             self.record,
             parts.clock,
             account=next((broker.account for broker in parts.brokers.values()), "PAPER"),
+            budget_ns=0 if parts.mode == "replay" else BUDGET_NS,
         )
         self._ready_to_work = False
         self._was_clean = True
         self._is_running = False
+        self._settled_seq = 0
         self._next_monitor_ns = self._next_latch_ns = self._next_reconcile_ns = 0
         self._recheck_ns: dict[str, int] = {}
         self.journal.attach(self.store)
@@ -199,9 +201,8 @@ class Engine:
     def on_market(self, tick: MarketTick) -> None:
         """Take in a market tick."""
         self.market.on_tick(tick)
-        if self.host.wants(tick.symbol):
-            self.host.on_tick(tick)
-            self.settle()
+        self.host.on_tick(tick)
+        self.settle()
 
     def on_broker(self, event: bi.BrokerEvent) -> None:
         """Take in what a broker said."""
@@ -287,11 +288,19 @@ class Engine:
 
     def settle(self) -> None:
         """Let algorithms answer and urgent monitors judge; called after every input."""
+        if (
+            self.journal.head_seq == self._settled_seq
+            and not self.journal.failed
+            and not self.agent.is_waiting
+            and not self.host.is_waiting
+        ):
+            return  # whatever calls for an answer or an urgent trip is journaled first: nothing new, nothing to do
         self.agent.pump()
         self.host.pump()
         self.agent.pump()
         for trip in self.safety.urgent():
             self.trip(trip.scope, trip.state, trip.code, trip.why)
+        self._settled_seq = self.journal.head_seq
 
     # -- effects ---------------------------------------------------------------------------------------------------------
 

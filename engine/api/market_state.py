@@ -14,7 +14,8 @@ class MarketState:
 
     def __init__(self) -> None:
         self.instruments: dict[str, Instrument] = {}
-        self.quotes: dict[tuple[str, str], QuoteTick] = {}
+        self._quotes: dict[str, dict[str, QuoteTick]] = {}
+        """Symbol, then venue in the order in which they first quoted."""
         self.books: dict[tuple[str, str], BookTick] = {}
         self.trades: dict[str, TradeTick] = {}
         self.first_trade: dict[str, int] = {}
@@ -25,39 +26,39 @@ class MarketState:
         self.ticks = 0
         self.alive_ns = 0
         """When a feed that is known to be whole last spoke: an unchanged quote is as young as that."""
-        self._venues: dict[str, list[str]] = {}
         self._made: dict[str, tuple[QuoteTick, TradeTick | None, str, Quote]] = {}
 
     def on_tick(self, tick: MarketTick) -> None:
         """Take in one tick."""
-        self.ticks += 1
         symbol = tick.symbol
-        self.changed[symbol] = self.ticks
-        key = (symbol, tick.venue)
+        self.ticks = number = self.ticks + 1
+        self.changed[symbol] = number
         if isinstance(tick, QuoteTick):
-            if key not in self.quotes:
-                self._venues.setdefault(symbol, []).append(tick.venue)
-            self.quotes[key] = tick
+            quotes = self._quotes.get(symbol)
+            if quotes is None:
+                quotes = self._quotes[symbol] = {}
+            quotes[tick.venue] = tick
         elif isinstance(tick, TradeTick):
+            if symbol not in self.trades:
+                self.first_trade[symbol] = tick.price
             self.trades[symbol] = tick
-            self.first_trade.setdefault(symbol, tick.price)
         elif isinstance(tick, BookTick):
-            self.books[key] = tick
+            self.books[symbol, tick.venue] = tick
         else:
-            self.status[key] = tick.status
+            self.status[symbol, tick.venue] = tick.status
 
     def venue_of(self, symbol: str) -> str:
         """The venue an order without one would meet: the listing venue, else the first that quoted."""
         made = self.instruments.get(symbol)
-        venues = self._venues.get(symbol, [])
-        if made is not None and made.mic in venues:
+        quotes = self._quotes.get(symbol, {})
+        if made is not None and made.mic in quotes:
             return made.mic
-        return venues[0] if venues else ""
+        return next(iter(quotes), "")
 
     def quote(self, symbol: str) -> Quote | None:
         """Latest best prices where an order would meet them; None where nothing was ever seen."""
         venue = self.venue_of(symbol)
-        tick, made = self.quotes.get((symbol, venue)), self.instruments.get(symbol)
+        tick, made = self._quotes.get(symbol, {}).get(venue), self.instruments.get(symbol)
         if tick is None or made is None:
             return None
         trade = self.trades.get(symbol)

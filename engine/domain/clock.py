@@ -56,7 +56,8 @@ class SimClock:
 
     def set_ns(self, now_ns: int) -> None:
         """Move forward to ``now_ns``; a step back is ignored, recorded feeds hold equal and older stamps."""
-        self._now_ns = max(self._now_ns, now_ns)
+        if now_ns > self._now_ns:  # noqa: PLR1730 - set on every tick; a call of max costs as much as all the rest
+            self._now_ns = now_ns
 
 
 def iso(ts_ns: int) -> str:

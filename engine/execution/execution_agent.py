@@ -151,6 +151,11 @@ class ExecutionAgent:
             _, _, parent_id, tag = heapq.heappop(self._timers)
             self._calls.append((parent_id, "timer", tag))
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an algorithm waits to be called."""
+        return bool(self._calls)
+
     def pump(self) -> None:
         """Call algorithms until nothing is queued, then end parents that are done."""
         for _ in range(PUMP_MAX):

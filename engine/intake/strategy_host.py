@@ -2,8 +2,8 @@
 
 Nothing is called from inside a call: events are queued and told by :meth:`StrategyHost.pump`, which the engine calls after each
 input. A strategy that raises, or takes longer than its budget for one event, is disabled: it is told nothing more, its
-orders that are not reduce-only are cancelled, and the journal holds the reason. The budget is wall time, so under a
-simulated clock, which stands still during a call, it never strikes and a replay stays a function of its inputs.
+orders that are not reduce-only are cancelled, and the journal holds the reason. The budget is wall time, so a replay has none
+and stays a function of its inputs.
 
 After a restart strategies run again only where the engine had ended cleanly (:meth:`StrategyHost.resume`); a halt stops them, and
 only a person starts them again.
@@ -52,7 +52,7 @@ class StrategyHost:
         submit: the engine's door.
         record: journals an event.
         clock: time for strategies, and the monotonic clock of the budget.
-        budget_ns: longest time for one event.
+        budget_ns: longest time for one event; 0 for none.
         broker: where the orders of strategies go.
         account: the account there.
     """
@@ -80,7 +80,7 @@ class StrategyHost:
         self.account = account
         self.quotes: dict[str, QuoteTick] = {}
         self._runners: dict[str, Runner] = {}
-        self._by_symbol: dict[str, list[Runner]] = {}
+        self._by_symbol: dict[str, tuple[Runner, ...]] = {}
         self._queue: deque[tuple[str, StrategyEvent]] = deque()
         self._timers: list[tuple[int, int, str, str]] = []
         self._timer_count = 0
@@ -135,9 +135,9 @@ class StrategyHost:
         runner = Runner(self, name, strategy, dict(self._saved.get(name, {})))
         self._runners[name] = runner
         for symbol in symbols:
-            self._by_symbol.setdefault(symbol, []).append(runner)
+            self._by_symbol[symbol] = (*self._by_symbol.get(symbol, ()), runner)
         self.record(ev.StrategyChanged(name=name, state="on", why=why, params=params))
-        self._call(runner, "on_start", lambda: strategy.on_start(runner))
+        self._call(runner, strategy.on_start)
         if runner.is_on:
             return CommandResult(ok=True, text=f"{name} is on")
         return _no("STRATEGY_FAILED", self._last[name].why)
@@ -146,7 +146,7 @@ class StrategyHost:
         runner = self._runners.get(name)
         if runner is None:
             return CommandResult(ok=True, repeated=True, text=f"{name} is off already")
-        self._call(runner, "on_stop", lambda: runner.strategy.on_stop(runner))
+        self._call(runner, runner.strategy.on_stop)
         if runner.is_on:
             self._remove(runner)
             self.record(ev.StrategyChanged(name=name, state="off", why=why))
@@ -155,9 +155,8 @@ class StrategyHost:
     def _remove(self, runner: Runner) -> None:
         runner.is_on = False
         self._runners.pop(runner.name, None)
-        for runners in self._by_symbol.values():
-            if runner in runners:
-                runners.remove(runner)
+        for symbol, runners in self._by_symbol.items():
+            self._by_symbol[symbol] = tuple(other for other in runners if other is not runner)
 
     def _disable(self, runner: Runner, why: str) -> None:
         self._remove(runner)
@@ -211,16 +210,31 @@ class StrategyHost:
         """Whether a strategy listens to a symbol."""
         return bool(self._by_symbol.get(symbol))
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something waits to be told."""
+        return bool(self._queue)
+
     def on_tick(self, tick: MarketTick) -> None:
         """A market tick: strategies of its symbol are told at once, or after the call in progress."""
         runners = self._by_symbol.get(tick.symbol)
-        if not runners or not isinstance(tick, QuoteTick | TradeTick):
+        if not runners:
             return
         if isinstance(tick, QuoteTick):
             self.quotes[tick.symbol] = tick
-        for runner in list(runners):
-            self._tell(runner.name, tick)
-        self.pump()
+        elif not isinstance(tick, TradeTick):
+            return
+        if self._queue or self._is_busy:
+            for runner in runners:
+                self._tell(runner.name, tick)
+            self.pump()
+            return
+        # Nothing waits: told at once, without the queue. A strategy may end itself or others meanwhile.
+        for runner in runners:
+            if runner.is_on:
+                self._call(runner, runner.strategy.on_event, tick)
+        if self._queue:
+            self.pump()
 
     def on_time(self, now_ns: int) -> None:
         """Queue every timer that is due."""
@@ -246,7 +260,7 @@ class StrategyHost:
             name, event = self._queue.popleft()
             runner = self._runners.get(name)
             if runner is not None:
-                self._call(runner, type(event).__name__, lambda r=runner, e=event: r.strategy.on_event(r, e))  # type: ignore[misc]
+                self._call(runner, runner.strategy.on_event, event)
 
     # -- what runners ask ----------------------------------------------------------------------------------------------
 
@@ -276,24 +290,35 @@ class StrategyHost:
 
     # -- inside --------------------------------------------------------------------------------------------------------
 
-    def _call(self, runner: Runner, what: str, call: Callable[[], None]) -> None:
+    def _call(self, runner: Runner, call: Callable[..., None], *event: StrategyEvent) -> None:
         self._is_busy = True
-        began_ns = self.clock.monotonic_ns()
+        budget_ns = self.budget_ns
+        began_ns = self.clock.monotonic_ns() if budget_ns else 0
+        error = ""
         try:
-            call()
-            error = ""
+            call(runner, *event)
         except Exception as raised:  # loop edge: a strategy may raise anything; it is disabled and the engine goes on
-            error = f"{what} raised {short_trace(raised)}"
+            error = f"{_called(call, event)} raised {short_trace(raised)}"
         finally:
             self._is_busy = False
-        took_ns = self.clock.monotonic_ns() - began_ns
-        if not error and took_ns > self.budget_ns:
-            error = f"{what} took {took_ns // NS_PER_MS} ms; the budget is {self.budget_ns // NS_PER_MS} ms an event"
+        if budget_ns and not error:
+            took_ns = self.clock.monotonic_ns() - began_ns
+            if took_ns > budget_ns:
+                took, budget = took_ns // NS_PER_MS, budget_ns // NS_PER_MS
+                error = f"{_called(call, event)} took {took} ms; the budget is {budget} ms an event"
+        if error or runner.state != runner.saved:
+            self._after_call(runner, error)
+
+    def _after_call(self, runner: Runner, error: str) -> None:
+        """Something happened in the call: a fault disables, a changed state is journaled."""
         error = error or _state_error(runner.state)
-        if error and runner.is_on:
-            self._disable(runner, error)
-        elif not error and runner.state != self._saved.get(runner.name, {}):
-            self.record(ev.StrategySaved(name=runner.name, data=dict(sorted(runner.state.items()))))
+        if error:
+            if runner.is_on:
+                self._disable(runner, error)
+            return
+        runner.saved = dict(sorted(runner.state.items()))
+        if runner.saved != self._saved.get(runner.name, {}):
+            self.record(ev.StrategySaved(name=runner.name, data=runner.saved))
 
     def _tell(self, name: str, event: StrategyEvent) -> None:
         runner = self._runners.get(name)
@@ -355,6 +380,11 @@ class StrategyHost:
 
 def _is_of(order: Order, name: str) -> bool:
     return order.source.kind is SourceKind.STRATEGY and order.source.name == name
+
+
+def _called(call: Callable[..., None], event: tuple[StrategyEvent, ...]) -> str:
+    """What was being told: the kind of event, or ``on_start`` and ``on_stop``."""
+    return type(event[0]).__name__ if event else call.__name__
 
 
 def _no(code: str, text: str) -> CommandResult:

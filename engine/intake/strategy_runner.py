@@ -28,6 +28,8 @@ class Runner:
         self.name = name
         self.strategy = strategy
         self.state = state
+        self.saved = dict(state)
+        """The state as it was journaled last."""
         self.source = Source(SourceKind.STRATEGY, name)
         self.is_on = True
         self.timers: dict[str, int] = {}
