@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 _HELP = {
     "--order": "an order in the order grammar, placed when the replay begins (again for more orders)",
     "--strategy": "run a strategy over the file: NAME or NAME:param=value,param=value",
-    "--at": "when the orders are placed: ISO time with zone (default: at the first two-sided quote)",
-    "--instrument": "SYM:tick=,lot=,mult=,ccy=,mic= (default: the sidecar FILE.yaml, else stated defaults)",
+    "--at": "when the orders are placed: ISO time with zone (default: at the first two-sided quote in session)",
+    "--instrument": "SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=] (default: the sidecar FILE.yaml, else stated defaults)",
     "--cash": "opening cash in the instrument's currency (default: 10000000)",
     "--policy": "policy file (default: the shipped one)",
     "--curve": "volume curve for vwap (default: the sidecar's, else flat)",
@@ -47,6 +47,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
     """
     from bolt_tui.replay_run import ReplayAsk
     from bolt_tui.resources import data_file
+    from bolt_tui.settings import Home, home_path
     from engine.domain.clock import parse_iso
     from engine.domain.errors import SettingsError
     from engine.domain.money import Money
@@ -82,6 +83,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
         policy=Path(args.policy) if args.policy else data_file("policy.yaml"),
         curve=Path(args.curve) if args.curve else None,
         ledger=ledger,
+        calendars=Home(home_path()).calendars,
     )
 
 

@@ -22,10 +22,11 @@ from engine.domain.order import OrderState, Source, SourceKind
 from engine.intake.drafts import GrammarError
 from engine.intake.grammar import GrammarContext, parse_order
 from engine.intake.strategy_loader import load_strategies
-from engine.market.calendar import ALWAYS
+from engine.market.calendar import ALWAYS, Calendar, load_calendar
 from engine.market.fees import shipped_fees
 from engine.market.replay import merge, open_recorded
 from engine.market.rows import EXEC, HIDDEN, TRADE, listing_key
+from engine.market.sessions import Sessions
 from engine.market.sidecar import parse_instrument
 from engine.market.volume import VolumeCurve, read_curve, window_weights
 from engine.risk.latch import Latch
@@ -52,6 +53,8 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
     policy: Path
     curve: Path | None
     ledger: Path | None
+    calendars: Path
+    """Folder of compiled session calendars."""
 
 
 class Replay:
@@ -63,13 +66,15 @@ class Replay:
         self.tapes = [open_recorded(path, words) for path in ask.files]
         self.clock = SimClock(min(tape.first_ns for tape in self.tapes))
         first = self.tapes[0].instrument
+        self.calendars = self._load_calendars()
         self.curve = self._curve()
         self.journal = self._open_journal(first.currency)
         config = VenueConfig(seed=ask.seed, fees=shipped_fees(), cash={first.currency: ask.cash})
         self.broker = ReplayBroker(config, self.clock)
         for tape in self.tapes:
             for venue in tape.venues or (tape.instrument.mic,):
-                self.broker.core.list_instrument(tape.instrument, venue, by_level=tape.depth != "L3")
+                calendar = self.calendars[tape.instrument.calendar]
+                self.broker.core.list_instrument(tape.instrument, venue, calendar, by_level=tape.depth != "L3")
         self.engine = Engine(
             EngineParts(
                 journal=self.journal,
@@ -79,7 +84,7 @@ class Replay:
                 latch=Latch.open(folder / "latch", ledger_used=False),
                 mode="replay",
                 strategies=load_strategies().strategies,
-                is_open=lambda calendar, _ts_ns: True if calendar == ALWAYS else None,
+                sessions=Sessions(self.calendars),
                 weights=lambda _symbol, start, end, bins: window_weights(self.curve, start, end, bins),
             )
         )
@@ -92,6 +97,12 @@ class Replay:
     def _curve(self) -> VolumeCurve | None:
         path = self.ask.curve or (Path(self.tapes[0].curve) if self.tapes[0].curve else None)
         return None if path is None else read_curve(path, symbol=self.tapes[0].instrument.symbol)
+
+    def _load_calendars(self) -> dict[str, Calendar]:
+        """Every calendar the tapes name, over their whole span; a replay waits for it, unlike a live engine."""
+        first_ns, last_ns = min(tape.first_ns for tape in self.tapes), max(tape.last_ns for tape in self.tapes)
+        names = dict.fromkeys(tape.instrument.calendar for tape in self.tapes)
+        return {name: load_calendar(name, self.ask.calendars, first_ns, last_ns) for name in names}
 
     def _open_journal(self, currency: str) -> Journal:
         ledger_id = seeded_ledger_id(self.ask.seed)
@@ -140,8 +151,10 @@ class Replay:
         self._end()
 
     def _say_not_placed(self) -> None:
+        named = sorted(name for name in self.calendars if name != ALWAYS)
+        session = f" in a session of {', '.join(named)}" if named and not self.ask.at_ns else ""
         span = f"{iso(self.tapes[0].first_ns)} to {iso(self.tapes[-1].last_ns)}"
-        msg = f"no order was placed: the file has no two-sided quote at or after the asked time; its span is {span}"
+        msg = f"no order was placed: the file has no two-sided quote{session} at or after the asked time; its span is {span}"
         raise DataError(msg)
 
     def _is_ready(self) -> bool:
@@ -151,6 +164,9 @@ class Replay:
         for tape in self.tapes:
             quote = engine.market.quote(tape.instrument.symbol)
             if quote is None or quote.bid is None or quote.ask is None:
+                return False
+            # Who names a time is asked nothing: the gate says whether that time is in session.
+            if not self.ask.at_ns and not self.calendars[tape.instrument.calendar].is_open(self.clock.now_ns()):
                 return False
         return True
 

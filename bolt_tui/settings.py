@@ -137,6 +137,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "venue"
 
     @property
+    def calendars(self) -> Path:
+        """Folder of compiled session calendars; a cache, made when it is needed."""
+        return self.root / "calendars"
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder inside that must exist."""
         return (self.trips, self.strategies, self.receipts, self.logs, self.venue)

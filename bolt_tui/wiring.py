@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 
+from bolt_tui.calendars import sessions_beside
 from bolt_tui.halting import Halting
 from bolt_tui.settings import Home, Settings, ensure_policy
 from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue
@@ -28,7 +29,6 @@ from engine.domain.order import Source, SourceKind
 from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_loader import load_strategies
 from engine.ledger.ledger import Ledger
-from engine.market.calendar import ALWAYS
 from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch, TripNote, leave_note, read_notes, sentinel
@@ -146,7 +146,7 @@ class LiveEngine:
                     policy=self._policy,
                     latch=self._latch,
                     mode="paper",
-                    is_open=_is_open,
+                    sessions=sessions_beside(home.calendars, self._inbox.put),
                     weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
                     take_notes=self._take_notes,
                     halter=self._begin_halt,
@@ -253,10 +253,6 @@ class LiveEngine:
         """End :meth:`run`, cancelling working orders first where asked. On the loop's thread."""
         if not self._stopping.done():
             self._stopping.set_result(cancel)
-
-
-def _is_open(calendar: str, ts_ns: int) -> bool | None:  # noqa: ARG001 - the only calendar here never closes
-    return True if calendar == ALWAYS else None
 
 
 def projections() -> tuple[OrderStore, Ledger]:

@@ -13,7 +13,7 @@ import msgspec
 from engine.api.commander import Commander
 from engine.api.market_state import MarketState
 from engine.api.picture import Picture
-from engine.api.risk_view import EngineRiskView, IsOpen
+from engine.api.risk_view import EngineRiskView
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock
 from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
@@ -24,6 +24,7 @@ from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_host import BUDGET_NS, StrategyHost
 from engine.ledger.ledger import Ledger
 from engine.market.feed import MarketTick
+from engine.market.sessions import Sessions
 from engine.oms import broker_interface as bi
 from engine.oms.orders import Orders, is_exit
 from engine.oms.reconciler import Reconciler
@@ -59,8 +60,9 @@ class EngineParts(msgspec.Struct, frozen=True, kw_only=True):
     latch: Latch
     mode: str
     """``paper``, ``live`` or ``replay``."""
-    is_open: IsOpen
     weights: Weights
+    sessions: Sessions = msgspec.field(default_factory=Sessions)
+    """Calendars of the instruments; one that is missing is asked for."""
     take_notes: TakeNotes = list
     pid: int = 0
     """Of the process, for people; 0 in a replay."""
@@ -86,7 +88,7 @@ class Engine:
             self.market,
             parts.brokers,
             parts.clock,
-            parts.is_open,
+            parts.sessions,
             lambda: not self.journal.failed,
             self._mark_age_ns_max,
         )
@@ -155,6 +157,7 @@ class Engine:
             if self.ledger.instruments.get(made.symbol) != made:
                 self.record(ev.InstrumentDefined(instrument=made))
             self.market.instruments[made.symbol] = made
+        self.parts.sessions.want((made.calendar for made in instruments), self.clock.now_ns())
 
     def record_policy(self) -> None:
         """Journal the policy in force."""
@@ -256,6 +259,7 @@ class Engine:
             self.take_trips()
         if now_ns >= self._next_monitor_ns:
             self._next_monitor_ns = now_ns + MONITOR_EVERY_NS
+            self.parts.sessions.renew(now_ns)
             for trip in self.safety.on_timer(now_ns, mono_ns):
                 self.trip(trip.scope, trip.state, trip.code, trip.why)
         self._ask_brokers(now_ns)

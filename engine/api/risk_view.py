@@ -12,13 +12,12 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_MONEY, ZERO_QTY, Money, Price, Qty
 from engine.domain.order import Side, SourceKind
 from engine.ledger.ledger import MARGINED, Ledger
+from engine.market.sessions import Sessions
 from engine.oms.broker_interface import Broker, Capabilities
 from engine.risk.exposure import OpenOrder, ParentView, Quote
 from engine.store.order_store import Order, OrderStore
 
 DAY_NS = 86_400 * NS_PER_S
-IsOpen = Callable[[str, int], bool | None]
-"""Calendar name and time -> in session; None where the calendar is not known."""
 
 
 class EngineRiskView:
@@ -31,7 +30,7 @@ class EngineRiskView:
         market: MarketState,
         brokers: Mapping[str, Broker],
         clock: Clock,
-        is_open: IsOpen,
+        sessions: Sessions,
         is_healthy: Callable[[], bool],
         mark_age_ns_max: Callable[[], int],
     ) -> None:
@@ -40,7 +39,7 @@ class EngineRiskView:
         self._market = market
         self._brokers = brokers
         self._clock = clock
-        self._is_open = is_open
+        self._sessions = sessions
         self._is_healthy = is_healthy
         self._mark_age_ns_max = mark_age_ns_max
         self.channels: dict[str, ev.BrokerState] = {}
@@ -100,7 +99,17 @@ class EngineRiskView:
     def session_open(self, symbol: str, ts_ns: int) -> bool | None:
         """Whether the calendar has the symbol in session."""
         made = self._market.instruments.get(symbol)
-        return None if made is None else self._is_open(made.calendar, ts_ns)
+        return None if made is None else self._sessions.is_open(made.calendar, ts_ns)
+
+    def session_words(self, symbol: str, ts_ns: int) -> str:
+        """Why the symbol is not in session."""
+        made = self._market.instruments.get(symbol)
+        return "its terms are not known" if made is None else self._sessions.words(made.calendar, ts_ns)
+
+    def session_close_ns(self, symbol: str, ts_ns: int) -> int | None:
+        """When the session ends that runs at a time, or the next one."""
+        made = self._market.instruments.get(symbol)
+        return None if made is None else self._sessions.close_ns(made.calendar, ts_ns)
 
     def adv(self, symbol: str) -> Qty | None:  # noqa: ARG002 - volumes by day come with history
         """Average daily volume: none is kept, so the tighter fixed limit holds."""

@@ -20,6 +20,7 @@ from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, OrderType, Source, Tif
 from engine.execution.algo import Algo, ChildView, ParentInfo, window
 from engine.execution.algos import ALGOS
+from engine.execution.day_end import DAY_ENDED, DayEnds
 from engine.oms.orders import Orders, Record
 from engine.risk.exposure import OPEN, RiskView
 from engine.risk.risk_manager import Candidate, RiskManager, Role, Verdict
@@ -64,6 +65,7 @@ class ExecutionAgent:
         self._timers: list[tuple[int, int, str, str]] = []
         self._timer_count = 0
         self._finished: dict[str, str] = {}
+        self._day_ends = DayEnds(view)
         self.weight_notes: dict[str, str] = {}
 
     # -- parents -------------------------------------------------------------------------------------------------------
@@ -105,6 +107,7 @@ class ExecutionAgent:
                 decision=msgspec.structs.replace(verdict.decision, why=why or verdict.decision.why),
             )
         )
+        self._day_ends.watch(self._store.get(order_id))
         self._calls.append((order_id, "start", ""))
 
     def stop_parent(self, parent: Order, why: str) -> None:
@@ -127,6 +130,9 @@ class ExecutionAgent:
         """After a restart: go on with every open parent; how many."""
         found = list(self._store.parents_open.values())
         for parent in found:
+            self._day_ends.watch(parent)
+        self._day_ends.run(self._clock.now_ns(), self._end_day)
+        for parent in found:
             self._calls.append((parent.order_id, "end" if parent.stopping else "resume", ""))
         return len(found)
 
@@ -142,14 +148,25 @@ class ExecutionAgent:
                 self._calls.append((order.parent_id, "child", order_id))
 
     def next_timer_ns(self) -> int | None:
-        """When the next algorithm timer is due."""
-        return self._timers[0][0] if self._timers else None
+        """When the next algorithm timer is due, or the next session ends."""
+        close_ns = self._day_ends.next_ns()
+        if not self._timers:
+            return close_ns
+        return self._timers[0][0] if close_ns is None else min(close_ns, self._timers[0][0])
 
     def on_time(self, now_ns: int) -> None:
-        """Queue every timer that is due."""
+        """Queue every timer that is due; end what was good for a session that has closed."""
+        self._day_ends.run(now_ns, self._end_day)
         while self._timers and self._timers[0][0] <= now_ns:
             _, _, parent_id, tag = heapq.heappop(self._timers)
             self._calls.append((parent_id, "timer", tag))
+
+    def _end_day(self, parent_id: str) -> None:
+        """Its children are left to the venue, which expires them itself: a cancel would only race with that."""
+        parent = self._store.parents_open.get(parent_id)
+        if parent is not None and not parent.stopping:
+            self._record(ev.ParentStopping(order_id=parent_id, why=DAY_ENDED))
+            self._calls.append((parent_id, "end", ""))
 
     @property
     def is_waiting(self) -> bool:
@@ -191,7 +208,9 @@ class ExecutionAgent:
             return
         why = self._finished.pop(parent.order_id, parent.note if parent.stopping else "")
         state = OrderState.FILLED if is_filled else OrderState.CANCELLED
-        if not is_filled and not parent.stopping and not parent.children:
+        if not is_filled and parent.stopping and parent.note == DAY_ENDED:
+            state = OrderState.EXPIRED
+        elif not is_filled and not parent.stopping and not parent.children:
             state = OrderState.DENIED
         elif not is_filled and parent.children:
             last = parent.children[-1].state

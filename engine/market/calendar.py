@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from bisect import bisect_right
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +36,11 @@ import json, sys
 import exchange_calendars
 name, start, end = sys.argv[1:]
 try:
+    # The class knows from when to when the exchange's days off are known; asked for more it refuses everything.
+    kind = type(exchange_calendars.get_calendar(name))
+    first, last = kind.bound_min(), kind.bound_max()
+    start = start if first is None else max(start, str(first.date()))
+    end = end if last is None else min(end, str(last.date()))
     found = exchange_calendars.get_calendar(name, start=start, end=end)
 except Exception as error:
     sys.exit(f"{type(error).__name__}: {error}".replace("\\n", " "))
@@ -55,7 +61,11 @@ class Calendar(Protocol):
         ...
 
     def is_open(self, ts_ns: int) -> bool:
-        """Whether orders can trade at a moment."""
+        """Whether orders can trade at a moment; False where it is not known."""
+        ...
+
+    def covers(self, ts_ns: int) -> bool:
+        """Whether sessions are known at a moment."""
         ...
 
     def next_change(self, ts_ns: int) -> int | None:
@@ -77,6 +87,10 @@ class AlwaysOpen:
     name = ALWAYS
 
     def is_open(self, ts_ns: int) -> bool:  # noqa: ARG002 - the answer is the same at every moment
+        """Always."""
+        return True
+
+    def covers(self, ts_ns: int) -> bool:  # noqa: ARG002 - as above
         """Always."""
         return True
 
@@ -105,6 +119,12 @@ class SessionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     breaks: tuple[tuple[int, int], ...] = ()
     """Pauses inside sessions (lunch)."""
 
+    def is_sound(self) -> bool:
+        """Whether there is at least one session, and each has its day and follows the one before."""
+        edges = [edge for session in zip(self.opens, self.closes, strict=False) for edge in session]
+        is_whole = 0 < len(self.days) == len(self.opens) == len(self.closes)
+        return is_whole and edges == sorted(edges) and list(self.breaks) == sorted(self.breaks)
+
     def _index(self, ts_ns: int) -> int:
         """The session that runs at a moment or comes next."""
         return bisect_right(self.closes, ts_ns)
@@ -117,6 +137,10 @@ class SessionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """From the open on, up to and without the close, pauses excepted; closed outside the table."""
         index = self._index(ts_ns)
         return index < len(self.opens) and self.opens[index] <= ts_ns and self._break(ts_ns) is None
+
+    def covers(self, ts_ns: int) -> bool:
+        """From the first open up to and without the last close: beyond it nobody knows when the next session opens."""
+        return self.opens[0] <= ts_ns < self.closes[-1]
 
     def next_change(self, ts_ns: int) -> int | None:
         """The next open, close, or edge of a pause; None after the last session of the table."""
@@ -144,7 +168,9 @@ class SessionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 def load_calendar(name: str, cache: Path, first_ns: int, last_ns: int) -> Calendar:
-    """The calendar of that name, covering the years of a span and the one after it.
+    """The calendar of that name, covering the years of a span, the one before and the one after.
+
+    It covers less where the library knows less: an exchange announces its days off a year ahead at most.
 
     Args:
         name: ``24x7``, or an exchange-calendars name such as ``XNYS``.
@@ -157,25 +183,33 @@ def load_calendar(name: str, cache: Path, first_ns: int, last_ns: int) -> Calend
         return AlwaysOpen()
     if not _NAME.fullmatch(name):
         raise InputError(f"calendar {name!r} is not a name; expected {ALWAYS} or an exchange, as XNYS")
-    first, last = iso(first_ns)[:4], int(iso(last_ns)[:4]) + 1
+    first, last = int(iso(first_ns)[:4]) - 1, int(iso(last_ns)[:4]) + 1
     stored = cache / f"{name.replace('/', '_')}-{first}-{last}-{version('exchange-calendars')}.json"
     table = _read(stored)
     if table is None:
         table = _compile(name, f"{first}-01-01", f"{last}-12-31")
-        cache.mkdir(parents=True, exist_ok=True)
-        # Written beside and moved, so that a second process never reads half a table.
-        fresh = stored.with_suffix(f".{os.getpid()}")
-        fresh.write_bytes(msgspec.json.encode(table))
-        fresh.replace(stored)
+        # A cache that cannot be written costs time, not trade.
+        with suppress(OSError):
+            _keep(stored, table)
     return table
+
+
+def _keep(path: Path, table: SessionTable) -> None:
+    """Written beside and moved, so that a second process never reads half a table."""
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_bytes(msgspec.json.encode(table))
+    fresh.replace(path)
 
 
 def _read(path: Path) -> SessionTable | None:
     """A stored table; None where there is none, or none that can be read (it is compiled anew)."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=SessionTable)
+        table = msgspec.json.decode(path.read_bytes(), type=SessionTable)
     except (OSError, msgspec.DecodeError):
         return None
+    return table if table.is_sound() else None
 
 
 def _compile(name: str, start: str, end: str) -> SessionTable:

@@ -243,7 +243,8 @@ def session_unknown(case: Case) -> Broken | None:
     """C24."""
     if case.view.session_open(case.spec.symbol, case.now_ns) is not None:
         return None
-    return "unknown", "a known calendar", f"the trading hours of {case.spec.symbol} are not known at {iso(case.now_ns)}"
+    symbol, words = case.spec.symbol, case.view.session_words(case.spec.symbol, case.now_ns)
+    return "unknown", "a known calendar", f"the trading hours of {symbol} are not known at {iso(case.now_ns)}: {words}"
 
 
 def session_closed(case: Case) -> Broken | None:
@@ -251,7 +252,8 @@ def session_closed(case: Case) -> Broken | None:
     is_closed = case.view.session_open(case.spec.symbol, case.now_ns) is False
     if not is_closed and (case.quote is None or case.quote.status != CLOSED):
         return None
-    return "closed", "open", f"{case.spec.symbol} is not in a trading session at {iso(case.now_ns)}"
+    words = case.view.session_words(case.spec.symbol, case.now_ns) if is_closed else "the venue says that it is closed"
+    return "closed", "open", f"{case.spec.symbol} is not in a trading session at {iso(case.now_ns)}: {words}"
 
 
 def symbol_halted(case: Case) -> Broken | None:

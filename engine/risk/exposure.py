@@ -128,6 +128,14 @@ class RiskView(Protocol):
         """Whether the exchange calendar has the symbol in a trading session; None where the calendar is not known."""
         ...
 
+    def session_words(self, symbol: str, ts_ns: int) -> str:
+        """Why the symbol is not in session (closed until when, calendar missing), for people."""
+        ...
+
+    def session_close_ns(self, symbol: str, ts_ns: int) -> int | None:
+        """When the session ends that runs at a time, or the next one; None where it never does or is not known."""
+        ...
+
     def adv(self, symbol: str) -> Qty | None:
         """Average daily volume."""
         ...

@@ -209,7 +209,6 @@ class Bench:
                 latch=Latch.open(folder / "latch", ledger_used=False),
                 mode="replay",
                 strategies={strategy.__name__: strategy},
-                is_open=lambda calendar, _ts: True if calendar == "24x7" else None,
                 weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
             )
         )

@@ -14,6 +14,7 @@ from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
 from engine.intake.strategies.buy_the_dip import BuyTheDip
 from engine.market.feed import QuoteTick
+from engine.market.sessions import Sessions
 from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch
@@ -33,8 +34,9 @@ class ScriptedBroker:
     account = "PAPER"
     capabilities = PAPER_CAPABILITIES
 
-    def __init__(self, clock: SimClock) -> None:
+    def __init__(self, clock: SimClock, listed: tuple[Instrument, ...] = (AAPL,)) -> None:
         self.clock = clock
+        self.listed = listed
         self.sent: list[bi.WireOrder] = []
         self.cancels: list[str] = []
         self.amends: list[str] = []
@@ -49,7 +51,7 @@ class ScriptedBroker:
         self.sink = None
 
     def instruments(self) -> tuple[Instrument, ...]:
-        return (AAPL,)
+        return self.listed
 
     def send_new(self, order: bi.WireOrder) -> None:
         self.sent.append(order)
@@ -72,24 +74,33 @@ class ScriptedBroker:
 class Lab:
     """The engine, its broker and its clock."""
 
-    def __init__(self, folder: Path, *, ledger: Path | None = None) -> None:
-        self.clock = SimClock(START_NS)
-        self.broker = ScriptedBroker(self.clock)
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ledger: Path | None = None,
+        listed: tuple[Instrument, ...] = (AAPL,),
+        sessions: Sessions | None = None,
+        start_ns: int = START_NS,
+        policy: Path = POLICY,
+    ) -> None:
+        self.clock = SimClock(start_ns)
+        self.broker = ScriptedBroker(self.clock, listed)
         if ledger is None:
-            self.journal = Journal.open_memory(START_NS, "TEST0", "USD")
+            self.journal = Journal.open_memory(start_ns, "TEST0", "USD")
         else:
-            self.journal = Journal.open(ledger, START_NS, lambda: "TEST0", "USD")
+            self.journal = Journal.open(ledger, start_ns, lambda: "TEST0", "USD")
         self.latch = Latch.open(folder / "latch", ledger_used=not self.journal.is_new)
         self.engine = Engine(
             EngineParts(
                 journal=self.journal,
                 clock=self.clock,
                 brokers={"paper": self.broker},
-                policy=PolicyHolder.from_file(POLICY),
+                policy=PolicyHolder.from_file(policy),
                 latch=self.latch,
                 mode="paper",
                 strategies={"BuyTheDip": BuyTheDip},
-                is_open=lambda _calendar, _ts_ns: True,
+                sessions=sessions or Sessions(),
                 weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
             )
         )

@@ -99,6 +99,12 @@ class World:
     def session_open(self, symbol: str, ts_ns: int) -> bool | None:
         return self.session
 
+    def session_words(self, symbol: str, ts_ns: int) -> str:
+        return "as the test says"
+
+    def session_close_ns(self, symbol: str, ts_ns: int) -> int | None:
+        return None
+
     def adv(self, symbol: str) -> Qty | None:
         return None if self.volume is None else Decimal.__new__(Qty, self.volume)
 

@@ -1,0 +1,40 @@
+"""Loads session calendars beside an engine: the compiling process takes a second or two, and no order may wait for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from engine.domain.errors import BoltError
+from engine.market.calendar import load_calendar
+from engine.market.sessions import Sessions
+
+_LOG = logging.getLogger("bolt.calendars")
+
+Put = Callable[[Callable[[], None]], None]
+"""Has something done on the engine's own thread."""
+
+
+def sessions_beside(cache: Path, put: Put) -> Sessions:
+    """Sessions whose calendars are loaded on threads of their own and handed over through ``put``."""
+    made = Sessions(load=lambda name, now_ns: _begin(made, cache, put, name, now_ns))
+    return made
+
+
+def _begin(sessions: Sessions, cache: Path, put: Put, name: str, now_ns: int) -> None:
+    threading.Thread(
+        target=_load, args=(sessions, cache, put, name, now_ns), name=f"bolt-calendar-{name}", daemon=True
+    ).start()
+
+
+def _load(sessions: Sessions, cache: Path, put: Put, name: str, now_ns: int) -> None:
+    try:
+        table = load_calendar(name, cache, now_ns, now_ns)
+    except (BoltError, OSError, ValueError) as error:
+        _LOG.error("calendar %s: %s", name, error)
+        put(partial(sessions.fail, name, str(error)))
+    else:
+        put(partial(sessions.put, name, table))
