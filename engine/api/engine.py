@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from engine.api.commander import Commander
+from engine.api.day_keeper import DayKeeper
 from engine.api.market_state import MarketState
 from engine.api.picture import Picture
 from engine.api.risk_view import EngineRiskView
@@ -22,6 +23,7 @@ from engine.domain.order import SourceKind
 from engine.execution.execution_agent import ExecutionAgent, Weights
 from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_host import BUDGET_NS, StrategyHost
+from engine.ledger.day_book import DayBook
 from engine.ledger.ledger import Ledger
 from engine.market.feed import MarketTick
 from engine.market.sessions import Sessions
@@ -80,11 +82,13 @@ class Engine:
         self.clock = parts.clock
         self.store = OrderStore()
         self.ledger = Ledger()
+        self.days = DayBook(self.ledger)
         self.market = MarketState()
         self.kill = KillSwitch(parts.latch)
         self.view_of_risk = EngineRiskView(
             self.store,
             self.ledger,
+            self.days,
             self.market,
             parts.brokers,
             parts.clock,
@@ -99,6 +103,7 @@ class Engine:
         self.agent = ExecutionAgent(
             self.store, self.orders, self.gate, self.view_of_risk, self.record, parts.clock, parts.weights
         )
+        self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
         self.picture = Picture(self)
         self.commander = Commander(self)
         self.host = StrategyHost(
@@ -135,6 +140,7 @@ class Engine:
         self.record_policy()
         self.take_trips()
         self.orders.recover()
+        self.keeper.on_time(self.clock.now_ns())
         for broker in self.parts.brokers.values():
             self.define(broker.instruments())
             broker.start(self.on_broker, self.on_market)
@@ -169,6 +175,7 @@ class Engine:
         """Let go of brokers and journal the clean end. The driver commits afterwards."""
         for broker in self.parts.brokers.values():
             broker.stop()
+        self.keeper.keep_marks()
         self.record(ev.EngineStopped(why=why))
         self._is_running = False
 
@@ -187,6 +194,7 @@ class Engine:
         # The order is a promise: orders and books first, then those who read them.
         self.store.apply(seq, ts_ns, event)
         self.ledger.apply(seq, ts_ns, event)
+        self.days.apply(seq, ts_ns, event)
         self.reconciler.apply(seq, ts_ns, event)
         self.view_of_risk.on_event(seq, ts_ns, event)
         self.gate.on_event(seq, ts_ns, event)
@@ -251,7 +259,8 @@ class Engine:
         self._recheck_ns[broker] = self.clock.now_ns() + wait_ns + 100 * NS_PER_MS
 
     def on_time(self, now_ns: int, mono_ns: int) -> None:
-        """Run what is due: algorithm timers, monitors, the latch, reconciliation."""
+        """Run what is due: the turn of the risk day, algorithm timers, monitors, the latch, reconciliation."""
+        self.keeper.on_time(now_ns)
         self.agent.on_time(now_ns)
         self.host.on_time(now_ns)
         if now_ns >= self._next_latch_ns:
@@ -286,7 +295,8 @@ class Engine:
 
     def next_time_ns(self) -> int:
         """When :meth:`on_time` must be called at the latest."""
-        due = [self._next_monitor_ns, self._next_latch_ns, self._next_reconcile_ns, *self._recheck_ns.values()]
+        due = [self._next_monitor_ns, self._next_latch_ns, self._next_reconcile_ns, self.keeper.next_ns]
+        due += self._recheck_ns.values()
         timers = [at for at in (self.agent.next_timer_ns(), self.host.next_timer_ns()) if at is not None]
         return min([*due, *timers])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.domain import events as ev
+from engine.domain.day_events import RiskDayBegan, RiskDayMarked
 from engine.store.order_store import Order
 from engine.views import LogLine
 
@@ -91,6 +92,12 @@ def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C90
             return "RISK", f"policy {event.policy_hash[:12]} in force", "info"
         case ev.PolicyRefused():
             return "RISK", f"policy refused, the old one stays: {event.error}", "critical"
+        case RiskDayBegan():
+            waits = f"; {', '.join(event.waiting)} waits for a price" if event.waiting else ""
+            return "RISK", f"{event.account}: the day began ({event.cut}), {len(event.marks)} marks{waits}", "info"
+        case RiskDayMarked():
+            words = "; ".join(f"{mark.symbol} {mark.price} {mark.note}".rstrip() for mark in event.marks)
+            return "RISK", f"{event.account}: the day's marks are complete: {words}", "info"
         case ev.StrategyChanged():
             return "STRAT", f"{event.name} {event.state} {event.why}".rstrip(), "info"
         case ev.IllegalInput():

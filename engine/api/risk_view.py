@@ -7,17 +7,18 @@ from decimal import Decimal
 
 from engine.api.market_state import MarketState
 from engine.domain import events as ev
-from engine.domain.clock import NS_PER_S, Clock
-from engine.domain.instrument import Instrument
-from engine.domain.money import ZERO_MONEY, ZERO_QTY, Money, Price, Qty
+from engine.domain.clock import Clock
+from engine.domain.instrument import Instrument, InstrumentKind
+from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty
 from engine.domain.order import Side, SourceKind
-from engine.ledger.ledger import MARGINED, Ledger
+from engine.ledger.day_book import DayBook, Unknown
+from engine.ledger.ledger import Ledger
 from engine.market.sessions import Sessions
 from engine.oms.broker_interface import Broker, Capabilities
 from engine.risk.exposure import OpenOrder, ParentView, Quote
 from engine.store.order_store import Order, OrderStore
 
-DAY_NS = 86_400 * NS_PER_S
+_ZERO, _ONE, _HALF = Decimal(0), Decimal(1), Decimal("0.5")
 
 
 class EngineRiskView:
@@ -27,6 +28,7 @@ class EngineRiskView:
         self,
         store: OrderStore,
         ledger: Ledger,
+        days: DayBook,
         market: MarketState,
         brokers: Mapping[str, Broker],
         clock: Clock,
@@ -36,6 +38,7 @@ class EngineRiskView:
     ) -> None:
         self._store = store
         self._ledger = ledger
+        self._days = days
         self._market = market
         self._brokers = brokers
         self._clock = clock
@@ -45,14 +48,11 @@ class EngineRiskView:
         self.channels: dict[str, ev.BrokerState] = {}
         self.verified: dict[tuple[str, str], int] = {}
         self._is_recovering = False
-        self._day = 0
-        self._booked_before: dict[str, Money] = {}
-        """Realised result less fees of each account when the day began."""
 
     # -- following the journal -------------------------------------------------------------------------------------------
 
     def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
-        """Follow channels, reconciliations and the change of day."""
+        """Follow channels and reconciliations."""
         del seq
         match event:
             case ev.EngineStarted():
@@ -68,23 +68,8 @@ class EngineRiskView:
                     self.verified[key] = ts_ns
                     if all(pair in self.verified for pair in self.brokers()):
                         self._is_recovering = False
-            case ev.OrderFilled() | ev.ForeignFillSeen():
-                self._turn_day(ts_ns)
             case _:
                 pass
-
-    def _turn_day(self, ts_ns: int) -> None:
-        day = ts_ns // DAY_NS
-        if day != self._day:
-            self._day = day
-            accounts = sorted({key[1] for key in self._ledger.positions})
-            self._booked_before = {account: self._booked(account) for account in accounts}
-
-    def _booked(self, account: str) -> Money:
-        total = ZERO_MONEY
-        for _, _, position in self._ledger.held(account):
-            total = total + position.realised - position.fees
-        return total
 
     # -- RiskView --------------------------------------------------------------------------------------------------------
 
@@ -116,8 +101,16 @@ class EngineRiskView:
         return None
 
     def currency_rate(self, currency: str) -> Decimal | None:
-        """1 for the base currency; others have no rate yet, which denies."""
-        return Decimal(1) if currency == self._ledger.base_currency else None
+        """1 for the base currency; for others the middle of a fresh quote of the spot pair, as of BTC-USD for BTC."""
+        base = self._ledger.base_currency
+        if currency == base:
+            return _ONE
+        for symbol in (f"{currency}-{base}", f"{currency}/{base}", f"{currency}{base}"):
+            made, quote = self._market.instruments.get(symbol), self._market.quote(symbol)
+            is_pair = made is not None and made.kind is InstrumentKind.CRYPTO_SPOT and made.currency == base
+            if is_pair and quote is not None and self._is_fresh(quote) and quote.bid and quote.ask:
+                return EXACT.multiply(EXACT.add(quote.bid, quote.ask), _HALF)
+        return None
 
     def position(self, account: str, symbol: str) -> Qty:
         """Signed position."""
@@ -193,42 +186,68 @@ class EngineRiskView:
         """When the account was last found clean."""
         return self.verified.get((broker, account))
 
-    def mark(self, symbol: str, qty: Decimal) -> Price | None:
-        """Conservative mark: what closing would meet; None where it is missing or stale."""
+    def mark_age_ns_max(self) -> int:
+        """How old a price may be to value a position with."""
+        return self._mark_age_ns_max()
+
+    def _is_fresh(self, quote: Quote) -> bool:
+        return self._clock.now_ns() - quote.ts_ns <= self._mark_age_ns_max()
+
+    def mark_seen(self, symbol: str, qty: Decimal) -> tuple[Price, int] | None:
+        """Conservative mark, what closing would meet, and its time; None where it is missing or stale.
+
+        While the symbol's session is closed its last price is the mark, however old: there is no newer one to be had.
+        """
         quote = self._market.quote(symbol)
-        if quote is None or self._clock.now_ns() - quote.ts_ns > self._mark_age_ns_max():
-            return None
-        return quote.bid if qty > 0 else quote.ask
+        is_closed = (quote is None or not self._is_fresh(quote)) and self._is_closed(symbol)
+        if quote is not None and (is_closed or self._is_fresh(quote)):
+            price = quote.bid if qty > 0 else quote.ask
+            return None if price is None else (price, quote.ts_ns)
+        return self._days.seen.get(symbol) if is_closed else None
+
+    def _is_closed(self, symbol: str) -> bool:
+        return self.session_open(symbol, self._clock.now_ns()) is False
+
+    def mark(self, symbol: str, qty: Decimal) -> Price | None:
+        """Conservative mark."""
+        found = self.mark_seen(symbol, qty)
+        return None if found is None else found[0]
 
     def pnl_day(self, account: str) -> Money | None:
-        """Result of the UTC day; what was open at its start counts from its cost."""
-        day = self._clock.now_ns() // DAY_NS
-        before = self._booked_before.get(account, ZERO_MONEY) if day == self._day else self._booked(account)
-        total = self._booked(account) - before
-        for _, symbol, position in self._ledger.held(account):
-            if position.qty:
-                mark = self.mark(symbol, position.qty)
-                if mark is None:
-                    return None
-                total = total + position.unrealised(mark)
-        return total
+        """Result of the risk day in base currency."""
+        found = self._result(account)
+        return None if isinstance(found, Unknown) else found
+
+    def pnl_words(self, account: str) -> str:
+        """Why the result of the day is not known; empty where it is."""
+        found = self._result(account)
+        return found.why if isinstance(found, Unknown) else ""
+
+    def peak_day(self, account: str) -> Money:
+        """Best journaled result of the day."""
+        day = self._days.days.get(account)
+        return ZERO_MONEY if day is None else day.peak
+
+    def _result(self, account: str) -> Money | Unknown:
+        found = self._days.results(account, self.mark)
+        return found if isinstance(found, Unknown) else self._in_base(found)
+
+    def _in_base(self, amounts: Mapping[str, Decimal]) -> Money | Unknown:
+        total = _ZERO
+        for currency, amount in amounts.items():
+            if not amount:
+                continue
+            rate = self.currency_rate(currency)
+            if rate is None:
+                return Unknown(f"there is no fresh rate from {currency} to {self._ledger.base_currency}")
+            total = EXACT.add(total, EXACT.multiply(amount, rate))
+        return Money(total)
 
     def equity(self, account: str) -> Money | None:
-        """Cash and positions at their marks."""
-        total = ZERO_MONEY
-        for (_, held, currency), amount in self._ledger.cash.items():
-            if held == account and currency == self._ledger.base_currency:
-                total = total + amount
-        for _, symbol, position in self._ledger.held(account):
-            if not position.qty:
-                continue
-            mark = self.mark(symbol, position.qty)
-            if mark is None:
-                return None
-            made = self._ledger.instrument(symbol)
-            value = position.unrealised(mark) if made.kind in MARGINED else made.notional(mark, position.qty)
-            total = total + value
-        return total
+        """Cash of every currency and positions at their marks, in base currency; None where a mark or a rate is missing."""
+        found = self._days.equity(account, self.mark)
+        total = found if isinstance(found, Unknown) else self._in_base(found)
+        return None if isinstance(total, Unknown) else total
 
     def recovering(self) -> bool:
         """After an unclean end, until a reconciliation is clean."""

@@ -13,15 +13,12 @@ from typing import Any
 import msgspec
 
 from engine.domain.commands import AnyCommand, Denial, HaltScope, ResolveAs
+from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.errors import StoreCorrupt
+from engine.domain.event import Event
 from engine.domain.instrument import Instrument
 from engine.domain.money import Exact, Money, Price, Qty, text
 from engine.domain.order import Liquidity, OrderSpec, OrderState, Side, Source
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", omit_defaults=True):
-    """Base of all journaled events."""
-
 
 # -- the ledger's own life ---------------------------------------------------------------------------------------
 
@@ -461,7 +458,7 @@ class StrategyChanged(Event, frozen=True, kw_only=True, tag="strategy_changed"):
     state: str
     """``on``, ``off`` or ``disabled``."""
     why: str = ""
-    params: dict[str, str] = {}
+    params: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class StrategySaved(Event, frozen=True, kw_only=True, tag="strategy_saved"):
@@ -521,6 +518,10 @@ AnyEvent = (
     | StrategyChanged
     | StrategySaved
     | TimerFired
+    | RiskDayBegan
+    | RiskDayMarked
+    | PositionsMarked
+    | ResultPeaked
 )
 
 

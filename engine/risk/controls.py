@@ -43,6 +43,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """A limit that is no number of the policy."""
     rule: Callable[[Case], Broken | None] | None = None
     """For a rule without a number: None where it holds."""
+    words: Callable[[Case], str] | None = None
+    """Why the input is not known, for people."""
     is_floor: bool = False
     """The limit is the least allowed, not the most."""
     is_time: bool = False
@@ -69,6 +71,7 @@ def _most(  # one row is one line of the table
     is_floor: bool = False,
     is_confirmable: bool = False,
     bound: Callable[[Case], Limit | None] | None = None,
+    words: Callable[[Case], str] | None = None,
 ) -> Row:
     return Row(
         control=control,
@@ -80,6 +83,7 @@ def _most(  # one row is one line of the table
         measure=measure,
         unknown=unknown,
         bound=bound,
+        words=words,
         is_floor=is_floor,
         is_time=is_time,
         is_confirmable=is_confirmable,
@@ -246,9 +250,10 @@ _ACCOUNT = (
     _most("C20", "DAY_CANCELS", "day.max_cancels", "cancels sent today", sizes.day_cancels, "COUNT_NONE", "Cancels sent "
           "today; a cancel itself always passes.", spares=REDUCING),
     _most("C21", "LOSS_MAX", "loss.max_day", "loss of the day", sizes.loss, "PNL_UNKNOWN", "Realised and unrealised loss of "
-          "the day; a stale mark makes it unknown, and then only orders that shrink pass.", spares=REDUCING, place="GM"),
+          "the day; a stale mark makes it unknown, and then only orders that shrink pass.", spares=REDUCING, place="GM",
+          words=rules.pnl_words),
     _most("C21", "DRAWDOWN_MAX", "loss.max_drawdown", "drawdown of the day", sizes.drawdown, "PNL_UNKNOWN", "Fall from the "
-          "day's best result.", spares=REDUCING, place="GM"),
+          "day's best result.", spares=REDUCING, place="GM", words=rules.pnl_words),
     _most("C32", "RECON_STALE", "reconcile.max_age_s", "time since the last clean reconciliation", sizes.recon_age,
           "RECON_NEVER", "Positions were compared with the broker lately; otherwise only orders that shrink pass.",
           spares=REDUCING, place="GM", is_time=True),

@@ -17,7 +17,7 @@ from engine.domain.events import TradingState
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_QTY, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
-from engine.risk.controls_history import DAY_NS, History, strategy_of
+from engine.risk.controls_history import History, strategy_of
 from engine.risk.exposure import Abilities, OpenOrder, ParentView, Quote, RiskView
 from engine.risk.kill_switch import KillSwitch
 from engine.risk.policy import Limit, Policy
@@ -66,23 +66,15 @@ SPARE_EXIT = 2
 class Signals:
     """What the monitors tell the gate between events."""
 
-    __slots__ = ("_day", "_peaks", "clock_jump_ns")
+    __slots__ = ("clock_jump_ns",)
 
     def __init__(self) -> None:
         self.clock_jump_ns: int | None = 0
-        self._day = 0
-        self._peaks: dict[str, Decimal] = {}
 
-    def drawdown(self, account: str, pnl: Decimal, now_ns: int) -> Decimal:
-        """How far the day's result stands below its best, which is never below zero (the start of the day)."""
-        day = now_ns // DAY_NS
-        if day != self._day:
-            self._day = day
-            self._peaks.clear()
-        peak = self._peaks.get(account, _ZERO)
-        if pnl > peak:
-            peak = self._peaks[account] = pnl
-        return EXACT.subtract(peak, pnl)
+
+def fall(pnl: Decimal, peak: Decimal) -> Decimal:
+    """How far the day's result stands below its best, which is never below zero (the start of the day)."""
+    return EXACT.subtract(max(pnl, peak, _ZERO), pnl)
 
 
 class Book(msgspec.Struct, frozen=True):
@@ -402,7 +394,7 @@ def _adv(case: Case) -> Decimal | None:
 
 def _drawdown(case: Case) -> Decimal | None:
     pnl = case.pnl
-    return None if pnl is None or not pnl.is_finite() else case.signals.drawdown(case.spec.account, pnl, case.now_ns)
+    return None if pnl is None or not pnl.is_finite() else fall(pnl, case.view.peak_day(case.spec.account))
 
 
 _MAKERS: dict[str, Callable[[Case], Any]] = {

@@ -25,8 +25,8 @@ OTHER_CODES = {
     "CLOCK_UNKNOWN": "The machine's clocks cannot be compared.",
     "UNKNOWN_UNREADABLE": "The orders in UNKNOWN cannot be read.",
     "BROKER_UNKNOWN": "The broker is not configured, so what it can do is not known.",
-    "PNL_UNKNOWN": "The result of the day is unknown because a mark is missing or stale; only orders that shrink the position "
-    "pass until it is known again.",
+    "PNL_UNKNOWN": "The result of the day is unknown: a mark of now or of the day's beginning, or a currency rate, is missing or "
+    "stale (the denial names it). Only orders that shrink the position pass until it is known again.",
     "RECON_NEVER": "The account was never compared with the broker; run `bolt reconcile`.",
     "MANUAL": "A person tripped the kill switch.",
     "SENTINEL": "A file named HALT lies in the state folder; remove it before you re-arm.",

@@ -1,7 +1,7 @@
 """What was sent and executed, counted from the journal: the controls' own memory, rebuilt like every other state.
 
 It counts what left (intents, amendments, cancels), rejected messages too, and does not ask the order store: a mistake there
-must not hide here. Rates look back over a sliding window; days are UTC days of the row's time.
+must not hide here. Rates look back over a sliding window; a day is the account's risk day, from one RiskDayBegan to the next.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from engine.domain.clock import NS_PER_S
+from engine.domain.day_events import RiskDayBegan
 from engine.domain.events import (
     AmendIntent,
     AmendRejected,
@@ -35,7 +36,6 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_QTY, Qty
 from engine.domain.order import OrderSpec, Side, Source, SourceKind
 
-DAY_NS = 86_400 * NS_PER_S
 PARENTS_REMEMBERED = 4096
 """Accepted parents that a duplicate is looked for among; at the bound the oldest is forgotten."""
 
@@ -115,7 +115,7 @@ class _Parent:
 
 
 class _Day:
-    """Counts of one account in one UTC day."""
+    """Counts of one account in one risk day."""
 
     __slots__ = ("cancels", "orders", "turnover")
 
@@ -138,7 +138,6 @@ class History:
         self._shapes: dict[ShapeKey, int] = {}
         self._messages: dict[tuple[str, str], Window] = {}
         self._repeats: dict[tuple[str, str, Side], Window] = {}
-        self._day = 0
         self._days: dict[str, _Day] = {}
         self._handlers: dict[type, Callable[[int, Any], None]] = {
             AmendIntent: self._amended,
@@ -156,6 +155,7 @@ class History:
             OrderResolved: self._resolved,
             ParentAccepted: self._accepted,
             ParentEnded: self._forget,
+            RiskDayBegan: self._begun,
             TradingStateChanged: self._tripped,
         }
 
@@ -194,23 +194,20 @@ class History:
         parent = self._parents.get(parent_id)
         return (parent.strategy, parent.algo) if parent else ("", "")
 
-    def day_orders(self, account: str, now_ns: int) -> int:
+    def day_orders(self, account: str) -> int:
         """Orders and amendments sent today."""
-        day = self._today(account, now_ns)
+        day = self._days.get(account)
         return day.orders if day else 0
 
-    def day_cancels(self, account: str, now_ns: int) -> int:
+    def day_cancels(self, account: str) -> int:
         """Cancels sent today."""
-        day = self._today(account, now_ns)
+        day = self._days.get(account)
         return day.cancels if day else 0
 
-    def day_turnover(self, account: str, now_ns: int) -> dict[str, Decimal]:
+    def day_turnover(self, account: str) -> dict[str, Decimal]:
         """Amount executed today, by currency."""
-        day = self._today(account, now_ns)
+        day = self._days.get(account)
         return day.turnover if day else {}
-
-    def _today(self, account: str, now_ns: int) -> _Day | None:
-        return self._days.get(account) if now_ns // DAY_NS == self._day else None
 
     # -- following the journal ---------------------------------------------------------------------------------------
 
@@ -241,7 +238,7 @@ class History:
         self._message(ts_ns, event.spec, event.source)
 
     def _message(self, ts_ns: int, spec: OrderSpec, source: Source) -> None:
-        self._count_day(ts_ns, spec.account).orders += 1
+        self._today(spec.account).orders += 1
         for key in (("broker", spec.broker), ("account", spec.account), ("source", source_name(source))):
             self._messages.setdefault(key, Window()).add(ts_ns, NS_PER_S)
 
@@ -266,7 +263,7 @@ class History:
         fill = event.fill
         instrument = self._instruments.get(fill.symbol)
         if instrument is not None:
-            turnover = self._count_day(ts_ns, fill.account).turnover
+            turnover = self._today(fill.account).turnover
             amount = EXACT.abs(instrument.notional(fill.price, fill.qty))
             turnover[instrument.currency] = EXACT.add(turnover.get(instrument.currency, Decimal(0)), amount)
         sent = self._orders.get(event.order_id)
@@ -287,9 +284,10 @@ class History:
             self._settle(sent, before)
 
     def _cancelled(self, ts_ns: int, event: CancelIntent) -> None:
+        del ts_ns
         sent = self._orders.get(event.order_id)
         if sent is not None:
-            self._count_day(ts_ns, sent.spec.account).cancels += 1
+            self._today(sent.spec.account).cancels += 1
 
     def _defined(self, ts_ns: int, event: InstrumentDefined) -> None:
         del ts_ns
@@ -334,9 +332,9 @@ class History:
         for child in parent.children if parent else ():
             self._orders.pop(child, None)
 
-    def _count_day(self, ts_ns: int, account: str) -> _Day:
-        day = ts_ns // DAY_NS
-        if day != self._day:
-            self._day = day
-            self._days.clear()
+    def _begun(self, ts_ns: int, event: RiskDayBegan) -> None:
+        del ts_ns
+        self._days.pop(event.account, None)
+
+    def _today(self, account: str) -> _Day:
         return self._days.setdefault(account, _Day())

@@ -306,6 +306,11 @@ def _quote(case: Case, code: str, words: str) -> Broken | None:
     return shown, "a two-sided quote", f"{words} {case.spec.symbol} ({shown}); wait for the market data"
 
 
+def pnl_words(case: Case) -> str:
+    """C21: why the result of the day is not known."""
+    return case.view.pnl_words(case.spec.account)
+
+
 def self_cross(case: Case) -> Broken | None:
     """C26."""
     for other in case.view.open_orders(None, case.spec.symbol):

@@ -213,7 +213,7 @@ def turnover(case: Case) -> Decimal | None:
     total = case.notional
     if total is None:
         return None
-    for name, amount in case.history.day_turnover(case.spec.account, case.now_ns).items():
+    for name, amount in case.history.day_turnover(case.spec.account).items():
         rate = case.view.currency_rate(name)
         if rate is None:
             return None
@@ -223,12 +223,12 @@ def turnover(case: Case) -> Decimal | None:
 
 def day_orders(case: Case) -> int:
     """Orders and amendments sent today, with this one."""
-    return case.history.day_orders(case.spec.account, case.now_ns) + 1
+    return case.history.day_orders(case.spec.account) + 1
 
 
 def day_cancels(case: Case) -> int:
     """Cancels sent today."""
-    return case.history.day_cancels(case.spec.account, case.now_ns)
+    return case.history.day_cancels(case.spec.account)
 
 
 def loss(case: Case) -> Decimal | None:

@@ -193,7 +193,15 @@ class RiskView(Protocol):
         ...
 
     def pnl_day(self, account: str) -> Money | None:
-        """Realised and unrealised result of the UTC day in base currency; None where a mark is missing or stale."""
+        """Result of the risk day in base currency, realised and unrealised, fees in; None where it is not known."""
+        ...
+
+    def pnl_words(self, account: str) -> str:
+        """Why the result of the day is not known (which mark or rate is missing); empty where it is."""
+        ...
+
+    def peak_day(self, account: str) -> Money:
+        """Best journaled result of the risk day; zero at least, its beginning."""
         ...
 
     def equity(self, account: str) -> Money | None:

@@ -20,6 +20,7 @@ import yaml
 
 from engine.domain.errors import PolicyError
 from engine.domain.money import EXACT, text
+from engine.risk.risk_day import is_cut
 
 FILE_BYTES_MAX = 256 * 1024
 VERSION = "1"
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     NAMES = "a list of names"
     WORD = "one of the words given"
     CURRENCY = "a currency code of capitals"
+    CUT = "a time of day and a zone, such as 00:00 UTC or 17:00 America/New_York"
 
 
 _NUMERIC = frozenset({Kind.AMOUNT, Kind.QTY, Kind.COUNT, Kind.PERCENT, Kind.SECONDS})
@@ -55,6 +57,8 @@ class Field(msgspec.Struct, frozen=True):
     is_floor: bool = False
     """The limit is the least allowed, so that the larger one is the stricter."""
     words: tuple[str, ...] = ()
+    is_of_account: bool = False
+    """An account may have its own in ``overrides.accounts``, which then replaces the general one."""
 
 
 def _limits(kind: Kind, *paths: str) -> tuple[Field, ...]:
@@ -99,6 +103,7 @@ FIELDS: tuple[Field, ...] = (
     *_limits(Kind.PERCENT, "portfolio.max_leverage_pct"),
     *_limits(Kind.COUNT, "open_orders.max_count", "open_orders.max_count_per_symbol"),
     *_limits(Kind.AMOUNT, "open_orders.max_notional"),
+    Field("day.starts", Kind.CUT, is_of_account=True),
     *_limits(Kind.AMOUNT, "day.max_turnover"),
     *_limits(Kind.COUNT, "day.max_orders", "day.max_cancels"),
     *_limits(Kind.AMOUNT, "loss.max_day", "loss.max_drawdown"),
@@ -163,6 +168,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     lines: Mapping[str, int]
     overrides: Mapping[tuple[str, str], Mapping[str, Decimal]]
     """(scope, name) to the limits tightened there."""
+    of_account: Mapping[tuple[str, str], str] = {}
+    """(account, path) to the account's own value of what is no limit."""
     hash: str
     _resolved: dict[tuple[str, str, str], Mapping[str, Limit]] = msgspec.field(default_factory=dict)
     _spans: dict[str, int] = msgspec.field(default_factory=dict)
@@ -196,6 +203,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     def word(self, path: str) -> str:
         """A word."""
         return str(self.values[path])
+
+    def word_of(self, path: str, account: str) -> str:
+        """A word, the account's own where it has one."""
+        return self.of_account.get((account, path)) or self.word(path)
 
     def names(self, path: str) -> tuple[str, ...]:
         """A list of names."""
@@ -245,6 +256,7 @@ class _Reader:
         self.values: dict[str, Value] = {}
         self.lines: dict[str, int] = {}
         self.overrides: dict[tuple[str, str], dict[str, Decimal]] = {}
+        self.of_account: dict[tuple[str, str], str] = {}
         self.problems: list[Problem] = []
         self._tables: dict[str, int] = {}
 
@@ -324,13 +336,16 @@ class _Reader:
             return
         for path, key, value in self._pairs(node, prefix):
             field = BY_PATH.get(path)
-            if field is None or not field.is_limit:
+            is_own = field is not None and field.is_of_account and scope == "accounts"
+            if field is None or not (field.is_limit or is_own):
                 self.fault(key, prefix + path, "no limit", "the full name of a limit, such as `order.max_qty`")
                 continue
             self._value(field, prefix + path, key, value)
-            number = self.values.pop(prefix + path, None)
-            if isinstance(number, Decimal):
-                self.overrides.setdefault((scope, name), {})[path] = number
+            given = self.values.pop(prefix + path, None)
+            if isinstance(given, Decimal):
+                self.overrides.setdefault((scope, name), {})[path] = given
+            elif isinstance(given, str):
+                self.of_account[name, path] = given
 
 
 def _nearest(path: str, prefix: str) -> str:
@@ -360,6 +375,10 @@ def _read_value(field: Field, node: yaml.Node) -> Value:
     if field.kind is Kind.CURRENCY:
         if not re.fullmatch(r"[A-Z]{3,5}", word):
             raise ValueError("a currency code of 3 to 5 capitals, such as USD")
+        return str(word)
+    if field.kind is Kind.CUT:
+        if not is_cut(word):
+            raise ValueError(str(field.kind))
         return str(word)
     if word not in field.words:
         raise ValueError(" or ".join(field.words))
@@ -416,12 +435,17 @@ def parse(source: str, name: str = "policy.yaml") -> tuple[Policy | None, list[P
         values=reader.values,
         lines=reader.lines,
         overrides=reader.overrides,
-        hash=_hash(reader.values, reader.overrides),
+        of_account=reader.of_account,
+        hash=_hash(reader.values, reader.overrides, reader.of_account),
     )
     return made, []
 
 
-def _hash(values: Mapping[str, Value], overrides: Mapping[tuple[str, str], Mapping[str, Decimal]]) -> str:
+def _hash(
+    values: Mapping[str, Value],
+    overrides: Mapping[tuple[str, str], Mapping[str, Decimal]],
+    of_account: Mapping[tuple[str, str], str],
+) -> str:
     """Digest of what is in force: comments, order and spacing of the file do not change it."""
 
     def shown(value: Value) -> object:
@@ -432,6 +456,7 @@ def _hash(values: Mapping[str, Value], overrides: Mapping[tuple[str, str], Mappi
     content = {path: shown(value) for path, value in values.items()}
     for (scope, name), limits in overrides.items():
         content |= {f"overrides.{scope}.{name}.{path}": shown(value) for path, value in limits.items()}
+    content |= {f"overrides.accounts.{account}.{path}": value for (account, path), value in of_account.items()}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

@@ -197,7 +197,8 @@ def _deny(
     elif code == "LIMIT_MISSING":
         sentence = f"there is no limit {row.path} in the policy; without it {row.input} cannot be judged"
     elif value is None:
-        sentence = f"{row.input} is not known, and what cannot be judged is denied"
+        words = row.words(case) if row.words is not None else ""
+        sentence = f"{row.input} is not known{f' ({words})' if words else ''}, and what cannot be judged is denied"
     else:
         word = "below the least" if row.is_floor else "above the most"
         sentence = f"{row.input} {_shown(row, value)} is {word} allowed, {_shown_limit(row, limit)}{where}"

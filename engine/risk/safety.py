@@ -28,6 +28,7 @@ from engine.domain.events import (
     TradingStateChanged,
 )
 from engine.domain.money import EXACT, text
+from engine.risk.controls_case import fall
 from engine.risk.controls_history import Window
 from engine.risk.kill_switch import KillSwitch
 from engine.risk.latch import GLOBAL, RANK
@@ -110,7 +111,7 @@ class SafetyMonitor:
         if policy is None:
             return self._new([Trip(GLOBAL, HALTED, "POLICY_NONE", "no policy is loaded")])
         found = [*self._clock(policy, now_ns, mono_ns), *self._urgent(policy)]
-        found += [*self._losses(policy, now_ns), *self._unknown(policy, now_ns), *self._answering(policy, now_ns)]
+        found += [*self._losses(policy), *self._unknown(policy, now_ns), *self._answering(policy, now_ns)]
         found += [*self._repeats(policy, now_ns), *self._markets(policy, now_ns), *self._channels(policy, now_ns)]
         return self._new(found)
 
@@ -139,6 +140,9 @@ class SafetyMonitor:
             elif now_ns - verified_ns > policy.ns("reconcile.max_age_s"):
                 why = f"{broker}: last clean reconciliation {(now_ns - verified_ns) // NS_PER_S} s ago"
                 found.append(Trip(scope, REDUCING, "RECON_STALE", why))
+            if self._view.pnl_day(account) is None:
+                why = f"{account}: the result of the day is not known: {self._view.pnl_words(account)}"
+                found.append(Trip(scope, REDUCING, "PNL_UNKNOWN", why))
         stale_ns = policy.ns("price.max_quote_age_s")
         for symbol in self._working():
             age_ns = self._quote_age(symbol, now_ns)
@@ -187,7 +191,7 @@ class SafetyMonitor:
             yield Trip(HaltScope(HaltScopeKind.SYMBOL, symbol), HALTED, "FILL_CONFLICT", why)
         self._conflicts.clear()
 
-    def _losses(self, policy: Policy, now_ns: int) -> Iterator[Trip]:
+    def _losses(self, policy: Policy) -> Iterator[Trip]:
         to = TradingState(policy.word("loss.trip_to"))
         for account in dict.fromkeys(account for _, account in self._view.brokers()):
             pnl = self._view.pnl_day(account)
@@ -200,9 +204,9 @@ class SafetyMonitor:
                 yield Trip(
                     scope, to, "LOSS_MAX", f"loss of the day {text(loss)}, allowed {limits['loss.max_day'].value}"
                 )
-            fall = self._risk.signals.drawdown(account, pnl, now_ns)
-            if fall > limits["loss.max_drawdown"].value:
-                why = f"drawdown of the day {text(fall)}, allowed {limits['loss.max_drawdown'].value}"
+            fallen = fall(pnl, self._view.peak_day(account))
+            if fallen > limits["loss.max_drawdown"].value:
+                why = f"drawdown of the day {text(fallen)}, allowed {limits['loss.max_drawdown'].value}"
                 yield Trip(scope, to, "DRAWDOWN_MAX", why)
 
     def _unknown(self, policy: Policy, now_ns: int) -> Iterator[Trip]:

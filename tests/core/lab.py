@@ -152,9 +152,15 @@ class Lab:
         return result
 
     def buy(self, qty: int, limit: str | None = None, intent: str = "i1", **more: object) -> co.CommandResult:
+        return self.order(Side.BUY, qty, limit, intent, **more)
+
+    def sell(self, qty: int, limit: str | None = None, intent: str = "i1", **more: object) -> co.CommandResult:
+        return self.order(Side.SELL, qty, limit, intent, **more)
+
+    def order(self, side: Side, qty: int, limit: str | None, intent: str, **more: object) -> co.CommandResult:
         spec = OrderSpec(
             symbol="AAPL",
-            side=Side.BUY,
+            side=side,
             qty=Qty(qty),
             type=OrderType.MARKET if limit is None else OrderType.LIMIT,
             limit=None if limit is None else Price(limit),

@@ -103,7 +103,7 @@ def _sent(seconds_ago: int) -> Set:
 
 
 def _drawdown(world: World, value: Decimal) -> None:
-    world.risk.signals.drawdown("PAPER", Decimal(500), NOW)
+    world.peak = Money(500)
     world.pnl = Money(Decimal(500) - value)
 
 

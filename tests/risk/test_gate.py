@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from engine.domain.commands import HaltScope, HaltScopeKind
+from engine.domain.day_events import RiskDayBegan
 from engine.domain.events import (
     AmendIntent,
     AmendRejected,
@@ -113,7 +114,7 @@ def test_a_price_too_many_or_too_few_is_denied(world: World) -> None:
         assert world.codes() == {"NUMBER_BAD"}
 
 
-NOT_JUDGED = {"brokers", "session_words", "session_close_ns"}
+NOT_JUDGED = {"brokers", "session_words", "session_close_ns", "pnl_words"}
 """Read by monitors, for words and by algorithms; no control decides on them."""
 METHODS = [name for name in vars(RiskView) if not name.startswith("_") and name not in NOT_JUDGED]
 
@@ -395,7 +396,11 @@ def test_the_latch_alone_is_enough(world: World) -> None:
 
 def test_limits_of_yesterday_do_not_count_today(world: World) -> None:
     world.set_limit("day.max_orders", Decimal(1))
-    world.send(3, NOW - 14 * 3600 * SECOND)
+    world.send(3, NOW - SECOND)
+    assert world.codes() == {"DAY_ORDERS"}
+    world.on(RiskDayBegan(account="OTHER", begins_ns=NOW, cut="00:00 UTC"))
+    assert world.codes() == {"DAY_ORDERS"}, "each account has its own day"
+    world.on(RiskDayBegan(account="PAPER", begins_ns=NOW, cut="00:00 UTC"))
     assert world.check().ok
 
 

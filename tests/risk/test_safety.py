@@ -74,7 +74,7 @@ def test_a_loss_beyond_its_limit_trips_the_account(desk: Desk, to: str) -> None:
 
 def test_a_fall_from_the_best_of_the_day_trips(desk: Desk) -> None:
     desk.set_limit("loss.max_drawdown", Decimal(1000))
-    desk.pnl = Money(400)
+    desk.pnl = desk.peak = Money(400)
     assert desk.trips() == []
     desk.pnl = Money(-600)
     assert desk.trips(NOW + SECOND) == []

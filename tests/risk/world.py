@@ -76,6 +76,7 @@ class World:
         self.caps: FakeCaps | None = FakeCaps()
         self.verified: int | None = NOW
         self.pnl: Money | None = Money(0)
+        self.peak = Money(0)
         self.capital: Money | None = Money("1e12")
         self.is_recovering = False
         self.is_healthy = True
@@ -154,6 +155,12 @@ class World:
 
     def pnl_day(self, account: str) -> Money | None:
         return self.pnl
+
+    def pnl_words(self, account: str) -> str:
+        return "AAPL has no fresh price" if self.pnl is None else ""
+
+    def peak_day(self, account: str) -> Money:
+        return self.peak
 
     def equity(self, account: str) -> Money | None:
         return self.capital

@@ -1,0 +1,228 @@
+"""The result of the risk day, per account and currency: what its cash and positions are worth now less what they were worth
+when the day began.
+
+Worth is cash without what people paid in or out, plus positions at their marks (futures: the open result). So a fee counts
+in whatever currency it was paid, and a position carried over counts from its mark at the cut, not from its cost. A pure
+function of the journal and of the marks it is asked with; sums are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from engine.domain import day_events as de
+from engine.domain import events as ev
+from engine.domain.clock import iso
+from engine.domain.money import EXACT, ZERO_MONEY, Money, Price, Qty
+from engine.ledger.ledger import Ledger
+
+Place = tuple[str, str]
+"""Broker and symbol."""
+MarkOf = Callable[[str, Decimal], Price | None]
+"""Symbol and signed quantity -> what closing it would meet; None where that is not known."""
+
+_ZERO = Decimal(0)
+_MOVES = (
+    ev.OrderFilled,
+    ev.ForeignFillSeen,
+    ev.FillBusted,
+    ev.PositionAdjusted,
+    ev.InstrumentDefined,
+    de.RiskDayBegan,
+    de.RiskDayMarked,
+)
+"""Events that change an account's books or its day."""
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """Why there is no number."""
+
+    why: str
+
+
+class Carried(msgspec.Struct, frozen=True):
+    """A position as the day found it: what one price unit of it is worth."""
+
+    qty: Qty
+    """Signed."""
+    multiplier: Decimal
+    currency: str
+
+
+class Day(msgspec.Struct):
+    """A running risk day of one account."""
+
+    begins_ns: int
+    settled: dict[str, Decimal]
+    carried: dict[Place, Carried]
+    marks: dict[Place, Price]
+    before: dict[str, tuple[Price, int]]
+    """Last journaled price of each carried symbol, from before the day, and its time."""
+    peak: Money = ZERO_MONEY
+    """Best result so far; zero is the day's own beginning."""
+
+    def waiting(self) -> list[Place]:
+        """Positions carried over that have no mark yet."""
+        return [place for place in self.carried if place not in self.marks]
+
+
+class _Standing(msgspec.Struct, frozen=True):
+    """An account between two changes of its books: all that does not depend on marks, worked out once."""
+
+    settled: dict[str, Decimal]
+    paid: dict[str, Decimal]
+    """What people paid in."""
+    since: dict[str, Decimal] | Unknown
+    """Settled since the cut, less what was carried over it."""
+    open: list[tuple[str, Decimal, Decimal, str]]
+    """Symbol, signed quantity, worth of one price unit, currency."""
+
+
+class DayBook:
+    """The running risk day of each account. Call :meth:`apply` after the ledger's."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.days: dict[str, Day] = {}
+        self.seen: dict[str, tuple[Price, int]] = {}
+        """Last journaled price of each symbol and its time: of a mark or of an execution."""
+        self._standings: dict[str, _Standing | Unknown] = {}
+
+    def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        """Follow the journal."""
+        del seq, ts_ns
+        if isinstance(event, _MOVES):
+            self._standings.clear()
+        match event:
+            case ev.OrderFilled() | ev.ForeignFillSeen():
+                self.seen[event.fill.symbol] = (event.fill.price, event.fill.ts_ns)
+            case de.RiskDayBegan():
+                self.days[event.account] = self._begin(event)
+                self._see(event.marks)
+            case de.RiskDayMarked():
+                day = self.days[event.account]
+                day.marks.update({(mark.broker, mark.symbol): mark.price for mark in event.marks})
+                self._see(event.marks)
+            case de.PositionsMarked():
+                self._see(event.marks)
+            case de.ResultPeaked():
+                self.days[event.account].peak = event.result
+            case _:
+                pass
+
+    def _see(self, marks: tuple[de.DayMark, ...]) -> None:
+        for mark in marks:
+            self.seen[mark.symbol] = (mark.price, mark.ts_ns)
+
+    def _begin(self, event: de.RiskDayBegan) -> Day:
+        carried = {
+            (broker, symbol): Carried(position.qty, position.multiplier, position.currency)
+            for broker, symbol, position in self._ledger.held(event.account)
+            if position.qty
+        }
+        return Day(
+            begins_ns=event.begins_ns,
+            settled=self._settled(event.account),
+            carried=carried,
+            marks={(mark.broker, mark.symbol): mark.price for mark in event.marks},
+            before={symbol: self.seen[symbol] for _, symbol in carried if symbol in self.seen},
+        )
+
+    # -- what stands between two changes of the books ------------------------------------------------------------------
+
+    def _standing(self, account: str) -> _Standing | Unknown:
+        found = self._standings.get(account)
+        if found is None:
+            found = self._standings[account] = self._work_out(account)
+        return found
+
+    def _work_out(self, account: str) -> _Standing | Unknown:
+        waiting = {fill.symbol for key, fill in self._ledger.waiting.items() if key[1] == account}
+        if waiting:
+            return Unknown(f"executions of {', '.join(sorted(waiting))} wait for the terms of the instrument")
+        paid: dict[str, Decimal] = {}
+        for (_, held, currency), amount in self._ledger.adjusted.items():
+            if held == account:
+                _add(paid, currency, amount)
+        settled = self._settled(account)
+        return _Standing(
+            settled=settled,
+            paid=paid,
+            since=self._since_cut(account, settled),
+            open=[
+                (symbol, position.qty, EXACT.multiply(position.qty, position.multiplier), position.currency)
+                for _, symbol, position in self._ledger.held(account)
+                if position.qty
+            ],
+        )
+
+    def _settled(self, account: str) -> dict[str, Decimal]:
+        """By currency: cash less what was paid in, less the cost of what is open on margin."""
+        found: dict[str, Decimal] = {}
+        for (_, held, currency), amount in self._ledger.cash.items():
+            if held == account:
+                _add(found, currency, amount)
+        for (_, held, currency), amount in self._ledger.adjusted.items():
+            if held == account:
+                _add(found, currency, EXACT.minus(amount))
+        for _, _, position in self._ledger.held(account):
+            if position.is_margined and position.qty:
+                _add(found, position.currency, EXACT.minus(position.cost))
+        return found
+
+    def _since_cut(self, account: str, settled: dict[str, Decimal]) -> dict[str, Decimal] | Unknown:
+        """What is settled now less everything that the account was worth at the cut."""
+        day = self.days.get(account)
+        if day is None:
+            return Unknown(f"no risk day of {account} has begun")
+        waiting = sorted({symbol for _, symbol in day.waiting()})
+        if waiting:
+            return Unknown(f"{', '.join(waiting)} had no price when the day began at {iso(day.begins_ns)[:16]}Z")
+        found = dict(settled)
+        for currency, amount in day.settled.items():
+            _add(found, currency, EXACT.minus(amount))
+        for place, carried in day.carried.items():
+            value = EXACT.multiply(EXACT.multiply(carried.qty, carried.multiplier), day.marks[place])
+            _add(found, carried.currency, EXACT.minus(value))
+        return found
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def results(self, account: str, mark_of: MarkOf) -> dict[str, Decimal] | Unknown:
+        """By currency: the result of the day so far."""
+        standing = self._standing(account)
+        if isinstance(standing, Unknown):
+            return standing
+        return _with_marks(standing.since, standing, mark_of)
+
+    def equity(self, account: str, mark_of: MarkOf) -> dict[str, Decimal] | Unknown:
+        """By currency: cash, and positions at their marks."""
+        standing = self._standing(account)
+        if isinstance(standing, Unknown):
+            return standing
+        found = _with_marks(standing.settled, standing, mark_of)
+        if not isinstance(found, Unknown):
+            for currency, amount in standing.paid.items():
+                _add(found, currency, amount)
+        return found
+
+
+def _with_marks(
+    base: dict[str, Decimal] | Unknown, standing: _Standing, mark_of: MarkOf
+) -> dict[str, Decimal] | Unknown:
+    if isinstance(base, Unknown):
+        return base
+    found = dict(base)
+    for symbol, qty, per_price, currency in standing.open:
+        mark = mark_of(symbol, qty)
+        if mark is None:
+            return Unknown(f"{symbol} has no fresh price to value its position with")
+        _add(found, currency, EXACT.multiply(per_price, mark))
+    return found
+
+
+def _add(amounts: dict[str, Decimal], currency: str, amount: Decimal) -> None:
+    amounts[currency] = EXACT.add(amounts.get(currency, _ZERO), amount)
