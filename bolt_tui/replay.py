@@ -20,7 +20,7 @@ _HELP = {
     "--order": "an order in the order grammar, placed when the replay begins (again for more orders)",
     "--strategy": "run a strategy over the file: NAME or NAME:param=value,param=value",
     "--at": "when the orders are placed: ISO time with zone (default: at the first two-sided quote in session)",
-    "--instrument": "SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=] (default: the sidecar FILE.yaml, else stated defaults)",
+    "--instrument": "SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=] (default: the sidecar FILE.yaml, else stated defaults)",
     "--cash": "opening cash in the instrument's currency (default: 10000000)",
     "--policy": "policy file (default: the shipped one)",
     "--curve": "volume curve for vwap (default: the sidecar's, else flat)",

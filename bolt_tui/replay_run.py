@@ -17,14 +17,14 @@ from engine.domain import events as ev
 from engine.domain.clock import SimClock, SystemClock, iso
 from engine.domain.errors import DataError, InputError
 from engine.domain.ids import seeded_ledger_id
-from engine.domain.money import EXACT, Money, Price, ratio, text
+from engine.domain.money import EXACT, Money, Price, Qty, ratio, text
 from engine.domain.order import OrderState, Source, SourceKind
 from engine.intake.drafts import GrammarError
 from engine.intake.grammar import GrammarContext, parse_order
 from engine.intake.strategy_loader import load_strategies
 from engine.market.calendar import ALWAYS, Calendar, load_calendar
 from engine.market.fees import shipped_fees
-from engine.market.replay import merge, open_recorded
+from engine.market.replay import RecordedFile, merge, open_recorded
 from engine.market.rows import EXEC, HIDDEN, TRADE, listing_key
 from engine.market.sessions import Sessions
 from engine.market.sidecar import parse_instrument
@@ -68,6 +68,7 @@ class Replay:
         first = self.tapes[0].instrument
         self.calendars = self._load_calendars()
         self.curve = self._curve()
+        self.tapes = [self._with_adv(tape) for tape in self.tapes]
         self.journal = self._open_journal(first.currency)
         config = VenueConfig(seed=ask.seed, fees=shipped_fees(), cash={first.currency: ask.cash})
         self.broker = ReplayBroker(config, self.clock)
@@ -97,6 +98,19 @@ class Replay:
     def _curve(self) -> VolumeCurve | None:
         path = self.ask.curve or (Path(self.tapes[0].curve) if self.tapes[0].curve else None)
         return None if path is None else read_curve(path, symbol=self.tapes[0].instrument.symbol)
+
+    def _with_adv(self, tape: RecordedFile) -> RecordedFile:
+        """The tape with its average daily volume: the stated one, else of the curve file's days before it, else none."""
+        made = tape.instrument
+        if made.adv is not None:
+            return tape
+        found = self.curve.adv(tape.first_ns) if self.curve is not None and tape is self.tapes[0] else None
+        if found is None or not found[0]:
+            words = f"{made.symbol}: average daily volume not known, order.max_notional_without_adv holds instead"
+        else:
+            made = msgspec.structs.replace(made, adv=Qty(found[0]))
+            words = f"{made.symbol}: average daily volume {found[0]}, mean of {found[1]} days before in the curve file"
+        return msgspec.structs.replace(tape, instrument=made, defaults=(*tape.defaults, words))
 
     def _load_calendars(self) -> dict[str, Calendar]:
         """Every calendar the tapes name, over their whole span; a replay waits for it, unlike a live engine."""

@@ -96,9 +96,10 @@ class EngineRiskView:
         made = self._market.instruments.get(symbol)
         return None if made is None else self._sessions.close_ns(made.calendar, ts_ns)
 
-    def adv(self, symbol: str) -> Qty | None:  # noqa: ARG002 - volumes by day come with history
-        """Average daily volume: none is kept, so the tighter fixed limit holds."""
-        return None
+    def adv(self, symbol: str) -> Qty | None:
+        """Average daily volume, as the instrument states it."""
+        made = self._market.instruments.get(symbol)
+        return None if made is None else made.adv
 
     def currency_rate(self, currency: str) -> Decimal | None:
         """1 for the base currency; for others the middle of a fresh quote of the spot pair, as of BTC-USD for BTC."""

@@ -109,6 +109,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     policy_hash: str
     quote: QuoteSeen | None = None
     why: str = ""
+    fallbacks: tuple[str, ...] = ()
+    """Codes of the limits that held in place of another whose input was not known: ADV_NONE."""
 
 
 class OrderStaged(Event, frozen=True, kw_only=True, tag="order_staged"):

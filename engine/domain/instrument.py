@@ -72,6 +72,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     price_negative: bool = False
     sector: str = ""
     expiry_ns: int | None = None
+    adv: Qty | None = None
+    """Average daily volume, as whoever defined the instrument knows it; None where nobody said."""
 
     def tick_at(self, price: Decimal) -> Price:
         """The price step that holds at ``price`` (the table is read by magnitude, lowest band below its start)."""
@@ -161,6 +163,7 @@ def make_instrument(
     price_negative: bool = False,
     sector: str = "",
     expiry_ns: int | None = None,
+    adv: str | Decimal | None = None,
 ) -> Instrument:
     """Build a checked instrument.
 
@@ -198,6 +201,7 @@ def make_instrument(
         price_negative=price_negative,
         sector=sector,
         expiry_ns=expiry_ns,
+        adv=None if adv is None else Qty(adv),
     )
     _check(made)
     return made
@@ -217,7 +221,9 @@ def _check(made: Instrument) -> None:
     positive: list[tuple[str, Decimal]] = [("lot", made.lot), ("multiplier", made.multiplier)]
     positive += [("tick", band.tick) for band in made.ticks]
     positive += [
-        (name, value) for name, value in (("qty_min", made.qty_min), ("qty_max", made.qty_max)) if value is not None
+        (name, value)
+        for name, value in (("qty_min", made.qty_min), ("qty_max", made.qty_max), ("adv", made.adv))
+        if value is not None
     ]
     for field, value in positive:
         if value <= 0:

@@ -15,7 +15,7 @@ PRICE_DIGITS_MIN = 4
 """Prints may lie between ticks (a mid-point is half a tick): LOBSTER's own grid is a hundredth of a cent."""
 
 _STEM = re.compile(r"[A-Za-z]{1,12}")
-FIELDS = ("tick", "lot", "mult", "ccy", "mic", "kind", "calendar")
+FIELDS = ("tick", "lot", "mult", "ccy", "mic", "kind", "calendar", "adv")
 EXAMPLE = "AAPL:tick=0.01,lot=1,mult=1,ccy=USD,mic=XNAS"
 
 
@@ -30,6 +30,8 @@ class InstrumentWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     mic: str = ""
     kind: str = ""
     calendar: str = ""
+    adv: str = ""
+    """Average daily volume."""
 
 
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -41,7 +43,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def parse_instrument(words: str) -> InstrumentWords:
-    """Read ``SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=]``; terms may be left out.
+    """Read ``SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=]``; terms may be left out.
 
     Raises:
         InstrumentError: naming the word and what was expected.
@@ -124,6 +126,7 @@ def settle_instrument(
             chosen["lot"],
             calendar=chosen["calendar"],
             multiplier=chosen["mult"],
+            adv=given.adv or sidecar.instrument.adv or None,
         )
     except MoneyError as error:
         raise InstrumentError(f"{path.name}: {error}") from None

@@ -28,8 +28,11 @@ FLAT = "flat: no volume curve"
 SHARE = 1_000_000_000
 """Shares of a day are integers of this."""
 DAY_S = 86_400
+ADV_DAYS = 20
+"""Days that an average daily volume is taken over."""
 BINS_MAX = 1_440
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+_DATE = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})")
 _WHOLE = re.compile(r"[0-9]{1,18}")
 
 
@@ -44,6 +47,17 @@ class VolumeCurve(msgspec.Struct, frozen=True, kw_only=True):
     end: int
     """Second of the day at which the last bin ends."""
     shares: tuple[int, ...]
+    days: tuple[tuple[str, int], ...] = ()
+    """Date and volume of each recorded day, in order; empty for a curve without dates."""
+
+    def adv(self, ts_ns: int) -> tuple[int, int] | None:
+        """Average daily volume before a moment and over how many days: the last :data:`ADV_DAYS` of the file at most.
+
+        None where the file holds no day before it: later days would be foresight.
+        """
+        today = datetime.fromtimestamp(ts_ns // NS_PER_S, ZoneInfo(self.zone)).date().isoformat()
+        found = [volume for day, volume in self.days if day < today][-ADV_DAYS:]
+        return (sum(found) // len(found), len(found)) if found else None
 
     def weights(self, start_ns: int, end_ns: int, bins: int) -> list[int]:
         """Expected volume of ``bins`` equal parts of a span, as integers; within a bin volume is taken as even.
@@ -106,13 +120,20 @@ def read_curve(
         starts, shares, end = _clock_bins(path, lines)
         return VolumeCurve(source=path.name, zone=zone, starts=starts, end=end, shares=shares)
     if lines[0] == "symbol,date,bin,volume":
-        shares, days = _mean_day(path, lines, symbol)
+        days = _days(path, lines, symbol)
+        shares, used = _mean_day(path, days, symbol)
         first = _seconds(open_time)
         if first is None:
             raise DataError(f"{path}: the open is {open_time!r}; expected HH:MM")
         starts = tuple(first + index * bin_minutes * 60 for index in range(len(shares)))
-        source = f"{path.name}: {symbol}, mean of {days} days"
-        return VolumeCurve(source=source, zone=zone, starts=starts, end=starts[-1] + bin_minutes * 60, shares=shares)
+        return VolumeCurve(
+            source=f"{path.name}: {symbol}, mean of {used} days",
+            zone=zone,
+            starts=starts,
+            end=starts[-1] + bin_minutes * 60,
+            shares=shares,
+            days=_dated(days),
+        )
     raise DataError(f"{path}: the header is {lines[0][:60]!r}; expected 'start,volume' or 'symbol,date,bin,volume'")
 
 
@@ -157,7 +178,8 @@ def _shares(volumes: list[int]) -> tuple[int, ...]:
     return tuple(volume * SHARE // total for volume in volumes)
 
 
-def _mean_day(path: Path, lines: list[str], symbol: str) -> tuple[tuple[int, ...], int]:
+def _days(path: Path, lines: list[str], symbol: str) -> dict[str, dict[int, int]]:
+    """Volume by date and bin."""
     days: dict[str, dict[int, int]] = {}
     symbols: dict[str, None] = {}
     for number, line in enumerate(lines[1:], 1):
@@ -172,6 +194,21 @@ def _mean_day(path: Path, lines: list[str], symbol: str) -> tuple[tuple[int, ...
             bins[int(fields[2])] = int(fields[3])
     if not days:
         raise DataError(f"{path}: no row of {symbol or 'an unnamed symbol'}; it holds {', '.join(symbols)}")
+    return days
+
+
+def _dated(days: dict[str, dict[int, int]]) -> tuple[tuple[str, int], ...]:
+    """Days with a date and volume, in order; what is named otherwise has no place in time."""
+    found = []
+    for name, bins in days.items():
+        matched = _DATE.fullmatch(name)
+        if matched is not None and any(bins.values()):
+            found.append(("-".join(matched.groups()), sum(bins.values())))
+    return tuple(sorted(found))
+
+
+def _mean_day(path: Path, days: dict[str, dict[int, int]], symbol: str) -> tuple[tuple[int, ...], int]:
+    """Mean of each day's shares, and over how many days."""
     count = 1 + max(max(bins) for bins in days.values())
     sums = [0] * count
     used = 0

@@ -42,6 +42,8 @@ Judgement = tuple[str, Measured, Limit | None, tuple[str, str, str] | None]
 """Reason code, measured value, limit, and what a rule said."""
 
 Judge = Callable[[Case], Judgement | None]
+ADV_FALLBACK = ("ADV_NONE",)
+"""Stamped on a decision where no daily volume is known: `order.max_notional_without_adv` held instead of the share."""
 SOURCE_LIMIT = "authority.{source}.max_notional"
 
 
@@ -92,21 +94,24 @@ class RiskManager:
             denials.append(denial)
             if not full or row.is_final:
                 break
-        figures, quote = self._shown(case, full=full and not any(item.control in {"C36", "C02"} for item in denials))
+        figures, quote, fallbacks = self._shown(
+            case, full=full and not any(item.control in {"C36", "C02"} for item in denials)
+        )
         return Verdict(
             ok=not denials,
             denials=tuple(denials),
             checks=tuple(checks),
             figures=figures,
-            decision=_decision(case, confirmed, quote),
+            decision=_decision(case, confirmed, quote, fallbacks),
         )
 
-    def _shown(self, case: Case, *, full: bool) -> tuple[dict[str, str], QuoteSeen | None]:
+    def _shown(self, case: Case, *, full: bool) -> tuple[dict[str, str], QuoteSeen | None, tuple[str, ...]]:
         try:
-            return _figures(case) if full else {}, None if case.quote is None else case.quote.seen()
+            quote = None if case.quote is None else case.quote.seen()
+            return _figures(case) if full else {}, quote, ADV_FALLBACK if case.adv is None else ()
         except Exception:  # loop edge: a view that breaks has denied the order already; only its figures are lost
             self.failures += 1
-            return {}, None
+            return {}, None, ()
 
 
 def _judge_of(row: Row) -> Judge:
@@ -220,11 +225,13 @@ def _line(row: Row, case: Case, limit: Limit | None) -> str:
     return case.policy.line_of(path) if case.policy is not None else ""
 
 
-def _decision(case: Case, confirmed: list[str], quote: QuoteSeen | None) -> Decision:
+def _decision(case: Case, confirmed: list[str], quote: QuoteSeen | None, fallbacks: tuple[str, ...]) -> Decision:
     words = [case.candidate.why] if case.candidate.why else []
     if confirmed:
         words.append(f"confirmed: {', '.join(confirmed)}")
-    return Decision(policy_hash=case.policy.hash if case.policy else "", quote=quote, why="; ".join(words))
+    return Decision(
+        policy_hash=case.policy.hash if case.policy else "", quote=quote, why="; ".join(words), fallbacks=fallbacks
+    )
 
 
 def _figures(case: Case) -> dict[str, str]:

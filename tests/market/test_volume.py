@@ -45,6 +45,18 @@ def test_bins_may_be_given_by_the_clock(tmp_path: Path) -> None:
     assert curve.weights(OPEN + 60 * MINUTE, OPEN + 90 * MINUTE, 1) == [0]
 
 
+def test_the_average_volume_is_of_the_days_before(tmp_path: Path) -> None:
+    """A replay of March must not know of April; days without a date or without volume are no days."""
+    rows = [f"ABC,2024-03-{day:02d},0,{day * 100}" for day in range(1, 31)]
+    rows += ["ABC,20240331,0,7", "ABC,2024-04-01,0,0", "ABC,day,0,5", "XYZ,2024-03-01,0,999"]
+    curve = read_curve(written(tmp_path, "\n".join(["symbol,date,bin,volume", *rows, ""])), "ABC")
+    assert curve.adv(parse_iso("2024-03-01T15:00:00Z")) is None
+    assert curve.adv(parse_iso("2024-03-04T15:00:00Z")) == (200, 3)
+    assert curve.adv(parse_iso("2024-03-04T02:00:00Z")) == (150, 2), "still the 3rd in New York"
+    assert curve.adv(parse_iso("2024-03-31T15:00:00Z")) == (2_050, 20)
+    assert curve.adv(parse_iso("2024-04-09T15:00:00Z")) == ((sum(range(1_200, 3_100, 100)) + 7) // 20, 20)
+
+
 def test_no_curve_is_flat_and_says_so(tmp_path: Path) -> None:
     assert window_weights(None, 0, 100, 3) == ([1, 1, 1], FLAT)
     curve = read_curve(written(tmp_path, DAYS), "ABC")
