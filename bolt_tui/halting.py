@@ -16,7 +16,7 @@ from engine.domain.commands import Halt
 from engine.domain.events import encode
 from engine.oms.broker_interface import SessionFactory, VenueOrder
 from engine.oms.halt import HaltPlan, emergency_wire_ids, run_halt
-from engine.oms.receipt import Receipt, write_receipt
+from engine.oms.receipt import Receipt, words, write_receipt
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import read_journal
@@ -69,13 +69,19 @@ class Halting:
                 command, halt_id, is_durable, belongs = self._queue.pop(0)
             try:
                 receipt = self._run(command, halt_id, belongs, is_durable=is_durable)
-                path = write_receipt(receipt, self._home.receipts)
-                self._on_step(
-                    halt_id, "receipt_file", {"receipt_path": str(path), "clean": str(receipt.is_clean).lower()}
-                )
+                self._on_step(halt_id, "receipt_file", self._file(receipt))
             except Exception as error:  # loop edge: the gate stays shut; the failure is logged and shown
                 _LOG.exception("the kill procedure failed behind the shut gate")
                 self._on_step(halt_id, "failed", {"residual": f"the procedure failed: {error}"})
+
+    def _file(self, receipt: Receipt) -> dict[str, str]:
+        """Write the receipt. A disk that refuses it takes nothing from what was done at the brokers."""
+        clean = str(receipt.is_clean).lower()
+        try:
+            return {"receipt_path": str(write_receipt(receipt, self._home.receipts)), "clean": clean}
+        except OSError as error:
+            _LOG.error("the receipt could not be written: %s\n%s", error, words(receipt))
+            return {"note": f"the receipt could not be written: {error.strerror}", "clean": clean}
 
     def _run(
         self, command: Halt, halt_id: str, belongs: Callable[[VenueOrder], bool] | None, *, is_durable: bool
@@ -113,14 +119,14 @@ class Halting:
     def run_here(self, command: Halt) -> dict[str, Any]:
         """Run it in this thread; the outcome as `bolt kill` prints it."""
         receipt = self._run(command, f"K{self._clock.now_ns()}", None, is_durable=True)
-        path = write_receipt(receipt, self._home.receipts)
+        filed = self._file(receipt)
         return {
             "is_latched": True,
             "by": "here",
             "is_clean": receipt.is_clean,
             "receipt": msgspec.json.decode(encode(receipt)),
-            "receipt_path": str(path),
-            "text": "",
+            "receipt_path": filed.get("receipt_path", ""),
+            "text": filed.get("note", ""),
         }
 
 

@@ -3,7 +3,7 @@
 The journal is the buffer: lines are fetched only when the ones before have been written, so that a reader who is slow,
 or stops reading, delays no order and costs no memory. Each line carries `schema` and `type`:
 
-* ``status``: the first line, and the last one before the end;
+* ``status``: the first line, the last one before the end, and one when the ledger takes no writes any more;
 * ``event``: a journaled event with its ``seq``, ``ts_ns`` and ``kind``; none is left out;
 * ``order`` and ``fill``: a row of the order book as it is now (the newest state, not each one between) and an execution.
 """
@@ -57,6 +57,7 @@ class Stream:
         self._out = out
         self._next_seq = door.view().status.head_seq + 1
         self._cursor, _ = door.update_since(0)
+        self._ledger_error = ""
         self._pieces: queue.Queue[str | None] = queue.Queue(maxsize=1)
         self._writer = threading.Thread(target=self._write, name="bolt-lines", daemon=True)
         self._writer.start()
@@ -86,6 +87,9 @@ class Stream:
         events = read(self._next_seq, EVENTS_PER_TURN)
         cursor, update = self._door.update_since(self._cursor)
         lines = [json_line("event", event_fields(*found)) for found in events]
+        if update.status is not None and update.status.ledger_error != self._ledger_error:
+            self._ledger_error = update.status.ledger_error
+            lines.append(json_line("status", fields(update.status)))
         lines += [json_line("order", {"order": row}) for row in update.orders]
         lines += [json_line("fill", {"fill": row}) for row in update.fills]
         if lines:

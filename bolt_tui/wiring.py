@@ -168,7 +168,11 @@ class LiveEngine:
         return loaded.strategies
 
     async def run(self) -> None:
-        """Trade until a stop is asked for; raises what the engine cannot survive."""
+        """Trade until a stop is asked for.
+
+        Raises:
+            StoreUnwritable: at the end, where the ledger failed meanwhile.
+        """
         self._writer.start()
         try:
             self.engine.start()
@@ -178,12 +182,12 @@ class LiveEngine:
                 await asyncio.wait({self._stopping}, timeout=min(wait_s, 0.05))
                 self.engine.on_time(self._clock.now_ns(), self._clock.monotonic_ns())
                 self._turn()
-                if self._journal.failed:
-                    raise StoreUnwritable(self._journal.failed)
-            if self._stopping.result():
+            if self._stopping.result() and not self._journal.failed:
                 await self._until_cancelled()
             self.engine.stop("asked")
             self._turn()
+            if self._journal.failed:
+                raise StoreUnwritable(self._journal.failed)
         finally:
             self._writer.stop(STOP_S)
             self._journal.close()
@@ -209,15 +213,22 @@ class LiveEngine:
         self._turn()
 
     def _on_failure(self, why: str) -> None:
-        """A write failed: the gate shuts at once; nothing that waited will leave."""
+        """A write failed: the gate shuts at once, nothing that waited leaves, and everything that works is cancelled.
+
+        The engine stays to show why until a person stops it; it journals nothing more.
+        """
         self._latch.trip(HaltScope())
         _LOG.error("the ledger takes no writes any more: %s", why)
+        self._leave_note("LEDGER_UNHEALTHY", "engine", why)
+        self._inbox.put(self.engine.aftermath.begin)
         self._halting.begin(
             Halt(source=Source(SourceKind.HALT, "journal"), why=f"ledger error: {why}"), "LEDGER", is_durable=False
         )
 
     def _begin_halt(self, command: Halt, halt_id: str) -> None:
-        self._halting.begin(command, halt_id, is_durable=True, belongs=self.engine.commander.orders_of(command))
+        self._halting.begin(
+            command, halt_id, is_durable=not self._journal.failed, belongs=self.engine.commander.orders_of(command)
+        )
 
     def _on_step(self, halt_id: str, step: str, data: dict[str, str]) -> None:
         self._inbox.put(partial(self.engine.halt_step, halt_id, step, data))
@@ -226,17 +237,21 @@ class LiveEngine:
         """Stop trading, from any thread or signal handler, also while the loop is stuck."""
         self._latch.trip(HaltScope())
         command = Halt(source=Source(SourceKind.HALT, who), why=why)
+        self._leave_note("MANUAL", who, f"{source}: {why}")
+        self._halting.begin(command, f"N{self._clock.now_ns()}", is_durable=True)
+
+    def _leave_note(self, code: str, who: str, why: str) -> None:
+        """For the journal: of this engine, or of the next one where this one writes no more."""
         note = TripNote(
             scope=HaltScope(),
             state=self._latch.read(),
-            code="MANUAL",
+            code=code,
             who=who,
-            why=f"{source}: {why}",
+            why=why,
             ts_ns=self._clock.now_ns(),
             pid=os.getpid(),
         )
         leave_note(self._home.root, note)
-        self._halting.begin(command, f"N{self._clock.now_ns()}", is_durable=True)
 
     def _take_notes(self) -> list[TripNote]:
         found = []

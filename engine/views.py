@@ -167,6 +167,8 @@ class HaltView(msgspec.Struct, frozen=True, kw_only=True):
     done: bool = True
     residual: tuple[str, ...] = ()
     receipt_path: str = ""
+    note: str = ""
+    """What else a person must know, such as a receipt that could not be written."""
     rearm_after_ns: int = 0
     """Earliest time at which a re-arm is taken."""
     blocks: tuple[str, ...] = ()
@@ -195,6 +197,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     started_ns: int
     policy_hash: str
     policy_error: str = ""
+    ledger_error: str = ""
+    """Why the ledger takes no writes any more: nothing is sent or booked, and what is shown stands still."""
     halt: HaltView
     brokers: tuple[BrokerView, ...] = ()
     sources: tuple[SourceView, ...] = ()

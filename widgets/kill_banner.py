@@ -11,6 +11,7 @@ from widgets.formats import clock_second, plain, wrap
 from widgets.status_bar import hold_seconds
 
 RESIDUAL_SHOWN_MAX = 4
+LEDGER_FAILED = "LEDGER_UNHEALTHY"
 
 
 class KillBanner(Widget):
@@ -68,10 +69,15 @@ def banner_lines(halt: HaltView, now_ns: int, asked_ns: int, width: int) -> list
         lines.append(f"  and {len(halt.residual) - RESIDUAL_SHOWN_MAX} more in the receipt")
     if halt.receipt_path:
         lines.append(f"  receipt {plain(halt.receipt_path)}"[:width])
+    if halt.note:
+        lines += wrap(f"  {plain(halt.note)}", width, "    ")
     return [*lines, *_next_step(halt, now_ns, width)]
 
 
 def _next_step(halt: HaltView, now_ns: int, width: int) -> list[str]:
+    if halt.code == LEDGER_FAILED:
+        words = "  the ledger takes no writes: nothing is sent or booked; mend it, stop the engine and start it again"
+        return wrap(words, width, "    ")
     left_s = hold_seconds(halt.rearm_after_ns, now_ns)
     words = (
         f"  R re-arms, at the earliest in {left_s} s" if left_s else "  R re-arms: word, reason, clean reconciliation"

@@ -158,6 +158,11 @@ def status_lines(status: StatusView) -> list[str]:
         f"P&L today: {number(status.pnl_day)} {status.currency}".rstrip(),
         f"policy {status.policy_hash[:12]}{f'; not loaded: {status.policy_error}' if status.policy_error else ''}",
     ]
+    if status.ledger_error:
+        lines.insert(1, f"LEDGER FAILED: {status.ledger_error}")
+        lines.insert(2, "nothing is sent or booked, and what is shown stands still; `bolt stop`, mend it, start again")
+    if halt.note:
+        lines.append(f"halt: {halt.note}")
     lines += [f"block: {block}" for block in halt.blocks]
     lines += [f"scope {scope}: {state}" for scope, state in halt.scopes]
     for broker in status.brokers:

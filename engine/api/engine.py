@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from engine.api.aftermath import Aftermath
 from engine.api.commander import Commander
 from engine.api.day_keeper import DayKeeper
 from engine.api.market_state import MarketState
@@ -18,6 +19,7 @@ from engine.api.risk_view import EngineRiskView
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock
 from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
+from engine.domain.errors import StoreUnwritable
 from engine.domain.instrument import Instrument
 from engine.domain.order import SourceKind
 from engine.execution.execution_agent import ExecutionAgent, Weights
@@ -106,6 +108,7 @@ class Engine:
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
         self.picture = Picture(self)
         self.commander = Commander(self)
+        self.aftermath = Aftermath(self)
         self.host = StrategyHost(
             parts.strategies,
             self.store,
@@ -175,9 +178,12 @@ class Engine:
         """Let go of brokers and journal the clean end. The driver commits afterwards."""
         for broker in self.parts.brokers.values():
             broker.stop()
-        self.keeper.keep_marks()
-        self.record(ev.EngineStopped(why=why))
         self._is_running = False
+        try:
+            self.keeper.keep_marks()
+            self.record(ev.EngineStopped(why=why))
+        except StoreUnwritable:
+            self.aftermath.begin()
 
     # -- events ----------------------------------------------------------------------------------------------------------
 
@@ -205,18 +211,39 @@ class Engine:
 
     def submit(self, command: AnyCommand) -> CommandResult:
         """Decide a command now."""
-        result = self.commander.submit(command)
-        self.settle()
-        return result
+        if not self.journal.failed:
+            try:
+                result = self.commander.submit(command)
+                self.settle()
+            except StoreUnwritable:
+                pass  # what was journaled of it is not on disk, so nothing of it leaves: the answer says so
+            else:
+                return result
+        return self.aftermath.submit(command)
 
     def on_market(self, tick: MarketTick) -> None:
         """Take in a market tick."""
         self.market.on_tick(tick)
-        self.host.on_tick(tick)
-        self.settle()
+        if self.aftermath.is_on:
+            return
+        try:
+            self.host.on_tick(tick)
+            self.settle()
+        except StoreUnwritable:
+            self.aftermath.begin()
 
     def on_broker(self, event: bi.BrokerEvent) -> None:
-        """Take in what a broker said."""
+        """Take in what a broker said; behind a failed journal it is counted and left to the next start's comparison."""
+        if self.aftermath.is_on:
+            self.aftermath.ignored += 1
+            return
+        try:
+            self._take_in(event)
+            self.settle()
+        except StoreUnwritable:
+            self.aftermath.begin()
+
+    def _take_in(self, event: bi.BrokerEvent) -> None:
         match event:
             case bi.ChannelChanged():
                 self._channel(event)
@@ -230,7 +257,6 @@ class Engine:
                     self._recheck(event.broker)
                 if isinstance(event, bi.Amended | bi.AmendRefused):
                     self.commander.follow_amend(event.wire_id)
-        self.settle()
 
     def _channel(self, event: bi.ChannelChanged) -> None:
         if event.state is not self.view_of_risk.channel(event.broker):
@@ -260,6 +286,14 @@ class Engine:
 
     def on_time(self, now_ns: int, mono_ns: int) -> None:
         """Run what is due: the turn of the risk day, algorithm timers, monitors, the latch, reconciliation."""
+        if self.aftermath.is_on:
+            return
+        try:
+            self._run_due(now_ns, mono_ns)
+        except StoreUnwritable:
+            self.aftermath.begin()
+
+    def _run_due(self, now_ns: int, mono_ns: int) -> None:
         self.keeper.on_time(now_ns)
         self.agent.on_time(now_ns)
         self.host.on_time(now_ns)
@@ -320,8 +354,14 @@ class Engine:
 
     def release(self, durable_seq: int) -> int:
         """Hand over what waited for the disk."""
-        left = self.orders.release(durable_seq)
-        self.settle()
+        if self.aftermath.is_on:
+            return 0
+        try:
+            left = self.orders.release(durable_seq)
+            self.settle()
+        except StoreUnwritable:
+            self.aftermath.begin()
+            return 0
         return left
 
     def _may_send(self, order: Order) -> str:
@@ -354,8 +394,13 @@ class Engine:
         return f"H{self.journal.head_seq}"
 
     def halt_step(self, halt_id: str, step: str, data: dict[str, str]) -> None:
-        """Journal a finished step of the kill procedure."""
-        self.record(ev.HaltStep(halt_id=halt_id, step=step, data=data))
+        """Journal a finished step of the kill procedure; show it where nothing can be journaled."""
+        event = ev.HaltStep(halt_id=halt_id, step=step, data=data)
+        if self.journal.failed:
+            self.aftermath.begin()
+            self.aftermath.show(event)
+        else:
+            self.record(event)
 
     def freeze(self, scope: HaltScope, why: str) -> None:
         """Stop the sources of a scope: parents send nothing more, intents that wait become KILLED."""

@@ -51,6 +51,7 @@ class Picture:
         self._mode = ""
         self._halt = HaltView(state="active")
         self._policy_error = ""
+        self._remarks: dict[str, str] = {}
 
     # -- following the journal ---------------------------------------------------------------------------------------------
 
@@ -106,11 +107,18 @@ class Picture:
                 changes[name] = int(data[name])
         if "residual" in data:
             changes["residual"] = tuple(word for word in data["residual"].split(";") if word)
-        if "receipt_path" in data:
-            changes["receipt_path"] = data["receipt_path"]
+        for name in ("receipt_path", "note"):
+            if name in data:
+                changes[name] = data[name]
         if event.step in {"receipt_file", "failed"}:
             changes["done"] = True
         self._halt = msgspec.structs.replace(self._halt, **changes)
+
+    def remark(self, order_id: str, text: str) -> None:
+        """Show a note on an order that no journaled event carries; drawn with the next event that is shown."""
+        self._remarks[order_id] = text
+        self._changed.pop(order_id, None)
+        self._changed[order_id] = self._cursor + 1
 
     # -- pictures ----------------------------------------------------------------------------------------------------------
 
@@ -165,10 +173,11 @@ class Picture:
             started_ns=self._started_ns,
             policy_hash="" if policy is None else policy.hash,
             policy_error=self._policy_error,
+            ledger_error=engine.journal.failed,
             halt=self._halt_view(),
             brokers=tuple(self._broker(name) for name in engine.parts.brokers),
             sources=engine.host.views(),
-            orders_working=len(store.live),
+            orders_working=len(store.live) - (len(engine.orders.unsent()) if engine.journal.failed else 0),
             orders_unknown=engine.view_of_risk.unknown_orders()[0],
             parents_open=len(store.parents_open),
             pnl_day=engine.view_of_risk.pnl_day(account),
@@ -188,7 +197,7 @@ class Picture:
             self._halt,
             state=self._halt.state if global_state is ev.TradingState.ACTIVE and held else global_state.value,
             scopes=tuple((f"{item.scope.kind.value}:{item.scope.name}", item.state.value) for item in held),
-            durable=all(item.seq <= engine.journal.durable_seq for item in held),
+            durable=not engine.journal.failed and all(item.seq <= engine.journal.durable_seq for item in held),
             rearm_after_ns=max((engine.kill.rearm_after_ns(item.scope, hold_s) for item in held), default=0),
             blocks=tuple(block.why for block in engine.safety.blocks(engine.clock.now_ns())),
         )
@@ -238,7 +247,7 @@ class Picture:
             account=order.spec.account,
             source=f"{order.source.kind.value}:{order.source.name}".rstrip(":"),
             why=order.why,
-            note=order.note,
+            note=self._remarks.get(order.order_id) or order.note,
             denials=order.denials,
             created_ns=order.created_ns,
             updated_ns=order.updated_ns,

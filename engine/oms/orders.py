@@ -104,6 +104,10 @@ class Orders:
         self._brokers[order.spec.broker].send_cancel(order.wire_id, order.venue_order_id)
         return True
 
+    def unsent(self) -> list[str]:
+        """New orders that wait for the disk, oldest first: none of them has left."""
+        return [effect.order_id for effect in self._effects if effect.amend is None]
+
     def _drop_unsent(self, order_id: str) -> bool:
         for effect in self._effects:
             if effect.order_id == order_id and effect.amend is None:

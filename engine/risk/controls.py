@@ -144,7 +144,7 @@ _STATE = (
           "cancels and queries; nothing is queued to fire later."),
     _most("C34", "CLOCK_JUMP", "clock.max_jump_s", "jump of the wall clock", sizes.clock_jump, "CLOCK_UNKNOWN",
           "The wall clock agrees with the machine's own timer.", place="GM", is_time=True),
-    _rule("C35", "LEDGER_UNHEALTHY", "ledger", rules.ledger_unhealthy, "An intent that cannot become durable is not sent.",
+    _rule("C35", "LEDGER_UNHEALTHY", "ledger", rules.ledger_unhealthy, "An intent that cannot become durable is not sent; after a failed write the gate is shut until the next start.",
           place="GM"),
 )  # fmt: skip
 

@@ -31,7 +31,7 @@ OTHER_CODES = {
     "MANUAL": "A person tripped the kill switch.",
     "SENTINEL": "A file named HALT lies in the state folder; remove it before you re-arm.",
     "TRIP_FILE_BAD": "A trip file could not be read; that counts as a trip of everything.",
-    "LATCH": "Another process tripped the kill latch without leaving a note.",
+    "LATCH": "Another process, or an engine whose disk was full, tripped the kill latch and could leave no note.",
     "CHILD_SUM": "What was sent for a parent exceeds it. This must never happen: keep the ledger and report it.",
     "FILL_CONFLICT": "The venue reported one execution twice with different content; compare with the broker's own records.",
     "LOOP_STALL": "The engine did not look at its own timers for too long (monitor.max_stall_s).",

@@ -83,10 +83,13 @@ class Lab:
         sessions: Sessions | None = None,
         start_ns: int = START_NS,
         policy: Path = POLICY,
+        journal: Journal | None = None,
     ) -> None:
         self.clock = SimClock(start_ns)
         self.broker = ScriptedBroker(self.clock, listed)
-        if ledger is None:
+        if journal is not None:
+            self.journal = journal
+        elif ledger is None:
             self.journal = Journal.open_memory(start_ns, "TEST0", "USD")
         else:
             self.journal = Journal.open(ledger, start_ns, lambda: "TEST0", "USD")
@@ -143,7 +146,7 @@ class Lab:
             self.settle()
 
     def settle(self) -> None:
-        while self.journal.pending or self.engine.orders.waiting:
+        while not self.journal.failed and (self.journal.pending or self.engine.orders.waiting):
             self.engine.release(self.journal.commit())
 
     def submit(self, command: co.AnyCommand) -> co.CommandResult:
