@@ -16,12 +16,14 @@ from functools import partial
 
 from bolt_tui.calendars import sessions_beside
 from bolt_tui.halting import Halting
-from bolt_tui.settings import Home, Settings, ensure_policy
-from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue
+from bolt_tui.settings import Home, Settings, ensure_policy, load_settings
+from bolt_tui.venue_keeper import VenueKeeper
+from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue, stop_venue
 from engine.api import Engine, EngineParts
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import Halt, HaltScope
-from engine.domain.errors import StoreUnwritable
+from engine.domain.errors import BoltError, StoreUnwritable
+from engine.domain.events import BrokerState
 from engine.domain.ids import new_ledger_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
@@ -136,7 +138,9 @@ class LiveEngine:
         with ExitStack() as undo:
             undo.callback(self._journal.close)
             self._latch = Latch.open(home.latch, ledger_used=not self._journal.is_new)
-            ensure_venue(home.root, settings.paper.seed, settings.paper.cash)
+            start_venue = partial(ensure_venue, home.root, settings.paper.seed, settings.paper.cash)
+            start_venue()
+            self._venue = VenueKeeper(start_venue, self._clock)
             self._policy = PolicyHolder.from_file(home.policy)
             self.engine = Engine(
                 EngineParts(
@@ -182,6 +186,7 @@ class LiveEngine:
                 await asyncio.wait({self._stopping}, timeout=min(wait_s, 0.05))
                 self.engine.on_time(self._clock.now_ns(), self._clock.monotonic_ns())
                 self._turn()
+                self._venue.look(is_down=self.engine.view_of_risk.channel("paper") is BrokerState.DOWN)
             if self._stopping.result() and not self._journal.failed:
                 await self._until_cancelled()
             self.engine.stop("asked")
@@ -189,6 +194,7 @@ class LiveEngine:
             if self._journal.failed:
                 raise StoreUnwritable(self._journal.failed)
         finally:
+            self._venue.stop()
             self._writer.stop(STOP_S)
             self._journal.close()
             self._latch.close()
@@ -285,13 +291,22 @@ def build_live(home: Home, settings: Settings) -> LiveEngine:
 
 
 def halt_here(home: Home, command: Halt) -> dict[str, object]:
-    """The kill procedure in this process, with sessions of its own: for an engine that is dead or stuck."""
+    """The kill procedure in this process, with sessions of its own: for an engine that is dead or stuck.
+
+    A paper venue that is dead too is started for as long as this takes: its orders stand in its log and would come to
+    work again with it.
+    """
     policy = PolicyHolder.from_file(home.policy)
     latch = Latch.open(home.latch, ledger_used=home.ledger.exists())
-    try:
+    with ExitStack() as undo:
+        undo.callback(latch.close)
+        try:
+            settings = load_settings(home)
+            if ensure_venue(home.root, settings.paper.seed, settings.paper.cash):
+                undo.callback(stop_venue, home.root)
+        except BoltError as error:
+            _LOG.error("the paper venue is not there and does not start: %s", error)
         halting = Halting(
             home, SystemClock(), {"paper": lambda: PaperSession(home.root)}, policy, latch, lambda *_: None
         )
         return halting.run_here(command)
-    finally:
-        latch.close()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from brokers.paper.accounts import Account
+from brokers.paper.flights import Flight
 from brokers.paper.impact import ImpactParams
 from brokers.paper.latency import LatencyParams
 from brokers.paper.levels import QueueModel
@@ -58,7 +59,7 @@ class Counters(msgspec.Struct, kw_only=True):
 
 
 class VenueState(msgspec.Struct, frozen=True, kw_only=True):
-    """All a venue must remember over a restart. Messages under way are not in it: they are lost as on a broken line."""
+    """All a venue must remember over a restart. Reports under way are not in it: a client that was away asks for its state."""
 
     now_ns: int
     numbered: int
@@ -68,3 +69,5 @@ class VenueState(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, tuple[VenueOrder, ...]]
     fills: dict[str, tuple[Fill, ...]]
     counters: Counters
+    flights: tuple[Flight, ...] = ()
+    """Messages that were taken and have not arrived, in the order of their arrival."""

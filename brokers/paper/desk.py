@@ -204,7 +204,7 @@ class Desk:
             case _ if not account:
                 return Done(id=number, ok=False, text="an admin connection has no account")
             case What.OPEN_ORDERS:
-                return Done(id=number, orders=venue.core.open_orders(account))
+                return Done(id=number, orders=venue.open_orders(account))
             case What.CANCEL_ALL:
                 return Done(id=number, figures={"cancelled": venue.cancel_all(account)})
             case What.POSITIONS:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from brokers.paper.config import Report, VenueConfig
+from brokers.paper.flights import Flight
 from brokers.paper.market import Levels, SimulatedMarket
+from brokers.paper.matching import Listing
 from brokers.paper.orders import Working
 from brokers.paper.script import ScriptMarket
 from brokers.paper.venue import VenueCore
@@ -29,7 +31,15 @@ MarketOf = Callable[[int, Levels | None], SimulatedMarket | ScriptMarket]
 
 
 class _Core(VenueCore):
-    """The core, and its orders as they stand."""
+    """The core, its orders as they stand, and whether one changed without a word to anybody."""
+
+    is_touched = False
+    """A stop was triggered: where it comes to rest unfilled, no report says so."""
+
+    def triggered(self, listing: Listing, order: Working) -> None:
+        """A stop was passed."""
+        self.is_touched = True
+        super().triggered(listing, order)
 
     def working(self, account: str, wire_id: str) -> Working | None:
         """An order that arrived and was taken."""
@@ -69,15 +79,15 @@ class HostedVenue:
                 self.core.list_instrument(listing.instrument, mic)
         # The opening books come first, so that orders which come back stand behind them.
         self.market.advance(now_ns, self.core.on_row)
-        self._watched: dict[tuple[str, str], tuple[object, ...] | None] = {}
-        self._fill_seen: dict[str, tuple[int, str]] = {}
         if memory is not None:
             self.core.load_state(memory.venue)
-            self._remember_all(memory)
         self.core.now_ns = max(self.core.now_ns, now_ns)
         self._levels_ns = now_ns
         self._rows_shown: dict[str, int] = {}
-        log.start(self._memory())
+        self._watched: dict[tuple[str, str], tuple[object, ...] | None] = {}
+        self._fill_seen: dict[str, tuple[int, str]] = {}
+        self._flights: dict[int, Flight] = {}
+        self._remember_all()
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -122,6 +132,11 @@ class HostedVenue:
         """Cancel what the account has, at once; how many."""
         self._is_touched = True
         return self.core.cancel_all(account)
+
+    def open_orders(self, account: str) -> tuple[VenueOrder, ...]:
+        """Orders that may still fill: those at the venue, oldest first, and those on their way to it."""
+        coming = (one.view() for one in self.core.in_flight() if one.account == account)
+        return (*self.core.open_orders(account), *(order for order in coming if order is not None))
 
     def open_account(self, name: str) -> None:
         """Open an account on its first use."""
@@ -185,13 +200,17 @@ class HostedVenue:
             OSError: the disk refused. The venue must end: what it cannot remember it must not say.
         """
         core = self.core
-        if not self._is_touched and core.now_ns - self._levels_ns < LEVELS_NS:
+        if not (self._is_touched or core.is_touched) and core.now_ns - self._levels_ns < LEVELS_NS:
             return
-        self._is_touched = False
+        self._is_touched = core.is_touched = False
         self._levels_ns = core.now_ns
+        if self._log.is_long:
+            self._remember_all()
+            return
         numbered, random = core.counts()
         orders, refused = self._changed_orders()
         fills = self._new_fills()
+        taken, arrived = self._changed_flights()
         change = Change(
             now_ns=core.now_ns,
             numbered=numbered,
@@ -202,11 +221,10 @@ class HostedVenue:
             refused=tuple(refused),
             fills=tuple(fills),
             accounts=tuple(core.accounts.values()),
+            taken=tuple(taken),
+            arrived=tuple(arrived),
         )
-        if self._log.is_long:
-            self._log.start(self._memory())
-        else:
-            self._log.append(change)
+        self._log.append(change)
 
     def close(self) -> None:
         """Write down the rest and let go."""
@@ -214,16 +232,25 @@ class HostedVenue:
         self.commit()
         self._log.close()
 
-    def _memory(self) -> Memory:
-        return Memory(schema=SCHEMA, venue=self.core.state(), levels=self.market.levels())
-
-    def _remember_all(self, memory: Memory) -> None:
-        for order in memory.venue.orders:
-            if order.is_open:
-                self._watched[order.account, order.wire_id] = _print_of(order)
-        for account, fills in memory.venue.fills.items():
+    def _remember_all(self) -> None:
+        """Begin the log anew with everything as it is now; what follows is told as changes to that."""
+        state = self.core.state()
+        self._log.start(Memory(schema=SCHEMA, venue=state, levels=self.market.levels()))
+        self._flights = {one.number: one for one in state.flights}
+        coming = {(one.account, one.order.wire_id): None for one in state.flights if one.order is not None}
+        here = {(order.account, order.wire_id): _print_of(order) for order in state.orders if order.is_open}
+        self._watched = {**coming, **here}
+        for account, fills in state.fills.items():
             if fills:
                 self._fill_seen[account] = (fills[-1].ts_ns, fills[-1].fill_key)
+
+    def _changed_flights(self) -> tuple[list[Flight], list[int]]:
+        """Messages that were taken (or swept) since the last line, and the numbers of those that arrived."""
+        now = {one.number: one for one in self.core.in_flight()}
+        taken = [one for number, one in now.items() if self._flights.get(number) != one]
+        arrived = [number for number in self._flights if number not in now]
+        self._flights = now
+        return taken, arrived
 
     def _changed_orders(self) -> tuple[list[Working], list[tuple[str, VenueOrder]]]:
         orders: list[Working] = []

@@ -105,13 +105,16 @@ class Lifecycle:
                 found.deposit(currency, amount)
         return found
 
-    def _arrive_new(self, account: str, order: WireOrder) -> None:
+    def _arrive_new(self, account: str, order: WireOrder, is_swept: bool) -> None:
         self.counters.orders += 1
         known = self._orders.setdefault(account, {})
         spec = order.spec
         if order.wire_id in known or order.wire_id in self._refused.get(account, {}):
             self.counters.duplicates += 1
             self._reject(account, order, Refusal("DUPLICATE_ID", f"order id {order.wire_id} was used before"))
+            return
+        if is_swept:
+            self._reject(account, order, Refusal("MASS_CANCEL", "a mass cancel came while it was on its way"))
             return
         listing = self._choose(spec.symbol, spec.venue, spec.side.sign)
         if listing is None:

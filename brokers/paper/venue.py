@@ -15,9 +15,10 @@ from heapq import heappop
 
 from brokers.paper.accounts import check_conservation
 from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig, VenueState
+from brokers.paper.flights import Flight, Message, flight
 from brokers.paper.impact import Impact
 from brokers.paper.levels import LevelListing
-from brokers.paper.lifecycle import Lifecycle
+from brokers.paper.lifecycle import Act, Lifecycle
 from brokers.paper.matching import Listing, MarketSink, OrderListing
 from brokers.paper.orders import Working
 from brokers.paper.top import TopListing
@@ -118,7 +119,7 @@ class VenueCore(Lifecycle):
 
     def submit_new(self, ts_ns: int, account: str, order: WireOrder) -> None:
         """A new order leaves the engine now."""
-        self._send(ts_ns, account, self.config.latency.insert, self._arrive_new, account, order)
+        self._send(ts_ns, account, self.config.latency.insert, self._arrive_new, account, order, False)
 
     def submit_cancel(self, ts_ns: int, account: str, wire_id: str) -> None:
         """A cancel leaves the engine now."""
@@ -141,11 +142,17 @@ class VenueCore(Lifecycle):
         self._send(ts_ns, account, self.config.latency.insert, self._arrive_state_query, *terms)
 
     def cancel_all(self, account: str) -> int:
-        """Cancel every open order of an account at once; how many."""
+        """Cancel every open order of an account at once, and refuse those on their way when they arrive; how many."""
         orders = self._open(account)
         for order in orders:
             self._cancelled(order, "mass cancel")
-        return len(orders)
+        swept = 0
+        for at, (due_ns, number, act, arguments) in enumerate(self._due):
+            if act == self._arrive_new and arguments[0] == account and not arguments[2]:
+                # In place: neither time nor number changes, so the heap stays one.
+                self._due[at] = (due_ns, number, act, (account, arguments[1], True))
+                swept += 1
+        return len(orders) + swept
 
     def cancel_now(self, account: str, wire_id: str) -> None:
         """Cancel at once, without a way in: for a session that simulated time waits for."""
@@ -153,7 +160,7 @@ class VenueCore(Lifecycle):
 
     def place_now(self, account: str, order: WireOrder) -> None:
         """Let an order arrive at once, as above; the answer is in :meth:`order` and comes through the sink too."""
-        self._arrive_new(account, order)
+        self._arrive_new(account, order, is_swept=False)
 
     def deposit(self, account: str, currency: str, amount: Money) -> None:
         """Pay into an account."""
@@ -164,6 +171,17 @@ class VenueCore(Lifecycle):
     def open_orders(self, account: str) -> tuple[VenueOrder, ...]:
         """Orders that may still fill, oldest first."""
         return tuple(self._view(order) for order in self._open(account))
+
+    def in_flight(self) -> tuple[Flight, ...]:
+        """Messages of clients that were taken and have not arrived, in the order of their arrival."""
+        kinds = {
+            self._arrive_new: Message.NEW,
+            self._arrive_cancel: Message.CANCEL,
+            self._arrive_amend: Message.AMEND,
+        }
+        found = ((due_ns, number, kinds.get(act), arguments) for due_ns, number, act, arguments in self._due)
+        flights = [flight(kind, number, due_ns, arguments) for due_ns, number, kind, arguments in found if kind]
+        return tuple(sorted(flights, key=lambda one: (one.due_ns, one.number)))
 
     def order(self, account: str, wire_id: str) -> VenueOrder | None:
         """One order by its wire id, refused ones too; None where it never arrived."""
@@ -260,10 +278,12 @@ class VenueCore(Lifecycle):
             refused={account: tuple(known.values()) for account, known in self._refused.items()},
             fills={account: tuple(fills) for account, fills in self._fills.items()},
             counters=self.counters,
+            flights=self.in_flight(),
         )
 
     def load_state(self, state: VenueState) -> None:
-        """Take over a state, once, after the instruments were listed. Resting orders re-enter behind everything else.
+        """Take over a state, once, after the instruments were listed. Resting orders re-enter behind everything else, and
+        messages that were under way arrive at their time, or at once where that has passed.
 
         Raises:
             InputError: where an order stands at a listing that is not listed.
@@ -275,6 +295,14 @@ class VenueCore(Lifecycle):
         self._refused = {name: {order.wire_id: order for order in known} for name, known in state.refused.items()}
         for order in state.orders:
             self._restore(order)
+        acts: dict[Message, Act] = {
+            Message.NEW: self._arrive_new,
+            Message.CANCEL: self._arrive_cancel,
+            Message.AMEND: self._arrive_amend,
+        }
+        for one in state.flights:
+            self._schedule(one.due_ns, acts[one.message], *one.arguments)
+            self._arrivals[one.account] = max(one.due_ns, self._arrivals.get(one.account, 0))
 
     def _restore(self, order: Working) -> None:
         listing = self.listings.get(order.key)

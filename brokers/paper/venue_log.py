@@ -15,6 +15,7 @@ import msgspec
 
 from brokers.paper.accounts import Account
 from brokers.paper.config import Counters, VenueState
+from brokers.paper.flights import Flight
 from brokers.paper.market import Levels
 from brokers.paper.orders import Working
 from engine.domain.errors import StoreCorrupt
@@ -46,6 +47,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="change", omit_defau
     refused: tuple[tuple[str, VenueOrder], ...] = ()
     fills: tuple[Fill, ...] = ()
     accounts: tuple[Account, ...] = ()
+    taken: tuple[Flight, ...] = ()
+    """Messages on their way: new ones, and those that a mass cancel swept."""
+    arrived: tuple[int, ...] = ()
+    """Numbers of those that are no longer on their way."""
 
 
 _LINES: msgspec.json.Decoder[Memory | Change] = decoder(Memory | Change)
@@ -152,7 +157,11 @@ def _fold(memory: Memory, changes: list[Change]) -> Memory:
     refused = {account: {order.wire_id: order for order in known} for account, known in venue.refused.items()}
     fills = {account: list(known) for account, known in venue.fills.items()}
     accounts = dict(venue.accounts)
+    flights = {one.number: one for one in venue.flights}
     for change in changes:
+        flights.update((one.number, one) for one in change.taken)
+        for number in change.arrived:
+            flights.pop(number, None)
         orders.update(((order.account, order.wire_id), order) for order in change.orders)
         for account, order in change.refused:
             refused.setdefault(account, {})[order.wire_id] = order
@@ -172,5 +181,6 @@ def _fold(memory: Memory, changes: list[Change]) -> Memory:
             orders=tuple(orders.values()),
             refused={account: tuple(known.values()) for account, known in refused.items()},
             fills={account: tuple(known) for account, known in fills.items()},
+            flights=tuple(sorted(flights.values(), key=lambda one: (one.due_ns, one.number))),
         ),
     )

@@ -44,6 +44,8 @@ from engine.views import DeskUpdate, DeskView
 RECONCILE_EVERY_NS = 10 * NS_PER_S
 MONITOR_EVERY_NS = NS_PER_S
 LATCH_EVERY_NS = 100 * NS_PER_MS
+CANCEL_LATE_NS = 2 * NS_PER_S
+"""What still works so long after a halt is cancelled by the engine's own lane too; before, the procedure is at it."""
 HISTORY_MARGIN_NS = 60 * NS_PER_S
 """How much older than needed history is asked for: venue clocks differ."""
 EVENTS_MAX = 5_000
@@ -257,6 +259,8 @@ class Engine:
                     self._recheck(event.broker)
                 if isinstance(event, bi.Amended | bi.AmendRefused):
                     self.commander.follow_amend(event.wire_id)
+                if isinstance(event, bi.Acked) and (order := self.store.by_wire.get(event.wire_id)) is not None:
+                    self._cancel_if_halted(order)
 
     def _channel(self, event: bi.ChannelChanged) -> None:
         if event.state is not self.view_of_risk.channel(event.broker):
@@ -305,6 +309,7 @@ class Engine:
             self.parts.sessions.renew(now_ns)
             for trip in self.safety.on_timer(now_ns, mono_ns):
                 self.trip(trip.scope, trip.state, trip.code, trip.why)
+            self._cancel_late(now_ns)
         self._ask_brokers(now_ns)
         self.settle()
 
@@ -367,15 +372,18 @@ class Engine:
     def _may_send(self, order: Order) -> str:
         if is_exit(order):
             return ""
-        strategy = order.source.name if order.source.kind is SourceKind.STRATEGY else ""
-        parent = self.store.orders.get(order.parent_id)
-        algo = order.spec.algo.name if parent is None else parent.spec.algo.name
-        state = self.kill.state_for(order.spec.account, strategy, order.spec.symbol, algo)
-        if state is ev.TradingState.HALTED:
+        if self._trading_state(order) is ev.TradingState.HALTED:
             return "the kill latch was tripped before it left"
         if self.view_of_risk.channel(order.spec.broker) is not ev.BrokerState.UP:
             return f"channel {order.spec.broker} went {self.view_of_risk.channel(order.spec.broker).value}"
         return ""
+
+    def _trading_state(self, order: Order) -> ev.TradingState:
+        """The strictest state over everything that covers an order; the latch is read anew."""
+        strategy = order.source.name if order.source.kind is SourceKind.STRATEGY else ""
+        parent = self.store.orders.get(order.parent_id)
+        algo = order.spec.algo.name if parent is None else parent.spec.algo.name
+        return self.kill.state_for(order.spec.account, strategy, order.spec.symbol, algo)
 
     # -- halting ---------------------------------------------------------------------------------------------------------
 
@@ -410,6 +418,24 @@ class Engine:
 
         self.agent.freeze(covers, why)
         self.orders.kill_unsent(why, covers)
+
+    def _cancel_if_halted(self, order: Order) -> None:
+        """Cancel an order that works in a halted scope: one that was on its way when the gate shut arrives behind the
+        procedure's cancels, and one that came back with its venue was not there to be cancelled.
+        """
+        if order.cancel_asked or not order.is_live or is_exit(order):
+            return
+        policy = self.parts.policy.policy
+        is_kept = order.spec.reduce_only and (policy is None or policy.word("kill.protective") == "keep")
+        is_down = self.view_of_risk.channel(order.spec.broker) is ev.BrokerState.DOWN
+        if not is_kept and not is_down and self._trading_state(order) is ev.TradingState.HALTED:
+            self.orders.cancel(order, "trading is halted")
+
+    def _cancel_late(self, now_ns: int) -> None:
+        held = self.kill.held()
+        if held and now_ns - held[-1].ts_ns > CANCEL_LATE_NS:
+            for order in list(self.store.live.values()):
+                self._cancel_if_halted(order)
 
     def take_trips(self) -> None:
         """Journal what other processes did to the latch, their trip files, and the sentinel file."""

@@ -63,7 +63,9 @@ class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
     reduce_only: bool = False
     is_open: bool
     status: str
-    """``new``, ``partially_filled``, ``filled``, ``cancelled``, ``rejected``, ``expired``."""
+    """``pending_new`` (on its way, shown by sessions only), ``new``, ``partially_filled``, ``filled``, ``cancelled``,
+    ``rejected``, ``expired``.
+    """
     text: str = ""
 
 

@@ -35,6 +35,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     broker: str
     since_ns: int
+    at_ns: int
 
 
 class Reconciler:
@@ -68,12 +69,13 @@ class Reconciler:
         stale = [number for number, asked in self._asked.items() if asked.broker == broker.name]
         for number in stale:
             del self._asked[number]
-        self._asked[self._next_id] = Asked(broker.name, since_ns)
+        self._asked[self._next_id] = Asked(broker.name, since_ns, self._clock.now_ns())
         broker.query_state(self._next_id, since_ns)
 
     def on_snapshot(self, snapshot: bi.Snapshot, broker: bi.Broker) -> ev.ReconcileDone | None:
         """Book what the snapshot explains and list what it does not; None for an answer nobody waits for."""
-        if self._asked.pop(snapshot.request_id, None) is None:
+        asked = self._asked.pop(snapshot.request_id, None)
+        if asked is None:
             return None
         found: list[ev.Difference] = []
         for fill in sorted(snapshot.fills, key=lambda item: (item.ts_ns, item.fill_key)):
@@ -81,7 +83,7 @@ class Reconciler:
                 found.append(_told("fill", fill.fill_key, "not booked", f"{fill.qty} {fill.symbol} @{fill.price}"))
         theirs = {order.wire_id: order for order in snapshot.orders if order.wire_id}
         for venue_order in snapshot.orders:
-            found += self._venue_order(venue_order, snapshot)
+            found += self._venue_order(venue_order, snapshot, asked.at_ns)
         for order in list(self._store.live.values()):
             if order.spec.broker == snapshot.broker and order.spec.account == snapshot.account:
                 found += self._our_order(order, theirs, snapshot, broker)
@@ -92,13 +94,21 @@ class Reconciler:
 
     # -- orders --------------------------------------------------------------------------------------------------------
 
-    def _venue_order(self, theirs: bi.VenueOrder, snapshot: bi.Snapshot) -> list[ev.Difference]:
-        if self._store.by_wire.get(theirs.wire_id) is not None if theirs.wire_id else self._is_known(theirs):
-            return []
+    def _venue_order(self, theirs: bi.VenueOrder, snapshot: bi.Snapshot, asked_ns: int) -> list[ev.Difference]:
+        """An open order that nobody here works: a foreign one, or one of ours that was thought to have ended."""
         if not theirs.is_open:
             return []
-        self._orders.adopt(theirs, snapshot.broker, snapshot.account)
         words = f"{theirs.side} {theirs.qty} {theirs.symbol}"
+        ours = self._store.by_wire.get(theirs.wire_id) if theirs.wire_id else None
+        if ours is not None:
+            # What ended after the question was asked may still be in an answer that was on its way.
+            if ours.is_live or ours.updated_ns >= asked_ns:
+                return []
+            self._orders.adopt(theirs, snapshot.broker, snapshot.account)
+            return [_told("order", ours.order_id, ours.state.value, f"open at the venue after all: {words}")]
+        if not theirs.wire_id and self._is_known(theirs):
+            return []
+        self._orders.adopt(theirs, snapshot.broker, snapshot.account)
         return [_told("order", theirs.venue_order_id, "unknown", f"foreign order {words}")]
 
     def _is_known(self, theirs: bi.VenueOrder) -> bool:

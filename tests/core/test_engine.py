@@ -289,3 +289,51 @@ def test_a_foreign_fills_correction_replaces_it(lab: Lab) -> None:
     assert lab.engine.ledger.qty("PAPER", "AAPL") == 30
     assert list(lab.engine.store.busted) == [("paper", "PAPER", "x1")]
     assert lab.engine.ledger.conservation_faults() == []
+
+
+def test_an_order_that_arrives_behind_a_halt_is_cancelled(lab: Lab) -> None:
+    """It was on its way when the gate shut: no look at the venue's open orders could see it."""
+    lab.buy(100, "189.00")
+    lab.submit(co.Halt(source=ME, why="test"))
+    assert lab.broker.cancels == []
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    assert lab.broker.cancels == [wire]
+
+
+def test_what_still_works_after_a_halt_is_cancelled_again(lab: Lab) -> None:
+    lab.buy(100, "189.00")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    lab.buy(10, "188.00", "i2", reduce_only=False)
+    lab.submit(co.Halt(source=ME, why="test"))
+    assert lab.broker.cancels == [], "for the first moments the procedure is at it, with sessions of its own"
+    lab.pass_time(4)
+    assert lab.broker.cancels == [order.wire_id for order in lab.broker.sent]
+    lab.pass_time(4)
+    assert len(lab.broker.cancels) == 2, "asked once"
+
+
+def test_a_halt_of_one_symbol_cancels_no_other(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, listed=(AAPL, msgspec.structs.replace(AAPL, symbol="MSFT")))
+    lab.connect()
+    lab.buy(100, "189.00")
+    lab.submit(co.Halt(source=ME, scope=co.HaltScope(co.HaltScopeKind.SYMBOL, "MSFT"), why="test"))
+    lab.answer(lab.ack(lab.broker.sent[0].wire_id))
+    lab.pass_time(4)
+    assert lab.broker.cancels == []
+
+
+def test_an_order_that_was_called_never_sent_and_stands_at_the_venue_is_shown_and_counted(lab: Lab) -> None:
+    lab.buy(100, "189.00")
+    sent = lab.broker.sent[0]
+    lab.answer(bi.Uncertain(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=sent.wire_id, why="line lost"))
+    told = co.Resolve(source=ME, order_id="C2", as_=co.ResolveAs.NEVER_SENT, reason="asked by phone")
+    assert lab.submit(told).ok
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 0
+    lab.pass_time(11)
+    lab.answer(lab.snapshot(orders=(venue_order(sent.wire_id),)))
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 100
+    lab.answer(lab.fill(sent.wire_id, 100, "k1", "189.00"))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 100
+    assert lab.engine.store.live == {}

@@ -131,6 +131,32 @@ def test_taking_moves_the_market_and_the_next_epoch_knows(tmp_path: Path) -> Non
     again.log.close()
 
 
+def test_fills_of_the_return_are_remembered_once(tmp_path: Path) -> None:
+    """An order that comes back into a market that has moved fills at once."""
+    host = Host(tmp_path)
+    host.run(2)
+    for number in range(1, 41):
+        host.order(number, Side.BUY, "1000")
+        host.run(1)
+    quote = host.venue.core.quote("AAPL", "SIMA")
+    assert quote is not None
+    listed = host.venue.core.listing("AAPL", "SIMA").instrument
+    host.order(41, Side.BUY, "5000", str(listed.price_of(quote.bid)))
+    host.run(1)
+    before = host.venue.core.fills_since("PAPER", 0)
+    host.log.close()
+    again = Host(tmp_path, host.now_ns + NS_PER_S)
+    again.order(42, Side.BUY, "10", "189.30")
+    again.run(1)
+    fills = again.venue.core.fills_since("PAPER", 0)
+    assert len(fills) > len(before), "it filled on its return"
+    again.log.close()
+    third = Host(tmp_path, again.now_ns + NS_PER_S)
+    keys = [fill.fill_key for fill in third.venue.core.fills_since("PAPER", 0)]
+    assert len(set(keys)) == len(keys) >= len(fills)
+    third.log.close()
+
+
 def test_a_long_log_is_folded_while_it_runs(tmp_path: Path) -> None:
     host = Host(tmp_path, bytes_max=20_000)
     sizes = []
