@@ -41,7 +41,7 @@ PAPER_CAPABILITIES = Capabilities(
     mass_cancel=True,
     client_id_lookup=True,
     absence_wait_ns=2 * NS_PER_S,
-    messages_per_s=1_000,
+    messages_per_s=10_000,
 )
 """What the paper venue can do."""
 

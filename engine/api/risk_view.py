@@ -47,6 +47,7 @@ class EngineRiskView:
         self._mark_age_ns_max = mark_age_ns_max
         self.channels: dict[str, ev.BrokerState] = {}
         self.verified: dict[tuple[str, str], int] = {}
+        self._offsets: dict[str, int] = {}
         self._is_recovering = False
 
     # -- following the journal -------------------------------------------------------------------------------------------
@@ -58,10 +59,12 @@ class EngineRiskView:
             case ev.EngineStarted():
                 self.channels.clear()
                 self.verified.clear()
+                self._offsets.clear()
                 self._is_recovering = not event.clean
             case ev.BrokerChanged():
                 self.channels[event.broker] = event.state
             case ev.ReconcileDone():
+                self._offsets[event.broker] = ts_ns - event.ts_ns
                 key = (event.broker, event.account)
                 self.verified.pop(key, None)
                 if event.clean:
@@ -249,6 +252,10 @@ class EngineRiskView:
         found = self._days.equity(account, self.mark)
         total = found if isinstance(found, Unknown) else self._in_base(found)
         return None if isinstance(total, Unknown) else total
+
+    def clock_offset(self, broker: str) -> int | None:
+        """Our clock less the broker's at the last snapshot."""
+        return self._offsets.get(broker)
 
     def recovering(self) -> bool:
         """After an unclean end, until a reconciliation is clean."""

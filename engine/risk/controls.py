@@ -144,8 +144,11 @@ _STATE = (
           "cancels and queries; nothing is queued to fire later."),
     _most("C34", "CLOCK_JUMP", "clock.max_jump_s", "jump of the wall clock", sizes.clock_jump, "CLOCK_UNKNOWN",
           "The wall clock agrees with the machine's own timer.", place="GM", is_time=True),
-    _rule("C35", "LEDGER_UNHEALTHY", "ledger", rules.ledger_unhealthy, "An intent that cannot become durable is not sent; after a failed write the gate is shut until the next start.",
-          place="GM"),
+    _most("C34", "CLOCK_OFFSET", "clock.max_offset_s", "difference between the broker's clock and ours", sizes.clock_offset,
+          "CLOCK_UNKNOWN", "The broker's clock agrees with ours, by the last comparison of positions.", spares=EXIT,
+          place="GM", is_time=True),
+    _rule("C35", "LEDGER_UNHEALTHY", "ledger", rules.ledger_unhealthy, "An intent that cannot become durable is not sent; "
+          "after a failed write the gate is shut until the next start.", place="GM"),
 )  # fmt: skip
 
 _STATIC = (
@@ -173,7 +176,8 @@ _STATIC = (
     _rule("C24", "SESSION_UNKNOWN", "trading session", rules.session_unknown, "The exchange calendar of the symbol is "
           "known."),
     _rule("C24", "SESSION_CLOSED", "trading session", rules.session_closed, "The symbol is in a trading session."),
-    _rule("C24", "SYMBOL_HALTED", "trading status", rules.symbol_halted, "The venue has not halted the symbol."),
+    _rule("C24", "SYMBOL_HALTED", "trading status", rules.symbol_halted, "The venue has not halted the symbol, nor put it "
+          "into an auction or another phase without continuous trading."),
     _rule("C30", "SOURCE_NOT_ALLOWED", "source", rules.source_not_allowed, "The source may trade, this account and this "
           "symbol.", path="authority.{source}.may_trade", spares=EXIT),
     _most("C30", "SOURCE_NOTIONAL", "authority.{source}.max_notional", "order amount", sizes.notional, "PRICE_NONE",
@@ -243,6 +247,8 @@ _ACCOUNT = (
           sizes.open_count_symbol, "COUNT_NONE", "The number of open orders of the symbol.", spares=EXIT),
     _most("C19", "OPEN_NOTIONAL", "open_orders.max_notional", "open orders as an amount", sizes.working, "MARK_NONE",
           "The amount of all open orders of the account.", spares=REDUCING),
+    _most("C19", "OPEN_NOTIONAL_SYMBOL", "open_orders.max_notional_per_symbol", "open orders of the symbol as an amount",
+          sizes.working_symbol, "MARK_NONE", "The amount of all open orders of the symbol.", spares=REDUCING),
     _most("C20", "TURNOVER_MAX", "day.max_turnover", "turnover of the day", sizes.turnover, "PRICE_NONE", "Traded today plus "
           "this order.", spares=REDUCING),
     _most("C20", "DAY_ORDERS", "day.max_orders", "orders sent today", sizes.day_orders, "COUNT_NONE", "Orders and amendments "
@@ -265,8 +271,8 @@ _RATES = (
           "C27 instead.", is_time=True, is_floor=True, is_confirmable=True, place="EG"),
     _most("C14", "RATE_BROKER", "rate.max_per_s_broker", "messages to the broker in a second", sizes.rate_broker,
           "COUNT_NONE", "New orders and amendments of a second; cancels have a lane of their own.", spares=EXIT),
-    _most("C14", "RATE_VENUE", "", "messages to the broker in a second", sizes.rate_broker, "BROKER_UNKNOWN", "The broker's "
-          "own limit.", bound=sizes.venue_rate, spares=EXIT),
+    _most("C14", "RATE_VENUE", "", "messages to the broker in a second, cancels too", sizes.rate_venue, "BROKER_UNKNOWN",
+          "The broker's own limit, of which a fifth is kept for cancels.", bound=sizes.venue_rate, spares=EXIT),
     _most("C14", "RATE_ACCOUNT", "rate.max_per_s_account", "messages of the account in a second", sizes.rate_account,
           "COUNT_NONE", "The same for the account.", spares=EXIT),
     _most("C14", "RATE_SOURCE", "rate.max_per_s_source", "messages of the source in a second", sizes.rate_source,

@@ -85,6 +85,7 @@ class Book(msgspec.Struct, frozen=True):
     sector: Decimal
     currency: Decimal
     working: Decimal
+    working_symbol: Decimal
 
 
 class Case:
@@ -332,7 +333,7 @@ def _book(case: Case) -> Book | None:
     view, spec = case.view, case.spec
     if case.instrument is None:
         return None
-    gross = longs = shorts = sector = currency = working = _ZERO
+    gross = longs = shorts = sector = currency = working = own_working = _ZERO
     is_in = False
     for symbol, held in view.positions(spec.account):
         own = symbol == spec.symbol
@@ -343,6 +344,7 @@ def _book(case: Case) -> Book | None:
         amount, up, down, open_amount, instrument = row
         gross, working = EXACT.add(gross, amount), EXACT.add(working, open_amount)
         longs, shorts = EXACT.add(longs, up), EXACT.add(shorts, down)
+        own_working = open_amount if own else own_working
         if instrument.sector == case.instrument.sector:
             sector = EXACT.add(sector, amount)
         if instrument.currency == case.instrument.currency:
@@ -351,13 +353,13 @@ def _book(case: Case) -> Book | None:
         row = _exposure(case, spec.symbol, case.position, own=True)
         if row is None:
             return None
-        amount, up, down, open_amount, _ = row
-        gross, working = EXACT.add(gross, amount), EXACT.add(working, open_amount)
+        amount, up, down, own_working, _ = row
+        gross, working = EXACT.add(gross, amount), EXACT.add(working, own_working)
         longs, shorts = EXACT.add(longs, up), EXACT.add(shorts, down)
         sector, currency = EXACT.add(sector, amount), EXACT.add(currency, amount)
     is_base = case.policy is not None and case.instrument.currency == case.policy.word("currency")
     net = max(EXACT.abs(longs), EXACT.abs(shorts))
-    return Book(gross, net, sector, _ZERO if is_base else currency, working)
+    return Book(gross, net, sector, _ZERO if is_base else currency, working, own_working)
 
 
 _Row = tuple[Decimal, Decimal, Decimal, Decimal, Instrument]

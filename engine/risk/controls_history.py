@@ -162,7 +162,9 @@ class History:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     def messages(self, kind: str, name: str, now_ns: int) -> int:
-        """New orders and amendments sent in the last second; ``kind`` is ``broker``, ``account`` or ``source``."""
+        """New orders and amendments sent in the last second; ``kind`` is ``broker``, ``account`` or ``source``, or
+        ``venue``, where cancels count too.
+        """
         window = self._messages.get((kind, name))
         return window.count(now_ns, NS_PER_S) if window else 0
 
@@ -239,7 +241,13 @@ class History:
 
     def _message(self, ts_ns: int, spec: OrderSpec, source: Source) -> None:
         self._today(spec.account).orders += 1
-        for key in (("broker", spec.broker), ("account", spec.account), ("source", source_name(source))):
+        keys = (
+            ("broker", spec.broker),
+            ("venue", spec.broker),
+            ("account", spec.account),
+            ("source", source_name(source)),
+        )
+        for key in keys:
             self._messages.setdefault(key, Window()).add(ts_ns, NS_PER_S)
 
     def _amended(self, ts_ns: int, event: AmendIntent | OrderAmended | AmendRejected) -> None:
@@ -284,10 +292,10 @@ class History:
             self._settle(sent, before)
 
     def _cancelled(self, ts_ns: int, event: CancelIntent) -> None:
-        del ts_ns
         sent = self._orders.get(event.order_id)
         if sent is not None:
             self._today(sent.spec.account).cancels += 1
+            self._messages.setdefault(("venue", sent.spec.broker), Window()).add(ts_ns, NS_PER_S)
 
     def _defined(self, ts_ns: int, event: InstrumentDefined) -> None:
         del ts_ns

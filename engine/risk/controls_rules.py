@@ -10,7 +10,7 @@ from engine.domain.money import ZERO_QTY, Price, Qty, Rounding, text
 from engine.domain.order import OrderType, Side, SourceKind
 from engine.risk.controls_case import Case, Role, crosses, is_exit
 from engine.risk.controls_history import strategy_of
-from engine.risk.exposure import CLOSED, SYMBOL_HALTED
+from engine.risk.exposure import CLOSED, OPEN, SYMBOL_HALTED
 from engine.risk.kill_switch import scope_words
 from engine.risk.policy import SOURCES
 
@@ -258,9 +258,13 @@ def session_closed(case: Case) -> Broken | None:
 
 def symbol_halted(case: Case) -> Broken | None:
     """C24."""
-    if case.quote is None or case.quote.status != SYMBOL_HALTED:
+    if case.quote is None or case.quote.status in {OPEN, CLOSED}:
         return None
-    return "halted", "open", f"the venue has halted {case.spec.symbol}; wait for it to resume"
+    status, symbol = case.quote.status, case.spec.symbol
+    words = (
+        f"has halted {symbol}" if status == SYMBOL_HALTED else f"has {symbol} in {status!r}, not in continuous trading"
+    )
+    return status, OPEN, f"the venue {words}; wait for it to resume"
 
 
 def source_not_allowed(case: Case) -> Broken | None:

@@ -41,9 +41,16 @@ def venue_notional_min(case: Case) -> Limit | None:
     return None if case.instrument is None else _venue(case.instrument.notional_min, _ZERO)
 
 
+CANCEL_RESERVE = 5
+"""One in so many of the messages that a broker takes is kept for cancels."""
+
+
 def venue_rate(case: Case) -> Limit | None:
-    """Messages that the broker takes per second."""
-    return None if case.caps is None else Limit(Decimal(case.caps.messages_per_s), "")
+    """Messages that the broker takes per second, less what is kept for cancels (one at least, where it takes two)."""
+    if case.caps is None:
+        return None
+    most = case.caps.messages_per_s
+    return Limit(Decimal(most - max(most // CANCEL_RESERVE, 1 if most > 1 else 0)), "")
 
 
 def parent_qty(case: Case) -> Limit | None:
@@ -68,6 +75,12 @@ def clock_jump(case: Case) -> int | None:
     """Size of the wall clock's last jump."""
     jump = case.signals.clock_jump_ns
     return None if jump is None else abs(jump)
+
+
+def clock_offset(case: Case) -> int | None:
+    """How far the broker's clock was from ours when they were last compared."""
+    offset = case.view.clock_offset(case.spec.broker)
+    return None if offset is None else abs(offset)
 
 
 def qty(case: Case) -> Decimal:
@@ -186,6 +199,11 @@ def working(case: Case) -> Decimal | None:
     return None if case.book is None else case.book.working
 
 
+def working_symbol(case: Case) -> Decimal | None:
+    """Open orders of the symbol with this one, as an amount."""
+    return None if case.book is None else case.book.working_symbol
+
+
 def leverage(case: Case) -> Decimal | None:
     """Gross in percent of equity; not known where equity is not above zero."""
     equity = case.view.equity(case.spec.account)
@@ -258,6 +276,11 @@ def since_same(case: Case) -> int:
 def rate_broker(case: Case) -> int:
     """Messages to the broker in the last second, with this one."""
     return case.history.messages("broker", case.spec.broker, case.now_ns) + 1
+
+
+def rate_venue(case: Case) -> int:
+    """Every message to the broker in the last second, cancels too, with this one."""
+    return case.history.messages("venue", case.spec.broker, case.now_ns) + 1
 
 
 def rate_account(case: Case) -> int:

@@ -208,6 +208,10 @@ class RiskView(Protocol):
         """Cash and positions at their marks, in base currency; None where that is not known."""
         ...
 
+    def clock_offset(self, broker: str) -> int | None:
+        """Our clock less the broker's, ns, when they were last compared; None = never."""
+        ...
+
     def recovering(self) -> bool:
         """After an unclean end: true until a reconciliation is clean."""
         ...

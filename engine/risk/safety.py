@@ -140,6 +140,10 @@ class SafetyMonitor:
             elif now_ns - verified_ns > policy.ns("reconcile.max_age_s"):
                 why = f"{broker}: last clean reconciliation {(now_ns - verified_ns) // NS_PER_S} s ago"
                 found.append(Trip(scope, REDUCING, "RECON_STALE", why))
+            offset_ns = self._view.clock_offset(broker)
+            if offset_ns is not None and abs(offset_ns) > policy.ns("clock.max_offset_s"):
+                why = f"{broker}: its clock is {_seconds(offset_ns)} s {'behind' if offset_ns > 0 else 'ahead of'} ours"
+                found.append(Trip(scope, HALTED, "CLOCK_OFFSET", why))
             if self._view.pnl_day(account) is None:
                 why = f"{account}: the result of the day is not known: {self._view.pnl_words(account)}"
                 found.append(Trip(scope, REDUCING, "PNL_UNKNOWN", why))

@@ -51,6 +51,17 @@ def test_nothing_is_sent_before_the_first_reconciliation(tmp_path: Path) -> None
     assert lab.broker.sent == []
 
 
+def test_a_broker_with_another_time_is_not_traded_with(lab: Lab) -> None:
+    """Its orders would expire, and its fills be dated, by a clock that is not ours."""
+    lab.pass_time(11)
+    late = msgspec.structs.replace(lab.snapshot(), ts_ns=lab.clock.now_ns() - 6_000_000_000)
+    lab.answer(late)
+    assert [item.code for item in lab.buy(1).denials] == ["CLOCK_OFFSET"]
+    lab.pass_time(11)
+    lab.answer(lab.snapshot())
+    assert lab.buy(1, intent="i2").ok
+
+
 def test_order_waits_for_the_disk(lab: Lab) -> None:
     """The intent is in the journal and committed before the adapter sees the order."""
     spec = lab.engine.submit(co.NewOrder(source=ME, intent_id="w", spec=_spec(100), why=""))

@@ -11,15 +11,20 @@ from engine.domain.commands import HaltScope
 from engine.domain.events import TradingState, TradingStateChanged
 from engine.risk.controls import CONTROLS, ROWS, Row
 from engine.risk.risk_manager import Role
-from tests.risk.scenes import LIMIT_SCENES, RULE_SCENES
+from tests.risk.scenes import LIMIT_SCENES, NEVER, RULE_SCENES, Denied, RuleScene, Scene
 from tests.risk.world import STRATEGY, World
 
 BY_CODE = {row.code: row for row in ROWS}
+SCENES: dict[str, Scene | RuleScene] = {**LIMIT_SCENES, **RULE_SCENES}
 LIMIT_CASES = [(code, role) for code, scene in LIMIT_SCENES.items() for role in scene.roles]
 RULE_CASES = [(code, role) for code, scene in RULE_SCENES.items() for role in scene.roles]
 POLICY_LIMITS = [(code, role) for code, role in LIMIT_CASES if LIMIT_SCENES[code].bound is None]
-MISSING_CASES = [(code, role) for code, role in LIMIT_CASES if LIMIT_SCENES[code].missing is not None]
-NAN_CASES = [(code, role) for code, role in LIMIT_CASES if LIMIT_SCENES[code].nan is not None]
+POLICY_RULES = [(code, role) for code, role in RULE_CASES if BY_CODE[code].path]
+
+
+def spoiled(what: str) -> list[tuple[str, Role]]:
+    """Rows whose input can be missing, no number or stale, in every role they have."""
+    return [(code, role) for code, scene in SCENES.items() if getattr(scene, what) for role in scene.roles]
 
 
 @pytest.fixture
@@ -115,26 +120,68 @@ def test_without_its_limit_a_row_denies(world: World, code: str, role: Role) -> 
     assert (row.control, "LIMIT_MISSING") in {(item.control, item.code) for item in world.check().denials}
 
 
-@pytest.mark.parametrize(("code", "role"), MISSING_CASES)
+@pytest.mark.parametrize(("code", "role"), POLICY_RULES)
+def test_without_its_policy_entry_a_rule_denies(world: World, code: str, role: Role) -> None:
+    """Such a policy cannot be loaded; the gate does not rely on that."""
+    row = BY_CODE[code]
+    world.use(role)
+    RULE_SCENES[code].break_(world)
+    world.set_limit(limit_path(row), None)
+    assert row.control in {item.control for item in world.check().denials if item.code in {"CHECK_FAILED", row.code}}
+
+
+def spoil(world: World, code: str, role: Role, what: str) -> tuple[str, str]:
+    """Bring a row to its limit, spoil an input, and say who must deny that."""
+    row, scene = BY_CODE[code], SCENES[code]
+    if isinstance(scene, Scene):
+        scene.set(world, prepare(world, code, role))
+    else:
+        world.use(role)
+    denied = getattr(scene, what)
+    assert isinstance(denied, Denied)
+    denied.act(world)
+    return denied.control or row.control, denied.code or row.unknown or row.code
+
+
+@pytest.mark.parametrize(("code", "role"), spoiled("missing"))
 def test_without_its_input_a_row_denies(world: World, code: str, role: Role) -> None:
-    row, scene = BY_CODE[code], LIMIT_SCENES[code]
-    scene.set(world, prepare(world, code, role))
-    assert scene.missing is not None
-    scene.missing(world)
-    assert (row.control, row.unknown) in {(item.control, item.code) for item in world.check().denials}
+    wanted = spoil(world, code, role, "missing")
+    assert wanted in {(item.control, item.code) for item in world.check().denials}
+    assert not world.check(full=False).ok
 
 
-@pytest.mark.parametrize(("code", "role"), NAN_CASES)
+@pytest.mark.parametrize(("code", "role"), spoiled("nan"))
 def test_an_input_that_is_no_number_denies(world: World, code: str, role: Role) -> None:
-    row, scene = BY_CODE[code], LIMIT_SCENES[code]
-    scene.set(world, prepare(world, code, role))
-    assert scene.nan is not None
-    scene.nan(world)
+    wanted = spoil(world, code, role, "nan")
     hostile = Context(traps=[])  # NaN compares as False there instead of raising
     for context in (getcontext(), hostile):
         with localcontext(context):
-            assert (row.control, row.unknown) in {(item.control, item.code) for item in world.check().denials}
+            assert wanted in {(item.control, item.code) for item in world.check().denials}
+            assert not world.check(full=False).ok
     assert world.risk.failures == 0
+
+
+@pytest.mark.parametrize(("code", "role"), spoiled("stale"))
+def test_an_input_that_is_stale_denies(world: World, code: str, role: Role) -> None:
+    wanted = spoil(world, code, role, "stale")
+    assert wanted in {(item.control, item.code) for item in world.check().denials}
+    assert not world.check(full=False).ok
+
+
+def test_every_row_has_every_case_or_a_reason_why_not() -> None:
+    """What a row lacks is decided and said, never forgotten."""
+    for row in ROWS:
+        scene = SCENES[row.code]
+        has = {what: getattr(scene, what) is not None for what in ("missing", "nan", "stale")}
+        has |= {str(role): role in scene.roles for role in (Role.PARENT, Role.CHILD, Role.AMEND)}
+        has["limit"] = row.bound is None
+        for what, is_made in has.items():
+            reason = NEVER[what].get(row.code, "")
+            assert is_made is not bool(reason), f"{row.code}: {what} is {'made and excused' if is_made else 'neither'}"
+
+
+def test_no_reason_stands_for_a_row_that_is_gone() -> None:
+    assert {code for reasons in NEVER.values() for code in reasons} <= set(SCENES)
 
 
 @pytest.mark.parametrize(("code", "role"), RULE_CASES)
@@ -156,3 +203,15 @@ def test_while_tripped_nothing_passes_at_any_limit(world: World, code: str, role
     (denial,) = world.check(full=False).denials
     assert denial.code == "HALTED"
     assert "anna: enough" in denial.text
+
+
+@pytest.mark.parametrize(("code", "role"), RULE_CASES)
+def test_while_tripped_nothing_passes_under_any_rule(world: World, code: str, role: Role) -> None:
+    world.use(role)
+    world.on(
+        TradingStateChanged(scope=HaltScope(), state=TradingState.HALTED, code="MANUAL", who="anna", why="enough"),
+    )
+    (denial,) = world.check(full=False).denials
+    assert denial.code == "HALTED"
+    RULE_SCENES[code].break_(world)
+    assert not world.check(full=False).ok

@@ -404,6 +404,36 @@ def test_limits_of_yesterday_do_not_count_today(world: World) -> None:
     assert world.check().ok
 
 
+@pytest.mark.parametrize("most", [1, 2, 5, 10])
+def test_a_share_of_what_a_broker_takes_is_kept_for_cancels(world: World, most: int) -> None:
+    """At the venue's own limit nothing new leaves, so that a cancel in the same second is not refused there."""
+    assert world.caps is not None
+    world.caps.messages_per_s = most
+    allowed = {1: 1, 2: 1, 5: 4, 10: 8}[most]
+    world.send(allowed - 1, NOW)
+    assert world.check().ok
+    world.send(1, NOW)
+    assert world.codes() == {"RATE_VENUE"}
+
+
+def test_cancels_count_at_the_venue_and_in_no_limit_of_ours(world: World) -> None:
+    assert world.caps is not None
+    world.caps.messages_per_s = 10
+    for path in ("rate.max_per_s_broker", "rate.max_per_s_account", "rate.max_per_s_source"):
+        world.set_limit(path, Decimal(2))
+    world.cancel(7, NOW)
+    assert world.codes() == {"RATE_VENUE"}
+    world.caps.messages_per_s = 20
+    assert world.check().ok
+
+
+@pytest.mark.parametrize("status", ["auction", "pre-open", "stale", "", "halted"])
+def test_a_phase_without_continuous_trading_is_denied(world: World, status: str) -> None:
+    """Also one that nobody has heard of: a venue's new word must not open the gate."""
+    world.quotes["AAPL"] = msgspec.structs.replace(world.quotes["AAPL"], status=status)
+    assert world.codes() == {"SYMBOL_HALTED"}
+
+
 def test_rejected_messages_count(world: World) -> None:
     world.set_limit("day.max_orders", Decimal(1))
     (order_id,) = world.send(1, NOW - 5 * SECOND)

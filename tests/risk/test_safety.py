@@ -262,6 +262,18 @@ def test_a_broker_that_stays_down_with_open_orders_trips(desk: Desk) -> None:
     assert desk.trips(NOW + 5 * SECOND) == []
 
 
+def test_a_brokers_clock_far_from_ours_blocks_until_they_agree(desk: Desk) -> None:
+    desk.set_limit("clock.max_offset_s", Decimal(5))
+    for offset_ns, words in ((6 * SECOND, "6 s behind ours"), (-6 * SECOND, "6 s ahead of ours")):
+        desk.offset = offset_ns
+        assert desk.codes() == {"CLOCK_OFFSET"}
+        assert [(block.code, words in block.why) for block in desk.monitor.blocks(NOW)] == [("CLOCK_OFFSET", True)]
+        assert desk.trips() == []
+    desk.offset = 5 * SECOND
+    assert desk.codes() == set()
+    assert desk.monitor.blocks(NOW) == ()
+
+
 def test_blocks_end_with_their_condition(desk: Desk) -> None:
     desk.set_limit("reconcile.max_age_s", Decimal(900))
     desk.is_recovering = True

@@ -77,6 +77,7 @@ class World:
         self.verified: int | None = NOW
         self.pnl: Money | None = Money(0)
         self.peak = Money(0)
+        self.offset: int | None = 0
         self.capital: Money | None = Money("1e12")
         self.is_recovering = False
         self.is_healthy = True
@@ -164,6 +165,9 @@ class World:
 
     def equity(self, account: str) -> Money | None:
         return self.capital
+
+    def clock_offset(self, broker: str) -> int | None:
+        return self.offset
 
     def recovering(self) -> bool:
         return self.is_recovering
