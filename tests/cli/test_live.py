@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import signal
 import subprocess
@@ -236,3 +237,33 @@ def test_headless_ends_by_itself_after_its_seconds(home: Home) -> None:
         _, err = running.communicate(timeout=60)
     stop_venue(home.root)
     assert running.returncode == Exit.OK, err
+
+
+def test_a_bad_policy_changes_nothing_in_a_running_engine(bolt: Bolt, live: Home) -> None:
+    """Edited while it trades: the answer names file, line and expectation, and the limits in force stay."""
+    wait_for_market(live)
+    words = live.policy.read_text(encoding="utf-8")
+    before = status(bolt)["policy_hash"]
+    spoiled = {
+        "max_qty: 20_000": ("max_qty: lots", r"policy\.yaml:\d+: order\.max_qty was 'lots'; expected a quantity"),
+        "  max_day: 250_000": ("  max_dya: 250_000", r"loss\.max_dya was an unknown key|loss\.max_dya: an unknown key"),
+        "  max_count: 200 ": ("  max_count: 200\n  max_count: 300 ", r"open_orders\.max_count was given twice"),
+        "  live: false": ("", r"arm\.live was missing; expected true or false"),
+    }
+    for old, (new, told) in spoiled.items():
+        assert old in words
+        live.policy.write_text(words.replace(old, new, 1), encoding="utf-8")
+        ran = bolt("policy", "reload", "--json")
+        assert (ran.code, ran.json["code"]) == (Exit.REFUSED, "POLICY_REFUSED")
+        assert re.search(told, ran.json["text"]), ran.json["text"]
+        assert bolt("policy", "check", "--json").json["ok"] is False
+        shown = status(bolt)
+        assert shown["policy_hash"] == before
+        assert re.search(told, shown["policy_error"])
+    assert bolt("order", "b 10 AAPL @take", "--wait", "15").code == Exit.OK
+    live.policy.write_text(words.replace("max_qty: 20_000", "max_qty: 5", 1), encoding="utf-8")
+    assert bolt("policy", "reload", "--json").json["ok"]
+    after = status(bolt)
+    assert (after["policy_hash"] != before, after["policy_error"]) == (True, "")
+    denied = bolt("order", "b 10 AAPL @take", "--json").json["denials"]
+    assert "QTY_MAX" in {item["code"] for item in denied}
