@@ -7,6 +7,7 @@ it commits the journal and calls :meth:`release` with what is durable. The engin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -50,6 +51,7 @@ HISTORY_MARGIN_NS = 60 * NS_PER_S
 """How much older than needed history is asked for: venue clocks differ."""
 EVENTS_MAX = 5_000
 
+Act = Callable[[int, int, Any], None]
 TakeNotes = Callable[[], list[TripNote]]
 """Trip files and the sentinel, each told once."""
 Halter = Callable[[Halt, str], None]
@@ -121,6 +123,9 @@ class Engine:
             account=next((broker.account for broker in parts.brokers.values()), "PAPER"),
             budget_ns=0 if parts.mode == "replay" else BUDGET_NS,
         )
+        routes = {kind: self._routes_of(kind) for kind in ev.EVENT_KINDS}
+        self._routes_rebuild = {kind: found[0] for kind, found in routes.items()}
+        self._routes_live = {kind: found[1] for kind, found in routes.items()}
         self._ready_to_work = False
         self._was_clean = True
         self._is_running = False
@@ -154,8 +159,8 @@ class Engine:
         is_clean = True
         for row in self.journal.read():
             event = ev.decode_event(row.payload)
-            self._apply(row.seq, row.ts_ns, event)
-            self.host.apply(row.seq, row.ts_ns, event)
+            for act in self._routes_rebuild[event.__class__]:
+                act(row.seq, row.ts_ns, event)
             is_clean = not isinstance(event, ev.EngineStarted) and (is_clean or isinstance(event, ev.EngineStopped))
             is_clean = is_clean or isinstance(event, ev.EngineStopped)
         for projection in (self.store, self.ledger):
@@ -193,21 +198,20 @@ class Engine:
         """Journal an event and let everybody know; its sequence number."""
         now_ns = self.clock.now_ns()
         seq = self.journal.append(now_ns, event)
-        self._apply(seq, now_ns, event)
-        self.agent.on_event(seq, now_ns, event)
-        self.host.follow(seq, now_ns, event)
+        for act in self._routes_live[event.__class__]:
+            act(seq, now_ns, event)
         return seq
 
-    def _apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+    def _routes_of(self, kind: type[msgspec.Struct]) -> tuple[tuple[Act, ...], tuple[Act, ...]]:
+        """Who follows a kind of event: on a rebuild, and live, where algorithms and strategies are told as well."""
         # The order is a promise: orders and books first, then those who read them.
-        self.store.apply(seq, ts_ns, event)
-        self.ledger.apply(seq, ts_ns, event)
-        self.days.apply(seq, ts_ns, event)
-        self.reconciler.apply(seq, ts_ns, event)
-        self.view_of_risk.on_event(seq, ts_ns, event)
-        self.gate.on_event(seq, ts_ns, event)
-        self.safety.on_event(seq, ts_ns, event)
-        self.picture.on_event(seq, ts_ns, event)
+        followers = (self.store, self.ledger, self.days, self.reconciler, self.view_of_risk, self.gate, self.safety)
+        acts = [follower.routes[kind] for follower in followers if kind in follower.routes]
+        acts.append(self.picture.on_event)
+        acts += [self.host.routes[kind]] if kind in self.host.routes else []
+        live: list[Act] = [self.agent.on_event] if "order_id" in kind.__struct_fields__ else []
+        live += [self.host.live_routes[kind]] if kind in self.host.live_routes else []
+        return tuple(acts), (*acts, *live)
 
     # -- inputs ----------------------------------------------------------------------------------------------------------
 

@@ -3,9 +3,33 @@
 from __future__ import annotations
 
 from engine.domain import events as ev
-from engine.domain.day_events import RiskDayBegan, RiskDayMarked
+from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.store.order_store import Order
 from engine.views import LogLine
+
+SILENT = (
+    ev.AlgoProgress,
+    ev.AmendIntent,
+    ev.CancelIntent,
+    ev.CommandReceived,
+    ev.InstrumentDefined,
+    ev.LedgerOpened,
+    ev.ParentStopping,
+    PositionsMarked,
+    ResultPeaked,
+    ev.StrategySaved,
+    ev.TapeAnchored,
+    ev.TimerFired,
+)
+"""Events that only machines read; the tests hold that every other kind has a line."""
+_SILENT = frozenset(SILENT)
+
+
+def is_told(event: ev.AnyEvent) -> bool:
+    """Whether an event has a line."""
+    if event.__class__ is ev.ReconcileDone:
+        return not event.clean or bool(event.differences)
+    return event.__class__ not in _SILENT
 
 
 def line(seq: int, ts_ns: int, event: ev.AnyEvent, order: Order | None) -> LogLine | None:
@@ -48,6 +72,9 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
             return "FILL", f"{fill.side} {fill.qty} {fill.symbol} {fill.price} {fill.venue}{late}{over}", "info"
         case ev.ForeignFillSeen():
             return "FILL", f"foreign {event.fill.side} {event.fill.qty} {event.fill.symbol} {event.fill.price}", "warn"
+        case ev.FillBusted():
+            fill = event.fill
+            return "BUST", f"{fill.side} {fill.qty} {fill.symbol} {fill.price}: the venue took it back", "critical"
         case ev.OrderCancelled():
             return "CXL", about, "info"
         case ev.CancelRejected():
@@ -102,6 +129,11 @@ def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C90
             return "STRAT", f"{event.name} {event.state} {event.why}".rstrip(), "info"
         case ev.IllegalInput():
             return "ILLEGAL", f"{event.what} {event.order_id}: {event.why}", "warn"
+        case ev.PositionAdjusted():
+            moved = f"{event.qty} {event.symbol} " if event.symbol else ""
+            return "ADJUST", f"{moved}cash {event.cash} {event.currency} by {event.who}: {event.reason}", "warn"
+        case ev.EngineStopped():
+            return "STOP", event.why, "info"
         case ev.EngineStarted():
             return "START", "clean start" if event.clean else "start after an unclean end", "info"
         case _:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -29,6 +30,8 @@ from engine.views import (
 if TYPE_CHECKING:
     from engine.api.engine import Engine
 
+Item = TypeVar("Item", bound=tuple[Any, ...])
+
 TICK_BITS = 36
 """A cursor holds the journal sequence above this many bits of tick count."""
 LOG_MAX = 2_000
@@ -42,16 +45,26 @@ class Picture:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._log: deque[tuple[int, LogLine]] = deque(maxlen=LOG_MAX)
-        self._fills: deque[tuple[int, FillView]] = deque(maxlen=FILLS_MAX)
+        self._log: deque[tuple[int, int, ev.AnyEvent, Order | None]] = deque(maxlen=LOG_MAX)
+        """Sequence, time, event and its order: made into words only when somebody looks."""
+        self._fills: deque[tuple[int, ev.OrderFilled | ev.ForeignFillSeen, Order | None]] = deque(maxlen=FILLS_MAX)
         self._changed: dict[str, int] = {}
-        """Order id -> cursor of its last change."""
+        """Order id -> sequence number of its last change, oldest change first."""
         self._cursor = 0
         self._started_ns = 0
         self._mode = ""
         self._halt = HaltView(state="active")
         self._policy_error = ""
         self._remarks: dict[str, str] = {}
+        self._handlers: dict[type, Callable[[int, int, Any], None]] = {
+            ev.EngineStarted: self._started,
+            ev.OrderFilled: self._filled,
+            ev.ForeignFillSeen: self._filled,
+            ev.PolicyLoaded: self._policy,
+            ev.PolicyRefused: self._policy,
+            ev.TradingStateChanged: self._trading_state,
+            ev.HaltStep: self._halt_step,
+        }
 
     # -- following the journal ---------------------------------------------------------------------------------------------
 
@@ -66,27 +79,24 @@ class Picture:
             if order.parent_id:
                 self._changed.pop(order.parent_id, None)
                 self._changed[order.parent_id] = seq
-        line = log_lines.line(seq, ts_ns, event, order)
-        if line is not None:
-            self._log.append((seq, line))
-        match event:
-            case ev.EngineStarted():
-                self._started_ns = ts_ns
-                self._mode = "LIVE" if event.mode == "live" else "PAPER"
-            case ev.OrderFilled() | ev.ForeignFillSeen():
-                self._fills.append((seq, _fill_view(seq, event, order)))
-            case ev.PolicyRefused():
-                self._policy_error = event.error
-            case ev.PolicyLoaded():
-                self._policy_error = ""
-            case ev.TradingStateChanged():
-                self._trading_state(ts_ns, event)
-            case ev.HaltStep():
-                self._halt_step(event)
-            case _:
-                pass
+        if log_lines.is_told(event):
+            self._log.append((seq, ts_ns, event, order))
+        handler = self._handlers.get(event.__class__)
+        if handler is not None:
+            handler(seq, ts_ns, event)
 
-    def _trading_state(self, ts_ns: int, event: ev.TradingStateChanged) -> None:
+    def _started(self, _seq: int, ts_ns: int, event: ev.EngineStarted) -> None:
+        self._started_ns = ts_ns
+        self._mode = "LIVE" if event.mode == "live" else "PAPER"
+
+    def _filled(self, seq: int, _ts_ns: int, event: ev.OrderFilled | ev.ForeignFillSeen) -> None:
+        order = self._engine.store.orders.get(event.order_id) if isinstance(event, ev.OrderFilled) else None
+        self._fills.append((seq, event, order))
+
+    def _policy(self, _seq: int, _ts_ns: int, event: ev.PolicyLoaded | ev.PolicyRefused) -> None:
+        self._policy_error = event.error if isinstance(event, ev.PolicyRefused) else ""
+
+    def _trading_state(self, _seq: int, ts_ns: int, event: ev.TradingStateChanged) -> None:
         if event.state is ev.TradingState.ACTIVE:
             self._halt = HaltView(state="active")
             return
@@ -99,7 +109,7 @@ class Picture:
             done=event.state is not ev.TradingState.HALTED or self._engine.parts.halter is None,
         )
 
-    def _halt_step(self, event: ev.HaltStep) -> None:
+    def _halt_step(self, _seq: int, _ts_ns: int, event: ev.HaltStep) -> None:
         data = event.data
         changes: dict[str, object] = {}
         for name in ("cancels_sent", "cancels_confirmed", "unknown", "kept"):
@@ -135,15 +145,15 @@ class Picture:
             positions=self._positions(),
             quotes=tuple(self._quotes(0)),
             books=tuple(self._books(0)),
-            log=tuple(line for _, line in self._log),
-            fills=tuple(fill for _, fill in self._fills),
+            log=self._lines(0),
+            fills=self._fill_views(0),
             instruments=tuple(self._engine.market.instruments.values()),
         )
 
     def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
         """Rows that changed since a cursor that :meth:`update_since` gave (0: everything)."""
         seq, ticks = divmod(cursor, 1 << TICK_BITS) if cursor else (0, 0)
-        changed = [order_id for order_id, at in self._changed.items() if at > seq]
+        changed = self._changed_since(seq)
         store = self._engine.store
         update = DeskUpdate(
             status=self.status(),
@@ -151,10 +161,28 @@ class Picture:
             positions=self._positions(),
             quotes=tuple(self._quotes(ticks)),
             books=tuple(self._books(ticks)),
-            log=tuple(line for at, line in self._log if at > seq),
-            fills=tuple(fill for at, fill in self._fills if at > seq),
+            log=self._lines(seq),
+            fills=self._fill_views(seq),
         )
         return (self._cursor << TICK_BITS) + self._engine.market.ticks, update
+
+    def _changed_since(self, seq: int) -> list[str]:
+        """Orders that changed after a sequence number, oldest change first; looks at those and one more."""
+        found = []
+        for order_id in reversed(self._changed):
+            if self._changed[order_id] <= seq:
+                break
+            found.append(order_id)
+        return found[::-1]
+
+    def _lines(self, seq: int) -> tuple[LogLine, ...]:
+        """Log lines after a sequence number."""
+        lines = [log_lines.line(*item) for item in _after(self._log, seq)]
+        return tuple(line for line in lines if line is not None)
+
+    def _fill_views(self, seq: int) -> tuple[FillView, ...]:
+        """Executions after a sequence number."""
+        return tuple(_fill_view(*item) for item in _after(self._fills, seq))
 
     def status(self) -> StatusView:
         """The status bar."""
@@ -342,6 +370,16 @@ class Picture:
                 )
             )
         return found
+
+
+def _after(items: deque[Item], seq: int) -> list[Item]:
+    """The items behind a sequence number, which each has first; looks at those and one more."""
+    found = []
+    for item in reversed(items):
+        if item[0] <= seq:
+            break
+        found.append(item)
+    return found[::-1]
 
 
 def _fill_view(seq: int, event: ev.OrderFilled | ev.ForeignFillSeen, order: Order | None) -> FillView:

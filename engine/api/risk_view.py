@@ -49,30 +49,31 @@ class EngineRiskView:
         self.verified: dict[tuple[str, str], int] = {}
         self._offsets: dict[str, int] = {}
         self._is_recovering = False
+        self.routes: ev.Routes = {
+            ev.EngineStarted: self._started,
+            ev.BrokerChanged: self._channel_changed,
+            ev.ReconcileDone: self._reconciled,
+        }
 
     # -- following the journal -------------------------------------------------------------------------------------------
 
-    def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
-        """Follow channels and reconciliations."""
-        del seq
-        match event:
-            case ev.EngineStarted():
-                self.channels.clear()
-                self.verified.clear()
-                self._offsets.clear()
-                self._is_recovering = not event.clean
-            case ev.BrokerChanged():
-                self.channels[event.broker] = event.state
-            case ev.ReconcileDone():
-                self._offsets[event.broker] = ts_ns - event.ts_ns
-                key = (event.broker, event.account)
-                self.verified.pop(key, None)
-                if event.clean:
-                    self.verified[key] = ts_ns
-                    if all(pair in self.verified for pair in self.brokers()):
-                        self._is_recovering = False
-            case _:
-                pass
+    def _started(self, _seq: int, _ts_ns: int, event: ev.EngineStarted) -> None:
+        self.channels.clear()
+        self.verified.clear()
+        self._offsets.clear()
+        self._is_recovering = not event.clean
+
+    def _channel_changed(self, _seq: int, _ts_ns: int, event: ev.BrokerChanged) -> None:
+        self.channels[event.broker] = event.state
+
+    def _reconciled(self, _seq: int, ts_ns: int, event: ev.ReconcileDone) -> None:
+        self._offsets[event.broker] = ts_ns - event.ts_ns
+        key = (event.broker, event.account)
+        self.verified.pop(key, None)
+        if event.clean:
+            self.verified[key] = ts_ns
+            if all(pair in self.verified for pair in self.brokers()):
+                self._is_recovering = False
 
     # -- RiskView --------------------------------------------------------------------------------------------------------
 

@@ -6,9 +6,10 @@ Times inside are nanoseconds UTC; the row's own time is the engine clock when it
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -526,6 +527,12 @@ AnyEvent = (
     | ResultPeaked
 )
 
+EVENT_KINDS: tuple[type[Event], ...] = get_args(AnyEvent)
+_TAGS = {kind: str(kind.__struct_config__.tag) for kind in EVENT_KINDS}
+
+Routes = Mapping[type, Callable[[int, int, Any], None]]
+"""What a follower does about each kind of event it looks at: called with sequence number, time and event."""
+
 
 def _encode(value: Any) -> Any:
     if isinstance(value, Decimal):
@@ -569,4 +576,4 @@ def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
 
 def kind_of(event: Event) -> str:
     """The journal kind of an event."""
-    return str(event.__struct_config__.tag)
+    return _TAGS[event.__class__]

@@ -91,6 +91,19 @@ class StrategyHost:
         self._filled: dict[str, Qty] = {}
         self._positions: dict[tuple[str, str], Qty] = {}
         self._is_recovered = False
+        self.routes: ev.Routes = {
+            ev.StrategyChanged: self._changed,
+            ev.StrategySaved: self._save,
+            ev.TradingStateChanged: self._state_changed,
+        }
+        self.live_routes: ev.Routes = {
+            ev.TradingStateChanged: self._tripped,
+            ev.OrderFilled: self._on_fill,
+            ev.FillBusted: self._on_fill,
+            ev.ParentAccepted: self._accepted,
+            ev.ParentEnded: self._ended,
+            ev.OrderDenied: self._denied,
+        }
 
     # -- starting and stopping -----------------------------------------------------------------------------------------
 
@@ -169,42 +182,44 @@ class StrategyHost:
 
     def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """Project what was on, what was saved and what is halted; live and on rebuild alike."""
-        del seq, ts_ns
-        match event:
-            case ev.StrategyChanged():
-                self._last[event.name] = event
-            case ev.StrategySaved():
-                self._saved[event.name] = event.data
-            case ev.TradingStateChanged():
-                key = (event.scope.kind, event.scope.name)
-                if event.state is ev.TradingState.HALTED:
-                    self._halted[key] = event.why or event.code
-                else:
-                    self._halted.pop(key, None)
-            case _:
-                pass
+        handler = self.routes.get(event.__class__)
+        if handler is not None:
+            handler(seq, ts_ns, event)
+
+    def _changed(self, _seq: int, _ts_ns: int, event: ev.StrategyChanged) -> None:
+        self._last[event.name] = event
+
+    def _save(self, _seq: int, _ts_ns: int, event: ev.StrategySaved) -> None:
+        self._saved[event.name] = event.data
+
+    def _state_changed(self, _seq: int, _ts_ns: int, event: ev.TradingStateChanged) -> None:
+        key = (event.scope.kind, event.scope.name)
+        if event.state is ev.TradingState.HALTED:
+            self._halted[key] = event.why or event.code
+        else:
+            self._halted.pop(key, None)
 
     def follow(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
-        """A live event: :meth:`apply`, then :meth:`on_event`. On rebuild only :meth:`apply` is called."""
-        self.apply(seq, ts_ns, event)
-        self.on_event(seq, ts_ns, event)
+        """A live event: :meth:`apply`, then what concerns a running strategy is queued. On rebuild only :meth:`apply` is called."""
+        for routes in (self.routes, self.live_routes):
+            handler = routes.get(event.__class__)
+            if handler is not None:
+                handler(seq, ts_ns, event)
 
-    def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
-        """A journaled event, after the store has applied it: queue what concerns a strategy. A halt stops at once."""
-        del seq, ts_ns
-        match event:
-            case ev.TradingStateChanged() if event.state is ev.TradingState.HALTED:
-                self._halt(event)
-            case ev.OrderFilled() | ev.FillBusted():
-                self._on_fill(event)
-            case ev.ParentAccepted() if event.source.kind is SourceKind.STRATEGY:
-                self._tell_order(event.order_id, OrderState.NEW, "")
-            case ev.ParentEnded():
-                self._tell_order(event.order_id, event.state, event.why)
-            case ev.OrderDenied() if not event.parent_id and not event.amend:
-                self._tell_order(event.order_id, OrderState.DENIED, event.denials[0].text if event.denials else "")
-            case _:
-                pass
+    def _tripped(self, _seq: int, _ts_ns: int, event: ev.TradingStateChanged) -> None:
+        if event.state is ev.TradingState.HALTED:
+            self._halt(event)
+
+    def _accepted(self, _seq: int, _ts_ns: int, event: ev.ParentAccepted) -> None:
+        if event.source.kind is SourceKind.STRATEGY:
+            self._tell_order(event.order_id, OrderState.NEW, "")
+
+    def _ended(self, _seq: int, _ts_ns: int, event: ev.ParentEnded) -> None:
+        self._tell_order(event.order_id, event.state, event.why)
+
+    def _denied(self, _seq: int, _ts_ns: int, event: ev.OrderDenied) -> None:
+        if not event.parent_id and not event.amend:
+            self._tell_order(event.order_id, OrderState.DENIED, event.denials[0].text if event.denials else "")
 
     def wants(self, symbol: str) -> bool:
         """Whether a strategy listens to a symbol."""
@@ -339,7 +354,7 @@ class StrategyHost:
             runner.refused(order, self.clock.now_ns())
         self._tell(name, OwnOrder(order_id, order.spec.symbol, state, order.qty_filled, why))
 
-    def _on_fill(self, event: ev.OrderFilled | ev.FillBusted) -> None:
+    def _on_fill(self, _seq: int, _ts_ns: int, event: ev.OrderFilled | ev.FillBusted) -> None:
         child = self.store.orders.get(event.order_id)
         parent = None if child is None else self.store.orders.get(child.parent_id)
         if parent is None or parent.source.kind is not SourceKind.STRATEGY:

@@ -90,28 +90,45 @@ class DayBook:
         self.seen: dict[str, tuple[Price, int]] = {}
         """Last journaled price of each symbol and its time: of a mark or of an execution."""
         self._standings: dict[str, _Standing | Unknown] = {}
+        self.routes: ev.Routes = {
+            **dict.fromkeys(_MOVES, self._moved),
+            ev.OrderFilled: self._filled,
+            ev.ForeignFillSeen: self._filled,
+            de.RiskDayBegan: self._began,
+            de.RiskDayMarked: self._marked,
+            de.PositionsMarked: self._positions_marked,
+            de.ResultPeaked: self._peaked,
+        }
 
     def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """Follow the journal."""
-        del seq, ts_ns
-        if isinstance(event, _MOVES):
-            self._standings.clear()
-        match event:
-            case ev.OrderFilled() | ev.ForeignFillSeen():
-                self.seen[event.fill.symbol] = (event.fill.price, event.fill.ts_ns)
-            case de.RiskDayBegan():
-                self.days[event.account] = self._begin(event)
-                self._see(event.marks)
-            case de.RiskDayMarked():
-                day = self.days[event.account]
-                day.marks.update({(mark.broker, mark.symbol): mark.price for mark in event.marks})
-                self._see(event.marks)
-            case de.PositionsMarked():
-                self._see(event.marks)
-            case de.ResultPeaked():
-                self.days[event.account].peak = event.result
-            case _:
-                pass
+        handler = self.routes.get(event.__class__)
+        if handler is not None:
+            handler(seq, ts_ns, event)
+
+    def _moved(self, _seq: int, _ts_ns: int, _event: ev.AnyEvent) -> None:
+        self._standings.clear()
+
+    def _filled(self, _seq: int, _ts_ns: int, event: ev.OrderFilled | ev.ForeignFillSeen) -> None:
+        self._standings.clear()
+        self.seen[event.fill.symbol] = (event.fill.price, event.fill.ts_ns)
+
+    def _began(self, _seq: int, _ts_ns: int, event: de.RiskDayBegan) -> None:
+        self._standings.clear()
+        self.days[event.account] = self._begin(event)
+        self._see(event.marks)
+
+    def _marked(self, _seq: int, _ts_ns: int, event: de.RiskDayMarked) -> None:
+        self._standings.clear()
+        day = self.days[event.account]
+        day.marks.update({(mark.broker, mark.symbol): mark.price for mark in event.marks})
+        self._see(event.marks)
+
+    def _positions_marked(self, _seq: int, _ts_ns: int, event: de.PositionsMarked) -> None:
+        self._see(event.marks)
+
+    def _peaked(self, _seq: int, _ts_ns: int, event: de.ResultPeaked) -> None:
+        self.days[event.account].peak = event.result
 
     def _see(self, marks: tuple[de.DayMark, ...]) -> None:
         for mark in marks:

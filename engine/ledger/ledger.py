@@ -39,6 +39,14 @@ class Ledger:
         self._net: dict[tuple[str, str], Qty] = {}
         self._dirty_positions: dict[Key, None] = {}
         self._dirty_cash: dict[Key, None] = {}
+        self.routes: ev.Routes = {
+            ev.OrderFilled: self._filled,
+            ev.ForeignFillSeen: self._filled,
+            ev.FillBusted: self._busted,
+            ev.PositionAdjusted: self._adjust,
+            ev.InstrumentDefined: self._defined,
+            ev.LedgerOpened: self._opened,
+        }
 
     def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """Change the books as the event says.
@@ -46,20 +54,21 @@ class Ledger:
         Raises:
             InvariantError: an execution comes twice, or one that was never booked is undone. The orders let neither through.
         """
-        del ts_ns
-        match event:
-            case ev.OrderFilled() | ev.ForeignFillSeen():
-                self._fill(event.fill)
-            case ev.FillBusted():
-                self._undo((event.fill.broker, event.fill.account, event.fill.fill_key))
-            case ev.PositionAdjusted():
-                self._adjust(seq, event)
-            case ev.InstrumentDefined():
-                self._define(event.instrument)
-            case ev.LedgerOpened():
-                self.base_currency = event.currency
-            case _:
-                pass
+        handler = self.routes.get(event.__class__)
+        if handler is not None:
+            handler(seq, ts_ns, event)
+
+    def _opened(self, _seq: int, _ts_ns: int, event: ev.LedgerOpened) -> None:
+        self.base_currency = event.currency
+
+    def _filled(self, _seq: int, _ts_ns: int, event: ev.OrderFilled | ev.ForeignFillSeen) -> None:
+        self._fill(event.fill)
+
+    def _busted(self, _seq: int, _ts_ns: int, event: ev.FillBusted) -> None:
+        self._undo((event.fill.broker, event.fill.account, event.fill.fill_key))
+
+    def _defined(self, _seq: int, _ts_ns: int, event: ev.InstrumentDefined) -> None:
+        self._define(event.instrument)
 
     def instrument(self, symbol: str) -> Instrument:
         """An instrument that must be known by now; raises InvariantError otherwise."""
@@ -161,7 +170,7 @@ class Ledger:
 
     # -- a person's word -----------------------------------------------------------------------------------------------
 
-    def _adjust(self, seq: int, event: ev.PositionAdjusted) -> None:
+    def _adjust(self, seq: int, _ts_ns: int, event: ev.PositionAdjusted) -> None:
         """Book what a person accepted: a position comes or goes against no cash, cash moves by what the event says."""
         if event.symbol and event.qty:
             position = self._position(event.broker, event.account, event.symbol)

@@ -56,12 +56,11 @@ class Reconciler:
         self.last: dict[tuple[str, str], ev.ReconcileDone] = {}
         """Last result by broker and account, also of the life before."""
         self._held: dict[tuple[str, str], bi.Snapshot] = {}
+        self.routes: ev.Routes = {ev.ReconcileDone: self._done}
+        """Remembers results, live and on rebuild."""
 
-    def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
-        """Remember results, live and on rebuild."""
-        del seq, ts_ns
-        if isinstance(event, ev.ReconcileDone):
-            self.last[event.broker, event.account] = event
+    def _done(self, _seq: int, _ts_ns: int, event: ev.ReconcileDone) -> None:
+        self.last[event.broker, event.account] = event
 
     def ask(self, broker: bi.Broker, since_ns: int = 0) -> None:
         """Ask for a snapshot; at most one under way per broker counts."""

@@ -139,7 +139,7 @@ class History:
         self._messages: dict[tuple[str, str], Window] = {}
         self._repeats: dict[tuple[str, str, Side], Window] = {}
         self._days: dict[str, _Day] = {}
-        self._handlers: dict[type, Callable[[int, Any], None]] = {
+        self.handlers: dict[type, Callable[[int, Any], None]] = {
             AmendIntent: self._amended,
             AmendRejected: self._amended,
             CancelIntent: self._cancelled,
@@ -215,7 +215,7 @@ class History:
 
     def apply(self, ts_ns: int, event: AnyEvent) -> None:
         """Take in a journaled event."""
-        handler = self._handlers.get(type(event))
+        handler = self.handlers.get(type(event))
         if handler is not None:
             handler(ts_ns, event)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from engine.domain.clock import NS_PER_S
 from engine.domain.commands import HaltScope, HaltScopeKind, Rearm
-from engine.domain.events import AnyEvent, ReconcileDone, TradingState, TradingStateChanged
+from engine.domain.events import AnyEvent, ReconcileDone, Routes, TradingState, TradingStateChanged
 from engine.risk.latch import GLOBAL, RANK, Latch, stricter
 
 REARM_WORD = "REARM"
@@ -41,20 +41,23 @@ class RearmRefusal(msgspec.Struct, frozen=True):
 class KillSwitch:
     """States of all scopes. ``apply`` follows the journal; nothing here writes."""
 
-    __slots__ = ("_clean_ns", "_states", "latch")
+    __slots__ = ("_clean_ns", "_states", "latch", "routes")
 
     def __init__(self, latch: Latch) -> None:
         self.latch = latch
         self._states: dict[HaltScope, ScopeState] = {}
         self._clean_ns: dict[tuple[str, str], int] = {}
+        self.routes: Routes = {TradingStateChanged: self._change, ReconcileDone: self._reconciled}
 
     def apply(self, seq: int, ts_ns: int, event: AnyEvent) -> None:
         """Take in a journaled event."""
-        if isinstance(event, TradingStateChanged):
-            self._change(seq, ts_ns, event)
-        elif isinstance(event, ReconcileDone):
-            # The row's time, as for trips: both then come from one clock and can be compared.
-            self._clean_ns[event.broker, event.account] = ts_ns if event.clean else 0
+        handler = self.routes.get(event.__class__)
+        if handler is not None:
+            handler(seq, ts_ns, event)
+
+    def _reconciled(self, _seq: int, ts_ns: int, event: ReconcileDone) -> None:
+        # The row's time, as for trips: both then come from one clock and can be compared.
+        self._clean_ns[event.broker, event.account] = ts_ns if event.clean else 0
 
     def _change(self, seq: int, ts_ns: int, event: TradingStateChanged) -> None:
         if event.state is ACTIVE:

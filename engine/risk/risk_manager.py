@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from engine.domain.commands import CheckResult, Denial
-from engine.domain.events import AnyEvent, Decision, QuoteSeen
+from engine.domain.events import AnyEvent, Decision, QuoteSeen, Routes
 from engine.domain.money import EXACT, text
 from engine.domain.order import Side
 from engine.risk.controls import ROWS, Measured, Row
@@ -58,14 +58,21 @@ class RiskManager:
         self.history = History()
         self.failures = 0
         """Checks that broke instead of judging; each denied its order."""
+        kinds = dict.fromkeys((*self.history.handlers, *kill.routes))
+        self.routes: Routes = dict.fromkeys(kinds, self._follow)
 
-    def on_event(self, seq: int, ts_ns: int, event: AnyEvent) -> None:
-        """Follow the journal, live and on rebuild alike: what was sent and decided, and the states of the kill switch."""
+    def _follow(self, seq: int, ts_ns: int, event: AnyEvent) -> None:
         policy = self.policy.policy
         if policy is not None:
             self.history.repeat_window_ns = policy.ns("repeat.window_s")
         self.history.apply(ts_ns, event)
         self.kill.apply(seq, ts_ns, event)
+
+    def on_event(self, seq: int, ts_ns: int, event: AnyEvent) -> None:
+        """Follow the journal, live and on rebuild alike: what was sent and decided, and the states of the kill switch."""
+        handler = self.routes.get(event.__class__)
+        if handler is not None:
+            handler(seq, ts_ns, event)
 
     def check(self, candidate: Candidate, now_ns: int, *, full: bool) -> Verdict:
         """Judge an order at ``now_ns``.

@@ -24,6 +24,7 @@ from engine.domain.events import (
     OrderAcked,
     OrderIntent,
     OrderRejected,
+    Routes,
     TradingState,
     TradingStateChanged,
 )
@@ -64,33 +65,50 @@ class SafetyMonitor:
         self._clocks: tuple[int, int] | None = None
         self._down_since: dict[str, int] = {}
         self._started_ns: int | None = None
+        self.routes: Routes = {
+            OrderIntent: self._sent,
+            EngineStarted: self._started,
+            AmendIntent: self._asked,
+            CancelIntent: self._asked,
+            OrderAcked: self._acked,
+            OrderRejected: self._rejected,
+            FillConflict: self._conflict,
+            TradingStateChanged: self._told,
+        }
 
     # -- following the journal ---------------------------------------------------------------------------------------
 
     def on_event(self, seq: int, ts_ns: int, event: AnyEvent) -> None:
         """Take in a journaled event (after the gate did)."""
-        del seq
-        match event:
-            case OrderIntent():
-                self._messages.add(ts_ns, self._span())
-                self._waiting[event.order_id] = ts_ns
-                if len(self._waiting) > WAITING_MAX:
-                    del self._waiting[next(iter(self._waiting))]
-            case EngineStarted():
-                self._started_ns = ts_ns
-            case AmendIntent() | CancelIntent():
-                self._messages.add(ts_ns, self._span())
-            case OrderAcked():
-                self._answer(ts_ns, event.order_id, is_reject=False)
-            case OrderRejected():
-                self._answer(ts_ns, event.order_id, is_reject=True)
-            case FillConflict():
-                self._conflicts.append(event.fill.symbol)
-            case TradingStateChanged() if event.code == "FILL_CONFLICT":
-                # Told already: a rebuild must not tell it again after a person re-armed.
-                self._conflicts = [symbol for symbol in self._conflicts if symbol != event.scope.name]
-            case _:
-                pass
+        handler = self.routes.get(event.__class__)
+        if handler is not None:
+            handler(seq, ts_ns, event)
+
+    def _sent(self, _seq: int, ts_ns: int, event: OrderIntent) -> None:
+        self._messages.add(ts_ns, self._span())
+        self._waiting[event.order_id] = ts_ns
+        if len(self._waiting) > WAITING_MAX:
+            del self._waiting[next(iter(self._waiting))]
+
+    def _asked(self, _seq: int, ts_ns: int, _event: AmendIntent | CancelIntent) -> None:
+        self._messages.add(ts_ns, self._span())
+
+    def _started(self, _seq: int, ts_ns: int, _event: EngineStarted) -> None:
+        self._started_ns = ts_ns
+
+    def _acked(self, _seq: int, ts_ns: int, event: OrderAcked) -> None:
+        self._answer(ts_ns, event.order_id, is_reject=False)
+
+    def _rejected(self, _seq: int, ts_ns: int, event: OrderRejected) -> None:
+        self._answer(ts_ns, event.order_id, is_reject=True)
+
+    def _conflict(self, _seq: int, _ts_ns: int, event: FillConflict) -> None:
+        self._conflicts.append(event.fill.symbol)
+
+    def _told(self, _seq: int, _ts_ns: int, event: TradingStateChanged) -> None:
+        if event.code == "FILL_CONFLICT":
+            # Told already: a rebuild must not tell it again after a person re-armed.
+            self._conflicts = [symbol for symbol in self._conflicts if symbol != event.scope.name]
 
     def _answer(self, ts_ns: int, order_id: str, *, is_reject: bool) -> None:
         self._answers.append((ts_ns, is_reject))

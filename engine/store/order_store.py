@@ -8,6 +8,7 @@ is pending) is kept as running sums per account, symbol and side, so that a limi
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from engine.domain import events as ev
@@ -149,6 +150,7 @@ class OrderStore:
         self._open_qty: dict[tuple[str, str, Side], Qty] = {}
         self._dirty_orders: dict[str, Order] = {}
         self._dirty_fills: list[dict[str, Any]] = []
+        self.routes: ev.Routes = {kind: partial(act, self) for kind, act in _HANDLERS.items()}
 
     # -- reading -----------------------------------------------------------------------------------------------------
 
@@ -172,9 +174,9 @@ class OrderStore:
 
     def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """Change the orders as the event says."""
-        handler = _HANDLERS.get(type(event))
+        handler = self.routes.get(event.__class__)
         if handler is not None:
-            handler(self, seq, ts_ns, event)
+            handler(seq, ts_ns, event)
 
     def _ledger_opened(self, _seq: int, _ts_ns: int, event: ev.LedgerOpened) -> None:
         self.ledger_id = event.ledger_id
