@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 
 from brokers.paper.replay_broker import PAPER_CAPABILITIES
@@ -71,6 +72,15 @@ class ScriptedBroker:
         self.asked.append((request_id, since_ns))
 
 
+def _let_go(journal: Journal) -> None:
+    """As a killed process lets go: nothing is written any more."""
+    journal._connection.close()
+    if journal._reader is not None:
+        journal._reader.close()
+    if journal._lock is not None:
+        journal._lock.release()
+
+
 class Lab:
     """The engine, its broker and its clock."""
 
@@ -93,6 +103,8 @@ class Lab:
             self.journal = Journal.open_memory(start_ns, "TEST0", "USD")
         else:
             self.journal = Journal.open(ledger, start_ns, lambda: "TEST0", "USD")
+        # A connection that is only forgotten is a warning, and a warning fails the build.
+        weakref.finalize(self, _let_go, self.journal)
         self.latch = Latch.open(folder / "latch", ledger_used=not self.journal.is_new)
         self.engine = Engine(
             EngineParts(
