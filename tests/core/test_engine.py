@@ -274,6 +274,7 @@ def test_flat_memory_journal_gives_the_same_hash(tmp_path: Path) -> None:
         journal.append(2, ev.InstrumentDefined(instrument=AAPL))
         journal.commit()
     assert one.head_hash == two.head_hash
+    one.close()
     two.close()
 
 
