@@ -26,6 +26,8 @@ _LOG = logging.getLogger("bolt.halting")
 OnStep = Callable[[str, str, dict[str, str]], None]
 """Halt id, step and its figures; called from the halt's thread."""
 
+Record = Callable[[], bool]
+
 
 class Halting:
     """At most one procedure at a time; asked again meanwhile, the gate is shut again and one more run follows."""
@@ -46,15 +48,23 @@ class Halting:
         self._latch = latch
         self._on_step = on_step
         self._lock = threading.Lock()
-        self._queue: list[tuple[Halt, str, bool, Callable[[VenueOrder], bool] | None]] = []
+        self._queue: list[tuple[Halt, str, Record, Callable[[VenueOrder], bool] | None]] = []
         self._is_running = False
 
     def begin(
-        self, command: Halt, halt_id: str, *, is_durable: bool, belongs: Callable[[VenueOrder], bool] | None = None
+        self,
+        command: Halt,
+        halt_id: str,
+        *,
+        record: Record,
+        belongs: Callable[[VenueOrder], bool] | None = None,
     ) -> None:
-        """Start the procedure and return at once. The gate must be shut already."""
+        """Start the procedure and return at once. The gate must be shut already.
+
+        ``record`` is called in a thread of its own and says whether who, why and scope are on disk; it may wait.
+        """
         with self._lock:
-            self._queue.append((command, halt_id, is_durable, belongs))
+            self._queue.append((command, halt_id, record, belongs))
             if self._is_running:
                 return
             self._is_running = True
@@ -66,9 +76,9 @@ class Halting:
                 if not self._queue:
                     self._is_running = False
                     return
-                command, halt_id, is_durable, belongs = self._queue.pop(0)
+                command, halt_id, record, belongs = self._queue.pop(0)
             try:
-                receipt = self._run(command, halt_id, belongs, is_durable=is_durable)
+                receipt = self._run(command, halt_id, record, belongs)
                 self._on_step(halt_id, "receipt_file", self._file(receipt))
             except Exception as error:  # loop edge: the gate stays shut; the failure is logged and shown
                 _LOG.exception("the kill procedure failed behind the shut gate")
@@ -84,7 +94,7 @@ class Halting:
             return {"note": f"the receipt could not be written: {error.strerror}", "clean": clean}
 
     def _run(
-        self, command: Halt, halt_id: str, belongs: Callable[[VenueOrder], bool] | None, *, is_durable: bool
+        self, command: Halt, halt_id: str, record: Record, belongs: Callable[[VenueOrder], bool] | None
     ) -> Receipt:
         policy = self._policy.policy
         collar_bps = 100 if policy is None else int(policy.number("kill.flatten_collar_pct") * 100)
@@ -107,7 +117,7 @@ class Halting:
             clock=self._clock,
             on_step=lambda step, data: self._on_step(halt_id, step, data),
             trip=lambda: None if command.drill else _trip(self._latch, command),
-            record_durable=lambda: is_durable,
+            record_durable=record,
             next_wire_id=emergency_wire_ids(self._ledger_id()),
         )
 
@@ -116,9 +126,9 @@ class Halting:
             return str(msgspec.json.decode(row.payload)["ledger_id"])
         return "00000"
 
-    def run_here(self, command: Halt) -> dict[str, Any]:
+    def run_here(self, command: Halt, *, is_durable: bool) -> dict[str, Any]:
         """Run it in this thread; the outcome as `bolt kill` prints it."""
-        receipt = self._run(command, f"K{self._clock.now_ns()}", None, is_durable=True)
+        receipt = self._run(command, f"K{self._clock.now_ns()}", lambda: is_durable, None)
         filed = self._file(receipt)
         return {
             "is_latched": True,

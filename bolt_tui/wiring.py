@@ -42,6 +42,8 @@ _LOG = logging.getLogger("bolt.wiring")
 BATCH_MAX = 2_000
 """Inputs taken in one turn of the loop, so that commands get their turn in a flood of ticks."""
 INPUTS_MAX = 200_000
+RECORD_S = 10.0
+"""How long a flatten waits for its trip to be on disk."""
 STOP_S = 5.0
 
 
@@ -161,6 +163,7 @@ class LiveEngine:
             undo.pop_all()
         self.door = self.engine
         self._writer = JournalWriter(self._journal, self._on_durable, self._on_failure)
+        self._journal.on_waiting = lambda: self._loop.call_soon(self._turn)
         self._halting = Halting(
             home, self._clock, {"paper": lambda: PaperSession(home.root)}, self._policy, self._latch, self._on_step
         )
@@ -228,12 +231,16 @@ class LiveEngine:
         self._leave_note("LEDGER_UNHEALTHY", "engine", why)
         self._inbox.put(self.engine.aftermath.begin)
         self._halting.begin(
-            Halt(source=Source(SourceKind.HALT, "journal"), why=f"ledger error: {why}"), "LEDGER", is_durable=False
+            Halt(source=Source(SourceKind.HALT, "journal"), why=f"ledger error: {why}"), "LEDGER", record=lambda: False
         )
 
     def _begin_halt(self, command: Halt, halt_id: str) -> None:
+        seq = self._journal.head_seq
         self._halting.begin(
-            command, halt_id, is_durable=not self._journal.failed, belongs=self.engine.commander.orders_of(command)
+            command,
+            halt_id,
+            record=lambda: self._writer.wait_durable(seq, RECORD_S),
+            belongs=self.engine.commander.orders_of(command),
         )
 
     def _on_step(self, halt_id: str, step: str, data: dict[str, str]) -> None:
@@ -241,13 +248,16 @@ class LiveEngine:
 
     def halt_now(self, who: str, why: str, source: str) -> None:
         """Stop trading, from any thread or signal handler, also while the loop is stuck."""
-        self._latch.trip(HaltScope())
+        self._latch.shut()  # at once; all that may wait for the disk runs on the procedure's own threads
         command = Halt(source=Source(SourceKind.HALT, who), why=why)
-        self._leave_note("MANUAL", who, f"{source}: {why}")
-        self._halting.begin(command, f"N{self._clock.now_ns()}", is_durable=True)
 
-    def _leave_note(self, code: str, who: str, why: str) -> None:
-        """For the journal: of this engine, or of the next one where this one writes no more."""
+        def record() -> bool:
+            return self._leave_note("MANUAL", who, f"{source}: {why}") and self._latch.trip(HaltScope())
+
+        self._halting.begin(command, f"N{self._clock.now_ns()}", record=record)
+
+    def _leave_note(self, code: str, who: str, why: str) -> bool:
+        """For the journal: of this engine, or of the next one where this one writes no more. True once it is on disk."""
         note = TripNote(
             scope=HaltScope(),
             state=self._latch.read(),
@@ -257,7 +267,7 @@ class LiveEngine:
             ts_ns=self._clock.now_ns(),
             pid=os.getpid(),
         )
-        leave_note(self._home.root, note)
+        return leave_note(self._home.root, note) is not None
 
     def _take_notes(self) -> list[TripNote]:
         found = []
@@ -290,7 +300,7 @@ def build_live(home: Home, settings: Settings) -> LiveEngine:
     return LiveEngine(home, settings)
 
 
-def halt_here(home: Home, command: Halt) -> dict[str, object]:
+def halt_here(home: Home, command: Halt, *, is_durable: bool) -> dict[str, object]:
     """The kill procedure in this process, with sessions of its own: for an engine that is dead or stuck.
 
     A paper venue that is dead too is started for as long as this takes: its orders stand in its log and would come to
@@ -309,4 +319,4 @@ def halt_here(home: Home, command: Halt) -> dict[str, object]:
         halting = Halting(
             home, SystemClock(), {"paper": lambda: PaperSession(home.root)}, policy, latch, lambda *_: None
         )
-        return halting.run_here(command)
+        return halting.run_here(command, is_durable=is_durable)

@@ -160,9 +160,14 @@ class HaltView(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     code: str = ""
     ts_ns: int = 0
+    found: int = 0
+    """Orders seen open in scope, those to be kept not counted."""
     cancels_sent: int = 0
+    """Requests that left; one may ask for the cancel of everything."""
     cancels_confirmed: int = 0
+    """Of the found orders: gone by the venue's own list."""
     unknown: int = 0
+    """Still open at the last look."""
     kept: int = 0
     done: bool = True
     residual: tuple[str, ...] = ()
@@ -173,6 +178,14 @@ class HaltView(msgspec.Struct, frozen=True, kw_only=True):
     """Earliest time at which a re-arm is taken."""
     blocks: tuple[str, ...] = ()
     """Self-clearing blocks in force: ``paper: resyncing``, ``AAPL: stale 4.0 s``..."""
+
+    def counts(self) -> str:
+        """What became of the orders, in words."""
+        kept = f", {self.kept} kept" if self.kept else ""
+        if not self.found and not self.unknown:
+            return ("no order was working" if self.done else "looking for working orders") + kept
+        orders = "order" if self.found == 1 else "orders"
+        return f"{self.cancels_confirmed} of {self.found} {orders} gone at the venue, {self.unknown} still open{kept}"
 
 
 class SourceView(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,10 +59,8 @@ def banner_lines(halt: HaltView, now_ns: int, asked_ns: int, width: int) -> list
     if halt.state == "reducing":
         words = f"REDUCING{when}{who}{why}: only orders that shrink a position pass; {durable}"
         return [*wrap(words, width, "  "), *_next_step(halt, now_ns, width)]
-    counts = f"{halt.cancels_sent} cancels sent, {halt.cancels_confirmed} confirmed, {halt.unknown} unknown"
-    counts += f", {halt.kept} kept" if halt.kept else ""
     end = "finished" if halt.done else "working"
-    lines = wrap(f"HALTED{when}{who}{why}: {counts}; {end}; {durable}", width, "  ")
+    lines = wrap(f"HALTED{when}{who}{why}: {halt.counts()}; {end}; {durable}", width, "  ")
     for words in halt.residual[:RESIDUAL_SHOWN_MAX]:
         lines += wrap(f"  LEFT OPEN {plain(words)}", width, "    ")
     if len(halt.residual) > RESIDUAL_SHOWN_MAX:

@@ -25,8 +25,9 @@ from bolt_tui.settings import Home, who
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import CommandResult, Halt, HaltScope, Rearm
 from engine.domain.errors import BoltError, SettingsError
-from engine.domain.events import TradingState
+from engine.domain.events import TradingState, decoder
 from engine.domain.order import Source, SourceKind
+from engine.oms.receipt import Receipt, words
 from engine.risk.latch import Latch, TripNote, leave_note
 from engine.views import HaltView
 
@@ -39,14 +40,15 @@ PROCEDURE_S = 60.0
 REARM_WORD = "REARM"
 _LOG = logging.getLogger("bolt.halt")
 Progress = Callable[[str], None]
-Here = Callable[[Home, Halt], "Outcome"]
+Here = Callable[[Home, Halt, bool], "Outcome"]
+"""Runs the procedure in this process; the last argument says whether who, why and scope are on disk."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a halt ended."""
 
     is_latched: bool
-    """The latch is tripped and on disk."""
+    """The latch is tripped, and with its reason on disk."""
     by: str
     """``engine`` or ``here``: who ran the procedure; ``nobody`` where neither could."""
     is_clean: bool
@@ -65,7 +67,7 @@ def kill(context: Context) -> Exit:
     is_latched = True
     if not command.drill:
         is_latched = trip(context.home, command)
-        context.out.say("bolt: HALTED" + (", durable" if is_latched else "; the latch could NOT be written to disk"))
+        context.out.say("bolt: HALTED" + (", durable" if is_latched else "; its record could NOT be written to disk"))
     outcome = carry_out(context.home, command, is_latched=is_latched, progress=context.out.progress)
     context.out.progress_end()
     context.out.object("halt", msgspec.to_builtins(outcome))
@@ -75,7 +77,7 @@ def kill(context: Context) -> Exit:
 
 
 def trip(home: Home, command: Halt, latch: Latch | None = None) -> bool:
-    """Shut the gate of every process on this folder, and leave a note for the journal. True where the latch is on disk."""
+    """Shut the gate of every process on this folder, and leave a note for the journal. True where both are on disk."""
     opened = latch or open_latch(home)
     try:
         is_durable = opened.trip(command.scope, TradingState.HALTED)
@@ -93,6 +95,7 @@ def trip(home: Home, command: Halt, latch: Latch | None = None) -> bool:
     )
     if leave_note(home.root, note) is None:
         _LOG.warning("no trip file could be left in %s", home.trips)
+        return False
     return is_durable
 
 
@@ -109,7 +112,7 @@ def carry_out(
     if found is None:
         if progress is not None:
             progress("no engine answers; asking the brokers directly ...")
-        found = (here or by_sessions)(home, command)
+        found = (here or by_sessions)(home, command, is_latched)
     return msgspec.structs.replace(found, is_latched=is_latched)
 
 
@@ -139,7 +142,7 @@ def _follow(client: EngineClient, progress: Progress | None) -> Outcome:
     pictures = client.watch(view)
     while not halt.done and clock.monotonic_ns() < end_ns:
         if progress is not None:
-            progress(f"{halt.cancels_sent} cancels sent, {halt.cancels_confirmed} confirmed, {halt.unknown} unknown")
+            progress(halt.counts())
         halt = next(pictures).status.halt
     return outcome_of(halt)
 
@@ -166,12 +169,12 @@ def outcome_of(halt: HaltView) -> Outcome:
     )
 
 
-def by_sessions(home: Home, command: Halt) -> Outcome:
+def by_sessions(home: Home, command: Halt, is_durable: bool) -> Outcome:
     """Run the procedure in this process, with broker sessions of its own."""
     from bolt_tui.wiring import halt_here
 
     try:
-        return msgspec.convert(halt_here(home, command), Outcome)
+        return msgspec.convert(halt_here(home, command, is_durable=is_durable), Outcome)
     except (BoltError, OSError) as error:
         text = (
             f"no engine answers, and the procedure could not run here: {error}. The gate stays shut; look at the broker"
@@ -184,7 +187,7 @@ def outcome_lines(outcome: Outcome) -> list[str]:
     lines = [
         f"gate shut: {'yes' if outcome.is_latched else 'in memory only, NOT on disk'}; procedure run by: {outcome.by}"
     ]
-    lines += [f"  {name}: {_plain(value)}" for name, value in sorted(outcome.receipt.items())]
+    lines += _receipt_lines(outcome.receipt)
     if outcome.receipt_path:
         lines.append(f"receipt: {outcome.receipt_path}")
     if outcome.text:
@@ -193,6 +196,16 @@ def outcome_lines(outcome: Outcome) -> list[str]:
         "clean: nothing works any more" if outcome.is_clean else "NOT CLEAN: a person must look at the broker now"
     )
     return lines
+
+
+def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
+    """A receipt in words; field by field where it is of another version."""
+    if not receipt:
+        return []
+    try:
+        return words(decoder(Receipt).decode(msgspec.json.encode(receipt))).splitlines()
+    except (msgspec.DecodeError, ValueError):
+        return [f"  {name}: {_plain(value)}" for name, value in sorted(receipt.items())]
 
 
 def _plain(value: Any) -> str:

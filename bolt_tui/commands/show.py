@@ -179,7 +179,4 @@ def _halt_words(status: StatusView) -> str:
     if halt.state == "active":
         return ""
     durable = "" if halt.durable else " (not on disk yet)"
-    return (
-        f"{durable} since {iso(halt.ts_ns)} by {halt.who}: {halt.why or halt.code}; {halt.cancels_sent} cancels sent, "
-        f"{halt.cancels_confirmed} confirmed, {halt.unknown} unknown"
-    )
+    return f"{durable} since {iso(halt.ts_ns)} by {halt.who}: {halt.why or halt.code}; {halt.counts()}"

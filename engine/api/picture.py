@@ -112,7 +112,7 @@ class Picture:
     def _halt_step(self, _seq: int, _ts_ns: int, event: ev.HaltStep) -> None:
         data = event.data
         changes: dict[str, object] = {}
-        for name in ("cancels_sent", "cancels_confirmed", "unknown", "kept"):
+        for name in ("found", "cancels_sent", "cancels_confirmed", "unknown", "kept"):
             if data.get(name, "").isdigit():
                 changes[name] = int(data[name])
         if "residual" in data:

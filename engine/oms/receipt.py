@@ -135,8 +135,14 @@ def words(receipt: Receipt) -> str:
 
 def _broker_words(one: BrokerReceipt) -> list[str]:
     state = "verified" if one.verified else "NOT VERIFIED"
-    counts = f"found {one.found}, cancels sent {one.cancels_sent}, cancelled {one.cancelled}, kept {len(one.kept)}"
-    lines = [f"  {one.broker} {one.account}: {state}; {counts}, survivors {len(one.survivors)}"]
+    if one.found:
+        asked = "one request for all" if one.mass_cancel else "one request each"
+        again = "" if one.cancels_sent <= (1 if one.mass_cancel else one.found) else ", some asked again"
+        orders = "order" if one.found == 1 else "orders"
+        counts = f"{one.cancelled} of {one.found} {orders} cancelled ({asked}{again}), {len(one.survivors)} still open"
+    else:
+        counts = "no order was working"
+    lines = [f"  {one.broker} {one.account}: {state}; {counts}, {len(one.kept)} kept"]
     if one.unreachable:
         lines.append(f"    unreachable: {one.unreachable}")
     lines += [f"    survivor: {word}" for word in one.survivors]

@@ -160,6 +160,11 @@ class Latch:
         """How often the latch was tripped since it was made; -1 where it cannot be read."""
         return -1 if self._map is None else int.from_bytes(self._map[_TRIPS_AT : _TRIPS_AT + 4], "little")
 
+    def shut(self) -> None:
+        """Halt the whole desk in memory at once: no lock, no disk. :meth:`trip` must follow, which makes it durable."""
+        if self._map is not None:
+            self._map[_GLOBAL_AT] = _HALTED
+
     def trip(self, scope: HaltScope = GLOBAL, state: TradingState = TradingState.HALTED) -> bool:
         """Tighten a scope. True where it is also on disk; the shared byte counts from its first write.
 
@@ -396,13 +401,16 @@ TRIPS = "trips"
 
 
 def leave_note(home: Path, note: TripNote) -> Path | None:
-    """Leave a trip file in ``home/trips`` for the engine to journal; None where the disk refuses (the latch stands)."""
+    """Leave a trip file on disk in ``home/trips`` for the engine to journal; None where the disk refuses (the latch stands)."""
     folder = home / TRIPS
     path = folder / f"{note.ts_ns:020d}-{note.pid}.json"
     temporary = path.with_suffix(".part")
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary.write_bytes(msgspec.json.encode(note))
+        with temporary.open("wb") as out:
+            out.write(msgspec.json.encode(note))
+            out.flush()
+            os.fsync(out.fileno())
         temporary.replace(path)
     except OSError:
         return None

@@ -111,6 +111,8 @@ class Journal:
         self.pending_max = PENDING_MAX
         self.checkpoint_rows = CHECKPOINT_ROWS
         self.is_new = True
+        self.on_waiting: Callable[[], object] | None = None
+        """Called when a first row begins to wait: the driver hands it over soon."""
         self._connection = connection
         self._reader: sqlite3.Connection | None = None
         self._lock = lock
@@ -206,6 +208,8 @@ class Journal:
         kind = kind_of(event)
         payload = encode(event)
         digest = chain(self.head_hash, seq, ts_ns, kind, payload)
+        if not self._pending and self.on_waiting is not None:
+            self.on_waiting()
         self._pending.append((seq, ts_ns, kind, payload, self.head_hash, digest))
         self.head_seq, self.head_hash = seq, digest
         return seq
@@ -396,6 +400,7 @@ class JournalWriter:
         self._idle_s = idle_s
         self._batches: list[Batch] = []
         self._wake = threading.Condition()
+        self._written = threading.Condition()
         self._is_ending = False
         self._noted_seq = journal.durable_seq
         self._thread = threading.Thread(target=self._run, name="bolt-journal", daemon=True)
@@ -411,6 +416,13 @@ class JournalWriter:
             with self._wake:
                 self._batches.append(batch)
                 self._wake.notify()
+
+    def wait_durable(self, seq: int, timeout_s: float) -> bool:
+        """Whether a row is on disk, waiting for it. In any thread but the engine's and this one."""
+        journal = self._journal
+        with self._written:
+            self._written.wait_for(lambda: journal.durable_seq >= seq or bool(journal.failed), timeout_s)
+        return journal.durable_seq >= seq
 
     def stop(self, timeout_s: float = 10.0) -> bool:
         """Write what was handed over and end; False where that did not come to an end in time."""
@@ -432,7 +444,11 @@ class JournalWriter:
             if not waiting:
                 self._noted_seq = self._journal.durable_seq
                 self._journal.write_head()
-            elif not self._commit(_joined(waiting)):
+                continue
+            is_written = self._commit(_joined(waiting))
+            with self._written:
+                self._written.notify_all()
+            if not is_written:
                 return
 
     def _commit(self, batch: Batch) -> bool:

@@ -80,7 +80,7 @@ def test_the_key_halts_with_a_hung_engine_and_returns_at_once(home: Home) -> Non
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as hung:
         hung.bind(str(home.socket))
         hung.listen()
-        key = HaltKey(home, lambda home, command: Outcome(is_latched=False, by="here", is_clean=True))
+        key = HaltKey(home, lambda home, command, is_durable: Outcome(is_latched=False, by="here", is_clean=True))
         pressed = threading.Thread(target=key.press, args=("anna",))
         pressed.start()
         pressed.join(10)

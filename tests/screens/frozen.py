@@ -196,6 +196,7 @@ def halted(durable: bool = True, done: bool = True) -> HaltView:
         why="halt key",
         code="MANUAL",
         ts_ns=NOW_NS,
+        found=7,
         cancels_sent=7,
         cancels_confirmed=7 if done else 5,
         unknown=0 if done else 2,

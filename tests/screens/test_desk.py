@@ -376,7 +376,7 @@ def test_halted_is_a_word_in_bar_and_banner() -> None:
         for part in (
             "HALTED",
             "anna",
-            "7 cancels sent, 5 confirmed, 2 unknown",
+            "5 of 7 orders gone at the venue, 2 still open, 1 kept",
             "NOT YET ON DISK",
             "LEFT OPEN INFY",
             "42 s",
