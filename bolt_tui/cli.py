@@ -72,6 +72,7 @@ def run(row: Subcommand, args: argparse.Namespace, out: Output) -> int:
 def describe(error: Exception) -> tuple[str, Exit]:
     """The code and the exit code of an expected failure."""
     from bolt_tui.client import EngineRefused, NoEngine, OutcomeUnknown
+    from bolt_tui.commands.context import NotNow
     from engine.domain.errors import InputError, StoreError
 
     match error:
@@ -79,7 +80,7 @@ def describe(error: Exception) -> tuple[str, Exit]:
             return "NO_ENGINE", Exit.NO_ENGINE
         case OutcomeUnknown():
             return "UNKNOWN", Exit.UNKNOWN
-        case EngineRefused():
+        case EngineRefused() | NotNow():
             return error.code, Exit.REFUSED
         case InputError():
             return type(error).__name__, Exit.USAGE

@@ -109,7 +109,10 @@ class EngineClient:
             self._socket.connect(str(self._path))
             frame = self._receive(self._until())
         except (OSError, FrameError) as error:
-            msg = f"no engine answers on {self._path} ({error}); start one with `bolt headless` or `bolt`"
+            is_there = not isinstance(error, FileNotFoundError | ConnectionRefusedError)
+            why = str(error) if is_there else "none runs there"
+            todo = "`bolt doctor` looks closer" if is_there else "start one with `bolt` or `bolt headless`"
+            msg = f"no engine answers on {self._path}: {why}; {todo}"
             raise NoEngine(msg) from error
         if not isinstance(frame, Hello):
             msg = f"what listens on {self._path} is no Bolt engine"

@@ -13,6 +13,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -43,7 +44,7 @@ from bolt_tui.frames import (
 from bolt_tui.resources import version
 from bolt_tui.settings import DIR_MODE, FILE_MODE
 from engine.domain.clock import Clock
-from engine.domain.commands import AnyCommand, CommandResult, Halt, StopEngine
+from engine.domain.commands import AmendOrder, AnyCommand, CommandResult, Halt, NewOrder, ReleaseOrder, StopEngine
 from engine.domain.errors import StoreLocked
 from engine.domain.events import AnyEvent, encode
 from engine.domain.order import SourceKind
@@ -84,6 +85,10 @@ class EngineDoor(Protocol):
 
     def events(self, from_seq: int, limit: int) -> list[tuple[int, int, AnyEvent]]:
         """Journaled events from a sequence number on, in order."""
+        ...
+
+    def when_durable(self, act: Callable[[bool], None]) -> None:
+        """Call back once everything decided until now is on disk (False: it never will be)."""
         ...
 
 
@@ -260,9 +265,20 @@ class EngineServer:
         except Exception as error:  # loop edge: the client learns that the outcome is not known
             self._fault(connection, frame.id, error)
             return
+        if isinstance(command, Halt):
+            # A halt is told at once; whether it is on disk stands in the picture.
+            connection.send(Result(seq=0, id=frame.id, result=result))
+        else:
+            self._door.when_durable(partial(self._tell, connection, frame, result))
+
+    def _tell(self, connection: _Connection, frame: Request, result: CommandResult, is_durable: bool) -> None:
+        """Answer a command: what a client was told must not be gone after a crash, so the answer waits for the disk."""
+        if not is_durable and result.ok and isinstance(frame.command, NewOrder | AmendOrder | ReleaseOrder):
+            text = "the ledger failed before this was on disk: it was never sent"
+            result = CommandResult(ok=False, code="LEDGER_UNHEALTHY", text=text)
         connection.send(Result(seq=0, id=frame.id, result=result))
-        if isinstance(command, StopEngine) and result.ok:
-            asyncio.get_running_loop().call_soon(self._on_stop, command.cancel)
+        if isinstance(frame.command, StopEngine) and result.ok:
+            asyncio.get_running_loop().call_soon(self._on_stop, frame.command.cancel)
 
     def _fault(self, connection: _Connection, number: int, error: Exception) -> None:
         self.counts["faults"] += 1

@@ -21,7 +21,7 @@ from bolt_tui.venue_keeper import VenueKeeper
 from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue, stop_venue
 from engine.api import Engine, EngineParts
 from engine.domain.clock import NS_PER_S, SystemClock
-from engine.domain.commands import Halt, HaltScope
+from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
 from engine.domain.errors import BoltError, StoreUnwritable
 from engine.domain.events import BrokerState
 from engine.domain.ids import new_ledger_id
@@ -125,6 +125,25 @@ class LoopBroker:
         self._broker.query_state(request_id, since_ns)
 
 
+class Door:
+    """The engine's door, with what a command decided handed to the journal's writer at once: its answer waits for it."""
+
+    def __init__(self, engine: Engine, hand_over: Callable[[], None]) -> None:
+        self._engine = engine
+        self._hand_over = hand_over
+        self.view = engine.view
+        self.update_since = engine.update_since
+        self.events = engine.events
+        self.when_durable = engine.when_durable
+
+    def submit(self, command: AnyCommand) -> CommandResult:
+        """Decide a command now."""
+        try:
+            return self._engine.submit(command)
+        finally:
+            self._hand_over()
+
+
 class LiveEngine:
     """An engine in a loop. Build it with :func:`build_live`, then ``await run()``."""
 
@@ -161,7 +180,7 @@ class LiveEngine:
                 )
             )
             undo.pop_all()
-        self.door = self.engine
+        self.door = Door(self.engine, self._turn)
         self._writer = JournalWriter(self._journal, self._on_durable, self._on_failure)
         self._journal.on_waiting = lambda: self._loop.call_soon(self._turn)
         self._halting = Halting(

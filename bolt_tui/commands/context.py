@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING
 
 from bolt_tui.commands.exits import Exit
 from bolt_tui.output import Output
+from engine.domain.errors import BoltError
 
 if TYPE_CHECKING:
-    from bolt_tui.client import EngineClient
+    from bolt_tui.client import EngineClient, NoEngine
     from bolt_tui.settings import Home
+    from bolt_tui.stored import Stored
     from engine.domain.commands import CommandResult, HaltScope
     from engine.domain.order import Source
+
+
+class NotNow(BoltError):
+    """It could be done, but not in this state; nothing was done. ``code`` says why, for scripts."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Context:
@@ -41,12 +51,43 @@ class Context:
 
         return Source(SourceKind.CLI, who())
 
+    @cached_property
+    def found(self) -> Home:
+        """The state folder as it is: who only asks makes nothing. Raises NoEngine where there is none."""
+        from bolt_tui.client import NoEngine
+        from bolt_tui.settings import home_path, open_home
+
+        root = home_path()
+        if not root.exists():
+            msg = f"no engine runs: there is no state folder at {root} yet; start with `bolt`, or set BOLT_HOME"
+            raise NoEngine(msg)
+        home = open_home(root, create=False)
+        for note in home.notes:
+            self.out.say(f"bolt: {note}")
+        return home
+
     def client(self, deadline_s: float = 5.0) -> EngineClient:
         """A connection to the running engine, to be used as a context manager."""
         from bolt_tui.client import EngineClient
         from bolt_tui.endpoint import find_socket
 
-        return EngineClient(find_socket(self.home), deadline_s)
+        return EngineClient(find_socket(self.found), deadline_s)
+
+    def stored(self, error: NoEngine) -> Stored:
+        """What the ledger says in place of an engine that does not answer; says so. Raises ``error`` where there is no ledger."""
+        if not self.found.ledger.exists():
+            raise error
+        from bolt_tui.stored import open_stored
+
+        found = open_stored(self.found)
+        if found is None:
+            raise error
+        if found.holder:
+            self.out.say(f"bolt: {error}")
+        if self.out.json:
+            self.out.say(f"bolt: {found.told()}")
+        self.out.line(found.told())
+        return found
 
     def report(self, result: CommandResult, **more: object) -> Exit:
         """Show the engine's answer to a command, and the exit code it means."""
@@ -66,8 +107,18 @@ def exit_of(result: CommandResult) -> Exit:
     """The exit code for an answer."""
     from engine.domain.order import OrderState
 
+    if result.code == "INTENT_REUSED":
+        return Exit.REFUSED
     if result.code in {"UNKNOWN", "ENGINE_FAULT"} or result.state is OrderState.UNKNOWN:
         return Exit.UNKNOWN
+    if result.repeated and result.state in {
+        OrderState.DENIED,
+        OrderState.REJECTED,
+        OrderState.EXPIRED,
+        OrderState.CANCELLED,
+        OrderState.KILLED,
+    }:
+        return Exit.REFUSED
     if result.state is OrderState.KILLED or {result.code, *(denial.code for denial in result.denials)} & HALTED_CODES:
         return Exit.HALTED
     return Exit.OK if result.ok else Exit.REFUSED

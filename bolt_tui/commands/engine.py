@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bolt_tui.client import NoEngine
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
+from bolt_tui.commands.lists import live_marks
 from engine.domain.commands import Reconcile, ReloadPolicy, Resolve, ResolveAs, SetStrategy, StopEngine
 from engine.domain.errors import SettingsError
 from engine.domain.money import Price
@@ -18,13 +19,19 @@ STOP_DEADLINE_S = 20.0
 
 
 def status(context: Context) -> Exit:
-    """Show the state; exit code 5 while halted."""
-    with context.client() as client:
-        found = client.view().status
-    context.out.object("status", show.fields(found))
+    """Show the state; exit code 5 while halted, 3 where no engine runs and the ledger answers."""
+    try:
+        with context.client() as client:
+            view = client.view()
+        found, marks = view.status, live_marks(view)
+        code = Exit.HALTED if found.halt.state == "halted" else Exit.OK
+    except NoEngine as error:
+        stored = context.stored(error)
+        found, marks, code = stored.status(), stored.marks(), Exit.NO_ENGINE
+    context.out.object("status", {**show.fields(found), **marks})
     for text in show.status_lines(found):
         context.out.line(text)
-    return Exit.HALTED if found.halt.state == "halted" else Exit.OK
+    return code
 
 
 def stop(context: Context) -> Exit:

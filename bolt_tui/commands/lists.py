@@ -1,28 +1,57 @@
-"""`bolt orders | positions | fills | events`: what the running engine knows."""
+"""`bolt orders | positions | fills | events`: what the running engine knows, or its ledger where none answers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import msgspec
+
+from bolt_tui.client import EngineClient, NoEngine
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
 from engine.domain.clock import iso
+from engine.domain.errors import SettingsError
 from engine.domain.events import AnyEvent, encode, kind_of
+from engine.views import DeskView, OrderView
 
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
 
-EVENTS_SHOWN = 100
+KINDS_WITHIN = 50_000
+"""Rows that are looked through for the last events of a kind."""
+TEXT_SHOWN = 300
+"""Longer text in an event (a whole policy file) is cut on the screen; JSON has all of it."""
+Journaled = tuple[int, int, AnyEvent]
+
+
+def live_marks(view: DeskView) -> dict[str, Any]:
+    """Where an answer is from and of when, as JSON fields."""
+    return {
+        "read_from": "engine",
+        "engine": "running",
+        "as_of_ns": view.status.ts_ns,
+        "as_of_seq": view.status.head_seq,
+    }
 
 
 def orders(context: Context) -> Exit:
     """List orders, children under their parents."""
     args = context.args
-    with context.client() as client:
-        view = client.view()
-    rows = [row for row in view.orders if (args.all or not row.state.is_terminal) and _is_of(args.symbol, row.symbol)]
+    symbol = args.symbol.upper()
+    found: tuple[OrderView, ...]
+    try:
+        with context.client() as client:
+            view = client.view()
+        found, marks = view.orders, live_marks(view)
+    except NoEngine as error:
+        stored = context.stored(error)
+        found, marks = stored.orders(with_ended=args.all, symbol=symbol), stored.marks()
+    rows = [row for row in found if (args.all or not row.state.is_terminal) and symbol in {"", row.symbol}]
     rows.sort(key=lambda row: (_number(row.parent_id or row.order_id), bool(row.parent_id), row.created_ns))
-    context.out.object("orders", {"orders": rows})
+    context.out.object("orders", {"orders": rows, **marks})
     context.out.table(show.ORDER_HEADERS, [show.order_row(row) for row in rows], show.ORDER_RIGHT)
     if not rows:
         context.out.say("bolt: no orders" if args.all else "bolt: no open orders; --all shows those that have ended")
@@ -31,44 +60,89 @@ def orders(context: Context) -> Exit:
 
 def positions(context: Context) -> Exit:
     """List positions."""
-    with context.client() as client:
-        view = client.view()
-    rows = [row for row in view.positions if _is_of(context.args.symbol, row.symbol)]
-    context.out.object(
-        "positions", {"positions": rows, "pnl_day": view.status.pnl_day, "currency": view.status.currency}
-    )
+    symbol = context.args.symbol.upper()
+    try:
+        with context.client() as client:
+            view = client.view()
+        rows = [row for row in view.positions if symbol in {"", row.symbol}]
+        marks, pnl, currency = live_marks(view), view.status.pnl_day, view.status.currency
+    except NoEngine as error:
+        stored = context.stored(error)
+        rows, marks, pnl, currency = list(stored.positions(symbol)), stored.marks(), None, ""
+    context.out.object("positions", {"positions": rows, "pnl_day": pnl, "currency": currency, **marks})
     context.out.table(show.POSITION_HEADERS, [show.position_row(row) for row in rows], show.POSITION_RIGHT)
+    if not rows:
+        context.out.say("bolt: no positions")
     return Exit.OK
 
 
 def fills(context: Context) -> Exit:
     """List executions."""
-    with context.client() as client:
-        view = client.view()
-    rows = [row for row in view.fills if _is_of(context.args.symbol, row.symbol)]
-    rows = rows[-context.args.limit :] if context.args.limit > 0 else []
-    context.out.object("fills", {"fills": rows})
+    symbol, limit = context.args.symbol.upper(), _limit(context)
+    try:
+        with context.client() as client:
+            view = client.view()
+        rows = [row for row in view.fills if symbol in {"", row.symbol}][-limit:]
+        marks = live_marks(view)
+    except NoEngine as error:
+        stored = context.stored(error)
+        rows, marks = list(stored.fills(limit, symbol)), stored.marks()
+    context.out.object("fills", {"fills": rows, **marks})
     context.out.table(show.FILL_HEADERS, [show.fill_row(row) for row in rows], show.FILL_RIGHT)
+    if not rows:
+        context.out.say("bolt: no fills")
     return Exit.OK
 
 
 def events(context: Context) -> Exit:
     """Show journaled events, JSON or not: each on its own line, so that it can be followed."""
     args = context.args
-    with context.client() as client:
-        head = client.view().status.head_seq
-        first = args.from_seq or max(1, head - EVENTS_SHOWN + 1)
-        stream = client.follow(first) if args.follow else client.events(first, max(0, head - first + 1))
-        left = args.limit
-        for seq, ts_ns, event in stream:
-            if args.kind and kind_of(event) not in args.kind:
-                continue
-            if not args.follow and left <= 0:
-                break
-            left -= 1
-            context.out.object("event", event_fields(seq, ts_ns, event))
-            context.out.line(event_line(seq, ts_ns, event))
+    limit = _limit(context)
+    try:
+        with context.client() as client:
+            head = client.view().status.head_seq
+            if args.follow:
+                _follow(context, client, args.from_seq or max(1, head - limit + 1))
+            first = _first(context, head, limit)
+            _show_events(context, client.events(first, max(0, head - first + 1)), limit)
+    except NoEngine as error:
+        if args.follow:
+            # What was shown came from the engine; nothing further will come from the ledger by itself.
+            raise
+        stored = context.stored(error)
+        _show_events(context, stored.events(_first(context, stored.head_seq, limit), -1), limit)
     return Exit.OK
+
+
+def _first(context: Context, head: int, limit: int) -> int:
+    """Where to begin reading: where that was not said, as far back as the last ones of the wanted kinds may be."""
+    if context.args.from_seq:
+        return int(context.args.from_seq)
+    back = KINDS_WITHIN if context.args.kind else limit
+    if context.args.kind and head > back:
+        context.out.say(f"bolt: looked for in the last {back} rows of {head}; --from looks further back")
+    return max(1, head - back + 1)
+
+
+def _follow(context: Context, client: EngineClient, first: int) -> NoReturn:
+    """Show events as they come, until interrupted or the engine goes (NoEngine)."""
+    for found in client.follow(first):
+        if not context.args.kind or kind_of(found[2]) in context.args.kind:
+            _show_event(context, found)
+    raise AssertionError("a stream of events ends by raising")
+
+
+def _show_events(context: Context, stream: Iterator[Journaled], limit: int) -> None:
+    """The first ones from a row that was named, else the last ones."""
+    kinds = context.args.kind
+    wanted = (found for found in stream if not kinds or kind_of(found[2]) in kinds)
+    for found in islice(wanted, limit) if context.args.from_seq else deque(wanted, maxlen=limit):
+        _show_event(context, found)
+
+
+def _show_event(context: Context, found: Journaled) -> None:
+    context.out.object("event", event_fields(*found))
+    context.out.line(event_line(*found))
 
 
 def event_fields(seq: int, ts_ns: int, event: AnyEvent) -> dict[str, Any]:
@@ -78,11 +152,19 @@ def event_fields(seq: int, ts_ns: int, event: AnyEvent) -> dict[str, Any]:
 
 def event_line(seq: int, ts_ns: int, event: AnyEvent) -> str:
     """A journaled event for a person."""
-    return f"{seq} {iso(ts_ns)} {encode(event).decode()}"
+    fields = msgspec.json.decode(encode(event))
+    for name, value in fields.items():
+        if isinstance(value, str) and len(value) > TEXT_SHOWN:
+            fields[name] = f"{value[:TEXT_SHOWN]}... ({len(value)} characters; --json shows all)"
+    return f"{seq} {iso(ts_ns)} {msgspec.json.encode(fields).decode()}"
 
 
-def _is_of(asked: str, symbol: str) -> bool:
-    return not asked or asked.upper() == symbol
+def _limit(context: Context) -> int:
+    limit: int = context.args.limit
+    if limit < 1:
+        msg = f"--limit was {limit}; expected 1 or more"
+        raise SettingsError(msg)
+    return limit
 
 
 def _number(order_id: str) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bolt_tui.client import DEADLINE_S, EngineClient, OutcomeUnknown
+from bolt_tui.client import DEADLINE_S, EngineClient, NoEngine, OutcomeUnknown
 from bolt_tui.commands import show
-from bolt_tui.commands.context import exit_of
+from bolt_tui.commands.context import NotNow, exit_of
 from bolt_tui.commands.exits import Exit
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import (
@@ -15,6 +17,7 @@ from engine.domain.commands import (
     CancelAll,
     CancelOrder,
     CommandResult,
+    LookUp,
     NewOrder,
     Preview,
     ReleaseOrder,
@@ -24,7 +27,7 @@ from engine.domain.events import QuoteSeen
 from engine.domain.ids import check_intent_id, new_intent_id
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState
-from engine.intake.drafts import GrammarError
+from engine.intake.drafts import GrammarError, NewOrderDraft
 from engine.intake.grammar import GrammarContext, parse_order
 from engine.views import DeskView, OrderView
 
@@ -38,35 +41,117 @@ def order(context: Context) -> Exit:
     """Read the words on the engine's own quotes, and place or preview the order."""
     args = context.args
     intent_id = check_intent_id(args.intent) if args.intent else new_intent_id("c")
-    with context.client() as client:
-        view = client.view()
-        known = next((row for row in view.orders if args.intent and row.intent_id == intent_id), None)
-        if known is not None:
-            result = _known_result(known)
-        else:
-            draft = parse_order(" ".join(args.words), grammar_context(view))
-            if isinstance(draft, GrammarError):
-                raise SettingsError(_pointed(" ".join(args.words), draft))
-            context.out.say(f"bolt: {draft.echo}")
-            if args.preview:
-                return context.report(client.submit(Preview(source=context.source, spec=draft.spec)))
-            command = NewOrder(
-                source=context.source,
-                intent_id=intent_id,
-                spec=draft.spec,
-                why=args.why,
-                staged=args.stage,
-                confirmed=frozenset(args.confirm),
-            )
-            result = _submit(client, command, f'bolt order "{" ".join(args.words)}" --intent {intent_id}')
-        row = _wait(context, client, view, result.order_id, args.wait) if args.wait > 0 and result.order_id else None
-    if row is None:
+    line = " ".join(args.words)
+    try:
+        with context.client() as client:
+            view = client.view()
+            result = _asked_before(context, client, intent_id, line) if args.intent and not args.preview else None
+            if result is None:
+                draft = read_words(context, client, view, line)
+                context.out.say(f"bolt: {draft.echo}")
+                if args.preview:
+                    return context.report(client.submit(Preview(source=context.source, spec=draft.spec)))
+                command = NewOrder(
+                    source=context.source,
+                    intent_id=intent_id,
+                    spec=draft.spec,
+                    why=args.why,
+                    staged=args.stage,
+                    confirmed=frozenset(args.confirm),
+                    words=line,
+                )
+                result = _submit(client, command, f"bolt order {shlex.quote(line)} --intent {intent_id}")
+            is_followed = args.wait > 0 and result.order_id and (result.ok or result.repeated)
+            row = _wait(context, client, view, result.order_id, args.wait) if is_followed else None
+    except NoEngine as error:
+        if not args.intent or args.preview:
+            raise
+        return _asked_of_the_ledger(context, intent_id, line, error)
+    if row is None or result.code == "INTENT_REUSED":
         return context.report(result, intent_id=intent_id)
     return _report_end(context, result, row, intent_id)
 
 
-def grammar_context(view: DeskView) -> GrammarContext:
-    """What the words may refer to: the engine's instruments and its fresh quotes."""
+def _asked_before(context: Context, client: EngineClient, intent_id: str, line: str) -> CommandResult | None:
+    """What became of this intent, where the engine knows it; nothing is sent then, and no quote is needed to tell."""
+    found = client.submit(LookUp(source=context.source, intent_id=intent_id, words=line))
+    return found if found.repeated else None
+
+
+def _asked_of_the_ledger(context: Context, intent_id: str, line: str, error: NoEngine) -> Exit:
+    """No engine answers: the ledger knows whether this intent was ever taken, and an intent that it does not hold was never
+    sent to anybody.
+    """
+    from bolt_tui.stored import open_stored
+
+    stored = open_stored(context.home)
+    if stored is None or stored.holder:
+        raise error
+    found = stored.intent(intent_id, line)
+    if found is None:
+        msg = f"{error}. {stored.told()}: it holds no intent {intent_id}, so nothing was ever sent for it"
+        raise NoEngine(msg) from error
+    context.out.line(stored.told())
+    return context.report(found, intent_id=intent_id, **stored.marks())
+
+
+QUOTE_WAIT_S = 5.0
+"""How long an order waits for an engine that has just started to get its first prices."""
+STARTING_NS = 15 * NS_PER_S
+"""An engine is starting for so long; later, what it lacks will not come in a moment."""
+
+
+def read_words(
+    context: Context, client: EngineClient, view: DeskView, line: str, wait_s: float = QUOTE_WAIT_S
+) -> NewOrderDraft:
+    """The order, on fresh quotes. Where they have not come yet it waits for them, bounded, and says so.
+
+    Raises:
+        SettingsError: the line cannot be read.
+        NotNow: it can, and there is no quote to turn its words into numbers.
+    """
+    clock = SystemClock()
+    end_ns = clock.monotonic_ns() + int(wait_s * NS_PER_S)
+    pictures: Iterator[DeskView] | None = None
+    while True:
+        missed: list[str] = []
+        found = parse_order(line, grammar_context(view, missed))
+        is_error = isinstance(found, GrammarError)
+        lacks = _lacking(view, found, missed)
+        if not lacks or clock.monotonic_ns() >= end_ns:
+            break
+        if pictures is None:
+            context.out.say(f"bolt: waiting up to {wait_s:g} s for {lacks} ...")
+            pictures = client.watch(view)
+        view = next(pictures)
+    if not isinstance(found, GrammarError):
+        return found
+    if lacks and is_error:
+        msg = (
+            f"{lacks} did not come within {wait_s:g} s, and the order needs it: {_pointed(line, found)}\n"
+            "  give a plain size and a price, or look at `bolt status`; nothing was sent"
+        )
+        raise NotNow("NO_QUOTE", msg)
+    raise SettingsError(_pointed(line, found))
+
+
+def _lacking(view: DeskView, found: NewOrderDraft | GrammarError, missed: list[str]) -> str:
+    """What the engine must still get before this order can be read or judged; empty where nothing, or nothing that will come."""
+    if isinstance(found, GrammarError):
+        is_listed = not view.instruments and bool(view.status.brokers)
+        return f"a quote of {missed[0]}" if missed else "the list of instruments" if is_listed else ""
+    status = view.status
+    if not status.brokers or status.ts_ns - status.started_ns > STARTING_NS:
+        return ""
+    if any(broker.state != "up" for broker in status.brokers):
+        return "the first comparison with the broker"
+    symbol = found.spec.symbol
+    is_quoted = any(row.symbol == symbol and not row.stale and row.bid and row.ask for row in view.quotes)
+    return "" if is_quoted else f"a quote of {symbol}"
+
+
+def grammar_context(view: DeskView, missed: list[str] | None = None) -> GrammarContext:
+    """What the words may refer to: the engine's instruments and its fresh quotes; ``missed`` gets symbols without one."""
     instruments = {made.symbol: made for made in view.instruments}
 
     def quote(symbol: str) -> QuoteSeen | None:
@@ -75,6 +160,8 @@ def grammar_context(view: DeskView) -> GrammarContext:
                 return QuoteSeen(
                     bid=row.bid, ask=row.ask, bid_qty=row.bid_qty, ask_qty=row.ask_qty, ts_ns=row.ts_ns, venue=row.venue
                 )
+        if missed is not None:
+            missed.append(symbol)
         return None
 
     account = view.status.account or "PAPER"
@@ -82,7 +169,10 @@ def grammar_context(view: DeskView) -> GrammarContext:
 
 
 def _pointed(line: str, error: GrammarError) -> str:
-    return f"{error.text}\n  {line}\n  {' ' * min(error.position, len(line))}^"
+    pointed = f"{error.text}\n  {line}\n  {' ' * min(error.position, len(line))}^"
+    if error.word.lower() in {"k", "m"}:
+        pointed += "\n  a shell empties $10 in double quotes: write the order in single ones, as in 'b $10k AAPL @mkt'"
+    return pointed
 
 
 def _submit(client: EngineClient, command: AnyCommand, again: str) -> CommandResult:
@@ -92,17 +182,6 @@ def _submit(client: EngineClient, command: AnyCommand, again: str) -> CommandRes
     except OutcomeUnknown as error:
         msg = f"{error}. Ask what became of it (nothing is sent a second time): {again}"
         raise OutcomeUnknown(msg) from error
-
-
-def _known_result(row: OrderView) -> CommandResult:
-    return CommandResult(
-        ok=row.state is not OrderState.DENIED,
-        order_id=row.order_id,
-        state=row.state,
-        repeated=True,
-        text=row.note,
-        denials=row.denials,
-    )
 
 
 def _wait(context: Context, client: EngineClient, view: DeskView, order_id: str, seconds: float) -> OrderView | None:

@@ -28,9 +28,9 @@ def result_lines(result: CommandResult) -> list[str]:
     words = ["done" if result.ok else "refused"]
     if result.order_id:
         words = [result.order_id, STATES[result.state].screen if result.state else ""]
-    if result.repeated:
-        words.append("(asked before: this is what became of it, nothing new was sent)")
-    if result.code:
+    if result.code == "REPEATED" or (result.repeated and not result.code):
+        words.append("asked before, nothing new was sent:")
+    elif result.code:
         words.append(result.code)
     lines = [" ".join(word for word in (*words, result.text) if word)]
     lines += [denial_line(denial) for denial in result.denials]
@@ -77,7 +77,7 @@ def order_row(row: OrderView) -> tuple[str, ...]:
     """One order; a child is indented under its parent's."""
     return (
         f"  {row.order_id}" if row.parent_id else row.order_id,
-        STATES[row.state].screen,
+        STATES[row.state].screen + (" STALE" if row.stale else ""),
         row.side.letter,
         str(row.qty),
         str(row.qty_filled),
@@ -150,8 +150,9 @@ def position_row(row: PositionView) -> tuple[str, ...]:
 def status_lines(status: StatusView) -> list[str]:
     """The engine's state for a person."""
     halt = status.halt
+    engine = f"engine process {status.pid}" if status.pid else "no engine process"
     lines = [
-        f"{status.mode} account {status.account}, ledger {status.ledger_id}, engine process {status.pid}",
+        f"{status.mode} account {status.account}, ledger {status.ledger_id}, {engine}",
         f"trading {halt.state.upper()}{_halt_words(status)}",
         f"journal at {status.head_seq}, on disk to {status.durable_seq}",
         f"orders: {status.orders_working} working, {status.orders_unknown} unknown, {status.parents_open} parents open",

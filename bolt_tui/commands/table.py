@@ -61,7 +61,8 @@ SCOPE = arg(
     default="global",
     help="global, account:NAME, strategy:NAME or symbol:NAME (default: global)",
 )
-CASH_IN_LEDGER = arg("--ledger", metavar="FILE", default="", help="the ledger file (default: the one in BOLT_HOME)")
+FROM_LEDGER = "Where no engine answers, the ledger does: as of its last row, and it says so."
+LEDGER_FILE = arg("--ledger", metavar="FILE", default="", help="the ledger file (default: the one in BOLT_HOME)")
 
 DESK = (
     Subcommand(
@@ -123,7 +124,7 @@ ORDERS = (
     Subcommand(
         "order",
         "Place an order by one line of words.",
-        'bolt order "b 100 AAPL @mkt"',
+        "bolt order 'b 100 AAPL @mkt'",
         "orders:order",
         (
             arg(
@@ -143,7 +144,9 @@ ORDERS = (
         ),
         (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
         detail="An order needs a price: @189.10, @mkt, @join, @take, @mid, @bid, @ask, or an algorithm (twap 30m, vwap 1h). "
-        "When the answer is lost, the exit code is 4 and the words name the intent id to ask again with.",
+        "Write it in single quotes: a shell empties $10k in double ones. Right after a start it waits up to 5 seconds for the "
+        "prices it needs. When the answer is lost, the exit code is 4 and the words name the intent id to ask again with: that "
+        "reports and never sends again; with another order it is refused (INTENT_REUSED), and with no engine the ledger answers.",
     ),
     Subcommand(
         "amend",
@@ -185,16 +188,26 @@ ORDERS = (
         "bolt orders --json",
         "lists:orders",
         (arg("--all", action="store_true", help="also those that have ended"), SYMBOL),
-        (Exit.NO_ENGINE,),
+        (Exit.NO_ENGINE, Exit.STORE),
+        detail=FROM_LEDGER + " An order whose answer was awaited is UNKNOWN then, and one at work is STALE.",
     ),
-    Subcommand("positions", "List positions.", "bolt positions", "lists:positions", (SYMBOL,), (Exit.NO_ENGINE,)),
+    Subcommand(
+        "positions",
+        "List positions.",
+        "bolt positions",
+        "lists:positions",
+        (SYMBOL,),
+        (Exit.NO_ENGINE, Exit.STORE),
+        detail=FROM_LEDGER,
+    ),
     Subcommand(
         "fills",
         "List executions, the newest last.",
         "bolt fills --limit 20",
         "lists:fills",
         (SYMBOL, arg("--limit", metavar="N", type=int, default=100, help="at most this many (default: 100)")),
-        (Exit.NO_ENGINE,),
+        (Exit.NO_ENGINE, Exit.STORE),
+        detail=FROM_LEDGER,
     ),
     Subcommand(
         "events",
@@ -208,13 +221,14 @@ ORDERS = (
                 metavar="SEQ",
                 type=int,
                 default=0,
-                help="from this sequence number (default: the last 100)",
+                help="from this sequence number (default: the last ones)",
             ),
             arg("--limit", metavar="N", type=int, default=100, help="at most this many (default: 100)"),
             arg("--kind", metavar="KIND", action="append", default=[], help="only this kind; may be given again"),
-            arg("--follow", action="store_true", help="go on as they happen, until interrupted"),
+            arg("--follow", action="store_true", help="go on as they happen, until interrupted; needs an engine"),
         ),
-        (Exit.NO_ENGINE,),
+        (Exit.NO_ENGINE, Exit.STORE, Exit.INTERRUPTED),
+        detail=FROM_LEDGER,
     ),
 )
 
@@ -225,8 +239,9 @@ ENGINE = (
         "bolt status",
         "engine:status",
         (),
-        (Exit.NO_ENGINE, Exit.HALTED),
-        detail="Exit code 5 while trading is halted, so that a script sees it.",
+        (Exit.NO_ENGINE, Exit.HALTED, Exit.STORE),
+        detail="Exit code 5 while trading is halted, so that a script sees it. Where no engine answers, the state as of the "
+        "ledger's last row, and exit code 3.",
     ),
     Subcommand(
         "stop",
@@ -331,7 +346,7 @@ TOOLS = (
         "Prove the ledger: the hash chain, and that the projections follow from it.",
         "bolt ledger verify",
         "tools:ledger_verify",
-        (CASH_IN_LEDGER,),
+        (LEDGER_FILE,),
         (Exit.STORE,),
     ),
     Subcommand(
@@ -340,7 +355,7 @@ TOOLS = (
         "bolt ledger show --from 1 --limit 20",
         "tools:ledger_show",
         (
-            CASH_IN_LEDGER,
+            LEDGER_FILE,
             arg(
                 "--from",
                 dest="from_seq",
@@ -358,7 +373,7 @@ TOOLS = (
         "Write the whole journal as JSON lines.",
         "bolt ledger export day.jsonl",
         "tools:ledger_export",
-        (arg("file", metavar="FILE", help="where to; - for stdout"), CASH_IN_LEDGER),
+        (arg("file", metavar="FILE", help="where to; - for stdout"), LEDGER_FILE),
         (Exit.STORE,),
     ),
     Subcommand(
@@ -366,7 +381,7 @@ TOOLS = (
         "Make the projections again from the journal. No engine may run.",
         "bolt ledger rebuild",
         "tools:ledger_rebuild",
-        (CASH_IN_LEDGER,),
+        (LEDGER_FILE,),
         (Exit.STORE,),
     ),
     Subcommand(

@@ -38,6 +38,7 @@ class Aftermath:
             return
         self.is_on = True
         engine = self._engine
+        engine.give_up_waiting()
         engine.parts.latch.trip(HaltScope())
         for order_id in engine.orders.unsent():
             order = engine.store.orders[order_id]
@@ -59,7 +60,7 @@ class Aftermath:
         """Decide a command with what is left."""
         self.begin()
         match command:
-            case co.Preview():
+            case co.Preview() | co.LookUp():
                 return self._engine.commander.submit(command)
             case co.CancelOrder():
                 return self._cancel(command.order_id)

@@ -38,8 +38,10 @@ class Commander:
         match command:
             case co.Preview():
                 return self._preview(command)
-            case co.NewOrder() | co.AmendOrder() if command.intent_id in self._engine.store.by_intent:
-                return self._known(command.intent_id)
+            case co.LookUp():
+                return self._look_up(command)
+            case co.NewOrder() | co.AmendOrder() if command.intent_id in self._engine.store.asked:
+                return self._known(command)
             case _:
                 self._engine.record(ev.CommandReceived(command=command))
         return self._decide(command)
@@ -75,16 +77,34 @@ class Commander:
 
     # -- orders ----------------------------------------------------------------------------------------------------------
 
-    def _known(self, intent_id: str) -> co.CommandResult:
-        order = self._engine.store.get(self._engine.store.by_intent[intent_id])
+    def _look_up(self, command: co.LookUp) -> co.CommandResult:
+        if command.intent_id in self._engine.store.asked:
+            return self._known(command)
+        return _no("INTENT_NEW", f"intent {command.intent_id} is not known; nothing was ever done for it")
+
+    def _known(self, command: co.NewOrder | co.AmendOrder | co.LookUp) -> co.CommandResult:
+        """What became of an intent that is asked for again: nothing new is done, and never another order's wish."""
+        store, intent_id = self._engine.store, command.intent_id
+        first = store.asked[intent_id]
+        order_id = first.order_id if isinstance(first, co.AmendOrder) else store.by_intent.get(intent_id, "")
+        order = store.orders.get(order_id)
+        state = None if order is None else order.state
+        if not is_same_wish(first, command):
+            text = (
+                f"intent {intent_id} was used for {order_id or 'no order'} ({wish(first)}); nothing was done: give another "
+                "order an id of its own"
+            )
+            return co.CommandResult(
+                ok=False, code="INTENT_REUSED", text=text, order_id=order_id, state=state, repeated=True
+            )
         return co.CommandResult(
-            ok=order.state is not OrderState.DENIED,
+            ok=state is not None and state is not OrderState.DENIED,
             code="REPEATED",
-            text=f"intent {intent_id} is known as {order.order_id}; nothing new was done",
-            order_id=order.order_id,
-            state=order.state,
+            text=f"intent {intent_id} is known as {order_id or 'no order'} ({wish(first)})",
+            order_id=order_id,
+            state=state,
             repeated=True,
-            denials=order.denials,
+            denials=() if order is None else order.denials,
         )
 
     def _preview(self, command: co.Preview) -> co.CommandResult:
@@ -444,6 +464,33 @@ class Commander:
             return msgspec.structs.replace(self._cancel_all(""), text="cancelling, then stopping")
         live = len(self._engine.store.live)
         return co.CommandResult(ok=True, text=f"stopping; {live} orders stay at the venue")
+
+
+def wish(command: co.NewOrder | co.AmendOrder) -> str:
+    """What was asked for, in words."""
+    if isinstance(command, co.NewOrder):
+        return command.words or command.spec.words()
+    terms = (("qty", command.qty), ("limit", command.limit), ("stop", command.stop))
+    return " ".join([f"amend {command.order_id}", *(f"{name} {value}" for name, value in terms if value is not None)])
+
+
+def is_same_wish(first: co.NewOrder | co.AmendOrder, again: co.NewOrder | co.AmendOrder | co.LookUp) -> bool:
+    """Whether an intent asked for again asks for the same. Lines are compared as typed, because their price words freeze
+    anew; a source that is no person keeps its ids itself and may have computed a newer price.
+    """
+    if isinstance(again, co.LookUp):
+        return isinstance(first, co.NewOrder) and (not (first.words and again.words) or _same(first.words, again.words))
+    if type(first) is not type(again):
+        return False
+    if isinstance(first, co.NewOrder) and isinstance(again, co.NewOrder):
+        if first.words and again.words:
+            return _same(first.words, again.words)
+        return first.spec == again.spec or not again.source.kind.is_person
+    return wish(first) == wish(again)
+
+
+def _same(one: str, other: str) -> bool:
+    return one.lower().split() == other.lower().split()
 
 
 def _no(code: str, text: str, order_id: str = "") -> co.CommandResult:

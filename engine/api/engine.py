@@ -6,6 +6,7 @@ it commits the journal and calls :meth:`release` with what is durable. The engin
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -54,6 +55,8 @@ EVENTS_MAX = 5_000
 Act = Callable[[int, int, Any], None]
 TakeNotes = Callable[[], list[TripNote]]
 """Trip files and the sentinel, each told once."""
+OnDisk = Callable[[bool], None]
+"""Called with whether something is on disk (False: it will never be)."""
 Halter = Callable[[Halt, str], None]
 """Runs the kill procedure behind a shut gate: the command and the halt's id."""
 
@@ -132,6 +135,7 @@ class Engine:
         self._settled_seq = 0
         self._next_monitor_ns = self._next_latch_ns = self._next_reconcile_ns = 0
         self._recheck_ns: dict[str, int] = {}
+        self._awaiting: deque[tuple[int, OnDisk]] = deque()
         self.journal.attach(self.store)
         self.journal.attach(self.ledger)
 
@@ -365,6 +369,8 @@ class Engine:
         """Hand over what waited for the disk."""
         if self.aftermath.is_on:
             return 0
+        while self._awaiting and self._awaiting[0][0] <= durable_seq:
+            self._awaiting.popleft()[1](True)
         try:
             left = self.orders.release(durable_seq)
             self.settle()
@@ -372,6 +378,18 @@ class Engine:
             self.aftermath.begin()
             return 0
         return left
+
+    def when_durable(self, act: OnDisk) -> None:
+        """Call back once everything journaled until now is on disk: with True, or with False where it never will be."""
+        if self.journal.failed or self.aftermath.is_on or self.journal.durable_seq >= self.journal.head_seq:
+            act(not self.journal.failed)
+        else:
+            self._awaiting.append((self.journal.head_seq, act))
+
+    def give_up_waiting(self) -> None:
+        """The journal has failed: tell everybody who waits for the disk."""
+        while self._awaiting:
+            self._awaiting.popleft()[1](False)
 
     def _may_send(self, order: Order) -> str:
         if is_exit(order):

@@ -56,7 +56,8 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
             return "STAGE", event.spec.words(), "info"
         case ev.OrderDenied():
             first = event.denials[0]
-            return "DENY", f"{first.code} {first.text} ({first.policy_line})", "warn"
+            line = f" ({first.policy_line})" if first.policy_line and first.policy_line not in first.text else ""
+            return "DENY", f"{first.code} {first.text}{line}", "warn"
         case ev.OrderIntent():
             return "SEND", f"{about} {event.decision.why}".rstrip(), "info"
         case ev.OrderAcked():

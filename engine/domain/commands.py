@@ -30,12 +30,22 @@ class NewOrder(Command, frozen=True, kw_only=True, tag="new"):
     staged: bool = False
     confirmed: frozenset[str] = frozenset()
     """Reason codes a person has seen in the preview and confirms (only codes marked confirmable)."""
+    words: str = ""
+    """The line that was typed, where it was: the same line asked again may freeze to another price."""
 
 
 class Preview(Command, frozen=True, kw_only=True, tag="preview"):
     """Run every check on an order without placing it. Changes nothing, is not journaled."""
 
     spec: OrderSpec
+
+
+class LookUp(Command, frozen=True, kw_only=True, tag="look_up"):
+    """Ask what became of an intent id, without ordering. Changes nothing, is not journaled."""
+
+    intent_id: str
+    words: str = ""
+    """The line that would be sent with it: another line than the first one's is refused."""
 
 
 class CancelOrder(Command, frozen=True, kw_only=True, tag="cancel"):
@@ -154,6 +164,7 @@ class StopEngine(Command, frozen=True, kw_only=True, tag="stop"):
 AnyCommand = (
     NewOrder
     | Preview
+    | LookUp
     | CancelOrder
     | CancelAll
     | AmendOrder

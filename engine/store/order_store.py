@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from engine.domain import events as ev
-from engine.domain.commands import Denial
+from engine.domain.commands import AmendOrder, Denial, NewOrder
 from engine.domain.errors import InvariantError
 from engine.domain.money import EXACT, ZERO_QTY, Price, Qty, text
 from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind
@@ -136,6 +136,8 @@ class OrderStore:
         self.by_wire: dict[str, Order] = {}
         self.by_intent: dict[str, str] = {}
         """Intent id -> order id."""
+        self.asked: dict[str, NewOrder | AmendOrder] = {}
+        """Intent id -> the command that first came with it."""
         self.live: dict[str, Order] = {}
         """Children and foreign orders that the venue has or may have, in order of birth."""
         self.parents_open: dict[str, Order] = {}
@@ -180,6 +182,11 @@ class OrderStore:
 
     def _ledger_opened(self, _seq: int, _ts_ns: int, event: ev.LedgerOpened) -> None:
         self.ledger_id = event.ledger_id
+
+    def _asked(self, _seq: int, _ts_ns: int, event: ev.CommandReceived) -> None:
+        command = event.command
+        if isinstance(command, NewOrder | AmendOrder):
+            self.asked[command.intent_id] = command
 
     def _illegal(self, _seq: int, _ts_ns: int, _event: ev.IllegalInput) -> None:
         self.illegal_inputs += 1
@@ -543,6 +550,7 @@ def _fill_row(order_id: str, fill: ev.Fill, seq: int, *, busted: bool) -> dict[s
 
 _HANDLERS: Mapping[type, Any] = {
     ev.LedgerOpened: OrderStore._ledger_opened,
+    ev.CommandReceived: OrderStore._asked,
     ev.IllegalInput: OrderStore._illegal,
     ev.OrderStaged: OrderStore._staged,
     ev.OrderDenied: OrderStore._denied,

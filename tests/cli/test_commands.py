@@ -1,5 +1,7 @@
 """Subcommands against a running engine: what they send, what they show, and the exit code they end with."""
 
+import argparse
+import io
 import signal
 import socket
 import threading
@@ -10,7 +12,10 @@ import pytest
 
 from bolt_tui import output
 from bolt_tui.cli import main
+from bolt_tui.client import EngineClient
+from bolt_tui.commands.context import Context, NotNow
 from bolt_tui.commands.exits import MEANINGS, Exit
+from bolt_tui.commands.orders import read_words
 from bolt_tui.commands.table import TABLE
 from bolt_tui.settings import Home
 from engine import views
@@ -103,6 +108,92 @@ def test_price_words_are_frozen_on_the_engines_quote(bolt: Bolt, engine: Served)
     assert "no known symbol" in bolt("order", "b 1 MSFT @mkt").err
 
 
+AAPL = make_instrument("AAPL", "equity", "XNAS", "USD", "0.01")
+QUOTE = views.QuoteView(symbol="AAPL", venue="XNAS", bid=Price("9.99"), ask=Price("10.01"), ts_ns=1)
+UP = views.BrokerView(broker="paper", account="PAPER", state="up", reconciled_s=0.1)
+
+
+class Market:
+    """What a fake engine's pictures say of its market; each change reaches subscribers with the next order row."""
+
+    def __init__(self, engine: Served) -> None:
+        self.more: dict[str, object] = {}
+        self.status: dict[str, object] = {}
+        self._engine = engine
+        door = engine.door
+        status, view, update = door.status, door.view, door.update_since
+
+        def update_since(cursor: int) -> tuple[int, views.DeskUpdate]:
+            now, found = update(cursor)
+            parts = {name: value for name, value in self.more.items() if name != "instruments"}
+            return now, msgspec.structs.replace(found, **parts)
+
+        door.status = lambda: msgspec.structs.replace(status(), **self.status)  # type: ignore[method-assign]
+        door.view = lambda: msgspec.structs.replace(view(), **self.more)  # type: ignore[method-assign]
+        door.update_since = update_since  # type: ignore[method-assign]
+
+    def comes(self, **more: object) -> None:
+        def change() -> None:
+            self.more.update(more)
+            self._engine.door.put(order_row(9))
+
+        self._engine.call(change)
+
+
+@pytest.mark.parametrize("words", ["b $1k AAPL @mkt", "b 100 AAPL @join", "b 100 AAPL @mid", "b $1k AAPL twap 30s"])
+def test_an_order_waits_for_the_first_quote(bolt: Bolt, engine: Served, words: str) -> None:
+    market = Market(engine)
+    market.comes(instruments=(AAPL,))
+
+    def open_late() -> None:
+        until(lambda: any(connection.every for connection in engine.server._connections), "the waiting client")
+        market.comes(quotes=(QUOTE,))
+
+    opening = threading.Thread(target=open_late)
+    opening.start()
+    ran = bolt("order", words)
+    opening.join(DEADLINE_S)
+    assert ran.code == Exit.OK, ran.err
+    assert "waiting up to 5 s for a quote of AAPL" in ran.err
+    assert len(engine.door.commands) == 1
+
+
+def test_an_order_waits_for_an_engine_that_has_just_started(bolt: Bolt, engine: Served) -> None:
+    """A market order needs no quote to be read; the gate would deny it all the same."""
+    market = Market(engine)
+    market.status = {"brokers": (msgspec.structs.replace(UP, state="resyncing"),)}
+    market.comes(instruments=(AAPL,))
+
+    def come_up() -> None:
+        until(lambda: any(connection.every for connection in engine.server._connections), "the waiting client")
+        market.status = {"brokers": (UP,)}
+        market.comes(quotes=(QUOTE,))
+
+    coming = threading.Thread(target=come_up)
+    coming.start()
+    ran = bolt("order", "b 100 AAPL @mkt")
+    coming.join(DEADLINE_S)
+    assert (ran.code, len(engine.door.commands)) == (Exit.OK, 1)
+    assert "waiting up to 5 s for the first comparison with the broker" in ran.err
+    market.status = {"brokers": (msgspec.structs.replace(UP, state="down"),), "ts_ns": 60 * 10**9}
+    assert "waiting" not in bolt("order", "b 100 AAPL @mkt").err, "what is down for long is the gate's to say"
+
+
+def test_a_quote_that_does_not_come_is_said_and_nothing_is_sent(engine: Served, home: Home) -> None:
+    Market(engine).comes(instruments=(AAPL,))
+    out = output.Output(io.StringIO(), io.StringIO(), json=False)
+    with (
+        EngineClient(home.socket) as client,
+        pytest.raises(NotNow, match=r"a quote of AAPL did not come within 0\.3 s"),
+    ):
+        read_words(Context(argparse.Namespace(), out), client, client.view(), "b $1k AAPL @mkt", 0.3)
+    assert engine.door.commands == []
+
+
+def test_a_size_that_the_shell_has_emptied_is_explained(bolt: Bolt, engine: Served) -> None:
+    assert "single ones, as in 'b $10k AAPL @mkt'" in bolt("order", "b k AAPL @mkt").err
+
+
 def test_a_preview_places_nothing(bolt: Bolt, engine: Served) -> None:
     engine.door.answer = CommandResult(ok=True, preview={"notional": "1000"})
     ran = bolt("order", "b 100 AAPL @10", "--preview")
@@ -180,7 +271,7 @@ def test_a_lost_answer_is_unknown_and_says_how_to_ask_again(bolt: Bolt, home: Ho
     dying.join(DEADLINE_S)
     engine.close()
     assert (ran.code, ran.json["code"], ran.json["exit"]) == (Exit.UNKNOWN, "UNKNOWN", 4)
-    assert 'bolt order "b 100 AAPL @10" --intent c-' in ran.err
+    assert "bolt order 'b 100 AAPL @10' --intent c-" in ran.err
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.commands import HaltScope
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import OrderSpec, OrderType, Side, Tif
+from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.ledger.ledger import Ledger
 from engine.oms import broker_interface as bi
 from engine.store.journal import Journal
@@ -349,3 +349,56 @@ def test_an_order_that_was_called_never_sent_and_stands_at_the_venue_is_shown_an
     lab.answer(lab.fill(sent.wire_id, 100, "k1", "189.00"))
     assert lab.engine.ledger.qty("PAPER", "AAPL") == 100
     assert lab.engine.store.live == {}
+
+
+def typed(lab: Lab, words: str, limit: str, **more: object) -> co.NewOrder:
+    spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(100), type=OrderType.LIMIT, limit=Price(limit))
+    made = co.NewOrder(source=ME, intent_id="mine", spec=spec, why="", words=words)
+    return msgspec.structs.replace(made, **more)
+
+
+def test_an_intent_is_kept_to_its_first_wish(lab: Lab) -> None:
+    assert lab.submit(co.LookUp(source=ME, intent_id="mine", words="b 100 AAPL @bid")).code == "INTENT_NEW"
+    assert lab.submit(typed(lab, "b 100 AAPL @bid", "189.00")).ok
+    again = lab.submit(typed(lab, "B 100  aapl @bid", "189.05"))
+    assert (again.ok, again.code, again.order_id) == (True, "REPEATED", "P1"), "a price word freezes to another price"
+    other = lab.submit(typed(lab, "b 200 AAPL @bid", "189.00"))
+    assert (other.ok, other.code, other.repeated) == (False, "INTENT_REUSED", True)
+    assert "b 100 AAPL @bid" in other.text
+    form = lab.submit(typed(lab, "", "189.00"))
+    assert form.code == "REPEATED"
+    assert lab.submit(typed(lab, "", "190.00")).code == "INTENT_REUSED"
+    strategy = Source(SourceKind.STRATEGY, "s")
+    assert lab.submit(typed(lab, "", "190.00", source=strategy)).code == "REPEATED", "it keeps its ids itself"
+    assert lab.submit(co.LookUp(source=ME, intent_id="mine", words="b 100 AAPL @bid")).repeated
+    assert lab.submit(co.LookUp(source=ME, intent_id="mine", words="s 100 AAPL @bid")).code == "INTENT_REUSED"
+    assert lab.submit(co.AmendOrder(source=ME, intent_id="mine", order_id="P1", qty=Qty(50))).code == "INTENT_REUSED"
+    assert len(lab.broker.sent) == 1
+    assert lab.kinds().count("command") == 1, "what was only looked up is not journaled"
+
+
+def test_an_amend_asked_again_amends_once(lab: Lab) -> None:
+    lab.buy(100, "189.00")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    smaller = co.AmendOrder(source=ME, intent_id="a1", order_id="P1", qty=Qty(50))
+    assert lab.submit(smaller).ok
+    lab.answer(bi.Amended(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, qty=Qty(50), limit=Price("189.00")))
+    assert lab.submit(smaller).repeated
+    assert lab.broker.amends == [wire]
+    assert lab.submit(msgspec.structs.replace(smaller, qty=Qty(40))).code == "INTENT_REUSED"
+    lost = msgspec.structs.replace(smaller, intent_id="a2", order_id="P77")
+    assert lab.submit(lost).code == "ILLEGAL"
+    assert lab.submit(lost).repeated
+
+
+def test_intents_are_known_after_a_restart(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, ledger=tmp_path / "ledger.db")
+    lab.connect()
+    lab.submit(typed(lab, "b 100 AAPL @bid", "189.00"))
+    lab.journal.close()
+    lab.latch.close()
+    again = Lab(tmp_path, ledger=tmp_path / "ledger.db")
+    assert again.submit(typed(again, "b 100 AAPL @bid", "189.05")).code == "REPEATED"
+    assert again.submit(typed(again, "b 101 AAPL @bid", "189.05")).code == "INTENT_REUSED"
+    assert again.broker.sent == []

@@ -11,7 +11,7 @@ import msgspec
 
 from bolt_tui.server import EngineServer
 from engine.domain.clock import SystemClock
-from engine.domain.commands import AnyCommand, CommandResult, Halt, NewOrder
+from engine.domain.commands import AnyCommand, CommandResult, Halt, LookUp, NewOrder
 from engine.domain.events import AlertRaised, AnyEvent
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, OrderType, Side, Source, SourceKind
@@ -88,9 +88,13 @@ class FakeDoor:
         self.views = 0
         self.fails: Exception | None = None
         self.answer: CommandResult | None = None
+        self.is_stalled = False
+        self.waiting: list[Callable[[bool], None]] = []
         self.on_submit: Callable[[AnyCommand], None] = lambda command: None
 
     def submit(self, command: AnyCommand) -> CommandResult:
+        if isinstance(command, LookUp):
+            return self._look_up(command)
         self.commands.append(command)
         self.on_submit(command)
         if self.fails is not None:
@@ -104,6 +108,12 @@ class FakeDoor:
         if isinstance(command, Halt):
             self.state = "halted"
         return CommandResult(ok=True, text="done")
+
+    def _look_up(self, command: LookUp) -> CommandResult:
+        known = next((row for row in self.changes if row.intent_id == command.intent_id), None)
+        if known is None:
+            return CommandResult(ok=False, code="INTENT_NEW")
+        return CommandResult(ok=True, order_id=known.order_id, state=known.state, repeated=True)
 
     def put(self, row: OrderView, intent_id: str = "") -> OrderView:
         row = msgspec.structs.replace(row, intent_id=intent_id) if intent_id else row
@@ -139,6 +149,12 @@ class FakeDoor:
             return now, DeskUpdate()
         rows = {row.order_id: row for row in self.changes[cursor:]}
         return now, DeskUpdate(status=self.status(), orders=tuple(rows.values()))
+
+    def when_durable(self, act: Callable[[bool], None]) -> None:
+        if self.is_stalled:
+            self.waiting.append(act)
+        else:
+            act(True)
 
     def events(self, from_seq: int, limit: int) -> list[tuple[int, int, AnyEvent]]:
         return self.journal[from_seq - 1 : from_seq - 1 + limit]

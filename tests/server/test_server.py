@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from bolt_tui import endpoint, server
 from bolt_tui.client import EngineClient, EngineRefused, NoEngine, OutcomeUnknown
 from bolt_tui.frames import FRAME_BYTES_MAX, Request, Subscribe, Unpacker, pack, read_server
-from engine.domain.commands import CancelAll, CommandResult, Halt, StopEngine
+from engine.domain.commands import AnyCommand, CancelAll, CommandResult, Halt, StopEngine
 from engine.domain.errors import InvariantError, StoreLocked
 from engine.domain.order import OrderState, Source, SourceKind
 from tests.server.fakes import ME, FakeDoor, Served, new_order, order_row, serving, until
@@ -284,3 +285,39 @@ def test_a_dead_engines_socket_is_taken_over_and_removed_at_the_end(tmp_path: Pa
     with serving(path), EngineClient(path) as client:
         client.view()
     assert not path.exists()
+
+
+def ask_aside(served: Served, command: AnyCommand) -> tuple[threading.Thread, list[CommandResult]]:
+    """A client of its own that waits for its answer."""
+    answers: list[CommandResult] = []
+
+    def ask() -> None:
+        with EngineClient(served.path) as client:
+            answers.append(client.submit(command))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    return asking, answers
+
+
+def test_an_answer_waits_for_the_disk_and_a_halt_does_not(served: Served) -> None:
+    """What a client was told must not be gone after a crash."""
+    served.door.is_stalled = True
+    asking, answers = ask_aside(served, new_order())
+    until(lambda: bool(served.door.waiting), "the order")
+    with EngineClient(served.path) as client:
+        assert client.submit(Halt(source=ME, why="now")).ok
+    assert answers == []
+    served.call(lambda: served.door.waiting.pop()(True))
+    asking.join(10)
+    assert answers[0].order_id == "P1"
+
+
+def test_an_order_that_never_came_to_the_disk_is_not_confirmed(served: Served) -> None:
+    served.door.is_stalled = True
+    asking, answers = ask_aside(served, new_order())
+    until(lambda: bool(served.door.waiting), "the order")
+    served.call(lambda: served.door.waiting.pop()(False))
+    asking.join(10)
+    assert (answers[0].ok, answers[0].code) == (False, "LEDGER_UNHEALTHY")
+    assert "never sent" in answers[0].text

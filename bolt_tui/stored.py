@@ -1,0 +1,375 @@
+"""What the ledger says where no engine answers: orders, positions, fills, events and state as of its last row.
+
+Read from the tables that are written in the journal's own transactions, a few short reads each. What is told is as old
+as the last row: since then the venue may have filled or ended anything that worked, so an order whose answer was
+awaited is shown as UNKNOWN, which is what the next engine will call it, and every live one as stale.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import msgspec
+
+from bolt_tui.settings import Home
+from engine.api import log_lines
+from engine.api.commander import is_same_wish, wish
+from engine.domain import events as ev
+from engine.domain.clock import NS_PER_S, SystemClock, iso
+from engine.domain.commands import AmendOrder, CommandResult, LookUp, NewOrder
+from engine.domain.instrument import Instrument
+from engine.domain.money import EXACT, ZERO_QTY, Money, Price, Qty, ratio
+from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind
+from engine.ledger.positions import AVERAGE_DIGITS
+from engine.risk.latch import Latch, sentinel
+from engine.store.connection import open_reader, store_error
+from engine.store.journal import read_journal
+from engine.store.lock import holder_of
+from engine.views import BrokerView, FillView, HaltView, OrderView, PositionView, StatusView
+
+ROWS_MAX = 1_000
+"""Rows that one answer holds; the newest are kept."""
+DEFINED_WITHIN = 5_000
+"""Instruments are looked for in so many of the first and of the last rows."""
+_ENDED = msgspec.json.encode([state.value for state in OrderState if state.is_terminal]).decode()
+_PENDING = {OrderState.PENDING_NEW, OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE}
+_NOTED = {"UNKN", "REJ", "DENY", "KILLED", "RESOLV", "CXLREJ", "AMDREJ", "DONE"}
+_ORDERS = """
+SELECT o.*, j.ts_ns AS event_ns, j.payload AS event FROM orders o LEFT JOIN journal j ON j.seq = o.last_seq
+"""
+_ORDER = _ORDERS + "WHERE o.order_id = ?"
+_ORDERS_NEWEST = (
+    _ORDERS  # noqa: S608 - our own words
+    + """WHERE o.state NOT IN (SELECT value FROM json_each(?)) AND (? = '' OR o.symbol = ?)
+ORDER BY o.created_ns DESC, o.last_seq DESC LIMIT ?"""
+)
+_VALUES = """
+SELECT c.order_id, c.parent_id, f.qty, f.price FROM fills f JOIN orders c ON c.order_id = f.order_id
+LEFT JOIN orders p ON p.order_id = c.parent_id
+WHERE f.busted = 0 AND (c.state NOT IN (SELECT value FROM json_each(?)) OR p.state NOT IN (SELECT value FROM json_each(?)))
+AND (? = '' OR f.symbol = ?)
+"""
+_FILLS = """
+SELECT f.*, o.parent_id, j.payload AS event FROM fills f LEFT JOIN orders o ON o.order_id = f.order_id
+LEFT JOIN journal j ON j.seq = f.seq WHERE (? = '' OR f.symbol = ?) ORDER BY f.seq DESC LIMIT ?
+"""
+_LAST_OF = "SELECT ts_ns, payload FROM journal WHERE kind = ? ORDER BY seq DESC LIMIT 1"
+_SPECS: msgspec.json.Decoder[OrderSpec] = ev.decoder(OrderSpec)
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """A ledger whose engine does not answer. Made by :func:`open_stored`."""
+
+    home: Home
+    holder: int
+    """Process that holds the ledger and does not answer; 0 where no engine runs."""
+    ledger_id: str
+    head_seq: int
+    as_of_ns: int
+    is_clean: bool
+    """The last engine ended as it should."""
+
+    def told(self) -> str:
+        """How old this is and why, in one sentence."""
+        age_s = max(0, (SystemClock().now_ns() - self.as_of_ns) // NS_PER_S)
+        who = f"the engine (process {self.holder}) does not answer" if self.holder else "no engine runs"
+        end = "" if self.holder or self.is_clean else ", which did not end cleanly"
+        return (
+            f"FROM THE LEDGER, {who}: as of row {self.head_seq}, {iso(self.as_of_ns)}, {_age(age_s)} ago{end}; "
+            "what happened at the venue since is not known"
+        )
+
+    def marks(self) -> dict[str, Any]:
+        """The same as JSON fields."""
+        return {
+            "read_from": "ledger",
+            "engine": "hung" if self.holder else "none",
+            "as_of_ns": self.as_of_ns,
+            "as_of_seq": self.head_seq,
+        }
+
+    # -- orders ----------------------------------------------------------------------------------------------------------
+
+    def orders(self, *, with_ended: bool, symbol: str = "") -> tuple[OrderView, ...]:
+        """Open orders (all with ``with_ended``), the newest up to the bound, oldest first."""
+        ended = "[]" if with_ended else _ENDED
+        rows, fills = self._read(
+            (_ORDERS_NEWEST, (ended, symbol, symbol, ROWS_MAX)), (_VALUES, (ended, ended, symbol, symbol))
+        )
+        values: dict[str, Any] = {}
+        for row in fills:
+            value = EXACT.multiply(Price(row["price"]), Qty(row["qty"]))
+            for name in (row["order_id"], row["parent_id"]):
+                values[name] = EXACT.add(values.get(name, EXACT.create_decimal(0)), value)
+        return tuple(_order(row, values.get(row["order_id"])) for row in reversed(rows))
+
+    def intent(self, intent_id: str, line: str) -> CommandResult | None:
+        """What became of an intent, as far as the ledger knows; None where it never came here."""
+        mark = f'"intent_id":"{intent_id}"'.encode()
+        found, rows = self._read(
+            (
+                "SELECT payload FROM journal WHERE kind = ? AND instr(payload, ?) ORDER BY seq LIMIT 1",
+                (_kind(ev.CommandReceived), mark),
+            ),
+            ("SELECT order_id FROM orders WHERE intent_id = ?", (intent_id,)),
+        )
+        first: NewOrder | AmendOrder | None = None
+        for row in found:
+            event = ev.decode_event(row["payload"])
+            if isinstance(event, ev.CommandReceived) and isinstance(event.command, NewOrder | AmendOrder):
+                first = event.command
+        order_id = rows[0]["order_id"] if rows else first.order_id if isinstance(first, AmendOrder) else ""
+        if first is None and not order_id:
+            return None
+        order = self._order(order_id) if order_id else None
+        was = wish(first) if first is not None else order.symbol if order is not None else ""
+        asked = LookUp(source=Source(SourceKind.CLI), intent_id=intent_id, words=line)
+        is_same = first is None or is_same_wish(first, asked)
+        return CommandResult(
+            ok=is_same and order is not None and order.state is not OrderState.DENIED,
+            code="REPEATED" if is_same else "INTENT_REUSED",
+            text=f"intent {intent_id} {'is known as' if is_same else 'was used for'} {order_id or 'no order'} ({was})"
+            f"{order is not None and order.note and '; '}{order.note if order is not None else ''}",
+            order_id=order_id,
+            state=None if order is None else order.state,
+            repeated=True,
+        )
+
+    def _order(self, order_id: str) -> OrderView:
+        (rows,) = self._read((_ORDER, (order_id,)))
+        return _order(rows[0], None)
+
+    # -- the rest --------------------------------------------------------------------------------------------------------
+
+    def fills(self, limit: int, symbol: str = "") -> tuple[FillView, ...]:
+        """The last executions, oldest first."""
+        (rows,) = self._read((_FILLS, (symbol, symbol, min(limit, ROWS_MAX))))
+        return tuple(_fill(row) for row in reversed(rows))
+
+    def positions(self, symbol: str = "") -> tuple[PositionView, ...]:
+        """Every position; without marks, as no price comes here."""
+        rows, defined = self._read(
+            ("SELECT * FROM positions WHERE (? = '' OR symbol = ?) ORDER BY broker, account, symbol", (symbol, symbol)),
+            (
+                "SELECT payload FROM journal WHERE kind = ? AND (seq <= ? OR seq > ?) ORDER BY seq",
+                (_kind(ev.InstrumentDefined), DEFINED_WITHIN, self.head_seq - DEFINED_WITHIN),
+            ),
+        )
+        made: dict[str, Instrument] = {}
+        for row in defined:
+            event = ev.decode_event(row["payload"])
+            if isinstance(event, ev.InstrumentDefined):
+                made[event.instrument.symbol] = event.instrument
+        return tuple(_position(row, made.get(row["symbol"])) for row in rows)
+
+    def events(self, from_seq: int, limit: int) -> Iterator[tuple[int, int, ev.AnyEvent]]:
+        """Events from a row on."""
+        for row in read_journal(self.home.ledger, from_seq, limit):
+            yield row.seq, row.ts_ns, ev.decode_event(row.payload)
+
+    def status(self) -> StatusView:
+        """The state as the ledger and the latch have it."""
+        counts, accounts, *last = self._read(
+            ("SELECT order_id LIKE 'P%' AS is_parent, state, count(*) AS n FROM orders GROUP BY 1, 2", ()),
+            ("SELECT DISTINCT broker, account, currency FROM cash ORDER BY 1, 2", ()),
+            *((_LAST_OF, (_kind(kind),)) for kind in (ev.EngineStarted, ev.PolicyLoaded, ev.TradingStateChanged)),
+        )
+        live = [row for row in counts if OrderState(row["state"]).is_live]
+        unknown = {OrderState.UNKNOWN, *_PENDING}
+        started, policy, changed = (
+            (row[0]["ts_ns"], ev.decode_event(row[0]["payload"])) if row else None for row in last
+        )
+        return StatusView(
+            mode="LIVE" if started is not None and getattr(started[1], "mode", "") == "live" else "PAPER",
+            account=accounts[0]["account"] if accounts else "",
+            ledger_id=self.ledger_id,
+            head_seq=self.head_seq,
+            durable_seq=self.head_seq,
+            ts_ns=self.as_of_ns,
+            started_ns=0 if started is None else started[0],
+            policy_hash="" if policy is None else getattr(policy[1], "policy_hash", ""),
+            halt=_halt(self.home, changed),
+            brokers=tuple(
+                BrokerView(broker=row["broker"], account=row["account"], state="down") for row in _distinct(accounts)
+            ),
+            orders_working=sum(row["n"] for row in live if not row["is_parent"]),
+            orders_unknown=sum(row["n"] for row in live if not row["is_parent"] and row["state"] in unknown),
+            parents_open=sum(row["n"] for row in live if row["is_parent"] and row["state"] != OrderState.STAGED),
+            currency=accounts[0]["currency"] if accounts else "",
+            pid=self.holder,
+        )
+
+    def _read(self, *questions: tuple[str, tuple[object, ...]]) -> list[list[sqlite3.Row]]:
+        """Answers to several questions at one moment, in one short read transaction."""
+        with closing(open_reader(self.home.ledger)) as connection:
+            try:
+                connection.row_factory = sqlite3.Row
+                connection.execute("BEGIN")
+                return [connection.execute(*question).fetchall() for question in questions]
+            except sqlite3.Error as error:
+                raise store_error(error, self.home.ledger) from None
+
+
+def open_stored(home: Home) -> Stored | None:
+    """The ledger of a folder, to be read without an engine; None where there is none.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    if not home.ledger.exists():
+        return None
+    with closing(open_reader(home.ledger)) as connection:
+        try:
+            last = connection.execute("SELECT seq, ts_ns, kind FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+            first = connection.execute("SELECT payload FROM journal ORDER BY seq LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            raise store_error(error, home.ledger) from None
+    if last is None:
+        return None
+    opened = ev.decode_event(first[0])
+    return Stored(
+        home=home,
+        holder=holder_of(home.ledger),
+        ledger_id=getattr(opened, "ledger_id", ""),
+        head_seq=last[0],
+        as_of_ns=last[1],
+        is_clean=last[2] == _kind(ev.EngineStopped),
+    )
+
+
+def _kind(event: type[msgspec.Struct]) -> str:
+    """How the journal names a kind of event."""
+    return str(event.__struct_config__.tag)
+
+
+def _order(row: sqlite3.Row, value: Any) -> OrderView:
+    spec = _SPECS.decode(row["spec"])
+    state = OrderState(row["state"])
+    note = _note(row)
+    if state in _PENDING:
+        note = f"was {state.value} when the engine ended: the venue may have it{note and '; '}{note}"
+        state = OrderState.UNKNOWN
+    qty, filled = Qty(row["qty"]), Qty(row["qty_filled"])
+    flags = [word for word, on in (("post-only", spec.post_only), ("reduce-only", spec.reduce_only)) if on]
+    is_parent = row["order_id"].startswith("P")
+    return OrderView(
+        order_id=row["order_id"],
+        parent_id=row["parent_id"],
+        wire_id=row["wire_id"],
+        intent_id=row["intent_id"],
+        symbol=row["symbol"],
+        side=Side(row["side"]),
+        qty=qty,
+        qty_filled=filled,
+        type=row["type"],
+        limit=None if row["limit"] is None else Price(row["limit"]),
+        stop=None if row["stop"] is None else Price(row["stop"]),
+        tif=row["tif"],
+        flags=" ".join(flags),
+        avg_price=Price(ratio(value, filled, 6)) if value is not None and filled else None,
+        state=state,
+        stale=state.is_live,
+        algo=spec.algo.name if is_parent else "",
+        progress_pct=int(EXACT.divide(filled * 100, qty)) if qty else 0,
+        broker=row["broker"],
+        account=row["account"],
+        source=row["source"].rstrip(":"),
+        note=note,
+        created_ns=row["created_ns"],
+        updated_ns=row["updated_ns"],
+        is_foreign=row["order_id"].startswith("F"),
+    )
+
+
+def _note(row: sqlite3.Row) -> str:
+    """What the last event of an order says of it."""
+    if row["event"] is None:
+        return ""
+    line = log_lines.line(row["last_seq"], row["event_ns"], ev.decode_event(row["event"]), None)
+    return line.text if line is not None and line.word in _NOTED else ""
+
+
+def _fill(row: sqlite3.Row) -> FillView:
+    event = None if row["event"] is None else ev.decode_event(row["event"])
+    own = event if isinstance(event, ev.OrderFilled) else None
+    return FillView(
+        seq=row["seq"],
+        order_id=row["order_id"],
+        parent_id=row["parent_id"] or "",
+        symbol=row["symbol"],
+        side=Side(row["side"]),
+        qty=Qty(row["qty"]),
+        price=Price(row["price"]),
+        venue=row["venue"],
+        liquidity=row["liquidity"],
+        fee=Money(row["fee"]),
+        fee_currency=row["fee_currency"],
+        ts_ns=row["ts_ns"],
+        fill_key=row["fill_key"],
+        overfill=ZERO_QTY if own is None else own.overfill,
+        late=own is not None and own.late,
+        busted=bool(row["busted"]),
+    )
+
+
+def _position(row: sqlite3.Row, made: Instrument | None) -> PositionView:
+    qty, cost = Qty(row["qty"]), Money(row["cost"])
+    average = None
+    if qty and made is not None:
+        average = Price(ratio(cost, EXACT.multiply(qty, made.multiplier), min(AVERAGE_DIGITS, made.price_digits + 2)))
+    return PositionView(
+        broker=row["broker"],
+        account=row["account"],
+        symbol=row["symbol"],
+        qty=qty,
+        avg_price=average,
+        mark_stale=bool(qty),
+        realised=Money(row["realised"]),
+        unrealised=None if qty else Money(0),
+        fees=Money(row["fees"]),
+        currency=row["currency"],
+    )
+
+
+def _halt(home: Home, changed: tuple[int, Any] | None) -> HaltView:
+    """What the latch holds, and who tripped it as far as the journal knows."""
+    asked = sentinel(home.root)
+    state = ev.TradingState.HALTED
+    scopes: tuple[tuple[str, str], ...] = ()
+    if home.latch.exists():
+        latch = Latch.attach(home.latch)
+        try:
+            state = latch.read()
+            held = [one for one in latch.entries() if one.state is not ev.TradingState.ACTIVE]
+            scopes = tuple((f"{one.kind.value}:{one.name}", one.state.value) for one in held)
+        finally:
+            latch.close()
+    if asked is not None:
+        return HaltView(state="halted", who=asked.who, why=asked.why, code=asked.code, ts_ns=asked.ts_ns, scopes=scopes)
+    if state is ev.TradingState.ACTIVE and not scopes:
+        return HaltView(state="active")
+    found = changed[1] if changed is not None else None
+    if not isinstance(found, ev.TradingStateChanged) or found.state is ev.TradingState.ACTIVE:
+        return HaltView(state=state.value, why="tripped in the latch, not journaled yet", scopes=scopes)
+    return HaltView(
+        state=state.value,
+        who=found.who,
+        why=found.why,
+        code=found.code,
+        ts_ns=changed[0] if changed is not None else 0,
+        scopes=scopes,
+    )
+
+
+def _distinct(accounts: list[sqlite3.Row]) -> list[sqlite3.Row]:
+    return list({(row["broker"], row["account"]): row for row in accounts}.values())
+
+
+def _age(seconds: int) -> str:
+    for size, word in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {word}"
+    return f"{seconds} s"

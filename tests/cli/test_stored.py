@@ -1,0 +1,173 @@
+"""Without an engine the ledger answers: as of when, with nothing unknown hidden, and what an intent became."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bolt_tui.commands.exits import Exit
+from bolt_tui.settings import Home
+from bolt_tui.stored import open_stored
+from engine.domain import commands as co
+from engine.domain.commands import NewOrder
+from engine.domain.money import Price, Qty
+from engine.domain.order import OrderSpec, OrderState, OrderType, Side
+from tests.cli.conftest import Ran
+from tests.core.lab import ME, Lab
+
+Bolt = Callable[..., Ran]
+SAME = (
+    "order_id", "parent_id", "wire_id", "intent_id", "symbol", "side", "qty", "qty_filled", "type", "limit", "stop", "tif",
+    "flags", "algo", "progress_pct", "broker", "account", "source", "created_ns", "updated_ns", "is_foreign",
+)  # fmt: skip
+
+
+@pytest.fixture
+def lab(home: Home) -> Iterator[Lab]:
+    """An engine that filled one order (P1), works one (P3), waits for an answer (P5), and was denied one (P7)."""
+    made = Lab(home.root, ledger=home.ledger)
+    made.connect()
+    made.submit(order("filled", 100, "189.02", "b 100 AAPL @take"))
+    first = made.broker.sent[0]
+    made.answer(made.ack(first.wire_id))
+    made.answer(made.fill(first.wire_id, 60, "k1", "189.01"))
+    made.answer(made.fill(first.wire_id, 40, "k2", "189.02"))
+    made.submit(order("rests", 50, "188.00", "b 50 AAPL @bid-100t"))
+    made.answer(made.ack(made.broker.sent[1].wire_id))
+    made.answer(made.fill(made.broker.sent[1].wire_id, 20, "k3", "188.00"))
+    made.submit(order("waits", 70, "188.50", "b 70 AAPL @188.50"))
+    made.submit(order("denied", 900_000, "188.50", "b 900k AAPL @188.50"))
+    yield made
+    made.journal.close()
+    made.latch.close()
+
+
+def order(intent: str, qty: int, limit: str, words: str) -> NewOrder:
+    spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(qty), type=OrderType.LIMIT, limit=Price(limit))
+    return NewOrder(source=ME, intent_id=intent, spec=spec, why="", words=words)
+
+
+def test_orders_are_told_with_their_age_and_an_awaited_answer_is_unknown(bolt: Bolt, lab: Lab) -> None:
+    lab.journal.close()
+    ran = bolt("orders")
+    assert ran.code == Exit.OK
+    head, *rows = ran.out.splitlines()
+    assert head.startswith(f"FROM THE LEDGER, no engine runs: as of row {lab.journal.head_seq}, 2023-11-14T22:13:20")
+    assert "did not end cleanly" in head
+    assert [line.split()[0] for line in rows] == ["ID", "P3", "C4", "P5", "C6"]
+    made = bolt("orders", "--all", "--json").json
+    assert (made["read_from"], made["engine"], made["as_of_seq"]) == ("ledger", "none", lab.journal.head_seq)
+    states = {row["order_id"]: row["state"] for row in made["orders"]}
+    assert states == {
+        "P1": "filled", "C2": "filled", "P3": "partially_filled", "C4": "partially_filled",
+        "P5": "unknown", "C6": "unknown", "P7": "denied",
+    }  # fmt: skip
+    by_id = {row["order_id"]: row for row in made["orders"]}
+    assert (by_id["P1"]["avg_price"], by_id["C2"]["avg_price"]) == ("189.014", "189.014")
+    assert (by_id["C4"]["stale"], by_id["C2"]["stale"]) == (True, False)
+    assert "was pending_new when the engine ended" in by_id["C6"]["note"]
+    assert by_id["P7"]["note"].startswith("SOURCE_NOTIONAL order amount 169650000 is above")
+
+
+def test_the_ledger_and_the_engine_tell_the_same_rows(bolt: Bolt, lab: Lab) -> None:
+    lab.submit(co.StopEngine(source=ME, cancel=False))
+    live = {row.order_id: row for row in lab.engine.view().orders}
+    fills = lab.engine.view().fills
+    positions = lab.engine.view().positions
+    stored = open_stored(Home(root=lab.latch._path.parent))
+    assert stored is not None
+    for row in stored.orders(with_ended=True):
+        same = {name: getattr(row, name) for name in SAME}
+        if row.state is not OrderState.UNKNOWN:
+            same |= {"state": row.state, "avg_price": row.avg_price}
+        assert same == {name: getattr(live[row.order_id], name) for name in same}
+    assert stored.fills(100) == fills
+    (here,), (there,) = stored.positions(), positions
+    assert (here.qty, here.realised, here.fees, here.avg_price) == (
+        there.qty,
+        there.realised,
+        there.fees,
+        there.avg_price,
+    )
+
+
+def test_positions_fills_events_and_status(bolt: Bolt, lab: Lab) -> None:
+    lab.journal.close()
+    position = bolt("positions", "--json").json["positions"][0]
+    assert (position["qty"], position["mark"], position["unrealised"]) == ("120", None, None)
+    assert [fill["fill_key"] for fill in bolt("fills", "--limit", "2", "--json").json["fills"]] == ["k2", "k3"]
+    assert bolt("fills", "--symbol", "msft", "--json").json["fills"] == []
+    lines = bolt("events", "--limit", "2").out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [str(lab.journal.head_seq - 1), str(lab.journal.head_seq)]
+    assert len(bolt("events", "--kind", "order_filled", "--json").out.splitlines()) == 3
+    assert [line.split()[0] for line in bolt("events", "--from", "2", "--limit", "2").out.splitlines()[1:]] == [
+        "2",
+        "3",
+    ]
+    ran = bolt("status", "--json")
+    assert ran.code == Exit.NO_ENGINE
+    assert (ran.json["orders_working"], ran.json["orders_unknown"], ran.json["parents_open"]) == (2, 1, 2)
+    assert (ran.json["pid"], ran.json["halt"]["state"]) == (0, "active")
+    assert bolt("events", "--follow").code == Exit.NO_ENGINE
+
+
+def test_a_halt_is_told_from_the_latch(bolt: Bolt, lab: Lab) -> None:
+    lab.submit(co.Halt(source=ME, why="runaway"))
+    lab.journal.close()
+    halt = bolt("status", "--json").json["halt"]
+    assert (halt["state"], halt["why"], halt["who"]) == ("halted", "runaway", "anna")
+    lab.latch._path.unlink()
+    assert bolt("status", "--json").json["halt"]["state"] == "halted", "a used ledger without its latch stays shut"
+
+
+def test_an_engine_that_holds_the_ledger_and_does_not_answer_is_named(bolt: Bolt, lab: Lab) -> None:
+    ran = bolt("orders", "--json")
+    assert (ran.code, ran.json["engine"]) == (Exit.OK, "hung")
+    assert "does not answer" in ran.err
+    ran = bolt("order", "b 100 AAPL @10", "--intent", "never-asked")
+    assert ran.code == Exit.NO_ENGINE
+    assert "nothing was ever sent" not in ran.err, "an engine that lives may still take it"
+
+
+def test_an_intent_is_told_from_the_ledger(bolt: Bolt, lab: Lab) -> None:
+    lab.submit(co.AmendOrder(source=ME, intent_id="smaller", order_id="C4", qty=Qty(40)))
+    lab.journal.close()
+    ran = bolt("order", "b 70 AAPL  @188.50", "--intent", "waits", "--json")
+    assert (ran.code, ran.json["order_id"], ran.json["state"], ran.json["repeated"]) == (
+        Exit.UNKNOWN,
+        "P5",
+        "unknown",
+        True,
+    )
+    assert bolt("order", "b 100 AAPL @take", "--intent", "filled").code == Exit.OK
+    other = bolt("order", "b 71 AAPL @188.50", "--intent", "waits", "--json")
+    assert (other.code, other.json["code"]) == (Exit.REFUSED, "INTENT_REUSED")
+    assert bolt("order", "b 40 AAPL @1", "--intent", "smaller", "--json").json["code"] == "INTENT_REUSED"
+    assert bolt("order", "b 900k AAPL @188.50", "--intent", "denied").code == Exit.REFUSED
+    never = bolt("order", "b 70 AAPL @188.50", "--intent", "other")
+    assert never.code == Exit.NO_ENGINE
+    assert "nothing was ever sent for it" in never.err
+
+
+def test_a_glance_does_not_keep_an_engine_from_starting(home: Home, lab: Lab) -> None:
+    """Looking for the holder takes the lock for a moment; a start at that moment must not be refused."""
+    import threading
+
+    from engine.store.lock import LedgerLock, holder_of
+
+    lab.journal.close()
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            holder_of(home.ledger)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        for _ in range(50):
+            LedgerLock(home.ledger).release()
+    finally:
+        stop.set()
+        looking.join()
