@@ -16,6 +16,7 @@ from functools import partial
 
 from bolt_tui.calendars import sessions_beside
 from bolt_tui.halting import Halting
+from bolt_tui.lookout import Lookout
 from bolt_tui.settings import Home, Settings, ensure_policy, load_settings
 from bolt_tui.venue_keeper import VenueKeeper
 from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue, stop_venue
@@ -187,6 +188,19 @@ class LiveEngine:
             home, self._clock, {"paper": lambda: PaperSession(home.root)}, self._policy, self._latch, self._on_step
         )
 
+        self._beat_ns = self._clock.monotonic_ns()
+        self._lookout = Lookout(
+            self._clock, lambda: self._beat_ns, self._stall_ns_max, self._sentinel_words, self.halt_now
+        )
+
+    def _stall_ns_max(self) -> int:
+        policy = self._policy.policy
+        return 0 if policy is None else policy.ns("monitor.max_stall_s")
+
+    def _sentinel_words(self) -> str | None:
+        asked = sentinel(self._home.root)
+        return None if asked is None else asked.why
+
     def _strategies(self) -> Mapping[str, type[Strategy]]:
         loaded = load_strategies(self._home.strategies)
         for error in loaded.errors:
@@ -203,7 +217,10 @@ class LiveEngine:
         try:
             self.engine.start()
             self._turn()
+            self._beat_ns = self._clock.monotonic_ns()
+            self._lookout.start()
             while not self._stopping.done():
+                self._beat_ns = self._clock.monotonic_ns()
                 wait_s = max(0.0, (self.engine.next_time_ns() - self._clock.now_ns()) / NS_PER_S)
                 await asyncio.wait({self._stopping}, timeout=min(wait_s, 0.05))
                 self.engine.on_time(self._clock.now_ns(), self._clock.monotonic_ns())
@@ -216,6 +233,7 @@ class LiveEngine:
             if self._journal.failed:
                 raise StoreUnwritable(self._journal.failed)
         finally:
+            self._lookout.stop()
             self._venue.stop()
             self._writer.stop(STOP_S)
             self._journal.close()

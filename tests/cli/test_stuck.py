@@ -1,0 +1,94 @@
+"""An engine whose loop is stuck in a strategy, in a process of its own: everything that halts still halts, judged at the venue."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bolt_tui.client import ClientError, EngineClient
+from bolt_tui.launch import start_engine
+from bolt_tui.settings import Home, ensure_policy
+from brokers.paperbroker import PaperSession, stop_venue
+from engine.domain.commands import SetStrategy
+from engine.domain.events import TradingState
+from tests.cli.conftest import Ran
+from tests.cli.test_halt import state
+from tests.cli.test_live import end_child, pid_of_last, rest_an_order, wait_for_market
+from tests.server.fakes import ME, until
+
+Bolt = Callable[..., Ran]
+
+SPIN = """
+from engine.intake.strategy_base import Strategy
+
+class Spin(Strategy):
+    symbol: str = "AAPL"
+
+    def on_event(self, ctx, event):
+        while True:
+            pass
+"""
+
+
+def working(home: Home) -> int:
+    session = PaperSession(home.root)
+    try:
+        return len(session.open_orders())
+    finally:
+        session.close()
+
+
+@pytest.fixture
+def stuck(home: Home, bolt: Bolt) -> Iterator[Home]:
+    """An engine with an order at the venue whose loop does not come back from a strategy."""
+    folder = Path(home.strategies)
+    folder.mkdir(exist_ok=True)
+    (folder / "spin.py").write_text(SPIN, encoding="utf-8")
+    ensure_policy(home)
+    text = home.policy.read_text(encoding="utf-8")
+    home.policy.write_text(text.replace("max_stall_s: 10 ", "max_stall_s: 3 "), encoding="utf-8")
+    assert start_engine(home)
+    wait_for_market(home)
+    rest_an_order(bolt)
+    assert working(home) == 1
+    with EngineClient(home.socket) as client:
+        assert client.submit(SetStrategy(source=ME, name="Spin", on=True)).ok
+    until(lambda: not answers(home), "the loop to be stuck")
+    yield home
+    end_child()
+    stop_venue(home.root)
+
+
+def answers(home: Home) -> bool:
+    try:
+        with EngineClient(home.socket, 0.5) as client:
+            client.view()
+    except ClientError:
+        return False
+    return True
+
+
+def test_another_process_kills_it(stuck: Home, bolt: Bolt) -> None:
+    ran = bolt("kill", "--why", "stuck", "--json")
+    assert (ran.json["by"], ran.json["is_clean"]) == ("here", True)
+    assert state(stuck) is TradingState.HALTED
+    assert working(stuck) == 0
+
+
+@pytest.mark.parametrize("way", ["signal", "sentinel"])
+def test_a_signal_or_the_sentinel_file_halts_it(stuck: Home, way: str) -> None:
+    if way == "signal":
+        os.kill(pid_of_last(), signal.SIGUSR1)
+    else:
+        (stuck.root / "HALT").write_text("smoke in the room", encoding="utf-8")
+    until(lambda: working(stuck) == 0, "the cancels at the venue")
+    assert state(stuck) is TradingState.HALTED
+    until(lambda: len(list(stuck.receipts.glob("*.json"))) == 1, "the receipt")
+
+
+def test_nobody_asks_and_it_is_halted_all_the_same(stuck: Home) -> None:
+    until(lambda: working(stuck) == 0, "the cancels at the venue")
+    assert state(stuck) is TradingState.HALTED
+    until(lambda: any("did not turn" in path.read_text("utf-8") for path in stuck.receipts.glob("*.json")), "why")
