@@ -21,9 +21,11 @@ from engine.domain.commands import StopEngine
 from engine.domain.events import TradingState
 from tests.cli.conftest import Ran
 from tests.cli.test_halt import state
+from tests.cli.test_live import rest_an_order, wait_for_market
+from tests.cli.test_stuck import working
 from tests.server.fakes import DEADLINE_S, ME, until
 
-CTRL_G, CTRL_Q = b"\x07", b"\x11"
+CTRL_G, CTRL_Q, F9 = b"\x07", b"\x11", b"\x1b[20~"
 
 TAKE_TERMINAL = """
 import fcntl, os, sys, termios
@@ -33,15 +35,42 @@ os.execv(sys.executable, [sys.executable, "-P", "-m", "bolt_tui"])
 """Makes the terminal the session's own, so that closing it hangs the desk up."""
 
 
+BLOCKED_S = 5
+BLOCK = f"""
+import fcntl, os, pathlib, sys, termios, threading
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+from bolt_tui.app import Desk
+from bolt_tui.cli import main
+
+flags = pathlib.Path(os.environ["BOLT_HOME"])
+mount = Desk.on_mount
+
+def block():
+    if (flags / "block").exists():
+        (flags / "block").unlink()
+        (flags / "blocked").touch()
+        threading.Event().wait({BLOCKED_S})
+        (flags / "free").touch()
+
+def mounted(self):
+    mount(self)
+    self.set_interval(0.05, block)
+
+Desk.on_mount = mounted
+sys.exit(main([]))
+"""
+"""The real desk, whose screen thread is held for five seconds once a file ``block`` is there."""
+
+
 class Terminal:
     """A desk on a pseudo-terminal of 80x24."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, program: str = TAKE_TERMINAL) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         env = {**child_environment(home.root), "TERM": "xterm-256color"}
         self.desk = subprocess.Popen(
-            [sys.executable, "-c", TAKE_TERMINAL],
+            [sys.executable, "-P", "-c", program],
             stdin=slave,
             stdout=slave,
             stderr=slave,
@@ -95,7 +124,17 @@ class Terminal:
 
 @pytest.fixture
 def terminal(home: Home) -> Iterator[Terminal]:
-    made = Terminal(home)
+    yield from opened(home, TAKE_TERMINAL)
+
+
+@pytest.fixture
+def blockable(home: Home) -> Iterator[Terminal]:
+    yield from opened(home, BLOCK)
+
+
+def opened(home: Home, program: str) -> Iterator[Terminal]:
+    """A desk, and afterwards neither it nor its engine nor its venue."""
+    made = Terminal(home, program)
     yield made
     made.close()
     if is_running(home):
@@ -133,3 +172,21 @@ def test_the_halt_key_halts_while_text_is_typed(home: Home, terminal: Terminal, 
     until(lambda: state(home) is TradingState.HALTED, "the latch")
     terminal.wait_for(b"HALTED")
     until(lambda: bolt("status", "--json").json["halt"]["done"], "the receipt")
+
+
+@pytest.mark.parametrize("key", [CTRL_G, F9])
+def test_the_halt_keys_work_while_the_screen_is_blocked(
+    home: Home, blockable: Terminal, bolt: Callable[..., Ran], key: bytes
+) -> None:
+    """The order is gone at the venue before the screen's thread is free again."""
+    blockable.wait_for(b"PAPER")
+    wait_for_market(home)
+    rest_an_order(bolt)
+    assert working(home) == 1
+    (home.root / "block").touch()
+    until((home.root / "blocked").exists, "the screen to be blocked")
+    blockable.press(key)
+    until(lambda: working(home) == 0, "the cancel at the venue")
+    assert state(home) is TradingState.HALTED
+    assert not (home.root / "free").exists(), "the screen came back before the venue was asked"
+    blockable.wait_for(b"HALTED")
