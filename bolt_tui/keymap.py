@@ -77,6 +77,7 @@ KEYS: tuple[Key, ...] = (
     Key("enter", "send", "sends", "send once, from 0.25 s after it appeared; a stale quote is refreshed instead", P),
     Key("t", "stage", "stages", "keep the order unsent; r releases it", P),
     Key("y", "confirm", "", "send what the gate asks a person to confirm", P),
+    Key("c", "checks", "", "every check with its value and limit", P),
     Key("e", "edit", "edits", "back to the line with its words", P),
     Key("escape", "drop", "drops", "forget it; nothing was sent", P),
     Key("c", "choose('stop_cancel')", "cancel+stop", "cancel all orders, then stop the engine", Q),

@@ -16,6 +16,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from bolt_tui.keymap import Place, bindings
+from bolt_tui.screens.dialogs import CardScreen
 from engine.domain.clock import NS_PER_S
 from engine.domain.commands import CheckResult, CommandResult, Denial
 from engine.domain.money import EXACT
@@ -31,7 +32,6 @@ PROVEN_NS = 3 * NS_PER_S
 """For this long after a refresh the engine's quote counts as the newest there is, however old: some symbols trade slowly."""
 MOVED_BPS = 50
 """So far may the middle move from the preview's before enter refreshes instead of sending."""
-CHECK_LINES_MAX = 9
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -198,6 +198,12 @@ class PreviewScreen(ModalScreen[Choice]):
         if self.offer.result.ok:
             self._choose("stage")
 
+    def action_checks(self) -> None:
+        """Every check, to read; sending needs the preview in front again, and its guard starts anew."""
+        checks = sorted(self.offer.result.checks, key=lambda check: check.ok)
+        if checks:
+            self.app.push_screen(CardScreen("CHECKS", "\n".join(map(check_words, checks))), lambda _: self._show())
+
     def action_edit(self) -> None:
         """Back to its words."""
         self._leave("edit")
@@ -260,9 +266,7 @@ def verdict_content(result: CommandResult, width: int) -> Content:
     lines: list[tuple[str, str]] = [(line, "") for line in pack(figure_words(result.preview), width)]
     if result.checks:
         passed = sum(1 for check in result.checks if check.ok)
-        lines.append((f"checks {passed} of {len(result.checks)} ok", "$quiet"))
-        shown = pack((check_words(check) for check in result.checks), width)
-        lines += [(line, "$quiet") for line in shown[: CHECK_LINES_MAX if not result.denials else 0]]
+        lines.append((f"{passed} of {len(result.checks)} checks pass   c lists them", "$quiet"))
     for denial in result.denials:
         lines += [(line, "bold $caution") for line in denial_lines(denial, width)]
     if not result.ok and not result.denials:
@@ -275,9 +279,8 @@ def verdict_content(result: CommandResult, width: int) -> Content:
 
 def check_words(check: CheckResult) -> str:
     """One control's verdict: its code, and its value beside the limit where it has one."""
-    verdict = "ok" if check.ok else "REFUSED"
-    figures = f" {plain(check.value)}/{plain(check.limit)}" if check.limit else ""
-    return f"{check.code}{figures} {verdict}"
+    figures = f"{plain(check.value)} of {plain(check.limit)}" if check.limit else plain(check.value)
+    return f"{'ok     ' if check.ok else 'REFUSED'} {check.control} {check.code:<18} {figures}".rstrip()
 
 
 def denial_lines(denial: Denial, width: int) -> list[str]:

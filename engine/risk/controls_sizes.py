@@ -23,7 +23,8 @@ def _venue(value: Decimal | None, otherwise: Decimal) -> Limit:
     return Limit(otherwise if value is None else value, "")
 
 
-_ENDLESS = Decimal("1e40")
+ENDLESS = Decimal("1e40")
+"""Stands for a limit that a venue or a parent does not have."""
 
 
 def venue_qty_min(case: Case) -> Limit | None:
@@ -33,7 +34,7 @@ def venue_qty_min(case: Case) -> Limit | None:
 
 def venue_qty_max(case: Case) -> Limit | None:
     """Venue's largest quantity."""
-    return None if case.instrument is None else _venue(case.instrument.qty_max, _ENDLESS)
+    return None if case.instrument is None else _venue(case.instrument.qty_max, ENDLESS)
 
 
 def venue_notional_min(case: Case) -> Limit | None:
@@ -56,7 +57,7 @@ def venue_rate(case: Case) -> Limit | None:
 def parent_qty(case: Case) -> Limit | None:
     """Quantity of the parent; endless for orders that are no child."""
     if not case.candidate.parent_id:
-        return Limit(_ENDLESS, "")
+        return Limit(ENDLESS, "")
     return None if case.parent is None else Limit(case.parent.qty, "")
 
 

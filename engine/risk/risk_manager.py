@@ -13,12 +13,12 @@ import msgspec
 
 from engine.domain.commands import CheckResult, Denial
 from engine.domain.events import AnyEvent, Decision, QuoteSeen, Routes
-from engine.domain.money import EXACT, text
+from engine.domain.money import EXACT, Rounding, round_to, text
 from engine.domain.order import Side
 from engine.risk.controls import ROWS, Measured, Row
 from engine.risk.controls_case import Candidate, Case, Role, Signals
 from engine.risk.controls_history import History
-from engine.risk.controls_sizes import FOREVER_NS
+from engine.risk.controls_sizes import ENDLESS, FOREVER_NS
 from engine.risk.exposure import RiskView
 from engine.risk.kill_switch import KillSwitch
 from engine.risk.policy import AUTHORITY, Limit, PolicyHolder
@@ -44,6 +44,8 @@ Judgement = tuple[str, Measured, Limit | None, tuple[str, str, str] | None]
 Judge = Callable[[Case], Judgement | None]
 ADV_FALLBACK = ("ADV_NONE",)
 """Stamped on a decision where no daily volume is known: `order.max_notional_without_adv` held instead of the share."""
+PERCENT_STEP, AMOUNT_STEP = Decimal("0.0001"), Decimal("0.00000001")
+"""To which a value is rounded where people read it; it is judged and journaled exactly."""
 SOURCE_LIMIT = "authority.{source}.max_notional"
 
 
@@ -170,17 +172,23 @@ def _limit(row: Row, case: Case) -> Limit | None:
 _JUDGES: tuple[tuple[Row, Judge], ...] = tuple((row, _judge_of(row)) for row in ROWS)
 
 
-def _shown(row: Row, value: Measured) -> str:
+def _shown(row: Row, value: Measured, limit: Limit | None = None) -> str:
+    """A measured value for people: rounded, but never to the limit that it is not."""
     if value is None:
         return "unknown"
     if row.is_time:
         return "never" if value == FOREVER_NS else f"{text(EXACT.scaleb(Decimal(value), -9))} s"
-    return text(Decimal(value))
+    exact = Decimal(value)
+    short = round_to(exact, PERCENT_STEP if row.path.endswith("_pct") else AMOUNT_STEP, Rounding.HALF_EVEN)
+    hides = short != exact and (not short or (limit is not None and short == limit.value))
+    return text(exact if hides else short)
 
 
 def _shown_limit(row: Row, limit: Limit | None) -> str:
     if limit is None:
         return ""
+    if limit.value == ENDLESS:
+        return "no limit"
     return f"{text(limit.value)} s" if row.is_time else text(limit.value)
 
 
@@ -188,7 +196,7 @@ def _check(row: Row, case: Case, found: Judgement | None) -> CheckResult:
     """A row of a preview."""
     if found is not None:
         code, value, limit, said = found
-        shown = (said[0], said[1]) if said is not None else (_shown(row, value), _shown_limit(row, limit))
+        shown = (said[0], said[1]) if said is not None else (_shown(row, value, limit), _shown_limit(row, limit))
         return CheckResult(row.control, code, ok=False, value=shown[0], limit=shown[1])
     if row.measure is None or (row.spares and row.spares & case.spares):
         return CheckResult(row.control, row.code, ok=True, value="", limit="")
@@ -213,11 +221,11 @@ def _deny(
         sentence = f"{row.input} is not known{f' ({words})' if words else ''}, and what cannot be judged is denied"
     else:
         word = "below the least" if row.is_floor else "above the most"
-        sentence = f"{row.input} {_shown(row, value)} is {word} allowed, {_shown_limit(row, limit)}{where}"
+        sentence = f"{row.input} {_shown(row, value, limit)} is {word} allowed, {_shown_limit(row, limit)}{where}"
     return Denial(
         code=code,
         control=row.control,
-        value=said[0] if said is not None else _shown(row, value),
+        value=said[0] if said is not None else _shown(row, value, limit),
         limit=said[1] if said is not None else _shown_limit(row, limit),
         policy_line=line,
         text=sentence,

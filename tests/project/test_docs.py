@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bolt_tui import keymap
 from engine.domain.order import STATES, OrderState
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +31,12 @@ def test_the_architecture_page_names_every_room() -> None:
     rooms = [path.name for path in (ROOT / "engine").iterdir() if (path / "__init__.py").is_file()]
     missing = [f"engine/{name}" for name in rooms if f"engine/{name}" not in page and name != "domain"]
     assert missing == []
+
+
+def test_the_keys_page_is_the_key_table() -> None:
+    assert (ROOT / "docs" / "keys.md").read_text(encoding="utf-8") == keymap.page(), (
+        "run python -m bolt_tui.keymap > docs/keys.md"
+    )
 
 
 def test_links_lead_somewhere() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from bolt_tui.app import Desk, refuse_terminal
 from bolt_tui.screens.dialogs import CardScreen, FormScreen, QuitScreen, RearmScreen
@@ -49,6 +49,24 @@ def test_an_order_is_previewed_then_sent_once(size: tuple[int, int]) -> None:
         ("100", "AAPL", "189.1")
     ]
     assert sent[0].intent_id
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_check_can_be_read_and_nothing_is_sent_from_there(size: tuple[int, int]) -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await type_line(pilot, LINE)
+        engine.wait(0.3)
+        assert "6 of 6 checks pass" in str(pilot.app.screen.query_one("#preview", Static).render())
+        await pilot.press("c")
+        card = pilot.app.screen
+        assert isinstance(card, CardScreen)
+        assert "ok      C06 QTY_MAX            100 of 5000" in card.words
+        await pilot.press(
+            "enter", "enter"
+        )  # closes the card; the second comes too soon after the preview is seen again
+        assert isinstance(pilot.app.screen, PreviewScreen)
+
+    assert play(script, size=size).sent() == []
 
 
 def test_type_ahead_enter_does_not_send() -> None:
