@@ -44,6 +44,7 @@ DEADLINE_S = 5.0
 ORDERS_KEPT = 500
 FILLS_KEPT = 500
 LOG_KEPT = 500
+_LOOK_UP_S = 1.0
 _READ_BYTES = 256 * 1024
 
 _VIEWS: msgspec.json.Decoder[DeskView] = decoder(DeskView)
@@ -234,7 +235,12 @@ class EngineClient:
                     raise FrameError(msg)
                 return frame
             self._set_timeout(until)
-            data = self._socket.recv(_READ_BYTES)
+            try:
+                data = self._socket.recv(_READ_BYTES)
+            except TimeoutError:
+                if until is None:
+                    continue
+                raise
             if not data:
                 msg = "the engine closed the line"
                 raise ConnectionError(msg)
@@ -242,7 +248,8 @@ class EngineClient:
 
     def _set_timeout(self, until: int | None) -> None:
         if until is None:
-            self._socket.settimeout(None)
+            # Not for ever at once: a ^C that comes just before the call would be seen only when the next frame comes.
+            self._socket.settimeout(_LOOK_UP_S)
             return
         left_s = (until - self._clock.monotonic_ns()) / NS_PER_S
         if left_s <= 0:
