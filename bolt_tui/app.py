@@ -23,7 +23,7 @@ from bolt_tui.screens.dialogs import DIALOG_CSS, CardScreen, FormScreen, QuitScr
 from bolt_tui.screens.footer import footer_content, place_of
 from bolt_tui.screens.order_card import order_card
 from bolt_tui.screens.preview import Choice, Offer, PreviewScreen, size_words
-from bolt_tui.settings import Environment, Settings, who
+from bolt_tui.settings import Settings, who
 from engine.domain import commands as co
 from engine.domain.clock import NS_PER_S, Clock, SystemClock
 from engine.domain.ids import new_intent_id
@@ -50,16 +50,6 @@ TWICE_NS = 2 * NS_PER_S
 ASKED_SHOWN_NS = 30 * NS_PER_S
 """How long the desk says by itself that its halt key was pressed, where the engine does not show it."""
 DATA_HZ = 10
-
-
-def refuse_terminal(environment: Environment) -> str:
-    """Why the desk cannot be drawn on this terminal, and what works there; empty where it can."""
-    if environment.term != "dumb":
-        return ""
-    return (
-        "the desk needs a terminal that can move its cursor, and TERM is dumb. These do the same without one: `bolt headless`, "
-        '`bolt order "b 100 AAPL @mkt"`, `bolt orders`, `bolt positions`, `bolt cancel`, `bolt kill`, `bolt status`'
-    )
 
 
 class Desk(App[str]):

@@ -15,7 +15,7 @@ from bolt_tui.commands.exits import Exit
 from bolt_tui.endpoint import find_socket
 from bolt_tui.host import EngineThread, build, log_to_stderr, serve, signals
 from bolt_tui.launch import READY, is_running, start_engine
-from bolt_tui.settings import Home, ensure_policy, environment, load_settings, open_home
+from bolt_tui.settings import Environment, Home, ensure_policy, environment, load_settings, open_home
 from engine.domain.commands import SetStrategy, StopEngine
 
 if TYPE_CHECKING:
@@ -103,6 +103,16 @@ def _run_demo(context: Context) -> Exit:
 # -- the desk ------------------------------------------------------------------------------------------------------------
 
 
+def refuse_terminal(environment: Environment) -> str:
+    """Why the desk cannot be drawn on this terminal, and what works there; empty where it can."""
+    if environment.term != "dumb":
+        return ""
+    return (
+        "the desk needs a terminal that can move its cursor, and TERM is dumb. These do the same without one: `bolt headless`, "
+        '`bolt order "b 100 AAPL @mkt"`, `bolt orders`, `bolt positions`, `bolt cancel`, `bolt kill`, `bolt status`'
+    )
+
+
 def run_desk(context: Context) -> Exit:
     """Attach to the engine of this folder, or start one; then the screen."""
     from bolt_tui.commands.halt import HaltKey
@@ -111,10 +121,14 @@ def run_desk(context: Context) -> Exit:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         context.out.say("bolt: the desk needs a terminal; `bolt headless` runs without one")
         return Exit.USAGE
+    env = environment()
+    refusal = refuse_terminal(env)
+    if refusal:
+        context.out.say(f"bolt: {refusal}")
+        return Exit.USAGE
     home = context.home
     ensure_policy(home)
     settings = load_settings(home)
-    env = environment()
     thread = None
     is_ours = False
     if not is_running(home):

@@ -65,10 +65,10 @@ sys.exit(main([]))
 class Terminal:
     """A desk on a pseudo-terminal of 80x24."""
 
-    def __init__(self, home: Home, program: str = TAKE_TERMINAL) -> None:
+    def __init__(self, home: Home, program: str = TAKE_TERMINAL, term: str = "xterm-256color") -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        env = {**child_environment(home.root), "TERM": "xterm-256color"}
+        env = {**child_environment(home.root), "TERM": term}
         self.desk = subprocess.Popen(
             [sys.executable, "-P", "-c", program],
             stdin=slave,
@@ -164,6 +164,19 @@ def test_a_hang_up_or_a_crash_of_the_desk_leaves_the_engine(
     assert is_running(home)
     with EngineClient(home.socket) as client:
         assert client.view().status.halt.state == "active"
+
+
+def test_a_dumb_terminal_is_refused_with_what_works_there(home: Home) -> None:
+    terminal = Terminal(home, term="dumb")
+    try:
+        assert terminal.drain_until_ended() == 2
+        seen = terminal.seen.decode()
+    finally:
+        terminal.close()
+    assert "TERM is dumb" in seen
+    assert "bolt headless" in seen
+    assert "\x1b" not in seen, "a terminal that cannot move its cursor was sent escape sequences"
+    assert not is_running(home), "an engine was started for nobody"
 
 
 def test_the_halt_key_halts_while_text_is_typed(home: Home, terminal: Terminal, bolt: Callable[..., Ran]) -> None:

@@ -7,7 +7,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from bolt_tui.app import Desk, refuse_terminal
+from bolt_tui.app import Desk
+from bolt_tui.commands.desk import refuse_terminal
 from bolt_tui.screens.dialogs import CardScreen, FormScreen, QuitScreen, RearmScreen
 from bolt_tui.screens.preview import PreviewScreen
 from bolt_tui.settings import Environment
