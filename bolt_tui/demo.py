@@ -162,7 +162,7 @@ async def _session(home: Home, out: Output, make: Make) -> tuple[Session, DeskVi
 
 def report(home: Home, out: Output, session: Session, view: DeskView, error: str) -> Exit:
     """Orders, fills, positions, P&L, how real the simulation was, and the proof of the ledger."""
-    from bolt_tui.ledger_tools import realism, verify
+    from bolt_tui.ledger_tools import realism, realism_lines, verify
 
     proof = verify(home.ledger)
     how_real = realism(home)
@@ -187,9 +187,9 @@ def report(home: Home, out: Output, session: Session, view: DeskView, error: str
     out.line("\nPOSITIONS")
     out.table(show.POSITION_HEADERS, [show.position_row(row) for row in view.positions], show.POSITION_RIGHT)
     out.line(f"\nP&L  {show.number(view.status.pnl_day)} {view.status.currency}")
-    out.line("\nREALISM")
-    for name, value in sorted(how_real.items()):
-        out.line(f"  {name}: {value}")
+    out.line()
+    for text in realism_lines(how_real):
+        out.line(text)
     out.line(f"\nLEDGER  {proof.text}")
     for text in [error, *(f"not as it must be: {title}" for title in wrong)]:
         if text:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from bolt_tui.settings import Home
+from engine.domain.events import decoder
 from engine.store.verify import VerifyReport
 from engine.store.verify import verify as verify_store
 
@@ -52,19 +53,18 @@ def verify(path: Path) -> Proof:
 
 
 def realism(home: Home) -> dict[str, str]:
-    """What the simulated market models and what not, by effect; and how many fills the ledger holds."""
-    from brokers.paper.config import VenueConfig
-    from brokers.paper.listings import LISTINGS
-    from brokers.paper.realism import realism_report
-    from brokers.paper.venue import VenueCore
-    from engine.market.fees import shipped_fees
-    from engine.store.journal import read_journal
+    """How real the paper session was that ended last, effect by effect; empty where none was noted."""
+    from brokers.paper.realism import RealismReport
 
-    core = VenueCore(VenueConfig(fees=shipped_fees()), lambda *_: None, lambda *_: None, lambda *_: None)
-    for listing in LISTINGS:
-        for mic in listing.mics:
-            core.list_instrument(listing.instrument, mic)
-    report = realism_report(core, source="simulated")
+    try:
+        report = decoder(RealismReport).decode(home.realism.read_bytes())
+    except (OSError, msgspec.DecodeError, ValueError):
+        return {}
     shown = {f"{effect.code} {effect.name}": f"{effect.state}: {effect.text}" for effect in report.effects}
-    fills = sum(1 for row in read_journal(home.ledger) if row.kind == "order_filled")
-    return {**shown, "source": report.source, "depth": report.depth, "fills": str(fills), "fills guessed": "0"}
+    fills = {"fills": str(report.fills), "fills guessed": f"{report.fills_guessed} ({report.guessed_share} %)"}
+    return {**shown, "source": report.source, "depth": report.depth, **fills}
+
+
+def realism_lines(found: dict[str, str]) -> list[str]:
+    """The same for a person."""
+    return ["REALISM", *(f"  {name}: {value}" for name, value in sorted(found.items()))] if found else []

@@ -127,6 +127,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "receipts"
 
     @property
+    def realism(self) -> Path:
+        """How real the last paper session was: written at its end."""
+        return self.root / "realism.json"
+
+    @property
     def logs(self) -> Path:
         """Folder of the engine's words."""
         return self.root / "logs"

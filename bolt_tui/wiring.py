@@ -23,8 +23,8 @@ from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue, stop_ve
 from engine.api import Engine, EngineParts
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
-from engine.domain.errors import BoltError, StoreUnwritable
-from engine.domain.events import BrokerState
+from engine.domain.errors import BoltError, StoreUnwritable, VenueError
+from engine.domain.events import BrokerState, encode
 from engine.domain.ids import new_ledger_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
@@ -230,6 +230,7 @@ class LiveEngine:
                 await self._until_cancelled()
             self.engine.stop("asked")
             self._turn()
+            self._note_realism()
             if self._journal.failed:
                 raise StoreUnwritable(self._journal.failed)
         finally:
@@ -238,6 +239,18 @@ class LiveEngine:
             self._writer.stop(STOP_S)
             self._journal.close()
             self._latch.close()
+
+    def _note_realism(self) -> None:
+        """Keep how real the session was, for whoever ends it; a venue that does not answer leaves none."""
+        self._home.realism.unlink(missing_ok=True)
+        try:
+            session = PaperSession(self._home.root)
+            try:
+                self._home.realism.write_bytes(encode(session.realism()))
+            finally:
+                session.close()
+        except (VenueError, OSError) as error:
+            _LOG.error("no realism report: %s", error)
 
     async def _until_cancelled(self) -> None:
         deadline_ns = self._clock.monotonic_ns() + int(STOP_S * NS_PER_S)

@@ -15,6 +15,7 @@ from bolt_tui.commands.exits import Exit
 from bolt_tui.endpoint import find_socket
 from bolt_tui.host import EngineThread, build, log_to_stderr, serve, signals
 from bolt_tui.launch import READY, is_running, start_engine
+from bolt_tui.output import json_line
 from bolt_tui.settings import Environment, Home, ensure_policy, environment, load_settings, open_home
 from engine.domain.commands import SetStrategy, StopEngine
 
@@ -61,6 +62,7 @@ def run_headless(context: Context) -> Exit:
 
 async def _headless(context: Context, home: Home) -> None:
     from bolt_tui.headless import Stream, stored_events
+    from bolt_tui.ledger_tools import realism
 
     args = context.args
     live = build(home, load_settings(home))
@@ -84,6 +86,9 @@ async def _headless(context: Context, home: Home) -> None:
         lines.cancel()
         await asyncio.gather(lines, return_exceptions=True)
         stream.close(stored_events(home.ledger))
+        how_real = realism(home)
+        if how_real and not stream.is_broken:
+            sys.stdout.write(json_line("realism", {"effects": how_real}))
 
 
 def _run_demo(context: Context) -> Exit:
@@ -170,7 +175,10 @@ def _leave(context: Context, home: Home, choice: str, thread: EngineThread | Non
                 return Exit.INCOMPLETE
     except NoEngine:
         context.out.say("bolt: the engine had ended already")
+    from bolt_tui.ledger_tools import realism, realism_lines
     from brokers.paperbroker import stop_venue
 
     stop_venue(home.root)
+    for text in realism_lines(realism(home)):
+        context.out.say(text)
     return Exit.OK

@@ -65,8 +65,13 @@ def stop(context: Context) -> Exit:
         return Exit.INCOMPLETE
     _stop_venue(context)
     left = 0 if args.cancel else working
-    context.out.object("stop", {"ended": True, "pid": found.pid, "left": left})
+    from bolt_tui.ledger_tools import realism, realism_lines
+
+    how_real = realism(context.home)
+    context.out.object("stop", {"ended": True, "pid": found.pid, "left": left, "realism": how_real})
     context.out.line(f"the engine has ended; {left} orders are left at the venue" if left else "the engine has ended")
+    for text in realism_lines(how_real):
+        context.out.line(text)
     return Exit.OK
 
 

@@ -32,9 +32,11 @@ from brokers.paper.protocol import (
     Tick,
     What,
 )
+from brokers.paper.realism import realism_report
 from brokers.paper.script import ScriptMarket
 from engine.domain.clock import Clock, SimClock, SystemClock
 from engine.domain.errors import BoltError, InputError
+from engine.domain.events import encode
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import Side
@@ -186,7 +188,7 @@ class Desk:
                 self._snapshots[self._asked] = (client, frame.id, frame.request_id)
                 venue.core.submit_query_state(now_ns, account, self._asked, frame.since_ns)
 
-    def _ask(self, client: Client, frame: Ask) -> Done:
+    def _ask(self, client: Client, frame: Ask) -> Done:  # noqa: PLR0911 - one case per question
         venue, account, number = self._owner.venue, client.account, frame.id
         match frame.what:
             case What.HEALTH:
@@ -199,6 +201,8 @@ class Desk:
                 if not at_ns:
                     return Done(id=number, ok=False, text=f"{frame.symbol} is not listed")
                 return Done(id=number, bid=bid, ask=ask, age_ns=max(0, venue.core.now_ns - at_ns))
+            case What.REALISM:
+                return Done(id=number, text=encode(realism_report(venue.core, source="simulated")).decode())
             case What.STATUS:
                 return Done(id=number, text=venue.core.status(frame.symbol))
             case _ if not account:

@@ -95,6 +95,7 @@ class What(StrEnum):
     CASH = "cash"
     QUOTE = "quote"
     STATUS = "status"
+    REALISM = "realism"
     HEALTH = "health"
     SHUTDOWN = "shutdown"
 

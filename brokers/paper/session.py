@@ -24,13 +24,17 @@ from brokers.paper.protocol import (
     Role,
     What,
 )
+from brokers.paper.realism import RealismReport
 from brokers.paper.wire import FrameError, Unpacker, connect, pack, read_frame
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.errors import VenueError
+from engine.domain.events import decoder
 from engine.domain.money import Money, Price
 from engine.oms.broker_interface import Acked, Rejected, VenueOrder, VenuePosition, WireOrder
 
 _READ_BYTES = 256 * 1024
+
+_REALISM = decoder(RealismReport)
 
 
 class PaperSession:
@@ -87,6 +91,11 @@ class PaperSession:
         """Best bid and ask over the venues, and their age in ns; VenueError for an unknown symbol."""
         done = self._ask(What.QUOTE, symbol)
         return done.bid, done.ask, done.age_ns
+
+    def realism(self) -> RealismReport:
+        """What the venue modelled and counted since it was made."""
+        report: RealismReport = _REALISM.decode(self._ask(What.REALISM).text.encode())
+        return report
 
     def status(self, symbol: str) -> str:
         """``open``, ``closed`` or ``halted``."""

@@ -97,6 +97,10 @@ def test_an_engine_trades_is_asked_from_outside_and_ends(bolt: Bolt, live: Home)
     until(lambda: status(bolt)["orders_working"] == 0, "the cancel")
     ended = bolt("stop", "--json")
     assert (ended.code, ended.json["ended"], ended.json["left"]) == (Exit.OK, True, 0)
+    how_real = ended.json["realism"]
+    assert how_real["P06 queue position"] == "on: from the orders themselves"
+    assert how_real["fills"] != "0", "the venue's own count, not the ledger's"
+    assert " 0 messages" not in how_real["P01 latency"]
     assert not is_running(live)
     assert not live.socket.exists()
     assert bolt("status").code == Exit.NO_ENGINE
@@ -226,7 +230,9 @@ def test_headless_lines_are_json_and_a_signal_ends_it(home: Home, bolt: Bolt) ->
             stop_venue(home.root)
     lines = [json.loads(line) for line in out.splitlines()]
     assert running.returncode == Exit.OK, err
-    assert {"event", "order", "fill", "status"} == {line["type"] for line in lines}
+    assert {"event", "order", "fill", "status", "realism"} == {line["type"] for line in lines}
+    assert lines[-1]["type"] == "realism"
+    assert lines[-1]["effects"]["fills"] != "0"
     events = [line for line in lines if line["type"] == "event"]
     assert [line["seq"] for line in events] == list(range(events[0]["seq"], events[0]["seq"] + len(events)))
     assert events[-1]["kind"] == "engine_stopped"
