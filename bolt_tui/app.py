@@ -50,6 +50,7 @@ TWICE_NS = 2 * NS_PER_S
 ASKED_SHOWN_NS = 30 * NS_PER_S
 """How long the desk says by itself that its halt key was pressed, where the engine does not show it."""
 DATA_HZ = 10
+PARTS = (StatusBar, DayLine, KillBanner, OrderBookPanel, LadderPanel, PositionStrip, TradeLogPanel, QuickOrderPad)
 
 
 class Desk(App[str]):
@@ -182,8 +183,8 @@ class Desk(App[str]):
 
     def draw(self) -> None:
         """Show the newest picture on the desk, whatever lies above it. Nothing is drawn where nothing changed."""
-        if not self._base.query(TradeLogPanel):
-            # The timer also fires while the tree is being built or taken down.
+        if not all(self._base.query(part) for part in PARTS):
+            # The timer also fires while the tree is being built or taken down, part by part.
             return
         view = self._port.view()
         now_ns = self._clock.now_ns()

@@ -399,8 +399,11 @@ def test_an_interrupt_is_exit_code_130(engine: Served) -> None:
     assert main_thread is not None
 
     def interrupt() -> None:
-        until(lambda: any(connection.follow for connection in engine.server._connections), "the stream")
-        signal.pthread_kill(main_thread, signal.SIGINT)
+        try:
+            # A copy: the server's own thread adds and removes connections meanwhile.
+            until(lambda: any(connection.follow for connection in tuple(engine.server._connections)), "the stream")
+        finally:
+            signal.pthread_kill(main_thread, signal.SIGINT)
 
     interrupting = threading.Thread(target=interrupt)
     interrupting.start()
