@@ -159,7 +159,7 @@ class Slices(Counted):
         if self.ticks % 800 == 0 and self.sent < self.parents_max:
             self.sent += 1
             algo = AlgoSpec("twap", duration_ns=100 * NS_PER_S, params={"slices": "100", "style": "take"})
-            ctx.order(SYMBOL, Side.SELL if self.sent % 2 else Side.BUY, HUNDRED, algo=algo, why="a schedule")
+            ctx.order(SYMBOL, Side.BUY, HUNDRED, algo=algo, why="a schedule")
 
 
 LIVE: list[Any] = []
