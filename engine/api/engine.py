@@ -186,11 +186,15 @@ class Engine:
             self.record(ev.PolicyLoaded(policy_hash=policy.hash, text=policy.source))
 
     def stop(self, why: str) -> None:
-        """Let go of brokers and journal the clean end. The driver commits afterwards."""
+        """Let go of brokers and journal the clean end. The driver commits afterwards.
+
+        An intent that has not left by now never does: it is KILLED, so that the next engine does not have to ask after it.
+        """
         for broker in self.parts.brokers.values():
             broker.stop()
         self._is_running = False
         try:
+            self.orders.kill_unsent("the engine was stopped before it left", lambda _: True)
             self.keeper.keep_marks()
             self.record(ev.EngineStopped(why=why))
         except StoreUnwritable:

@@ -96,6 +96,23 @@ def test_latch_tripped_between_disk_and_wire_kills(lab: Lab) -> None:
     assert lab.state("P1") == "killed"
 
 
+def test_an_intent_that_waits_at_a_stop_never_leaves_and_is_no_riddle_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    lab = Lab(tmp_path, ledger=path)
+    lab.connect()
+    lab.engine.submit(co.NewOrder(source=ME, intent_id="k", spec=_spec(100), why=""))
+    lab.engine.stop("asked")
+    lab.engine.release(lab.journal.commit())
+    assert lab.broker.sent == []
+    lab.journal.close()
+    lab.latch.close()
+    again = Lab(tmp_path, ledger=path)
+    assert again.state("C2") == "killed"
+    again.connect()
+    assert again.broker.sent == []
+    assert not again.engine.store.live
+
+
 def test_uncertain_is_unknown_counts_at_worst_and_is_not_resent(lab: Lab) -> None:
     lab.buy(100, "189")
     wire = lab.broker.sent[0].wire_id

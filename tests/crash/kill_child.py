@@ -103,6 +103,7 @@ async def look(live: LiveEngine) -> dict[str, Any]:
     engine = live.engine
     await ready(live)
     await until(lambda: not engine.view_of_risk.recovering(), "a clean comparison")
+    await until(lambda: not engine.view_of_risk.unknown_orders()[0], "the fate of every order")
     asked = engine.submit(_new("after", OrderType.MARKET, None))
     return {
         "halt": engine.view().status.halt.state,
