@@ -18,7 +18,7 @@ from textual.widgets import Input, Static
 
 from bolt_tui import themes
 from bolt_tui.halt_keys import DeskDriver
-from bolt_tui.keymap import Place, bindings, card, commands
+from bolt_tui.keymap import Place, bindings, card, commands, opens_line
 from bolt_tui.screens.dialogs import DIALOG_CSS, CardScreen, FormScreen, QuitScreen, RearmScreen
 from bolt_tui.screens.footer import footer_content, place_of
 from bolt_tui.screens.order_card import order_card
@@ -291,6 +291,13 @@ class Desk(App[str]):
 
     def _complete(self, line: str, cursor: int) -> list[str]:
         return complete(line, cursor, self._words_known())
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys that open the order line are letters where text is typed, and do nothing behind a dialog."""
+        del parameters
+        if opens_line(action):
+            return self.screen is self._base and not isinstance(self.focused, Input)
+        return True
 
     def action_ticket(self, side: str) -> None:
         """Go to the order line; a side starts an order for what is under the cursor. Nothing is sent."""

@@ -116,10 +116,17 @@ def plain(key: str) -> str:
     return " ".join(_NAMES.get(part, part.replace("ctrl+", "^")) for part in key.split(","))
 
 
+def opens_line(action: str) -> bool:
+    """Whether an action of the table opens the order line."""
+    return action.startswith("ticket")
+
+
 def bindings(place: Place) -> list[BindingType]:
-    """Textual's bindings of a place; those that work everywhere have priority over every widget."""
+    """Textual's bindings of a place. Those that work everywhere have priority over every widget, and so have those that open the
+    order line: the keys typed behind them would otherwise be handed to the pane before the line has the focus.
+    """
     return [
-        Binding(key.key, key.action, key.help, show=False, priority=place is Place.EVERYWHERE)
+        Binding(key.key, key.action, key.help, show=False, priority=place is Place.EVERYWHERE or opens_line(key.action))
         for key in KEYS
         if key.place is place and key.is_bound
     ]

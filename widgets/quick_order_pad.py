@@ -98,7 +98,8 @@ class QuickOrderPad(Vertical):
         """Put words in the line and go there."""
         self.line.value = words
         self.line.cursor_position = len(words)
-        self.line.focus()
+        # At once: Widget.focus() waits for its turn, and what is typed or pasted behind the key would miss the line.
+        self.screen.set_focus(self.line)
 
     def clear(self) -> None:
         """Empty the line."""

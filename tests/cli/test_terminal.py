@@ -203,3 +203,11 @@ def test_the_halt_keys_work_while_the_screen_is_blocked(
     assert state(home) is TradingState.HALTED
     assert not (home.root / "free").exists(), "the screen came back before the venue was asked"
     blockable.wait_for(b"HALTED")
+
+
+def test_what_is_typed_in_one_go_arrives_whole(home: Home, terminal: Terminal) -> None:
+    """A fast hand, a slow line or a paste brings all keys at once: a size must not lose its first digits."""
+    terminal.wait_for(b"PAPER")
+    wait_for_market(home)
+    terminal.press(b"b2100 AAPL @185.00\r")
+    terminal.wait_for(b"BUY 2100 AAPL limit 185")
