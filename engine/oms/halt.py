@@ -551,7 +551,9 @@ class _Lane:
     def _look_at_account(self) -> None:
         positions = self._try(lambda session: session.positions())
         cash = self._try(lambda session: session.cash())
-        self._set(positions=positions or self._after_cancels or self._before or (), cash=dict(cash or {}))
+        # Flat is an answer: an older look stands in only where there was none.
+        looks = (positions, self._after_cancels, self._before)
+        self._set(positions=next((look for look in looks if look is not None), ()), cash=dict(cash or {}))
         if positions is None or cash is None:
             self._note(f"positions or cash could not be read at the end: {self._error}")
 

@@ -502,6 +502,8 @@ def test_against_a_real_paper_venue(lab: Lab) -> None:
     assert (part.found, part.cancelled, part.mass_cancel) == (2, 2, True)
     assert not session.open_orders()
     assert not session.positions()
+    assert part.positions == (), "the receipt shows the flat account, not the look before the exit"
+    assert "position: AAPL" not in words(receipt)
     assert len(part.exits) == 1
     assert part.cash["USD"] < Money(1_000_000)
     session.close()
