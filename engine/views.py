@@ -183,7 +183,9 @@ class HaltView(msgspec.Struct, frozen=True, kw_only=True):
         """What became of the orders, in words."""
         kept = f", {self.kept} kept" if self.kept else ""
         if not self.found and not self.unknown:
-            return ("no order was working" if self.done else "looking for working orders") + kept
+            if not self.done:
+                return "looking for working orders" + kept
+            return ("no order was working" if self.receipt_path else "its procedure ran in another process") + kept
         orders = "order" if self.found == 1 else "orders"
         return f"{self.cancels_confirmed} of {self.found} {orders} gone at the venue, {self.unknown} still open{kept}"
 

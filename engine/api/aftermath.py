@@ -117,6 +117,5 @@ class Aftermath:
                     scope=command.scope, state=state, code="MANUAL", who=who, why=command.why or "asked"
                 )
             )
-            if engine.parts.halter is not None:
-                engine.parts.halter(command, f"F{engine.clock.now_ns()}")
+            engine.run_halt(command, f"F{engine.clock.now_ns()}")
         return self._ok(f"the gate is shut; it cannot be journaled: {engine.journal.failed}")

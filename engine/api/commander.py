@@ -344,8 +344,8 @@ class Commander:
         state = ev.TradingState.HALTED if isinstance(command, co.Halt) else ev.TradingState.REDUCING
         if not (isinstance(command, co.Halt) and command.drill):
             engine.trip(command.scope, state, "MANUAL", command.why or "asked", who)
-        if isinstance(command, co.Halt) and engine.parts.halter is not None:
-            engine.parts.halter(command, engine.halt_id())
+        if isinstance(command, co.Halt):
+            engine.run_halt(command, engine.halt_id())
         return co.CommandResult(ok=True, text=f"{scope_words(command.scope)} is {state.value}")
 
     def _rearm(self, command: co.Rearm) -> co.CommandResult:

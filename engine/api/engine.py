@@ -419,9 +419,15 @@ class Engine:
         self.record(ev.TradingStateChanged(scope=scope, state=state, code=code, who=who, why=why))
         if state is ev.TradingState.HALTED:
             self.freeze(scope, f"halted: {code}")
-            if code != "MANUAL" and self.parts.halter is not None:
+            if code != "MANUAL":
                 source = self.commander.own_source(who)
-                self.parts.halter(Halt(source=source, scope=scope, why=why), self.halt_id())
+                self.run_halt(Halt(source=source, scope=scope, why=why), self.halt_id())
+
+    def run_halt(self, command: Halt, halt_id: str) -> None:
+        """Start the kill procedure behind the shut gate, where the driver has one."""
+        if self.parts.halter is not None:
+            self.picture.procedure_began()
+            self.parts.halter(command, halt_id)
 
     def halt_id(self) -> str:
         """Name of the halt that is being journaled."""

@@ -106,8 +106,11 @@ class Picture:
             why=event.why,
             code=event.code,
             ts_ns=ts_ns,
-            done=event.state is not ev.TradingState.HALTED or self._engine.parts.halter is None,
         )
+
+    def procedure_began(self) -> None:
+        """The kill procedure runs in this process: its receipt is awaited. Of another process's nothing is heard here."""
+        self._halt = msgspec.structs.replace(self._halt, done=False)
 
     def _halt_step(self, _seq: int, _ts_ns: int, event: ev.HaltStep) -> None:
         data = event.data
@@ -120,8 +123,7 @@ class Picture:
         for name in ("receipt_path", "note"):
             if name in data:
                 changes[name] = data[name]
-        if event.step in {"receipt_file", "failed"}:
-            changes["done"] = True
+        changes["done"] = event.step in {"receipt_file", "failed"}
         self._halt = msgspec.structs.replace(self._halt, **changes)
 
     def remark(self, order_id: str, text: str) -> None:

@@ -419,3 +419,16 @@ def test_intents_are_known_after_a_restart(tmp_path: Path) -> None:
     assert again.submit(typed(again, "b 100 AAPL @bid", "189.05")).code == "REPEATED"
     assert again.submit(typed(again, "b 101 AAPL @bid", "189.05")).code == "INTENT_REUSED"
     assert again.broker.sent == []
+
+
+def test_a_trip_of_another_process_does_not_say_that_this_engine_is_at_work(lab: Lab) -> None:
+    """After a restart nobody here runs its procedure: a desk that waited for the receipt would wait for ever."""
+    lab.latch.trip(HaltScope())
+    lab.pass_time(1)
+    shown = lab.engine.view().status.halt
+    assert (shown.state, shown.done) == ("halted", True)
+    assert shown.counts() == "its procedure ran in another process"
+    lab.engine.halt_step("N1", "cancel", {"found": "2", "cancels_confirmed": "1", "unknown": "1"})
+    shown = lab.engine.view().status.halt
+    assert not shown.done
+    assert shown.counts() == "1 of 2 orders gone at the venue, 1 still open"
