@@ -407,6 +407,33 @@ TOOLS = (
         (Exit.REFUSED, *ASKS_ENGINE),
     ),
     Subcommand(
+        "faults",
+        "Run the fault laboratory: killed engines and a misbehaving venue, judged at the venue.",
+        "bolt faults --seeds 1000",
+        "faults:faults",
+        (
+            arg("--seeds", metavar="N", type=int, default=100, help="how many schedules (default: 100)"),
+            arg("--seed", metavar="N", type=int, default=1, help="the first seed (default: 1)"),
+            arg("--jobs", metavar="N", type=int, default=0, help="worker processes (default: one for each core)"),
+            arg(
+                "--dump",
+                metavar="DIR",
+                default="",
+                help="keep each venue's log and ledger, with a script that recounts",
+            ),
+            arg(
+                "--only",
+                metavar="PARTS",
+                default=None,
+                help="play one seed with these parts of its schedule, such as a1,f0,c0, or all",
+            ),
+        ),
+        (Exit.INCOMPLETE,),
+        detail="Each seed makes a schedule of orders, venue faults and SIGKILLs of real engine processes on a real ledger, in "
+        "simulated time. It passes where no order was lost or sent twice and every order is what the venue says soon after "
+        "the last fault. A failing seed is shrunk and printed with the command that plays it again. See docs/never-twice.md.",
+    ),
+    Subcommand(
         "doctor",
         "Check the installation, the state folder and the running engine.",
         "bolt doctor",

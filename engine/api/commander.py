@@ -13,7 +13,7 @@ from engine.domain.money import Money, Qty
 from engine.domain.order import Liquidity, OrderState, Source, SourceKind
 from engine.oms.broker_interface import VenueOrder
 from engine.oms.orders import AMENDABLE, CANCELLABLE, amended
-from engine.oms.reconciler import RECONCILE_CODE
+from engine.oms.reconciler import RECONCILE_CODE, STATED
 from engine.risk.exposure import Quote
 from engine.risk.kill_switch import scope_words
 from engine.risk.risk_manager import Candidate, Role
@@ -406,7 +406,7 @@ class Commander:
             qty=order.worst_qty,
             price=command.price,
             ts_ns=self._engine.clock.now_ns(),
-            venue="stated",
+            venue=STATED,
             liquidity=Liquidity.TAKER,
             wire_id=order.wire_id,
         )

@@ -331,6 +331,9 @@ class Engine:
             self._next_reconcile_ns = now_ns + RECONCILE_EVERY_NS
         for name, broker in self.parts.brokers.items():
             if self.view_of_risk.channel(name) is ev.BrokerState.DOWN:
+                self._recheck_ns.pop(
+                    name, None
+                )  # the reconnect asks; a time in the past would keep the driver spinning
                 continue
             if is_due or now_ns >= self._recheck_ns.get(name, now_ns + 1):
                 self._recheck_ns.pop(name, None)

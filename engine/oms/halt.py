@@ -45,6 +45,7 @@ from engine.oms.receipt import (
 __all__ = ["HaltPlan", "Receipt", "emergency_wire_ids", "run_halt", "words", "write_receipt"]
 
 T = TypeVar("T")
+Pause = Callable[[threading.Event, float], object]
 PAPER = "paper"
 """The only broker a drill touches."""
 CALL_WAIT_S = 1.0
@@ -81,6 +82,7 @@ def run_halt(
     next_wire_id: Callable[[], str],
     stop_sources: Callable[[], object] = lambda: None,
     place: Callable[[str, WireOrder], str] | None = None,
+    pause: Pause = threading.Event.wait,
 ) -> Receipt:
     """Run the whole procedure and return its receipt. Never raises for what a hook or a broker does.
 
@@ -96,8 +98,9 @@ def run_halt(
         next_wire_id: ids of flatten orders.
         stop_sources: strategies, algorithms, queues.
         place: sends a flatten order through the caller's gate, from the broker's lane; the session's own otherwise.
+        pause: waits in a lane between two looks, ended early by its event; another one where time is simulated.
     """
-    job = _Job(plan, clock, on_step, next_wire_id, place)
+    job = _Job(plan, clock, on_step, next_wire_id, place, pause)
     job.hook("gate", trip)
     job.hook("record", lambda: job.record(record_durable))
     job.hook("sources", stop_sources)
@@ -116,8 +119,9 @@ class _Job:
         on_step: Callable[[str, dict[str, str]], None],
         next_wire_id: Callable[[], str],
         place: Callable[[str, WireOrder], str] | None,
+        pause: Pause,
     ) -> None:
-        self.plan, self.clock, self.place = plan, clock, place
+        self.plan, self.clock, self.place, self.pause = plan, clock, place, pause
         self._on_step, self._next_wire_id = on_step, next_wire_id
         self.started_ns, self.began_ns = clock.now_ns(), clock.monotonic_ns()
         self.lanes: tuple[_Lane, ...] = ()
@@ -344,7 +348,7 @@ class _Lane:
     def _rest(self, pause_s: float) -> None:
         """Pause, but never past the deadline: the last look belongs inside the grace."""
         left_s = (self.due_ns - self._job.clock.monotonic_ns()) / NS_PER_S
-        self._left.wait(max(0.0, min(pause_s, left_s)))
+        self._job.pause(self._left, max(0.0, min(pause_s, left_s)))
 
     def _insist(self, call: Callable[[BrokerSession], T]) -> T | None:
         """Repeat a query until it is answered or the deadline passes."""

@@ -13,7 +13,7 @@ import msgspec
 from engine.domain import events as ev
 from engine.domain.clock import Clock
 from engine.domain.commands import HaltScope, HaltScopeKind
-from engine.domain.money import ZERO_MONEY, ZERO_QTY, Money, Qty
+from engine.domain.money import ZERO_MONEY, ZERO_QTY, Money, Qty, text
 from engine.domain.order import OrderState
 from engine.ledger.ledger import Ledger
 from engine.oms import broker_interface as bi
@@ -21,6 +21,8 @@ from engine.oms.orders import Orders, Record
 from engine.store.order_store import Order, OrderStore
 
 RECONCILE_CODE = "RECONCILE"
+STATED = "stated"
+"""Venue of an execution that a person stated: the venue's lists cannot hold it."""
 
 ENDED = {
     "cancelled": OrderState.CANCELLED,
@@ -80,6 +82,7 @@ class Reconciler:
         for fill in sorted(snapshot.fills, key=lambda item: (item.ts_ns, item.fill_key)):
             if self._orders.book_fill(fill):
                 found.append(_told("fill", fill.fill_key, "not booked", f"{fill.qty} {fill.symbol} @{fill.price}"))
+        found += self._undone(snapshot, asked, broker)
         theirs = {order.wire_id: order for order in snapshot.orders if order.wire_id}
         for venue_order in snapshot.orders:
             found += self._venue_order(venue_order, snapshot, asked.at_ns)
@@ -140,11 +143,16 @@ class Reconciler:
             self._record(ev.OrderRejected(order_id=order.order_id, code="REJECTED", text=seen.text, ts_ns=ts_ns))
         elif state is OrderState.EXPIRED:
             self._record(ev.OrderExpired(order_id=order.order_id, ts_ns=ts_ns))
-        elif state is OrderState.FILLED and order.qty_filled < order.qty:
+        elif state is OrderState.FILLED and order.qty_filled < seen.qty_filled:
             # Ended there as filled in full, and not all executions came: what is missing is not guessed.
-            self._record(ev.OrderUnknown(order_id=order.order_id, why="the venue says filled; executions are missing"))
+            if order.state is not OrderState.UNKNOWN:
+                why = "the venue says filled; executions are missing"
+                self._record(ev.OrderUnknown(order_id=order.order_id, why=why))
         elif order.state.is_live:
-            self._record(ev.OrderCancelled(order_id=order.order_id, ts_ns=ts_ns, why="found at reconciliation"))
+            why = "found at reconciliation"
+            if state is OrderState.FILLED:
+                why = f"ended at the venue as filled, and {text(seen.qty_filled)} is all that stands of it: the rest was undone"
+            self._record(ev.OrderCancelled(order_id=order.order_id, ts_ns=ts_ns, why=why))
 
     def _settle(self, order: Order, seen: bi.VenueOrder, ts_ns: int, broker: bi.Broker) -> None:
         """The venue has it open: settle pending amends and unknown states by its terms; ask again for a cancel."""
@@ -167,6 +175,30 @@ class Reconciler:
         evidence = f"open orders and history of {snapshot.broker} do not hold {order.wire_id} {waited_ns} ns after it"
         self._record(ev.OrderResolved(order_id=order.order_id, state=OrderState.KILLED, evidence=evidence, by="venue"))
         return [_told("order", order.order_id, "unknown", "never arrived")]
+
+    def _undone(self, snapshot: bi.Snapshot, asked: Asked, broker: bi.Broker) -> list[ev.Difference]:
+        """Executions that the venue took back while nobody listened: it lists them no more, and its position is without them.
+
+        Both must say so, for executions old enough to be listed; one source alone proves nothing.
+        """
+        gaps = {item.name: Qty(Qty(item.theirs) - Qty(item.ours)) for item in self._positions(snapshot)}
+        if not gaps:
+            return []
+        listed = {fill.fill_key for fill in snapshot.fills}
+        until_ns = asked.at_ns - broker.capabilities.absence_wait_ns
+        missing: dict[str, list[tuple[str, ev.Fill]]] = {}
+        for key, (order_id, fill) in self._store.fills.items():
+            is_here = key[:2] == (snapshot.broker, snapshot.account) and key not in self._store.busted
+            is_due = asked.since_ns <= fill.ts_ns <= until_ns and fill.venue != STATED
+            if is_here and is_due and fill.symbol in gaps and fill.fill_key not in listed:
+                missing.setdefault(fill.symbol, []).append((order_id, fill))
+        found = []
+        for symbol, fills in missing.items():
+            if sum((fill.qty * fill.side.sign for _, fill in fills), ZERO_QTY) == -gaps[symbol]:
+                for order_id, fill in fills:
+                    self._record(ev.FillBusted(order_id=order_id, fill=fill))
+                    found.append(_told("fill", fill.fill_key, f"{fill.qty} {symbol} @{fill.price}", "undone"))
+        return found
 
     # -- positions and cash --------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -93,7 +94,7 @@ class Latch:
         """Why the latch could not be read, for people; empty while it can."""
 
     @classmethod
-    def open(cls, path: Path, *, ledger_used: bool) -> Latch:
+    def open(cls, path: Path, *, ledger_used: bool) -> Self:
         """Map the latch at ``path``.
 
         A missing file is made: ACTIVE where the ledger is still empty, HALTED where it was used (somebody removed the

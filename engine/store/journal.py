@@ -15,7 +15,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import msgspec
 
@@ -121,7 +121,7 @@ class Journal:
         self._writing = threading.Lock()
 
     @classmethod
-    def open(cls, path: Path, now_ns: int, new_ledger_id: Callable[[], str], currency: str) -> Journal:
+    def open(cls, path: Path, now_ns: int, new_ledger_id: Callable[[], str], currency: str) -> Self:
         """Open or create the ledger for writing, holding its kernel lock.
 
         Raises:

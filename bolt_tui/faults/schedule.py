@@ -1,0 +1,301 @@
+"""What one run does: orders, the venue's faults, and where the engine is killed. Made from a seed; every part can be left out.
+
+Two tables grow by a row: :data:`ORDERS`, the kinds of order, and :data:`FAULTS`, what a venue does wrong. :data:`STEPS` are the
+places where an engine can be killed; a point is ``before:STEP`` or ``after:STEP``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from engine.domain.clock import NS_PER_S
+from engine.domain.ids import Random
+from engine.domain.money import Price, Qty
+from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Tif
+
+START_CENTS = 10_000
+"""Where every symbol's market begins."""
+HELD = "SPY"
+"""The symbol that is held from the start: what reduce-only orders shrink."""
+HELD_QTY = 1_000
+BOUGHT, SOLD = ("AAPL", "MSFT"), ("XOM", "KO")
+"""No symbol is both bought and sold by wishes: which of two crossing orders the gate denies would be a matter of time."""
+SYMBOLS = (*BOUGHT, *SOLD, HELD)
+
+FAULTS: Mapping[str, str] = MappingProxyType(
+    {
+        "reject": "the venue refuses a new order",
+        "lost_ack": "the venue takes an order and its acknowledgement is lost",
+        "timeout": "the venue takes an order and says nothing of it for longer than an answer is waited for",
+        "duplicate": "a report comes twice",
+        "reordered": "a report comes after the one that follows it",
+        "delayed": "a report comes seconds late",
+        "disconnect": "the line drops at any message of either direction; what is on its way is lost",
+        "corrupt": "a frame that cannot be read",
+        "cancel_fill": "an order fills while its cancel is on its way",
+        "modify_fill": "an order fills while its amend is on its way",
+        "overfill": "an order fills for more than was ordered",
+        "bust": "an execution is undone",
+    }
+)
+"""Every fault the venue can make, in words."""
+
+KILL_STEPS = ("kill1", "kill2", "kill3", "kill4", "kill5", "kill6", "kill7")
+RECOVERY_STEPS = ("recover1", "recover2", "recover3", "recover4")
+STEPS: Mapping[str, str] = MappingProxyType(
+    {
+        "intent": "the commit of an order's intent",
+        "send": "a new order is handed to the adapter",
+        "ack": "the commit of an acknowledgement",
+        "partial": "the commit of a fill that leaves a rest",
+        "fill": "the commit of a fill that completes its order",
+        "cancel": "a cancel is handed to the adapter",
+        "amend": "an amend is handed to the adapter",
+        "kill1": "kill switch: the gate is shut",
+        "kill2": "kill switch: who and why are made durable",
+        "kill3": "kill switch: the sources are stopped",
+        "kill4": "kill switch: cancels leave by their own session",
+        "kill5": "kill switch: the venue is asked what still works",
+        "kill6": "kill switch: an exit order leaves",
+        "kill7": "kill switch: the receipt is written",
+        "recover1": "the next engine: the commit of its start",
+        "recover2": "the next engine: the commit of what became UNKNOWN",
+        "recover3": "the next engine: the venue is asked for its state",
+        "recover4": "the next engine: the commit of the comparison",
+    }
+)
+POINTS = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
+NONE = "none"
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something a person does."""
+
+    name: str
+    """``a0``, ``a1``, ...: unique in its schedule, and what ``--only`` names."""
+    at_ms: int
+    do: str
+    """``order``, ``cancel``, ``cancel_all``, ``amend`` or ``kill``."""
+    order: str = ""
+    """Of an order: its row in :data:`ORDERS`. Of a cancel or amend: the name of the order's act."""
+    symbol: str = ""
+    qty: int = 0
+    parts: int = 1
+    """In how many executions the venue fills it."""
+    flatten: bool = False
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The venue does something wrong, once."""
+
+    name: str
+    kind: str
+    nth: int
+    """At which opportunity, counted from 1 behind the opening trade."""
+    size: int = 0
+    """How long (ms) or how much (percent), as the kind needs it."""
+
+
+class Crash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An engine is killed with SIGKILL."""
+
+    name: str
+    life: int
+    """Which engine: 0 is the first."""
+    point: str
+    nth: int = 1
+    down_ms: int = 1_000
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    """One run."""
+
+    seed: int
+    acts: tuple[Act, ...]
+    faults: tuple[Fault, ...] = ()
+    crashes: tuple[Crash, ...] = ()
+    lag: int = 0
+    """How many inputs the journal's commit may stay behind."""
+
+    def names(self) -> list[str]:
+        """Every part that can be left out; the opening trade cannot."""
+        parts: tuple[Act | Fault | Crash, ...] = (*self.crashes, *self.faults, *reversed(self.acts[1:]))
+        return [part.name for part in parts]
+
+    def only(self, names: Iterable[str]) -> Schedule:
+        """The same run with these parts alone (and the opening trade)."""
+        kept = set(names)
+        return msgspec.structs.replace(
+            self,
+            acts=(self.acts[0], *(act for act in self.acts[1:] if act.name in kept)),
+            faults=tuple(fault for fault in self.faults if fault.name in kept),
+            crashes=tuple(crash for crash in self.crashes if crash.name in kept),
+        )
+
+    def quiet(self) -> Schedule:
+        """The same orders with no fault and no crash."""
+        return msgspec.structs.replace(self, faults=(), crashes=())
+
+
+class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A kind of order: what is asked for, given the act and the middle of the market in cents."""
+
+    symbols: tuple[str, ...]
+    spec: Callable[[OrderSpec, int], OrderSpec]
+    rests: bool = False
+    """It works until it is cancelled: what amends and cancels are tried on."""
+    staged: bool = False
+
+
+def _price(cents: int) -> Price:
+    return Price(f"{cents // 100}.{cents % 100:02d}")
+
+
+def _limit(spec: OrderSpec, cents: int, **more: object) -> OrderSpec:
+    return msgspec.structs.replace(spec, type=OrderType.LIMIT, limit=_price(cents), **more)
+
+
+def _stop(spec: OrderSpec, cents: int, reach: int = 0) -> OrderSpec:
+    kind = OrderType.STOP_LIMIT if reach else OrderType.STOP
+    limit = _price(cents + reach) if reach else None
+    return msgspec.structs.replace(spec, type=kind, stop=_price(cents), limit=limit, tif=Tif.GTC)
+
+
+def _algo(spec: OrderSpec, name: str, seconds: int, **params: str) -> OrderSpec:
+    algo = AlgoSpec(name=name, duration_ns=seconds * NS_PER_S, params=params)
+    return msgspec.structs.replace(spec, algo=algo)
+
+
+ORDERS: Mapping[str, OrderRow] = MappingProxyType(
+    {
+        "market": OrderRow(symbols=BOUGHT, spec=lambda spec, _: spec),
+        "market_sell": OrderRow(symbols=SOLD, spec=lambda spec, _: spec),
+        "take": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _limit(spec, mid + 100)),
+        "rest": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _limit(spec, mid - 400, tif=Tif.GTC), rests=True),
+        "rest_sell": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 400), rests=True),
+        "near": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _limit(spec, mid - 3)),
+        "near_sell": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 3, tif=Tif.GTC)),
+        "post": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 300, post_only=True), rests=True),
+        "ioc": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _limit(spec, mid + 50, tif=Tif.IOC)),
+        "ioc_far": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _limit(spec, mid - 200, tif=Tif.IOC)),
+        "fok": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid - 50, tif=Tif.FOK)),
+        "stop": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _stop(spec, mid + 5)),
+        "stop_limit": OrderRow(symbols=SOLD, spec=lambda spec, mid: _stop(spec, mid - 5, -40)),
+        "stop_far": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _stop(spec, mid + 300), rests=True),
+        "reduce": OrderRow(
+            symbols=(HELD,), spec=lambda spec, mid: _limit(spec, mid - 50, reduce_only=True, side=Side.SELL)
+        ),
+        "staged": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _limit(spec, mid + 80), staged=True),
+        "staged_rest": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 200), staged=True),
+        "twap": OrderRow(symbols=BOUGHT, spec=lambda spec, _: _algo(spec, "twap", 6, slices="3")),
+        "twap_take": OrderRow(
+            symbols=SOLD, spec=lambda spec, mid: _algo(_limit(spec, mid - 100), "twap", 4, slices="4", style="take")
+        ),
+        "vwap": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _algo(_limit(spec, mid + 60), "vwap", 6, slices="3")),
+        "vwap_sell": OrderRow(symbols=SOLD, spec=lambda spec, _: _algo(spec, "vwap", 4, slices="2")),
+    }
+)
+"""Every kind of order, by name."""
+
+
+def order_spec(act: Act, mid_cents: int) -> OrderSpec:
+    """The order of an act, given the middle of the market."""
+    row = ORDERS[act.order]
+    side = Side.SELL if act.symbol in SOLD else Side.BUY
+    plain = OrderSpec(symbol=act.symbol, side=side, qty=Qty(act.qty), type=OrderType.MARKET)
+    return row.spec(plain, mid_cents)
+
+
+def make(seed: int) -> Schedule:
+    """The schedule of a seed. Consecutive seeds walk through all pairs of a fault and a step; the rest is drawn."""
+    rng = Random(seed)
+    kinds, points = (NONE, *FAULTS), (NONE, *POINTS)
+    cell = seed % (len(kinds) * len(points))
+    kind, point = kinds[cell % len(kinds)], points[cell // len(kinds)]
+    acts = _acts(rng, kind, point)
+    faults = [_fault(rng, kind, 0)] if kind != NONE else []
+    while rng.chance(300_000) and len(faults) < 4:
+        faults.append(_fault(rng, kinds[rng.between(1, len(kinds) - 1)], len(faults)))
+    return Schedule(
+        seed=seed,
+        acts=acts,
+        faults=tuple(faults),
+        crashes=_crashes(rng, point),
+        lag=rng.below(3) if rng.chance(400_000) else 0,
+    )
+
+
+def _acts(rng: Random, kind: str, point: str) -> tuple[Act, ...]:
+    step = point.partition(":")[2]
+    is_killing = step in KILL_STEPS or rng.chance(80_000)
+    is_flat = is_killing and (step == "kill6" or rng.chance(500_000))
+    acts = [Act(name="a0", at_ms=400, do="order", order="market", symbol=HELD, qty=HELD_QTY, parts=2)]
+    resting = [name for name, row in ORDERS.items() if row.rests]
+    chosen = [resting[rng.below(len(resting))]]
+    allowed = [name for name in ORDERS if not (is_flat and name == "reduce")]
+    chosen += [allowed[rng.below(len(allowed))] for _ in range(rng.between(1, 4))]
+    if step in {"partial", "fill"} or kind in {"overfill", "bust"}:
+        chosen.append(("market", "take", "market_sell")[rng.below(3)])
+    for name in chosen:
+        row = ORDERS[name]
+        acts.append(
+            Act(
+                name=f"a{len(acts)}",
+                at_ms=rng.between(900, 7_000),
+                do="order",
+                order=name,
+                symbol=row.symbols[rng.below(len(row.symbols))],
+                # No two orders are alike, so that none is taken for a repetition of another.
+                qty=rng.between(10, 23 if name == "reduce" else 90) * 10 + len(acts),
+                parts=rng.between(2, 3) if step == "partial" else rng.between(1, 3),
+            )
+        )
+    rests = acts[1]
+    for do in ("amend", "cancel"):
+        if rng.chance(700_000) or step == do or kind == {"amend": "modify_fill", "cancel": "cancel_fill"}[do]:
+            wait_ms = rng.between(300, 1_500) + (1_200 if do == "cancel" else 0)
+            acts.append(Act(name=f"a{len(acts)}", at_ms=rests.at_ms + wait_ms, do=do, order=rests.name))
+    if is_killing:
+        acts.append(Act(name=f"a{len(acts)}", at_ms=rng.between(3_000, 8_000), do="kill", flatten=is_flat))
+    if rng.chance(150_000):
+        acts.append(Act(name=f"a{len(acts)}", at_ms=rng.between(6_000, 9_000), do="cancel_all"))
+    return tuple(acts)
+
+
+def _fault(rng: Random, kind: str, number: int) -> Fault:
+    most, sizes = {
+        "reject": (4, (0, 0)),
+        "lost_ack": (4, (0, 0)),
+        "timeout": (4, (1_500, 9_000)),
+        "duplicate": (14, (1, 4_000)),
+        "reordered": (12, (0, 0)),
+        "delayed": (14, (500, 14_000)),
+        "disconnect": (20, (200, 8_000)),
+        "corrupt": (12, (0, 2)),
+        "cancel_fill": (1, (30, 100)),
+        "modify_fill": (1, (30, 100)),
+        "overfill": (3, (1, 40)),
+        "bust": (3, (0, 6_000)),
+    }[kind]
+    return Fault(name=f"f{number}", kind=kind, nth=rng.between(1, most), size=rng.between(*sizes))
+
+
+def _crashes(rng: Random, point: str) -> tuple[Crash, ...]:
+    step = point.partition(":")[2]
+    made: list[Crash] = []
+
+    def add(where: str, nth: int) -> None:
+        down_ms = rng.between(100, 6_000)
+        made.append(Crash(name=f"c{len(made)}", life=len(made), point=where, nth=nth, down_ms=down_ms))
+
+    if step in RECOVERY_STEPS:
+        add(("before:send", "after:send", "after:intent", "before:ack")[rng.below(4)], rng.between(2, 3))
+    if point != NONE:
+        often = {"send": 4, "intent": 4, "ack": 4, "partial": 2, "fill": 3}.get(step, 1)
+        add(point, rng.between(2, often) if often > 2 else 1)
+    while point != NONE and rng.chance(250_000) and len(made) < 4:
+        add(POINTS[rng.below(len(POINTS))], 1)
+    return tuple(made)

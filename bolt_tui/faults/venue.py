@@ -1,0 +1,399 @@
+"""The laboratory's venue: simple matching against a scripted market, a plain log, and one fault at a time where it is told.
+
+It shares nothing with the paper venue or the engine but the messages of the broker interface. It lives in the laboratory's
+process and outlives every engine. It decides in integers (cents and pieces); the time of each call is its caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from bolt_tui.faults.schedule import SYMBOLS
+from engine.domain.clock import NS_PER_MS
+from engine.domain.errors import VenueError
+from engine.domain.events import Fill
+from engine.domain.ids import Random
+from engine.domain.money import Money, Price, Qty
+from engine.domain.order import OrderSpec, Side, Tif
+from engine.oms import broker_interface as bi
+
+BROKER, ACCOUNT, MIC = "paper", "PAPER", "XSIM"
+CASH_MILS = 10_000_000_000
+"""What the account opens with, in tenths of a cent."""
+FEE_MILS = 3
+"""A piece."""
+PIECE_GAP_NS = 120 * NS_PER_MS
+
+After = Callable[[int, Callable[[], None]], None]
+"""Run something so many nanoseconds from now."""
+
+
+class Execution(msgspec.Struct):
+    """One execution."""
+
+    key: str
+    wire_id: str
+    symbol: str
+    side: Side
+    qty: int
+    cents: int
+    ts_ns: int
+    venue_order_id: str
+    is_busted: bool = False
+
+    def fill(self) -> Fill:
+        """As the venue reports it."""
+        return Fill(
+            broker=BROKER,
+            account=ACCOUNT,
+            fill_key=self.key,
+            symbol=self.symbol,
+            side=self.side,
+            qty=Qty(self.qty),
+            price=price(self.cents),
+            ts_ns=self.ts_ns,
+            venue=MIC,
+            fee=mils(self.qty * FEE_MILS),
+            fee_currency="USD",
+            wire_id=self.wire_id,
+            venue_order_id=self.venue_order_id,
+        )
+
+
+class Standing(msgspec.Struct):
+    """One order at the venue."""
+
+    wire_id: str
+    number: int
+    spec: OrderSpec
+    qty: int
+    limit: int | None
+    stop: int | None
+    parts: int
+    born_ns: int
+    filled: int = 0
+    is_open: bool = True
+    status: str = "new"
+    text: str = ""
+    is_triggered: bool = False
+    is_working: bool = False
+    """Its next execution is on its way."""
+    ended_ns: int = 0
+    executions: int = 0
+
+    @property
+    def venue_order_id(self) -> str:
+        """The venue's own name of it."""
+        return f"V{self.number}"
+
+    @property
+    def leaves(self) -> int:
+        """What may still fill."""
+        return max(0, self.qty - self.filled) if self.is_open else 0
+
+    def view(self) -> bi.VenueOrder:
+        """As the venue reports it."""
+        status = "partially_filled" if self.is_open and self.filled else self.status
+        return bi.VenueOrder(
+            wire_id=self.wire_id,
+            venue_order_id=self.venue_order_id,
+            symbol=self.spec.symbol,
+            side=self.spec.side,
+            type=self.spec.type,
+            tif=self.spec.tif,
+            qty=Qty(self.qty),
+            qty_filled=Qty(self.filled),
+            limit=None if self.limit is None else price(self.limit),
+            stop=None if self.stop is None else price(self.stop),
+            reduce_only=self.spec.reduce_only,
+            is_open=self.is_open,
+            status=status,
+            text=self.text,
+        )
+
+
+class Venue:
+    """Orders, executions, position and cash of one account."""
+
+    def __init__(self, seed: int, after: After, report: Callable[[bi.BrokerEvent], None]) -> None:
+        """``report`` takes what the account is told; its time is set when it arrives."""
+        self._rng = Random(seed ^ 0x5EED)
+        self._after = after
+        self._report = report
+        self._now_ns = 0
+        self.log: list[dict[str, object]] = []
+        """Everything that happened, as plain values: the venue's own word."""
+        self.orders: dict[str, Standing] = {}
+        self.executions: dict[str, Execution] = {}
+        self.mids = dict.fromkeys(SYMBOLS, 10_000)
+        self.row = 0
+        self.parts: dict[tuple[str, int], int] = {}
+        """By symbol and quantity: in how many executions an order fills."""
+        self.overfill_pct: dict[str, int] = {}
+        """By wire id: by how much its last execution will be too large."""
+
+    def note(self, what: str, **facts: object) -> None:
+        """Write the log."""
+        self.log.append({"t": self._now_ns, "what": what, **facts})
+
+    # -- the market ------------------------------------------------------------------------------------------------------
+
+    def move(self, now_ns: int) -> None:
+        """The market takes a step; what it reaches fills."""
+        self._now_ns = now_ns
+        self.row += 1
+        for symbol in self.mids:
+            step = self._rng.between(-3, 3)
+            home = self.mids[symbol] - 10_000
+            self.mids[symbol] += step - (home // 8)
+        for order in list(self.orders.values()):
+            if order.is_open:
+                self._try(order)
+
+    def touch(self, symbol: str) -> tuple[int, int]:
+        """Best bid and ask."""
+        return self.mids[symbol] - 1, self.mids[symbol] + 1
+
+    # -- messages in -----------------------------------------------------------------------------------------------------
+
+    def new(self, now_ns: int, wire: bi.WireOrder, *, refuse: bool = False, session: bool = False) -> Standing | None:
+        """A new order arrives. None where it is refused; a session's own refusal is VenueError."""
+        self._now_ns = now_ns
+        spec, wire_id = wire.spec, wire.wire_id
+        code = "REFUSED" if refuse else self._refusal(spec)
+        is_repeated = wire_id in self.orders
+        self.note(
+            "new",
+            wire=wire_id,
+            symbol=spec.symbol,
+            side=str(spec.side),
+            qty=int(spec.qty),
+            reduce_only=spec.reduce_only,
+            session=session,
+            accepted=not code and not is_repeated,
+            code="DUPLICATE_ID" if is_repeated else code,
+        )
+        if is_repeated:
+            return None
+        if code:
+            self._report(bi.Rejected(broker=BROKER, ts_ns=0, wire_id=wire_id, code=code, text="refused by the venue"))
+            if session:
+                raise VenueError(f"{code}: refused by the venue")
+            return None
+        made = Standing(
+            wire_id=wire_id,
+            number=len(self.orders) + 1,
+            spec=spec,
+            qty=int(spec.qty),
+            limit=None if spec.limit is None else cents(spec.limit),
+            stop=None if spec.stop is None else cents(spec.stop),
+            parts=self.parts.get((spec.symbol, int(spec.qty)), 1),
+            born_ns=self._now_ns,
+        )
+        self.orders[wire_id] = made
+        self._report(bi.Acked(broker=BROKER, ts_ns=0, wire_id=wire_id, venue_order_id=made.venue_order_id))
+        self._try(made)
+        return made
+
+    def _refusal(self, spec: OrderSpec) -> str:
+        if spec.reduce_only:
+            claimed = sum(
+                order.leaves
+                for order in self.orders.values()
+                if order.spec.reduce_only and order.spec.symbol == spec.symbol
+            )
+            held = -spec.side.sign * self.position(spec.symbol)
+            if int(spec.qty) > held - claimed:
+                return "REDUCE_ONLY"
+        if spec.post_only and spec.limit is not None and self._crosses(spec.side, cents(spec.limit), spec.symbol):
+            return "POST_ONLY"
+        return ""
+
+    def cancel(self, now_ns: int, wire_id: str) -> None:
+        """A cancel arrives."""
+        self._now_ns = now_ns
+        order = self.orders.get(wire_id)
+        if order is None or not order.is_open:
+            why = "UNKNOWN_ORDER" if order is None else "TOO_LATE"
+            self.note("cancel_refused", wire=wire_id, code=why)
+            self._report(bi.CancelRefused(broker=BROKER, ts_ns=0, wire_id=wire_id, code=why, text=""))
+        else:
+            self._end(order, "cancelled")
+
+    def amend(self, now_ns: int, wire_id: str, qty: int, limit: int | None, stop: int | None) -> None:
+        """New terms arrive."""
+        self._now_ns = now_ns
+        order = self.orders.get(wire_id)
+        if order is None or not order.is_open or qty <= order.filled:
+            code = "UNKNOWN_ORDER" if order is None else "TOO_LATE"
+            self.note("amend_refused", wire=wire_id, code=code)
+            self._report(bi.AmendRefused(broker=BROKER, ts_ns=0, wire_id=wire_id, code=code, text=""))
+            return
+        order.qty, order.limit, order.stop = qty, limit, stop
+        self.note("amended", wire=wire_id, qty=qty)
+        view = order.view()
+        self._report(
+            bi.Amended(broker=BROKER, ts_ns=0, wire_id=wire_id, qty=view.qty, limit=view.limit, stop=view.stop)
+        )
+        self._try(order)
+
+    # -- matching --------------------------------------------------------------------------------------------------------
+
+    def _crosses(self, side: Side, limit: int, symbol: str) -> bool:
+        bid, ask = self.touch(symbol)
+        return limit >= ask if side is Side.BUY else limit <= bid
+
+    def _is_marketable(self, order: Standing) -> bool:
+        bid, ask = self.touch(order.spec.symbol)
+        side = order.spec.side
+        if order.stop is not None and not order.is_triggered:
+            order.is_triggered = ask >= order.stop if side is Side.BUY else bid <= order.stop
+            if not order.is_triggered:
+                return False
+        return order.limit is None or self._crosses(side, order.limit, order.spec.symbol)
+
+    def _try(self, order: Standing) -> None:
+        if order.is_working or not order.is_open:
+            return
+        tif = order.spec.tif
+        if self._is_marketable(order):
+            self._piece(order, order.leaves if tif is Tif.FOK else max(1, order.leaves // max(1, order.parts)))
+            order.parts -= 1
+            if tif in {Tif.IOC, Tif.FOK}:
+                self._expire(order)
+            elif order.leaves:
+                order.is_working = True
+                again_ns = self._now_ns + PIECE_GAP_NS
+                self._after(PIECE_GAP_NS, lambda: self._again(again_ns, order))
+        elif tif in {Tif.IOC, Tif.FOK}:
+            self._expire(order)
+
+    def _again(self, now_ns: int, order: Standing) -> None:
+        self._now_ns = max(self._now_ns, now_ns)
+        order.is_working = False
+        self._try(order)
+
+    def _piece(self, order: Standing, qty: int) -> None:
+        bid, ask = self.touch(order.spec.symbol)
+        at = ask if order.spec.side is Side.BUY else bid
+        if order.limit is not None:
+            at = min(at, order.limit) if order.spec.side is Side.BUY else max(at, order.limit)
+        self.fill(order, qty, at)
+
+    def fill(self, order: Standing, qty: int, at_cents: int) -> None:
+        """Execute a part of an order, and end it where nothing is left."""
+        qty = min(qty, order.leaves) if order.is_open else qty
+        extra_pct = self.overfill_pct.get(order.wire_id, 0)
+        if order.is_open and qty >= order.leaves and extra_pct:
+            qty += max(1, order.qty * extra_pct // 100)
+            del self.overfill_pct[order.wire_id]
+            self.note("overfill", wire=order.wire_id, qty=order.filled + qty - order.qty)
+        order.executions += 1
+        made = Execution(
+            key=f"{order.spec.symbol}:{order.venue_order_id}:{order.executions}",
+            wire_id=order.wire_id,
+            symbol=order.spec.symbol,
+            side=order.spec.side,
+            qty=qty,
+            cents=at_cents,
+            ts_ns=self._now_ns,
+            venue_order_id=order.venue_order_id,
+        )
+        self.executions[made.key] = made
+        order.filled += qty
+        self.note(
+            "fill", key=made.key, wire=made.wire_id, symbol=made.symbol, side=str(made.side), qty=qty, cents=at_cents
+        )
+        self._report(bi.Filled(broker=BROKER, ts_ns=0, fill=made.fill()))
+        if order.is_open and order.filled >= order.qty:
+            order.is_open, order.status, order.ended_ns = False, "filled", self._now_ns
+            self.note("end", wire=order.wire_id, how="filled")
+
+    def fill_now(self, now_ns: int, wire_id: str, percent: int) -> None:
+        """A market that comes to an order: fill so much of what is left at once."""
+        self._now_ns = now_ns
+        order = self.orders.get(wire_id)
+        if order is not None and order.is_open:
+            self._piece(order, max(1, order.leaves * percent // 100))
+
+    def bust(self, now_ns: int, key: str) -> None:
+        """Undo an execution."""
+        self._now_ns = now_ns
+        made = self.executions[key]
+        made.is_busted = True
+        order = self.orders[made.wire_id]
+        order.filled -= made.qty
+        self.note("bust", key=key, wire=made.wire_id)
+        self._report(bi.Busted(broker=BROKER, ts_ns=0, fill_key=key, symbol=made.symbol))
+        if order.is_open:
+            self._try(order)
+
+    def _end(self, order: Standing, how: str) -> None:
+        order.is_open, order.status, order.ended_ns = False, how, self._now_ns
+        self.note("end", wire=order.wire_id, how=how)
+        self._report(bi.Cancelled(broker=BROKER, ts_ns=0, wire_id=order.wire_id))
+
+    def _expire(self, order: Standing) -> None:
+        if not order.is_open:
+            return
+        order.is_open, order.status, order.ended_ns = False, "expired", self._now_ns
+        self.note("end", wire=order.wire_id, how="expired")
+        self._report(bi.Expired(broker=BROKER, ts_ns=0, wire_id=order.wire_id))
+
+    # -- questions -------------------------------------------------------------------------------------------------------
+
+    def open_orders(self) -> tuple[bi.VenueOrder, ...]:
+        """What may still fill."""
+        return tuple(order.view() for order in self.orders.values() if order.is_open)
+
+    def position(self, symbol: str) -> int:
+        """Signed position, busts taken out."""
+        made = self.executions.values()
+        return sum(one.side.sign * one.qty for one in made if one.symbol == symbol and not one.is_busted)
+
+    def positions(self) -> tuple[bi.VenuePosition, ...]:
+        """Positions that are not flat."""
+        held = ((symbol, self.position(symbol)) for symbol in SYMBOLS)
+        return tuple(bi.VenuePosition(symbol, Qty(qty)) for symbol, qty in held if qty)
+
+    def cash(self) -> Money:
+        """Cash of the account."""
+        paid = sum(
+            one.qty * (one.side.sign * one.cents * 10 + FEE_MILS)
+            for one in self.executions.values()
+            if not one.is_busted
+        )
+        return mils(CASH_MILS - paid)
+
+    def snapshot(self, request_id: int, since_ns: int) -> bi.Snapshot:
+        """Everything at this moment."""
+        orders = [order for order in self.orders.values() if order.is_open or order.ended_ns >= since_ns]
+        fills = [one for one in self.executions.values() if one.ts_ns >= since_ns and not one.is_busted]
+        return bi.Snapshot(
+            broker=BROKER,
+            ts_ns=0,
+            account=ACCOUNT,
+            request_id=request_id,
+            orders=tuple(order.view() for order in orders),
+            fills=tuple(one.fill() for one in fills),
+            positions=self.positions(),
+            cash={"USD": self.cash()},
+        )
+
+
+def price(at_cents: int) -> Price:
+    """Cents as a price."""
+    return Price(f"{at_cents // 100}.{at_cents % 100:02d}")
+
+
+def cents(at: Price) -> int:
+    """A price on the tick, in cents."""
+    return int(at * 100)
+
+
+def mils(amount: int) -> Money:
+    """Tenths of a cent as money."""
+    sign = "-" if amount < 0 else ""
+    return Money(f"{sign}{abs(amount) // 1000}.{abs(amount) % 1000:03d}")

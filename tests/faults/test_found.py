@@ -1,0 +1,109 @@
+"""What the laboratory found, each as the shortest story that shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.domain import events as ev
+from engine.domain.money import Money, Price, Qty
+from engine.domain.order import OrderType, Side, Tif
+from engine.oms import broker_interface as bi
+from tests.core.lab import Lab
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    made = Lab(tmp_path)
+    made.connect()
+    look_again(made)  # the next one is ten seconds away: what a test does before it is old enough to be listed
+    return made
+
+
+def seen(lab: Lab, wire_id: str, qty_filled: int, status: str) -> bi.VenueOrder:
+    """An order of 100 as the venue lists it."""
+    return bi.VenueOrder(
+        wire_id=wire_id,
+        venue_order_id=f"V{wire_id}",
+        symbol="AAPL",
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        tif=Tif.DAY,
+        qty=Qty(100),
+        qty_filled=Qty(qty_filled),
+        limit=Price("189.10"),
+        is_open=status in {"new", "partially_filled"},
+        status=status,
+    )
+
+
+def look_again(lab: Lab, **parts: object) -> None:
+    """The next periodic comparison, answered with these parts."""
+    asked = len(lab.broker.asked)
+    while len(lab.broker.asked) == asked:
+        lab.pass_time(1)
+    lab.answer(lab.snapshot(**parts))
+
+
+def test_a_recheck_that_is_due_does_not_keep_the_driver_spinning_while_the_line_is_down(lab: Lab) -> None:
+    lab.buy(100, "189.00")
+    wire_id = lab.broker.sent[-1].wire_id
+    now = lab.clock.now_ns()
+    lab.answer(bi.Uncertain(broker="paper", ts_ns=now, wire_id=wire_id, why="no answer"))
+    lab.answer(bi.ChannelChanged(broker="paper", ts_ns=now, state=ev.BrokerState.DOWN, why="gone"))
+    lab.pass_time(5)
+    assert lab.engine.next_time_ns() > lab.clock.now_ns()
+
+
+def test_a_bust_that_nobody_heard_of_is_explained_by_two_lists_of_the_venue(lab: Lab) -> None:
+    lab.buy(100, "189.10")
+    wire_id = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire_id))
+    lab.answer(lab.fill(wire_id, 60, "k1"))
+    lab.answer(lab.fill(wire_id, 40, "k2"))
+    kept = next(fill for _, fill in lab.engine.store.fills.values() if fill.fill_key == "k1")
+    held = (bi.VenuePosition("AAPL", Qty(60)),)
+    cash = {"USD": Money("1000000") - Money("189.02") * 60}
+    look_again(lab, fills=(kept,), positions=held, cash=cash, orders=(seen(lab, wire_id, 60, "filled"),))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 60
+    assert lab.engine.reconciler.last["paper", "PAPER"].clean
+    assert lab.engine.ledger.conservation_faults() == []
+
+
+def test_an_execution_missing_in_one_list_only_stays_booked_and_is_shown(lab: Lab) -> None:
+    lab.buy(100, "189.10")
+    wire_id = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire_id))
+    lab.answer(lab.fill(wire_id, 100, "k1"))
+    cash = {"USD": Money("1000000") - Money("189.02") * 100}
+    held = (bi.VenuePosition("AAPL", Qty(100)),)
+    look_again(lab, positions=held, cash=cash)
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 100
+    look_again(lab, positions=(bi.VenuePosition("AAPL", Qty(90)),), cash=cash)
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 100
+    assert not lab.engine.reconciler.last["paper", "PAPER"].clean
+
+
+def test_an_order_that_ended_filled_with_a_busted_part_does_not_wait_for_it_for_ever(lab: Lab) -> None:
+    lab.buy(100, "189.10")
+    wire_id = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire_id))
+    lab.answer(lab.fill(wire_id, 60, "k1"))
+    cash = {"USD": Money("1000000") - Money("189.02") * 60}
+    fills = tuple(fill for _, fill in lab.engine.store.fills.values())
+    parts = {"positions": (bi.VenuePosition("AAPL", Qty(60)),), "cash": cash, "fills": fills}
+    look_again(lab, orders=(seen(lab, wire_id, 60, "filled"),), **parts)
+    assert lab.engine.store.by_wire[wire_id].state.value == "cancelled"
+
+
+def test_executions_that_are_really_missing_are_waited_for_and_told_once(lab: Lab) -> None:
+    lab.buy(100, "189.10")
+    wire_id = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire_id))
+    orders = (seen(lab, wire_id, 100, "filled"),)
+    look_again(lab, orders=orders)
+    look_again(lab, orders=orders)
+    look_again(lab, orders=orders)
+    assert lab.engine.store.by_wire[wire_id].state.value == "unknown"
+    assert lab.kinds().count("order_unknown") == 1

@@ -1,0 +1,92 @@
+"""The laboratory itself: a small campaign, its numbers, its dump and the recount that knows nothing of us."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bolt_tui.faults.schedule import FAULTS, ORDERS, POINTS, make
+
+ROOT = Path(__file__).parents[2]
+SEEDS = 40
+PROOF_SEEDS = 3_000
+
+
+def bolt(*words: str) -> dict[str, Any]:
+    """The command as a user runs it: a process of its own, so that nothing is forked from a process with threads."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bolt_tui", "faults", *words, "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=3_000,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    found["exit"] = done.returncode
+    return found
+
+
+def assert_holds(found: dict[str, Any], seeds: int) -> None:
+    assert found["failing"] == []
+    assert found["exit"] == 0
+    assert [found[rule] for rule in ("lost", "doubled", "unresolved", "short", "leaked", "broken")] == [0] * 6
+    assert found["schedules"] == seeds
+    assert found["sent"] > 4 * seeds, "an engine that sends nothing proves nothing"
+    assert found["resolved_s_max"] <= found["resolved_s_limit"]
+
+
+def test_a_small_campaign_holds_and_an_independent_recount_agrees(tmp_path: Path) -> None:
+    found = bolt("--seeds", str(SEEDS), "--seed", "100", "--dump", str(tmp_path))
+    assert_holds(found, SEEDS)
+    assert found["kills"] > SEEDS // 2
+    assert found["faults"] > SEEDS // 2
+    cells = [cell for row in found["matrix"].values() for cell in row.values()]
+    assert sum(cell["schedules"] for cell in cells) >= SEEDS
+    # -I -S: no path of ours and no installed package can be imported.
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(tmp_path / "recount.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    counted = json.loads(done.stdout.splitlines()[-1])
+    assert counted == {
+        "runs": SEEDS,
+        "sent": found["sent"],
+        "accepted": found["accepted"],
+        "lost": 0,
+        "doubled": 0,
+        "unresolved": 0,
+    }
+
+
+def test_one_seed_plays_the_same_way_again_and_can_be_played_in_parts() -> None:
+    whole = bolt("--seed", "57", "--only", "all")
+    again = bolt("--seed", "57", "--only", "all")
+    assert whole == again
+    part = bolt("--seed", "57", "--only", "a1")
+    assert [act["name"] for act in part["schedule"]["acts"]] == ["a0", "a1"]
+    assert part["sent"] == 2
+
+
+def test_every_fault_step_and_order_has_its_seeds() -> None:
+    schedules = [make(seed) for seed in range(len(POINTS) * (len(FAULTS) + 1) + len(POINTS) + len(FAULTS))]
+    pairs = {(fault.kind, crash.point) for one in schedules for fault in one.faults for crash in one.crashes}
+    assert {(kind, point) for kind in FAULTS for point in POINTS} <= pairs
+    assert {act.order for one in schedules for act in one.acts if act.do == "order"} == set(ORDERS)
+
+
+@pytest.mark.proof
+def test_thousands_of_schedules_hold_and_fill_the_matrix() -> None:
+    found = bolt("--seeds", str(PROOF_SEEDS))
+    assert_holds(found, PROOF_SEEDS)
+    assert found["cells_empty"] == 0
