@@ -73,7 +73,9 @@ class _Venue:
                 self.fills[row["key"]] = row
                 before = position[row["symbol"]]
                 position[row["symbol"]] += _signed(row)
-                if self.accepted[wire]["session"] and before * position[row["symbol"]] < 0:
+                # What the venue filled beyond the order is the venue's doing: the exit is judged by what it asked for.
+                meant = before + _signed({**row, "qty": row["qty"] - self.overfilled[wire]})
+                if self.accepted[wire]["session"] and before * meant < 0:
                     self.turned.append(f"exit {wire} turned {row['symbol']} from {before} to {position[row['symbol']]}")
             elif what == "bust":
                 position[self.fills[row["key"]]["symbol"]] -= _signed(self.fills.pop(row["key"]))

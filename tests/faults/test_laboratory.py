@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bolt_tui.faults.recount import _Venue
 from bolt_tui.faults.schedule import FAULTS, ORDERS, POINTS, make
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,28 @@ def test_every_fault_step_and_order_has_its_seeds() -> None:
     pairs = {(fault.kind, crash.point) for one in schedules for fault in one.faults for crash in one.crashes}
     assert {(kind, point) for kind in FAULTS for point in POINTS} <= pairs
     assert {act.order for one in schedules for act in one.acts if act.do == "order"} == set(ORDERS)
+
+
+def exits(*quantities: int, overfill: int = 0) -> list[str]:
+    """A position of 500 and exits of these quantities, the last one overfilled by the venue: what the recount objects to."""
+    log: list[dict[str, Any]] = []
+    for number, qty in enumerate((500, *quantities)):
+        wire, side = f"w{number}", "sell" if number else "buy"
+        order = {"wire": wire, "symbol": "SPY", "side": side}
+        log.append({"what": "new", **order, "qty": qty, "session": bool(number), "accepted": True, "code": ""})
+        extra = overfill if number == len(quantities) else 0
+        if extra:
+            log.append({"what": "overfill", "wire": wire, "qty": extra})
+        log.append({"what": "fill", **order, "key": f"k{number}", "qty": qty + extra})
+    return _Venue(log).turned
+
+
+def test_an_exit_is_judged_by_what_it_asked_for() -> None:
+    assert exits(500) == []
+    assert exits(500, overfill=190) == []
+    assert exits(600) == ["exit w1 turned SPY from 500 to -100"]
+    assert exits(300, 300) == ["exit w2 turned SPY from 200 to -100"]
+    assert exits(300, 300, overfill=20) == ["exit w2 turned SPY from 200 to -120"]
 
 
 @pytest.mark.proof
