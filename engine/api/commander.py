@@ -304,13 +304,6 @@ class Commander:
                 )
             )
 
-    def follow_amend(self, wire_id: str) -> None:
-        """After an amend was answered: a direct parent has its only child's terms."""
-        child = self._engine.store.by_wire.get(wire_id)
-        parent = None if child is None else self._engine.store.orders.get(child.parent_id)
-        if child is not None and parent is not None and parent.spec.algo.name == "direct":
-            self._amend_parent(parent, child, qty=child.qty)
-
     def _illegal(self, what: str, order_id: str, why: str) -> co.CommandResult:
         self._engine.record(ev.IllegalInput(what=what, order_id=order_id, why=why))
         return _no("ILLEGAL", f"{what} {order_id}: {why}", order_id)
@@ -382,6 +375,9 @@ class Commander:
         if command.as_ is co.ResolveAs.FILLED:
             if command.price is None:
                 return _no("PRICE", "filled needs the average price; add --price", order.order_id)
+            made = engine.market.instruments.get(order.spec.symbol)
+            if command.price <= 0 and not (made is not None and made.price_negative):
+                return _no("PRICE", f"price {command.price} is not above zero; give the average price", order.order_id)
             engine.record(ev.OrderFilled(order_id=order.order_id, fill=self._stated_fill(order, command)))
             return co.CommandResult(
                 ok=True, text=f"{order.order_id} booked as filled", order_id=order.order_id, state=order.state

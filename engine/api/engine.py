@@ -134,6 +134,7 @@ class Engine:
         self._is_running = False
         self._settled_seq = 0
         self._next_monitor_ns = self._next_latch_ns = self._next_reconcile_ns = 0
+        self._looked_ns = 0
         self._recheck_ns: dict[str, int] = {}
         self._awaiting: deque[tuple[int, OnDisk]] = deque()
         self.journal.attach(self.store)
@@ -269,8 +270,6 @@ class Engine:
                 self.orders.on_broker(event)
                 if isinstance(event, bi.Uncertain):
                     self._recheck(event.broker)
-                if isinstance(event, bi.Amended | bi.AmendRefused):
-                    self.commander.follow_amend(event.wire_id)
                 if isinstance(event, bi.Acked) and (order := self.store.by_wire.get(event.wire_id)) is not None:
                     self._cancel_if_halted(order)
 
@@ -298,7 +297,8 @@ class Engine:
 
     def _recheck(self, broker: str) -> None:
         wait_ns = self.parts.brokers[broker].capabilities.absence_wait_ns
-        self._recheck_ns[broker] = self.clock.now_ns() + wait_ns + 100 * NS_PER_MS
+        # One that is due sooner stays: where it comes too early for some order, its answer asks for the next.
+        self._recheck_ns.setdefault(broker, self.clock.now_ns() + wait_ns + 100 * NS_PER_MS)
 
     def on_time(self, now_ns: int, mono_ns: int) -> None:
         """Run what is due: the turn of the risk day, algorithm timers, monitors, the latch, reconciliation."""
@@ -310,6 +310,9 @@ class Engine:
             self.aftermath.begin()
 
     def _run_due(self, now_ns: int, mono_ns: int) -> None:
+        if now_ns < self._looked_ns:
+            self._look_at_once()
+        self._looked_ns = now_ns
         self.keeper.on_time(now_ns)
         self.agent.on_time(now_ns)
         self.host.on_time(now_ns)
@@ -325,6 +328,11 @@ class Engine:
         self._ask_brokers(now_ns)
         self.settle()
 
+    def _look_at_once(self) -> None:
+        """The clock stepped back: what was due by it would wait for as long as the step, the monitor that sees it too."""
+        self._next_monitor_ns = self._next_latch_ns = self._next_reconcile_ns = self.keeper.next_ns = 0
+        self._recheck_ns.clear()  # the comparison that is due now asks the same
+
     def _ask_brokers(self, now_ns: int) -> None:
         is_due = now_ns >= self._next_reconcile_ns
         if is_due:
@@ -335,8 +343,10 @@ class Engine:
                     name, None
                 )  # the reconnect asks; a time in the past would keep the driver spinning
                 continue
-            if is_due or now_ns >= self._recheck_ns.get(name, now_ns + 1):
-                self._recheck_ns.pop(name, None)
+            is_recheck = now_ns >= self._recheck_ns.get(name, now_ns + 1)
+            if is_recheck:
+                del self._recheck_ns[name]
+            if is_due or is_recheck:
                 self.reconciler.ask(broker, self._since_ns(broker))
 
     def _since_ns(self, broker: bi.Broker) -> int:
@@ -401,11 +411,22 @@ class Engine:
     def _may_send(self, order: Order) -> str:
         if is_exit(order):
             return ""
-        if self._trading_state(order) is ev.TradingState.HALTED:
+        state = self._trading_state(order)
+        if state is ev.TradingState.HALTED:
             return "the kill latch was tripped before it left"
+        if state is ev.TradingState.REDUCING and not self._shrinks(order):
+            return "only orders that shrink the position might leave by then"
         if self.view_of_risk.channel(order.spec.broker) is not ev.BrokerState.UP:
             return f"channel {order.spec.broker} went {self.view_of_risk.channel(order.spec.broker).value}"
         return ""
+
+    def _shrinks(self, order: Order) -> bool:
+        """Whether everything that works on the order's side, itself included, only closes what is verified to be held."""
+        spec, view = order.spec, self.view_of_risk
+        if view.position_verified(spec.broker, spec.account) is None:
+            return False
+        held = view.position(spec.account, spec.symbol) * -spec.side.sign
+        return held > 0 and view.open_qty(spec.account, spec.symbol, spec.side) <= held
 
     def _trading_state(self, order: Order) -> ev.TradingState:
         """The strictest state over everything that covers an order; the latch is read anew."""

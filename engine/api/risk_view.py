@@ -122,9 +122,11 @@ class EngineRiskView:
         return self._ledger.qty(account, symbol)
 
     def positions(self, account: str) -> Iterable[tuple[str, Qty]]:
-        """Every symbol with a position or a live order."""
+        """Every symbol with a position that is not flat, or a live order."""
         found: dict[str, Qty] = {}
         for _, symbol, position in self._ledger.held(account):
+            if not position.qty:
+                continue  # nothing to value: the price of what was once traded may be gone for good
             found[symbol] = found.get(symbol, ZERO_QTY) + position.qty
         for order in self._store.live.values():
             if order.spec.account == account:
@@ -267,6 +269,14 @@ class EngineRiskView:
         return self._is_healthy()
 
 
+def _sharper(order: Order) -> Price | None:
+    """The limit that reaches further, of the old terms and those of an amend under way: either may trade."""
+    new = None if order.amend is None else order.amend.limit
+    if order.limit is None or new is None:
+        return order.limit
+    return max(order.limit, new) if order.spec.side is Side.BUY else min(order.limit, new)
+
+
 def open_order(order: Order) -> OpenOrder:
     """An order as the gate compares others with it."""
     return OpenOrder(
@@ -276,7 +286,7 @@ def open_order(order: Order) -> OpenOrder:
         side=order.spec.side,
         leaves=order.worst_qty,
         type=order.spec.type,
-        limit=order.limit,
+        limit=_sharper(order),
         stop=order.stop,
         source=order.source,
         parent_id=order.parent_id,

@@ -21,7 +21,7 @@ from engine.domain.order import OrderSpec, OrderState, OrderType, Source, Tif
 from engine.execution.algo import Algo, ChildView, ParentInfo, window
 from engine.execution.algos import ALGOS
 from engine.execution.day_end import DAY_ENDED, DayEnds
-from engine.oms.orders import Orders, Record
+from engine.oms.orders import CANCELLABLE, Orders, Record
 from engine.risk.exposure import OPEN, RiskView
 from engine.risk.risk_manager import Candidate, RiskManager, Role, Verdict
 from engine.store.order_store import Order, OrderStore
@@ -182,6 +182,9 @@ class ExecutionAgent:
             parent = self._store.parents_open.get(parent_id)
             if parent is None:
                 continue
+            if kind == "child":
+                self._follow_amend(parent, self._store.get(argument))
+                self._cancel_excess(parent)
             if kind != "end" and not parent.stopping:
                 self._call(parent, kind, argument)
             self._end_when_done(parent)
@@ -199,6 +202,30 @@ class ExecutionAgent:
                 algo.on_timer(info, argument, self)
             case _:
                 algo.on_child(info, argument, self)
+
+    def _follow_amend(self, parent: Order, child: Order) -> None:
+        """A direct parent has its only child's terms, once no amend is under way."""
+        if parent.spec.algo.name != "direct" or child.amend is not None or child.state is OrderState.DENIED:
+            return
+        if (parent.qty, parent.limit, parent.stop) != (child.qty, child.limit, child.stop):
+            self._record(
+                ev.OrderAmended(
+                    order_id=parent.order_id,
+                    qty=child.qty,
+                    limit=child.limit,
+                    stop=child.stop,
+                    ts_ns=self._clock.now_ns(),
+                )
+            )
+
+    def _cancel_excess(self, parent: Order) -> None:
+        """A child that was gone filled after all, and what was sent in its place is now too much."""
+        live = parent.live_children
+        if not live or parent.committed <= parent.qty:
+            return
+        for child in live:
+            if child.state in CANCELLABLE and not child.cancel_asked:
+                self._orders.cancel(child, "a late execution made it too much")
 
     def _end_when_done(self, parent: Order) -> None:
         if parent.order_id not in self._store.parents_open or parent.live_children:

@@ -128,14 +128,14 @@ class Orders:
         broker = self._brokers[order.spec.broker]
         refusal = self._may_send(order)
         if effect.amend is not None:
+            amend = effect.amend
             if order.state is not OrderState.PENDING_REPLACE:
+                if order.amend is amend:
+                    self._amend_unsent(order, "NOT_SENT", f"the order was {order.state.value} before it left")
                 return 0
             if refusal:
-                self._record(
-                    ev.AmendRejected(order_id=order.order_id, code="KILLED", text=refusal, ts_ns=self._clock.now_ns())
-                )
+                self._amend_unsent(order, "KILLED", refusal)
                 return 0
-            amend = effect.amend
             broker.send_amend(order.wire_id, order.venue_order_id, amend.qty, amend.limit, amend.stop)
             return 1
         if order.state is not OrderState.PENDING_NEW:
@@ -146,6 +146,9 @@ class Orders:
         self.sent += 1
         broker.send_new(bi.WireOrder(wire_id=order.wire_id, spec=order.spec))
         return 1
+
+    def _amend_unsent(self, order: Order, code: str, why: str) -> None:
+        self._record(ev.AmendRejected(order_id=order.order_id, code=code, text=why, ts_ns=self._clock.now_ns()))
 
     def kill_unsent(self, why: str, covers: Callable[[Order], bool]) -> int:
         """Turn queued intents of a halted scope into KILLED; they are never sent after a reconnect."""
@@ -255,7 +258,7 @@ class Orders:
             return True
         if fill.corrects:
             return self._correct(order, fill)
-        over = order.qty_filled + fill.qty - max(order.qty, order.qty_filled)
+        over = order.qty_filled + fill.qty - max(order.most_qty, order.qty_filled)
         self._record(
             ev.OrderFilled(
                 order_id=order.order_id,
@@ -277,10 +280,7 @@ class Orders:
     def _order_of(self, fill: ev.Fill) -> Order | None:
         if fill.wire_id:
             return self._store.by_wire.get(fill.wire_id)
-        for order in self._store.live.values():
-            if fill.venue_order_id and order.venue_order_id == fill.venue_order_id:
-                return order
-        return None
+        return self._store.by_venue.get((fill.broker, fill.account, fill.venue_order_id))
 
     def _bust(self, event: bi.Busted) -> None:
         for key, (order_id, fill) in self._store.fills.items():

@@ -57,7 +57,8 @@ class Reconciler:
         self._next_id = 0
         self.last: dict[tuple[str, str], ev.ReconcileDone] = {}
         """Last result by broker and account, also of the life before."""
-        self._held: dict[tuple[str, str], bi.Snapshot] = {}
+        self._held: dict[tuple[str, str], tuple[bi.Snapshot, list[ev.Difference]]] = {}
+        """Last snapshot by broker and account, with what is still unexplained and not accepted."""
         self.routes: ev.Routes = {ev.ReconcileDone: self._done}
         """Remembers results, live and on rebuild."""
 
@@ -88,10 +89,10 @@ class Reconciler:
             found += self._venue_order(venue_order, snapshot, asked.at_ns)
         for order in list(self._store.live.values()):
             if order.spec.broker == snapshot.broker and order.spec.account == snapshot.account:
-                found += self._our_order(order, theirs, snapshot, broker)
+                found += self._our_order(order, theirs, snapshot, asked.at_ns, broker)
         found += self._positions(snapshot)
         found += self._cash(snapshot)
-        self._held[snapshot.broker, snapshot.account] = snapshot
+        self._held[snapshot.broker, snapshot.account] = (snapshot, [item for item in found if not item.explained])
         return self._conclude(snapshot, found)
 
     # -- orders --------------------------------------------------------------------------------------------------------
@@ -101,29 +102,30 @@ class Reconciler:
         if not theirs.is_open:
             return []
         words = f"{theirs.side} {theirs.qty} {theirs.symbol}"
-        ours = self._store.by_wire.get(theirs.wire_id) if theirs.wire_id else None
+        known_as = (snapshot.broker, snapshot.account, theirs.venue_order_id)
+        ours = self._store.by_wire.get(theirs.wire_id) if theirs.wire_id else self._store.by_venue.get(known_as)
         if ours is not None:
             # What ended after the question was asked may still be in an answer that was on its way.
             if ours.is_live or ours.updated_ns >= asked_ns:
                 return []
             self._orders.adopt(theirs, snapshot.broker, snapshot.account)
             return [_told("order", ours.order_id, ours.state.value, f"open at the venue after all: {words}")]
-        if not theirs.wire_id and self._is_known(theirs):
-            return []
         self._orders.adopt(theirs, snapshot.broker, snapshot.account)
         return [_told("order", theirs.venue_order_id, "unknown", f"foreign order {words}")]
 
-    def _is_known(self, theirs: bi.VenueOrder) -> bool:
-        return any(order.venue_order_id == theirs.venue_order_id for order in self._store.orders.values())
-
     def _our_order(
-        self, order: Order, theirs: dict[str, bi.VenueOrder], snapshot: bi.Snapshot, broker: bi.Broker
+        self,
+        order: Order,
+        theirs: dict[str, bi.VenueOrder],
+        snapshot: bi.Snapshot,
+        asked_ns: int,
+        broker: bi.Broker,
     ) -> list[ev.Difference]:
         seen = theirs.get(order.wire_id) if order.wire_id else None
         if seen is None and not order.wire_id:
             seen = next((o for o in snapshot.orders if o.venue_order_id == order.venue_order_id), None)
         if seen is None:
-            return self._absent(order, snapshot, broker)
+            return self._absent(order, snapshot, asked_ns, broker)
         before = order.state
         if not order.acked_ns and not order.is_foreign:
             self._record(
@@ -132,7 +134,7 @@ class Reconciler:
         if order.state.is_live and not seen.is_open:
             self._end(order, seen, snapshot.ts_ns)
         elif order.state.is_live:
-            self._settle(order, seen, snapshot.ts_ns, broker)
+            self._settle(order, seen, snapshot.ts_ns, asked_ns, broker)
         if before is order.state:
             return []
         return [_told("order", order.order_id, before.value, order.state.value)]
@@ -154,10 +156,17 @@ class Reconciler:
                 why = f"ended at the venue as filled, and {text(seen.qty_filled)} is all that stands of it: the rest was undone"
             self._record(ev.OrderCancelled(order_id=order.order_id, ts_ns=ts_ns, why=why))
 
-    def _settle(self, order: Order, seen: bi.VenueOrder, ts_ns: int, broker: bi.Broker) -> None:
+    def _settle(self, order: Order, seen: bi.VenueOrder, ts_ns: int, asked_ns: int, broker: bi.Broker) -> None:
         """The venue has it open: settle pending amends and unknown states by its terms; ask again for a cancel."""
-        if order.state is OrderState.UNKNOWN or (order.amend is not None and order.amend.qty == seen.qty):
+        is_new = order.amend is not None and _has_terms(seen, order.amend)
+        if order.state is OrderState.UNKNOWN or is_new:
             was_cancelling = order.cancel_asked
+            is_early = asked_ns - order.unknown_since_ns < broker.capabilities.absence_wait_ns
+            if order.amend is not None and not is_new and is_early:
+                # Old terms prove nothing yet: the amend may still be on its way, and counts until it cannot be.
+                if was_cancelling:
+                    broker.send_cancel(order.wire_id, order.venue_order_id)
+                return
             self._record(ev.OrderAcked(order_id=order.order_id, venue_order_id=seen.venue_order_id, ts_ns=ts_ns))
             self._record(
                 ev.OrderAmended(order_id=order.order_id, qty=seen.qty, limit=seen.limit, stop=seen.stop, ts_ns=ts_ns)
@@ -165,9 +174,13 @@ class Reconciler:
             if was_cancelling:
                 broker.send_cancel(order.wire_id, order.venue_order_id)
 
-    def _absent(self, order: Order, snapshot: bi.Snapshot, broker: bi.Broker) -> list[ev.Difference]:
-        """The venue's open orders and its history since before the send do not hold it."""
-        waited_ns = snapshot.ts_ns - order.created_ns
+    def _absent(self, order: Order, snapshot: bi.Snapshot, asked_ns: int, broker: bi.Broker) -> list[ev.Difference]:
+        """The venue's open orders and its history since before the send do not hold it.
+
+        What counts is when the question was asked, not when its answer came; and that it was asked long enough after the order
+        had left for certain, which is when it was lost sight of: a send waits for the disk, so its intent may be much older.
+        """
+        waited_ns = asked_ns - max(order.created_ns, order.unknown_since_ns)
         if order.state is OrderState.PENDING_NEW or waited_ns < broker.capabilities.absence_wait_ns:
             return []
         if order.acked_ns or order.qty_filled or order.is_foreign:
@@ -288,12 +301,10 @@ class Reconciler:
         ``mark`` values a position that came from nowhere, at cost = today's price.
         """
         told = []
-        for key, done in self.last.items():
-            snapshot = self._held.get(key)
-            if snapshot is None:
-                continue
-            for item in done.differences:
-                if item.explained or (symbol and item.name != symbol):
+        for snapshot, items in self._held.values():
+            for item in [item for item in items if not symbol or item.name == symbol]:
+                items.remove(item)  # booked once: the next comparison tells what is left
+                if not self._still_stands(item, snapshot):
                     continue
                 if item.what == "position":
                     qty = Qty(Qty(item.theirs) - Qty(item.ours))
@@ -301,13 +312,23 @@ class Reconciler:
                     price = mark(item.name) or ZERO_MONEY
                     cost = Money(price * qty * made.multiplier)
                     self._adjust(snapshot, item.name, qty, cost, ZERO_MONEY, made.currency, reason, who)
-                elif item.what == "cash":
+                else:
                     cash = Money(Money(item.theirs) - Money(item.ours))
                     self._adjust(snapshot, "", ZERO_QTY, ZERO_MONEY, cash, item.name, reason, who)
-                else:
-                    continue
                 told.append(item.text)
         return told
+
+    def _still_stands(self, item: ev.Difference, snapshot: bi.Snapshot) -> bool:
+        """Whether it can be booked, and the ledger still says what it said then: a fill since may have been the explanation."""
+        key = (snapshot.broker, snapshot.account, item.name)
+        if item.what == "position":
+            position = self._ledger.positions.get(key)
+            return item.ours == str(ZERO_QTY if position is None else position.qty)
+        return item.what == "cash" and item.ours == str(self._ledger.cash.get(key, ZERO_MONEY))
+
+
+def _has_terms(seen: bi.VenueOrder, amend: ev.AmendIntent) -> bool:
+    return (seen.qty, seen.limit, seen.stop) == (amend.qty, amend.limit, amend.stop)
 
 
 def _told(what: str, name: str, ours: str, theirs: str) -> ev.Difference:

@@ -82,7 +82,7 @@ class Window:
 class _Sent:
     """One order that left."""
 
-    __slots__ = ("algo", "filled", "is_live", "parent_id", "pending", "qty", "source", "spec", "strategy")
+    __slots__ = ("algo", "filled", "fills", "is_live", "parent_id", "pending", "qty", "source", "spec", "strategy")
 
     def __init__(self, spec: OrderSpec, source: Source, parent_id: str, strategy: str, algo: str) -> None:
         self.spec = spec
@@ -93,6 +93,8 @@ class _Sent:
         self.qty: Qty = spec.qty
         self.pending: Qty | None = None
         self.filled: Qty = ZERO_QTY
+        self.fills: dict[str, Qty] = {}
+        """By fill key: what a correction takes the place of."""
         self.is_live = True
 
     def committed(self) -> Qty:
@@ -282,7 +284,9 @@ class History:
                 if name:
                     key = (name, fill.symbol, sent.spec.side)
                     self._repeats.setdefault(key, Window()).add(ts_ns, self.repeat_window_ns)
-        self._move(event.order_id, fill.qty)
+        wrong = sent.fills.pop(fill.corrects, ZERO_QTY) if fill.corrects else ZERO_QTY
+        sent.fills[fill.fill_key] = fill.qty
+        self._move(event.order_id, fill.qty - wrong)
 
     def _move(self, order_id: str, filled: Qty) -> None:
         sent = self._orders.get(order_id)

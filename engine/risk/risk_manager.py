@@ -179,6 +179,8 @@ def _shown(row: Row, value: Measured, limit: Limit | None = None) -> str:
     if row.is_time:
         return "never" if value == FOREVER_NS else f"{text(EXACT.scaleb(Decimal(value), -9))} s"
     exact = Decimal(value)
+    if abs(exact) >= ENDLESS:
+        return text(exact)  # beyond what can be rounded to a step, and no figure of any market
     short = round_to(exact, PERCENT_STEP if row.path.endswith("_pct") else AMOUNT_STEP, Rounding.HALF_EVEN)
     hides = short != exact and (not short or (limit is not None and short == limit.value))
     return text(exact if hides else short)

@@ -104,8 +104,13 @@ class Order:
         """What may still fill at worst; zero for parents (their children count) and for what has ended."""
         if self.is_parent or not self.state.is_live:
             return ZERO_QTY
-        total = self.qty if self.amend is None else max(self.qty, self.amend.qty)
+        total = self.most_qty
         return Qty(total - self.qty_filled) if total > self.qty_filled else ZERO_QTY
+
+    @property
+    def most_qty(self) -> Qty:
+        """What may fill in total: while an amend is under way, the larger of old and new quantity."""
+        return self.qty if self.amend is None else max(self.qty, self.amend.qty)
 
     @property
     def committed(self) -> Qty:
@@ -134,6 +139,8 @@ class OrderStore:
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
         self.by_wire: dict[str, Order] = {}
+        self.by_venue: dict[FillId, Order] = {}
+        """By broker, account and the venue's own id; where a venue starts its ids anew, the newest."""
         self.by_intent: dict[str, str] = {}
         """Intent id -> order id."""
         self.asked: dict[str, NewOrder | AmendOrder] = {}
@@ -196,12 +203,17 @@ class OrderStore:
         self.last_counter = max(self.last_counter, order.counter)
         if order.wire_id:
             self.by_wire[order.wire_id] = order
+        self._place(order)
         if order.intent_id:
             self.by_intent[order.intent_id] = order.order_id
         parent = self.orders.get(order.parent_id)
         if parent is not None:
             parent.children.append(order)
         self._touch(order, seq, order.created_ns)
+
+    def _place(self, order: Order) -> None:
+        if order.venue_order_id:
+            self.by_venue[order.spec.broker, order.spec.account, order.venue_order_id] = order
 
     def _touch(self, order: Order, seq: int, ts_ns: int) -> None:
         order.updated_seq = seq
@@ -319,6 +331,7 @@ class OrderStore:
         order, worst = self._child(event)
         order.venue_order_id = event.venue_order_id
         order.acked_ns = event.ts_ns
+        self._place(order)
         if not order.state.is_terminal:
             order.state = _working(order)
         self._change(order, seq, ts_ns, worst)
@@ -361,7 +374,9 @@ class OrderStore:
 
     def _cancel_rejected(self, seq: int, ts_ns: int, event: ev.CancelRejected) -> None:
         order, worst = self._child(event)
-        order.cancel_asked = False
+        if order.acked_ns or order.state not in _WAITING:
+            order.cancel_asked = False
+        # Otherwise the venue refused a cancel of what it does not know yet: it is asked again once it does.
         order.note = f"cancel refused: {event.code} {event.text}".strip()
         if order.state is OrderState.PENDING_CANCEL:
             order.state = _working(order)
@@ -404,7 +419,7 @@ class OrderStore:
         if event.overfill:
             order.overfill = order.overfill + event.overfill
             self.overfills += 1
-        if order.qty_filled >= order.qty:
+        if order.qty_filled >= order.most_qty:
             order.state = OrderState.FILLED
             order.amend = None
             order.cancel_asked = False

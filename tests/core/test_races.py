@@ -1,0 +1,345 @@
+"""What crosses what: answers that overtake, snapshots that are old, clocks that step back. Each case is a wrong order if it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.domain import commands as co
+from engine.domain import events as ev
+from engine.domain.clock import NS_PER_S
+from engine.domain.commands import HaltScope
+from engine.domain.instrument import make_instrument
+from engine.domain.money import Price, Qty
+from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side
+from engine.oms import broker_interface as bi
+from engine.risk.latch import GLOBAL
+from tests.core.lab import AAPL, ME, Lab
+from tests.core.test_engine import venue_order
+
+MSFT = make_instrument("MSFT", "equity", "XSIM", "USD", "0.01")
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    made = Lab(tmp_path)
+    made.connect()
+    return made
+
+
+def working(lab: Lab, qty: int = 100, limit: str = "189", intent: str = "i1", side: Side = Side.BUY) -> str:
+    """An acknowledged order; its wire id."""
+    assert lab.order(side, qty, limit, intent).ok
+    wire = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire))
+    return wire
+
+
+def amend(lab: Lab, intent: str = "a1", **terms: object) -> None:
+    assert lab.submit(co.AmendOrder(source=ME, intent_id=intent, order_id="P1", **terms)).ok  # type: ignore[arg-type]
+
+
+def amended(lab: Lab, wire: str, qty: int, limit: str) -> bi.Amended:
+    return bi.Amended(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, qty=Qty(qty), limit=Price(limit))
+
+
+def uncertain(lab: Lab, wire: str) -> bi.Uncertain:
+    return bi.Uncertain(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, why="timeout")
+
+
+def ask(lab: Lab) -> None:
+    assert lab.submit(co.Reconcile(source=ME)).ok
+
+
+# -- snapshots that are older than what happened since ----------------------------------------------------------------------
+
+
+def test_an_answer_to_a_question_from_before_the_send_proves_no_absence(lab: Lab) -> None:
+    """The question was asked, then the order left and was lost sight of; the answer came late and could not hold it."""
+    ask(lab)
+    request = lab.broker.asked[-1][0]
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(uncertain(lab, wire))
+    lab.clock.set_ns(lab.clock.now_ns() + 5 * NS_PER_S)
+    lab.answer(msgspec.structs.replace(lab.snapshot(), request_id=request))
+    assert lab.state("C2") == "unknown"
+    lab.answer(lab.ack(wire))
+    assert lab.state("C2") == "new"
+
+
+def test_an_absence_is_waited_for_from_when_the_order_was_lost_sight_of(lab: Lab) -> None:
+    """A send may leave long after its intent (a slow disk): only from its first UNKNOWN on is it known to have left."""
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.clock.set_ns(lab.clock.now_ns() + 5 * NS_PER_S)
+    lab.answer(uncertain(lab, wire))
+    ask(lab)
+    lab.answer(lab.snapshot())
+    assert lab.state("C2") == "unknown"
+
+
+def test_an_order_acknowledged_after_the_question_is_no_difference(lab: Lab) -> None:
+    ask(lab)
+    request = lab.broker.asked[-1][0]
+    working(lab)
+    lab.clock.set_ns(lab.clock.now_ns() + 5 * NS_PER_S)
+    lab.answer(msgspec.structs.replace(lab.snapshot(), request_id=request))
+    assert lab.engine.kill.held() == ()
+
+
+# -- amendments ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_price_that_is_being_amended_is_not_settled_by_the_old_one(lab: Lab) -> None:
+    """Quantity alone does not tell the old terms from the new ones."""
+    wire = working(lab, 100, "188")
+    amend(lab, limit=Price("189"))
+    ask(lab)
+    lab.answer(lab.snapshot(orders=(venue_order(wire),)))
+    assert lab.state("C2") == "pending_replace"
+    lab.answer(amended(lab, wire, 100, "189"))
+    assert lab.engine.store.get("C2").limit == Price("189")
+    assert lab.state("C2") == "new"
+
+
+def test_an_amend_without_an_answer_counts_at_its_worst_until_the_venue_had_its_time(lab: Lab) -> None:
+    """A snapshot with the old terms that was asked at once proves nothing: the amend may still be on its way."""
+    wire = working(lab, 100, "188")
+    amend(lab, qty=Qty(500))
+    lab.answer(uncertain(lab, wire))
+    ask(lab)
+    lab.answer(lab.snapshot(orders=(venue_order(wire),)))
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 500
+    lab.pass_time(3)
+    lab.answer(lab.snapshot(orders=(venue_order(wire),)))
+    assert lab.state("C2") == "new"
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 100
+
+
+def test_a_fill_of_the_new_terms_before_their_confirmation_ends_nothing(lab: Lab) -> None:
+    """The venue took 100 -> 500 and filled 300 of it; its word of the amend comes behind the fill."""
+    wire = working(lab, 100, "189")
+    amend(lab, qty=Qty(500))
+    lab.answer(lab.fill(wire, 300, "k1", "189"))
+    assert lab.engine.store.overfills == 0
+    assert lab.state("C2") == "pending_replace"
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 200
+    lab.answer(amended(lab, wire, 500, "189"))
+    assert lab.state("C2") == "partially_filled"
+    assert lab.state("P1") == "partially_filled"
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 200
+
+
+def test_an_order_that_filled_while_its_amend_was_refused_is_filled(lab: Lab) -> None:
+    wire = working(lab, 100, "189")
+    amend(lab, qty=Qty(500))
+    lab.answer(lab.fill(wire, 100, "k1", "189"))
+    refused = bi.AmendRefused(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, code="LATE", text="filled")
+    lab.answer(refused)
+    assert (lab.state("C2"), lab.state("P1")) == ("filled", "filled")
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 0
+
+
+def test_an_amend_that_a_cancel_overtook_before_it_left_is_no_longer_pending(lab: Lab) -> None:
+    wire = working(lab, 100, "188")
+    lab.engine.submit(co.AmendOrder(source=ME, intent_id="a1", order_id="P1", qty=Qty(500)))
+    lab.engine.submit(co.CancelOrder(source=ME, order_id="C2"))
+    lab.settle()
+    assert lab.broker.amends == []
+    refused = bi.CancelRefused(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, code="BUSY", text="later")
+    lab.answer(refused)
+    assert lab.state("C2") == "new"
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 100
+
+
+def test_own_orders_are_compared_with_the_sharper_terms_of_an_amend_under_way(lab: Lab) -> None:
+    wire = working(lab, 100, "190", side=Side.SELL)
+    amend(lab, limit=Price("189.03"))
+    denied = lab.buy(100, "189.10", intent="i2")
+    assert [item.code for item in denied.denials] == ["SELF_CROSS"]
+    assert lab.broker.amends == [wire]
+
+
+# -- cancels --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_cancel_that_was_refused_before_its_order_was_known_is_asked_again(lab: Lab) -> None:
+    """The cancel overtook its order, and the venue's "not known" comes before its acknowledgement."""
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.submit(co.CancelOrder(source=ME, order_id="P1"))
+    refused = bi.CancelRefused(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, code="UNKNOWN", text="")
+    lab.answer(refused)
+    lab.answer(lab.ack(wire))
+    assert lab.broker.cancels == [wire, wire]
+    assert lab.state("C2") == "pending_cancel"
+
+
+def test_cancel_all_asks_again_for_what_got_no_answer(lab: Lab) -> None:
+    wire = working(lab)
+    lab.submit(co.CancelAll(source=ME))
+    lab.answer(uncertain(lab, wire))
+    lab.submit(co.CancelAll(source=ME))
+    assert lab.broker.cancels == [wire, wire]
+
+
+def test_what_a_late_fill_makes_too_much_is_cancelled(lab: Lab) -> None:
+    """A slice was confirmed as gone and sent anew; then the venue says that the first one filled after all."""
+    assert lab.buy(100, "190", algo=AlgoSpec(name="twap", duration_ns=20 * NS_PER_S, params={"slices": "1"})).ok
+    first = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(first))
+    lab.pass_time(15.5)
+    assert lab.broker.cancels == [first]
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=first))
+    second = lab.broker.sent[1].wire_id
+    lab.answer(lab.ack(second))
+    lab.answer(lab.fill(first, 100, "late"))
+    assert lab.broker.cancels == [first, second]
+
+
+# -- executions -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_late_fill_that_names_only_the_venues_id_is_our_orders(lab: Lab) -> None:
+    wire = working(lab)
+    lab.submit(co.CancelOrder(source=ME, order_id="P1"))
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire))
+    fill = msgspec.structs.replace(lab.fill(wire, 40, "k1").fill, wire_id="", venue_order_id=f"V{wire}")
+    lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=fill))
+    assert lab.engine.store.get("P1").qty_filled == 40
+
+
+def test_a_venues_id_is_its_own_brokers_and_accounts(lab: Lab) -> None:
+    wire = working(lab)
+    fill = msgspec.structs.replace(
+        lab.fill(wire, 40, "k1").fill, wire_id="", venue_order_id=f"V{wire}", account="OTHER"
+    )
+    lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=fill))
+    assert lab.engine.store.get("C2").qty_filled == 0
+    assert lab.kinds()[-1] == "foreign_fill"
+
+
+def test_an_open_order_under_the_venues_id_of_an_ended_one_is_shown(lab: Lab) -> None:
+    """Some venues start their ids anew each day: an old id hides nothing."""
+    wire = working(lab)
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire))
+    lab.pass_time(1)
+    ask(lab)
+    lab.answer(lab.snapshot(orders=(venue_order("", venue_order_id=f"V{wire}"),)))
+    assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 100
+    ask(lab)
+    lab.answer(lab.snapshot(orders=(venue_order("", venue_order_id=f"V{wire}"),)))
+    assert len(lab.engine.store.live) == 1, "adopted twice"
+
+
+def test_a_corrected_execution_counts_once_for_its_parent(lab: Lab) -> None:
+    wire = working(lab)
+    lab.answer(lab.fill(wire, 60, "k.01"))
+    again = msgspec.structs.replace(lab.fill(wire, 50, "k.02").fill, corrects="k.01")
+    lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=again))
+    third = msgspec.structs.replace(lab.fill(wire, 40, "k.03").fill, corrects="k.02")
+    lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=third))
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire))
+    assert lab.engine.store.get("C2").qty_filled == 40
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 40
+    assert lab.engine.gate.history.committed("P1") == 0, "its parent has ended"
+
+
+def test_a_correction_frees_what_the_wrong_execution_held_of_its_parent(lab: Lab) -> None:
+    wire = working(lab)
+    lab.answer(lab.fill(wire, 60, "k.01"))
+    again = msgspec.structs.replace(lab.fill(wire, 70, "k.02").fill, corrects="k.01")
+    lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=again))
+    assert lab.engine.gate.history.committed("P1") == 100
+
+
+def test_a_difference_is_accepted_once(lab: Lab) -> None:
+    ask(lab)
+    lab.answer(lab.snapshot(positions=(bi.VenuePosition("AAPL", Qty(70)),)))
+    accept = co.Reconcile(source=ME, accept=True, reason="transferred in")
+    lab.submit(accept)
+    lab.submit(accept)
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 70
+
+
+@pytest.mark.parametrize("price", ["0", "-5"])
+def test_nobody_states_a_fill_at_no_price(lab: Lab, price: str) -> None:
+    lab.buy(100, "189")
+    lab.answer(uncertain(lab, lab.broker.sent[0].wire_id))
+    filled = co.Resolve(source=ME, order_id="C2", as_=co.ResolveAs.FILLED, reason="said", price=Price(price))
+    assert not lab.submit(filled).ok
+    assert lab.state("C2") == "unknown"
+
+
+# -- the gate, between the verdict and the wire -------------------------------------------------------------------------------
+
+
+def test_what_may_no_longer_grow_a_position_does_not_leave(lab: Lab) -> None:
+    """A trip to REDUCING between the gate and the wire holds for what waits for the disk."""
+    lab.engine.submit(co.NewOrder(source=ME, intent_id="w", spec=lab_spec(Side.BUY, 100), why=""))
+    lab.engine.trip(GLOBAL, ev.TradingState.REDUCING, "LOSS_MAX", "test")
+    lab.settle()
+    assert lab.broker.sent == []
+    assert lab.state("C2") == "killed"
+
+
+def test_what_shrinks_a_position_leaves_in_reducing(lab: Lab) -> None:
+    wire = working(lab)
+    lab.answer(lab.fill(wire, 100, "k1"))
+    lab.engine.submit(co.NewOrder(source=ME, intent_id="w", spec=lab_spec(Side.SELL, 100), why=""))
+    lab.engine.trip(GLOBAL, ev.TradingState.REDUCING, "LOSS_MAX", "test")
+    lab.settle()
+    assert [order.spec.side for order in lab.broker.sent] == [Side.BUY, Side.SELL]
+
+
+def lab_spec(side: Side, qty: int) -> OrderSpec:
+    return OrderSpec(symbol="AAPL", side=side, qty=Qty(qty), type=OrderType.LIMIT, limit=Price("189"))
+
+
+@pytest.mark.parametrize("qty", ["1e55", "1e300"])
+def test_an_absurd_quantity_is_denied_in_words(lab: Lab, qty: str) -> None:
+    spec = msgspec.structs.replace(lab_spec(Side.BUY, 1), qty=Qty(qty))
+    result = lab.submit(co.NewOrder(source=ME, intent_id="x", spec=spec, why=""))
+    assert not result.ok
+    assert result.denials
+    assert not lab.submit(co.Preview(source=ME, spec=spec)).ok
+
+
+def test_a_symbol_that_is_flat_and_quiet_stops_no_other(tmp_path: Path) -> None:
+    """Nothing is held and nothing works there: a missing price of it is no risk."""
+    lab = Lab(tmp_path, ledger=tmp_path / "ledger.db", listed=(AAPL, MSFT))
+    lab.connect()
+    for side, key in ((Side.BUY, "k1"), (Side.SELL, "k2")):
+        fill = msgspec.structs.replace(lab.fill("", 10, key, "189", side).fill, symbol="MSFT")
+        lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=fill))
+    result = lab.buy(100, "189")
+    assert result.ok, result.text
+
+
+def step_back(lab: Lab, seconds: int) -> None:
+    """As a wall clock does that is set right; a recorded feed never does."""
+    lab.clock._now_ns -= seconds * NS_PER_S
+
+
+# -- clocks ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_steps_back_halts_at_once(lab: Lab) -> None:
+    """What is due by the wall clock would wait for as long as the step: monitors, latch and comparisons with it."""
+    lab.pass_time(3)
+    mono_ns = lab.clock.now_ns() + NS_PER_S
+    step_back(lab, 3600)
+    lab.engine.on_time(lab.clock.now_ns(), mono_ns)
+    assert [held.code for held in lab.engine.kill.held()] == ["CLOCK_JUMP"]
+    assert lab.engine.next_time_ns() < lab.clock.now_ns() + 2 * NS_PER_S
+
+
+def test_the_latch_is_looked_at_after_a_clock_stepped_back(lab: Lab) -> None:
+    lab.pass_time(3)
+    step_back(lab, 3600)
+    lab.latch.trip(HaltScope(), ev.TradingState.HALTED)
+    lab.engine.on_time(lab.clock.now_ns(), lab.clock.now_ns())
+    assert [held.code for held in lab.engine.kill.held()] == ["LATCH"]
