@@ -253,7 +253,7 @@ class Orders:
             self._illegal("Filled", "", f"fill {fill.fill_key} has quantity {fill.qty}")
             return False
         order = self._order_of(fill)
-        if order is None or order.spec.symbol != fill.symbol or order.spec.side is not fill.side:
+        if order is None or not _is_of(fill, order.spec):
             self._record(ev.ForeignFillSeen(fill=fill))
             return True
         if fill.corrects:
@@ -316,6 +316,10 @@ class Orders:
 
     def _illegal(self, what: str, order_id: str, why: str) -> None:
         self._record(ev.IllegalInput(what=what, order_id=order_id, why=why))
+
+
+def _is_of(fill: ev.Fill, spec: OrderSpec) -> bool:
+    return (fill.broker, fill.account, fill.symbol, fill.side) == (spec.broker, spec.account, spec.symbol, spec.side)
 
 
 def is_exit(order: Order) -> bool:

@@ -180,10 +180,20 @@ class Reconciler:
         What counts is when the question was asked, not when its answer came; and that it was asked long enough after the order
         had left for certain, which is when it was lost sight of: a send waits for the disk, so its intent may be much older.
         """
-        waited_ns = asked_ns - max(order.created_ns, order.unknown_since_ns)
-        if order.state is OrderState.PENDING_NEW or waited_ns < broker.capabilities.absence_wait_ns:
+        # The venue's own time of the acknowledgement is believed as far as it is past.
+        last_ns = max(order.created_ns, order.unknown_since_ns, min(order.acked_ns, order.updated_ns))
+        waited_ns = asked_ns - last_ns
+        if waited_ns < broker.capabilities.absence_wait_ns or order.order_id in self._orders.unsent():
             return []
-        if order.acked_ns or order.qty_filled or order.is_foreign:
+        state = order.state
+        is_certain_to_have_been = order.acked_ns or order.qty_filled or order.is_foreign
+        if state is not OrderState.UNKNOWN:
+            # Nobody answered, or what was there is gone: shown as such, so that a person can say what became of it.
+            why = f"{snapshot.broker} lists it neither as open nor as ended"
+            self._record(ev.OrderUnknown(order_id=order.order_id, why=why))
+            if not is_certain_to_have_been:
+                return [_told("order", order.order_id, state.value, order.state.value)]
+        if is_certain_to_have_been:
             return [_open("order", order.order_id, order.state.value, "not known to the venue")]
         evidence = f"open orders and history of {snapshot.broker} do not hold {order.wire_id} {waited_ns} ns after it"
         self._record(ev.OrderResolved(order_id=order.order_id, state=OrderState.KILLED, evidence=evidence, by="venue"))

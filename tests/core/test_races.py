@@ -90,6 +90,43 @@ def test_an_order_acknowledged_after_the_question_is_no_difference(lab: Lab) -> 
     assert lab.engine.kill.held() == ()
 
 
+def test_an_order_that_nobody_answers_becomes_unknown_and_then_never_arrived(lab: Lab) -> None:
+    """An adapter that swallows an order must not leave it waiting for ever."""
+    lab.buy(100, "189")
+    lab.pass_time(3)
+    ask(lab)
+    lab.answer(lab.snapshot())
+    assert lab.state("C2") == "unknown"
+    lab.pass_time(3)
+    lab.answer(lab.snapshot())
+    assert lab.state("C2") == "killed"
+
+
+def test_an_order_that_waits_for_the_disk_is_not_lost_sight_of(lab: Lab) -> None:
+    lab.engine.submit(co.NewOrder(source=ME, intent_id="w", spec=limit_order(Side.BUY, 100), why=""))
+    lab.clock.set_ns(lab.clock.now_ns() + 3 * NS_PER_S)
+    lab.engine.submit(co.Reconcile(source=ME))
+    lab.engine.on_broker(lab.snapshot())
+    assert lab.state("C2") == "pending_new"
+
+
+def test_a_working_order_that_the_venue_has_forgotten_can_be_resolved(lab: Lab) -> None:
+    """It is shown as unknown, its symbol only reduces, and a person says what became of it."""
+    working(lab)
+    lab.pass_time(3)
+    ask(lab)
+    lab.answer(lab.snapshot())
+    assert lab.state("C2") == "unknown"
+    assert [(held.scope.name, held.state.value) for held in lab.engine.kill.held()] == [("AAPL", "reducing")]
+    lab.pass_time(3)
+    lab.answer(lab.snapshot())
+    assert lab.state("C2") == "unknown", "that it was there is certain: its absence proves nothing"
+    assert lab.submit(co.Resolve(source=ME, order_id="C2", as_=co.ResolveAs.CANCELLED, reason="the broker's desk")).ok
+    ask(lab)
+    lab.answer(lab.snapshot())
+    assert lab.engine.reconciler.last["paper", "PAPER"].clean
+
+
 # -- amendments ----------------------------------------------------------------------------------------------------------
 
 
@@ -218,8 +255,10 @@ def test_a_venues_id_is_its_own_brokers_and_accounts(lab: Lab) -> None:
         lab.fill(wire, 40, "k1").fill, wire_id="", venue_order_id=f"V{wire}", account="OTHER"
     )
     lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=fill))
+    named = msgspec.structs.replace(fill, fill_key="k2", wire_id=wire)
+    lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=named))
     assert lab.engine.store.get("C2").qty_filled == 0
-    assert lab.kinds()[-1] == "foreign_fill"
+    assert lab.kinds()[-2:] == ["foreign_fill", "foreign_fill"]
 
 
 def test_an_open_order_under_the_venues_id_of_an_ended_one_is_shown(lab: Lab) -> None:
@@ -279,7 +318,7 @@ def test_nobody_states_a_fill_at_no_price(lab: Lab, price: str) -> None:
 
 def test_what_may_no_longer_grow_a_position_does_not_leave(lab: Lab) -> None:
     """A trip to REDUCING between the gate and the wire holds for what waits for the disk."""
-    lab.engine.submit(co.NewOrder(source=ME, intent_id="w", spec=lab_spec(Side.BUY, 100), why=""))
+    lab.engine.submit(co.NewOrder(source=ME, intent_id="w", spec=limit_order(Side.BUY, 100), why=""))
     lab.engine.trip(GLOBAL, ev.TradingState.REDUCING, "LOSS_MAX", "test")
     lab.settle()
     assert lab.broker.sent == []
@@ -289,19 +328,19 @@ def test_what_may_no_longer_grow_a_position_does_not_leave(lab: Lab) -> None:
 def test_what_shrinks_a_position_leaves_in_reducing(lab: Lab) -> None:
     wire = working(lab)
     lab.answer(lab.fill(wire, 100, "k1"))
-    lab.engine.submit(co.NewOrder(source=ME, intent_id="w", spec=lab_spec(Side.SELL, 100), why=""))
+    lab.engine.submit(co.NewOrder(source=ME, intent_id="w", spec=limit_order(Side.SELL, 100), why=""))
     lab.engine.trip(GLOBAL, ev.TradingState.REDUCING, "LOSS_MAX", "test")
     lab.settle()
     assert [order.spec.side for order in lab.broker.sent] == [Side.BUY, Side.SELL]
 
 
-def lab_spec(side: Side, qty: int) -> OrderSpec:
+def limit_order(side: Side, qty: int) -> OrderSpec:
     return OrderSpec(symbol="AAPL", side=side, qty=Qty(qty), type=OrderType.LIMIT, limit=Price("189"))
 
 
 @pytest.mark.parametrize("qty", ["1e55", "1e300"])
 def test_an_absurd_quantity_is_denied_in_words(lab: Lab, qty: str) -> None:
-    spec = msgspec.structs.replace(lab_spec(Side.BUY, 1), qty=Qty(qty))
+    spec = msgspec.structs.replace(limit_order(Side.BUY, 1), qty=Qty(qty))
     result = lab.submit(co.NewOrder(source=ME, intent_id="x", spec=spec, why=""))
     assert not result.ok
     assert result.denials
