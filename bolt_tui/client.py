@@ -183,9 +183,9 @@ class EngineClient:
         while True:
             yield from self._wait(Events, number, for_ever=True).events
 
-    def wait_closed(self) -> bool:
+    def wait_closed(self, deadline_s: float) -> bool:
         """Wait until the engine closes the line; False where it does not within the deadline."""
-        until = self._until()
+        until = self._clock.monotonic_ns() + int(deadline_s * NS_PER_S)
         try:
             while True:
                 self._receive(until)

@@ -162,10 +162,11 @@ async def _session(home: Home, out: Output, make: Make) -> tuple[Session, DeskVi
 
 def report(home: Home, out: Output, session: Session, view: DeskView, error: str) -> Exit:
     """Orders, fills, positions, P&L, how real the simulation was, and the proof of the ledger."""
-    from bolt_tui.ledger_tools import realism, realism_lines, verify
+    from bolt_tui.ledger_tools import verify
+    from bolt_tui.session_report import shown
 
     proof = verify(home.ledger)
-    how_real = realism(home)
+    how_real, real_lines = shown(home)
     wrong = [step.title for step, _, result in session.results if result.ok == step.is_denied]
     is_good = not error and not wrong and proof.ok and len(session.results) == len(STEPS)
     fields: dict[str, Any] = {
@@ -188,7 +189,7 @@ def report(home: Home, out: Output, session: Session, view: DeskView, error: str
     out.table(show.POSITION_HEADERS, [show.position_row(row) for row in view.positions], show.POSITION_RIGHT)
     out.line(f"\nP&L  {show.number(view.status.pnl_day)} {view.status.currency}")
     out.line()
-    for text in realism_lines(how_real):
+    for text in real_lines:
         out.line(text)
     out.line(f"\nLEDGER  {proof.text}")
     for text in [error, *(f"not as it must be: {title}" for title in wrong)]:

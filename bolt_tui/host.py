@@ -54,8 +54,15 @@ def build(home: Home, settings: Settings) -> LiveEngine:
     return build_live(home, settings)
 
 
-async def serve(live: LiveEngine, home: Home, on_ready: Callable[[], None], clock: Clock | None = None) -> None:
-    """Run an engine with its socket until it ends."""
+async def serve(
+    live: LiveEngine,
+    home: Home,
+    on_ready: Callable[[], None],
+    clock: Clock | None = None,
+    *,
+    on_end: Callable[[], object] = lambda: None,
+) -> None:
+    """Run an engine with its socket until it ends; ``on_end`` is called after a clean end, while nobody can start the next."""
 
     def on_fault(error: Exception) -> None:
         if isinstance(error, InvariantError):
@@ -67,6 +74,7 @@ async def serve(live: LiveEngine, home: Home, on_ready: Callable[[], None], cloc
         await server.start()
         on_ready()
         await running
+        on_end()
     finally:
         if not running.done():
             live.request_stop(False)

@@ -1,4 +1,4 @@
-"""What the commands say of a ledger file and of the paper market behind it."""
+"""What the commands say of a ledger file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import Any
 
 import msgspec
 
-from bolt_tui.settings import Home
-from engine.domain.events import decoder
 from engine.store.verify import VerifyReport
 from engine.store.verify import verify as verify_store
 
@@ -50,21 +48,3 @@ def verify(path: Path) -> Proof:
         conservation=faults,
         text=text,
     )
-
-
-def realism(home: Home) -> dict[str, str]:
-    """How real the paper session was that ended last, effect by effect; empty where none was noted."""
-    from brokers.paper.realism import RealismReport
-
-    try:
-        report = decoder(RealismReport).decode(home.realism.read_bytes())
-    except (OSError, msgspec.DecodeError, ValueError):
-        return {}
-    shown = {f"{effect.code} {effect.name}": f"{effect.state}: {effect.text}" for effect in report.effects}
-    fills = {"fills": str(report.fills), "fills guessed": f"{report.fills_guessed} ({report.guessed_share} %)"}
-    return {**shown, "source": report.source, "depth": report.depth, **fills}
-
-
-def realism_lines(found: dict[str, str]) -> list[str]:
-    """The same for a person."""
-    return ["REALISM", *(f"  {name}: {value}" for name, value in sorted(found.items()))] if found else []

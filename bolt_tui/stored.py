@@ -56,8 +56,28 @@ _FILLS = """
 SELECT f.*, o.parent_id, j.payload AS event FROM fills f LEFT JOIN orders o ON o.order_id = f.order_id
 LEFT JOIN journal j ON j.seq = f.seq WHERE (? = '' OR f.symbol = ?) ORDER BY f.seq DESC LIMIT ?
 """
-_LAST_OF = "SELECT ts_ns, payload FROM journal WHERE kind = ? ORDER BY seq DESC LIMIT 1"
+_LAST_OF = "SELECT seq, ts_ns, payload FROM journal WHERE kind = ? ORDER BY seq DESC LIMIT 1"
 _SPECS: msgspec.json.Decoder[OrderSpec] = ev.decoder(OrderSpec)
+
+
+_COUNTED: dict[str, type[ev.AnyEvent]] = {
+    "orders sent": ev.OrderIntent,
+    "denied": ev.OrderDenied,
+    "rejected": ev.OrderRejected,
+    "fills": ev.OrderFilled,
+    "cancelled": ev.OrderCancelled,
+    "became unknown": ev.OrderUnknown,
+    "never sent": ev.OrderKilled,
+}
+
+
+class SessionFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """One life of an engine, from the ledger."""
+
+    began_ns: int
+    ended_ns: int
+    is_clean: bool
+    counts: dict[str, int]
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +220,30 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
             parents_open=sum(row["n"] for row in live if row["is_parent"] and row["state"] != OrderState.STAGED),
             currency=accounts[0]["currency"] if accounts else "",
             pid=self.holder,
+        )
+
+    def states(self, order_ids: tuple[str, ...]) -> dict[str, OrderState]:
+        """State of each of these orders that the ledger knows."""
+        names = msgspec.json.encode(order_ids).decode()
+        (rows,) = self._read(
+            ("SELECT order_id, state FROM orders WHERE order_id IN (SELECT value FROM json_each(?))", (names,))
+        )
+        return {row["order_id"]: OrderState(row["state"]) for row in rows}
+
+    def session(self) -> SessionFigures | None:
+        """What happened since the last engine started; None where none ever did."""
+        (started,) = self._read((_LAST_OF, (_kind(ev.EngineStarted),)))
+        if not started:
+            return None
+        (rows,) = self._read(
+            ("SELECT kind, count(*) AS n FROM journal WHERE seq >= ? GROUP BY kind", (started[0]["seq"],))
+        )
+        found = {row["kind"]: row["n"] for row in rows}
+        return SessionFigures(
+            began_ns=started[0]["ts_ns"],
+            ended_ns=self.as_of_ns,
+            is_clean=self.is_clean,
+            counts={name: found.get(_kind(kind), 0) for name, kind in _COUNTED.items()},
         )
 
     def _read(self, *questions: tuple[str, tuple[object, ...]]) -> list[list[sqlite3.Row]]:

@@ -17,14 +17,15 @@ from functools import partial
 from bolt_tui.calendars import sessions_beside
 from bolt_tui.halting import Halting
 from bolt_tui.lookout import Lookout
+from bolt_tui.session_report import note_session
 from bolt_tui.settings import Home, Settings, ensure_policy, load_settings
 from bolt_tui.venue_keeper import VenueKeeper
 from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue, stop_venue
 from engine.api import Engine, EngineParts
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
-from engine.domain.errors import BoltError, StoreUnwritable, VenueError
-from engine.domain.events import BrokerState, encode
+from engine.domain.errors import BoltError, StoreUnwritable
+from engine.domain.events import BrokerState
 from engine.domain.ids import new_ledger_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
@@ -230,27 +231,15 @@ class LiveEngine:
                 await self._until_cancelled()
             self.engine.stop("asked")
             self._turn()
-            self._note_realism()
             if self._journal.failed:
                 raise StoreUnwritable(self._journal.failed)
         finally:
             self._lookout.stop()
             self._venue.stop()
             self._writer.stop(STOP_S)
+            note_session(self._home)
             self._journal.close()
             self._latch.close()
-
-    def _note_realism(self) -> None:
-        """Keep how real the session was, for whoever ends it; a venue that does not answer leaves none."""
-        self._home.realism.unlink(missing_ok=True)
-        try:
-            session = PaperSession(self._home.root)
-            try:
-                self._home.realism.write_bytes(encode(session.realism()))
-            finally:
-                session.close()
-        except (VenueError, OSError) as error:
-            _LOG.error("no realism report: %s", error)
 
     async def _until_cancelled(self) -> None:
         deadline_ns = self._clock.monotonic_ns() + int(STOP_S * NS_PER_S)

@@ -12,7 +12,7 @@ from pathlib import Path
 from brokers.paper.home import venue_folder
 from brokers.paper.line import STOP_S, Mailbox, PaperLine
 from brokers.paper.listings import LISTINGS
-from brokers.paper.process import ensure_venue, stop_venue
+from brokers.paper.process import ensure_venue, is_venue_running, stop_venue
 from brokers.paper.protocol import Amend, AskOrder, AskState, Cancel, New
 from brokers.paper.replay_broker import PAPER_CAPABILITIES
 from brokers.paper.session import PaperSession
@@ -21,7 +21,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
 from engine.oms.broker_interface import MarketSink, Sink, WireOrder
 
-__all__ = ["PaperBroker", "PaperSession", "ensure_venue", "stop_venue"]
+__all__ = ["PaperBroker", "PaperSession", "ensure_venue", "is_venue_running", "stop_venue"]
 
 ANSWER_S = 5.0
 """An order, cancel or amend without an answer for so long is Uncertain."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 import tempfile
@@ -17,11 +18,13 @@ from bolt_tui.host import EngineThread, build, log_to_stderr, serve, signals
 from bolt_tui.launch import READY, is_running, start_engine
 from bolt_tui.output import json_line
 from bolt_tui.settings import Environment, Home, ensure_policy, environment, load_settings, open_home
-from engine.domain.commands import SetStrategy, StopEngine
+from engine.domain.commands import SetStrategy
+from engine.domain.errors import BoltError
 
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
 
+_LOG = logging.getLogger("bolt.desk")
 FAST_HZ = 10
 REMOTE_HZ = 4
 
@@ -36,10 +39,20 @@ def run_engine(context: Context) -> Exit:
     async def main() -> None:
         live = build(home, settings)
         with signals(live, detached=True):
-            await serve(live, home, lambda: _say_ready(context.args.ready_fd))
+            await serve(live, home, lambda: _say_ready(context.args.ready_fd), on_end=lambda: _end_venue(home))
 
     asyncio.run(main())
     return Exit.OK
+
+
+def _end_venue(home: Home) -> None:
+    """The paper venue ends with an engine that was asked to end; its log keeps what works there."""
+    from brokers.paperbroker import stop_venue
+
+    try:
+        stop_venue(home.root)
+    except BoltError as error:
+        _LOG.error("%s", error)
 
 
 def _say_ready(descriptor: int) -> None:
@@ -62,7 +75,7 @@ def run_headless(context: Context) -> Exit:
 
 async def _headless(context: Context, home: Home) -> None:
     from bolt_tui.headless import Stream, stored_events
-    from bolt_tui.ledger_tools import realism
+    from bolt_tui.session_report import shown
 
     args = context.args
     live = build(home, load_settings(home))
@@ -81,14 +94,22 @@ async def _headless(context: Context, home: Home) -> None:
 
     try:
         with signals(live, detached=False):
-            await serve(live, home, on_ready)
+            await serve(live, home, on_ready, on_end=lambda: _end_venue(home))
+            context.out.say("\n".join(f"bolt: {text}" for text in _left(home)))
     finally:
         lines.cancel()
         await asyncio.gather(lines, return_exceptions=True)
         stream.close(stored_events(home.ledger))
-        how_real = realism(home)
+        how_real, _ = shown(home)
         if how_real and not stream.is_broken:
             sys.stdout.write(json_line("realism", {"effects": how_real}))
+
+
+def _left(home: Home) -> list[str]:
+    """What the ended engine has left, from its ledger."""
+    from bolt_tui.stopping import AtWork, what_became
+
+    return what_became(home, AtWork((), ()), os.getpid()).lines()
 
 
 def _run_demo(context: Context) -> Exit:
@@ -159,26 +180,21 @@ def run_desk(context: Context) -> Exit:
 
 def _leave(context: Context, home: Home, choice: str, thread: EngineThread | None) -> Exit:
     """Apply what the person chose on quitting: ``leave``, ``stop`` or ``stop_cancel``."""
-    if thread is not None:
-        return Exit.OK if thread.stop(cancel=choice == "stop_cancel") else Exit.INCOMPLETE
-    if choice not in {"stop", "stop_cancel"}:
+    from bolt_tui.commands.engine import report_end
+    from bolt_tui.stopping import Ended, stop_engine
+
+    if thread is None and choice not in {"stop", "stop_cancel"}:
         if is_running(home):
             context.out.say("bolt: the engine goes on; `bolt` shows it again, `bolt stop` ends it")
         return Exit.OK
+    cancel = choice == "stop_cancel"
     try:
-        with EngineClient(find_socket(home), 20.0) as client:
-            result = client.submit(StopEngine(source=context.source, cancel=choice == "stop_cancel"))
-            if not result.ok:
-                return context.report(result)
-            if not client.wait_closed():
-                context.out.say("bolt: the engine has not ended within 20 s; `bolt status` shows it")
-                return Exit.INCOMPLETE
+        with EngineClient(find_socket(home)) as client:
+            ended = stop_engine(client, client.view(), home, context.source, cancel=cancel)
     except NoEngine:
         context.out.say("bolt: the engine had ended already")
-    from bolt_tui.ledger_tools import realism, realism_lines
-    from brokers.paperbroker import stop_venue
-
-    stop_venue(home.root)
-    for text in realism_lines(realism(home)):
-        context.out.say(text)
-    return Exit.OK
+        return Exit.OK
+    finally:
+        if thread is not None:
+            thread.stop(cancel=cancel)
+    return report_end(context, home, ended, cancel=cancel) if isinstance(ended, Ended) else context.report(ended)

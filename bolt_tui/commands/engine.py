@@ -8,14 +8,14 @@ from bolt_tui.client import NoEngine
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
 from bolt_tui.commands.lists import live_marks
-from engine.domain.commands import Reconcile, ReloadPolicy, Resolve, ResolveAs, SetStrategy, StopEngine
+from engine.domain.commands import Reconcile, ReloadPolicy, Resolve, ResolveAs, SetStrategy
 from engine.domain.errors import SettingsError
 from engine.domain.money import Price
 
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
-
-STOP_DEADLINE_S = 20.0
+    from bolt_tui.settings import Home
+    from bolt_tui.stopping import Ended
 
 
 def status(context: Context) -> Exit:
@@ -35,50 +35,73 @@ def status(context: Context) -> Exit:
 
 
 def stop(context: Context) -> Exit:
-    """End the engine and wait until it has let go; then end the paper venue."""
+    """End the engine and wait until it has let go; then end the paper venue, and say what became of everything."""
+    from bolt_tui.stopping import Ended, at_work, stop_engine
+
     args = context.args
     if args.cancel and args.leave:
         msg = "--cancel and --leave exclude each other"
         raise SettingsError(msg)
     try:
-        with context.client(STOP_DEADLINE_S) as client:
-            found = client.view().status
-            working = found.orders_working + found.orders_unknown
-            if working and not (args.cancel or args.leave):
-                msg = f"{working} orders are at the venue: say --cancel to cancel them first, or --leave to leave them there"
+        with context.client() as client:
+            view = client.view()
+            work = at_work(view).words()
+            if work and not (args.cancel or args.leave):
+                msg = f"{work}: say --cancel to cancel them first, or --leave to leave them as they are"
                 raise SettingsError(msg)
-            result = client.submit(StopEngine(source=context.source, cancel=args.cancel))
-            if not result.ok:
-                return context.report(result)
             context.out.progress("waiting for the engine to end ...")
-            has_ended = client.wait_closed()
+            ended = stop_engine(client, view, context.found, context.source, cancel=args.cancel)
             context.out.progress_end()
-    except NoEngine:
-        # A venue may live on alone after a crash of its engine; stopping must end that too.
-        _stop_venue(context)
+    except NoEngine as error:
+        _end_lonely_venue(context, error)
         raise
-    if not has_ended:
-        context.out.say(
-            f"bolt: the engine (process {found.pid}) took the stop and has not ended within {STOP_DEADLINE_S:g} s"
-        )
-        context.out.object("stop", {"ended": False, "pid": found.pid, "left": working})
+    if not isinstance(ended, Ended):
+        return context.report(ended)
+    return report_end(context, context.found, ended, cancel=args.cancel)
+
+
+def report_end(context: Context, home: Home, ended: Ended, *, cancel: bool) -> Exit:
+    """Say what became of the orders, and how real the session was; INCOMPLETE where what was asked did not come about."""
+    from bolt_tui.session_report import shown
+
+    if not ended.ended:
+        text = f"the engine (process {ended.pid}) took the stop and has not ended in time"
+        context.out.say(f"bolt: {text}; look at `bolt status`, or end the process with SIGTERM")
+        context.out.object("stop", show.fields(ended))
         return Exit.INCOMPLETE
-    _stop_venue(context)
-    left = 0 if args.cancel else working
-    from bolt_tui.ledger_tools import realism, realism_lines
-
-    how_real = realism(context.home)
-    context.out.object("stop", {"ended": True, "pid": found.pid, "left": left, "realism": how_real})
-    context.out.line(f"the engine has ended; {left} orders are left at the venue" if left else "the engine has ended")
-    for text in realism_lines(how_real):
+    how_real, lines = shown(home)
+    context.out.object("stop", {**show.fields(ended), "realism": how_real})
+    for text in (*ended.lines(), *lines):
         context.out.line(text)
-    return Exit.OK
+    return Exit.INCOMPLETE if ended.fault or (cancel and (ended.left or ended.algorithms)) else Exit.OK
 
 
-def _stop_venue(context: Context) -> None:
-    from brokers.paperbroker import stop_venue
+def _end_lonely_venue(context: Context, error: NoEngine) -> None:
+    """A venue lives on alone after a crash of its engine; stopping ends that too, and the crashed session has its report.
 
-    stop_venue(context.home.root)
+    Raises:
+        NoEngine: an engine lives and does not answer; its venue is left alone.
+    """
+    from bolt_tui.session_report import note_session, shown
+    from brokers.paperbroker import is_venue_running, stop_venue
+    from engine.store.lock import holder_of
+
+    home = context.found
+    holder = holder_of(home.ledger)
+    if holder:
+        msg = (
+            f"{error}; process {holder} holds the ledger. `bolt kill` halts and cancels without it; then end it with SIGTERM, "
+            "and with SIGKILL where that does nothing"
+        )
+        raise NoEngine(msg) from error
+    if not is_venue_running(home.root):
+        return
+    note_session(home)
+    stop_venue(home.root)
+    context.out.say("bolt: the paper venue of an engine that has died still ran; it is ended, its log keeps its orders")
+    _, lines = shown(home)
+    for text in lines:
+        context.out.say(text)
 
 
 def strategy(context: Context) -> Exit:

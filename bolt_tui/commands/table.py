@@ -106,8 +106,9 @@ DESK = (
             ),
         ),
         (Exit.STORE, Exit.FAULT, Exit.INCOMPLETE),
-        detail="Ends on SIGTERM, SIGINT, `bolt stop` or after `--seconds`; orders are then left as they are at the venue. "
-        "SIGUSR1 halts trading.",
+        detail="Ends on SIGTERM, SIGINT, `bolt stop` or after `--seconds`; orders are then left as they are at the venue, which ends "
+        "too and keeps them in its log. The last line is an object of type `realism`: how real the session was. SIGUSR1 halts "
+        "trading, a hang-up is ignored.",
     ),
     Subcommand(
         "engine",
@@ -253,8 +254,10 @@ ENGINE = (
             arg("--leave", action="store_true", help="leave working orders at the venue"),
         ),
         (Exit.REFUSED, *ASKS_ENGINE, Exit.INCOMPLETE),
-        detail="With orders at work, one of the two must be said. The paper venue is ended with it and keeps its log: orders "
-        "left there stand again at the next start.",
+        detail="With orders at work, one of the two must be said. It ends with counts from the ledger (cancelled, filled, left) "
+        "and with how real the session was, kept in `realism.json`; exit code 8 where something that was to be cancelled is left. "
+        "The paper venue is ended with it and keeps its log: orders left there stand again at the next start. Where the engine "
+        "has died, the venue that outlived it is ended.",
     ),
     Subcommand(
         "strategy",

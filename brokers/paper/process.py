@@ -59,6 +59,17 @@ def ensure_venue(
     raise VenueError(msg)
 
 
+def is_venue_running(home: Path) -> bool:
+    """Whether a process holds the venue of a home, answering or not."""
+    if not venue_folder(home).exists():
+        return False
+    lock = VenueLock(home)
+    try:
+        return not lock.take()
+    finally:
+        lock.release()
+
+
 def stop_venue(home: Path, deadline_s: float = STOP_S) -> bool:
     """End the venue of a home and wait until it has let go; False where none ran. Its log keeps orders and accounts.
 

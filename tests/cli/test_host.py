@@ -17,7 +17,7 @@ from bolt_tui.host import EngineThread, serve, signals
 from bolt_tui.settings import Home, Settings
 from engine.domain.commands import StopEngine
 from engine.domain.errors import InvariantError, StoreLocked
-from tests.server.fakes import ME, FakeDoor, fill_row, new_order, order_row, until
+from tests.server.fakes import DEADLINE_S, ME, FakeDoor, fill_row, new_order, order_row, until
 
 
 class FakeLive:
@@ -51,7 +51,7 @@ def test_an_engine_in_a_thread_serves_and_is_stopped_over_its_socket(home: Home)
     thread.start()
     with EngineClient(home.socket) as client:
         assert client.submit(StopEngine(source=ME, cancel=True)).ok
-        assert client.wait_closed()
+        assert client.wait_closed(DEADLINE_S)
     assert thread.stop(cancel=False)
     assert lives[0].stops[0] is True
     assert not home.socket.exists()

@@ -92,7 +92,7 @@ def test_an_engine_trades_is_asked_from_outside_and_ends(bolt: Bolt, live: Home)
     resting = rest_an_order(bolt)
     undecided = bolt("stop", "--json")
     assert (undecided.code, undecided.json["code"]) == (Exit.USAGE, "SettingsError")
-    assert "1 orders are at the venue" in undecided.err
+    assert "1 order is at the venue: say --cancel" in undecided.err
     assert bolt("cancel", resting, "--json").json["ok"]
     until(lambda: status(bolt)["orders_working"] == 0, "the cancel")
     ended = bolt("stop", "--json")
@@ -106,6 +106,48 @@ def test_an_engine_trades_is_asked_from_outside_and_ends(bolt: Bolt, live: Home)
     assert bolt("status").code == Exit.NO_ENGINE
     proof = bolt("ledger", "verify", "--json")
     assert (proof.code, proof.json["ok"]) == (Exit.OK, True)
+
+
+def test_a_stop_says_what_became_of_everything(bolt: Bolt, live: Home) -> None:
+    wait_for_market(live)
+    resting = rest_an_order(bolt)
+    assert bolt("order", "b 200 AAPL @bid-9t twap 30m slices=3").code == Exit.OK
+    undecided = bolt("stop")
+    assert undecided.code == Exit.USAGE
+    assert "1 algorithm is open: say --cancel" in undecided.err
+    left = bolt("stop", "--leave", "--json").json
+    assert (left["ended"], left["cancelled"], left["algorithms"]) == (True, 0, 1)
+    assert left["left"] == len(left["orders_left"]) >= 1
+    assert any("AAPL" in words for words in left["orders_left"])
+    assert "orders sent" in left["realism"]["session"]
+    assert venue_is_gone(live)
+    end_child()
+    assert start_engine(live)
+    wait_for_market(live)
+    assert resting in {row["order_id"] for row in bolt("orders", "--json").json["orders"]}
+    ended = bolt("stop", "--cancel", "--json")
+    assert (ended.code, ended.json["left"], ended.json["algorithms"]) == (Exit.OK, 0, 0)
+    assert ended.json["cancelled"] >= left["left"]
+    assert json.loads(live.realism.read_bytes())["session"]["is_clean"]
+    assert venue_is_gone(live)
+
+
+@pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_stop_ends_the_venue_of_a_dead_engine_and_not_that_of_a_hung_one(
+    bolt: Bolt, live: Home, fate: signal.Signals
+) -> None:
+    wait_for_market(live)
+    rest_an_order(bolt)
+    os.kill(pid_of_last(), fate)
+    if fate is signal.SIGKILL:
+        _children[-1].wait(20)
+    ran = bolt("stop", "--leave")
+    assert ran.code == Exit.NO_ENGINE
+    assert venue_is_gone(live) is (fate is signal.SIGKILL)
+    if fate is signal.SIGKILL:
+        assert "it did not end cleanly" in ran.err, "the crashed session has its report too"
+    else:
+        assert f"process {pid_of_last()} holds the ledger" in ran.err
 
 
 def test_an_order_beyond_the_limits_is_denied_with_its_line(bolt: Bolt, live: Home) -> None:
@@ -241,8 +283,9 @@ def test_headless_lines_are_json_and_a_signal_ends_it(home: Home, bolt: Bolt) ->
 def test_headless_ends_by_itself_after_its_seconds(home: Home) -> None:
     with command(home, "headless", "--seconds", "0.5") as running:
         _, err = running.communicate(timeout=60)
-    stop_venue(home.root)
     assert running.returncode == Exit.OK, err
+    assert "the engine has ended" in err
+    assert venue_is_gone(home), "a clean end leaves no process"
 
 
 def test_a_bad_policy_changes_nothing_in_a_running_engine(bolt: Bolt, live: Home) -> None:

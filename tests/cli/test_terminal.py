@@ -140,7 +140,7 @@ def opened(home: Home, program: str) -> Iterator[Terminal]:
     if is_running(home):
         with EngineClient(home.socket, DEADLINE_S) as client:
             client.submit(StopEngine(source=ME, cancel=False))
-            client.wait_closed()
+            client.wait_closed(DEADLINE_S)
     stop_venue(home.root)
 
 
