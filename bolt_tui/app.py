@@ -6,7 +6,7 @@ order leaves only from its preview, and the halt keys are read in the terminal's
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
@@ -14,13 +14,14 @@ from textual.app import App, ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.screen import Screen
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from bolt_tui import themes
 from bolt_tui.halt_keys import DeskDriver
 from bolt_tui.keymap import Place, bindings, card, commands, opens_line
-from bolt_tui.screens.dialogs import DIALOG_CSS, CardScreen, FormScreen, QuitScreen, RearmScreen
-from bolt_tui.screens.footer import footer_content, place_of
+from bolt_tui.screens.dialog import DIALOG_CSS
+from bolt_tui.screens.dialogs import CardScreen, FormScreen, QuitScreen, RearmScreen
+from bolt_tui.screens.footer import FooterLine
 from bolt_tui.screens.order_card import order_card
 from bolt_tui.screens.preview import Choice, Offer, PreviewScreen, size_words
 from bolt_tui.settings import Settings, who
@@ -32,6 +33,8 @@ from engine.domain.order import OrderState, Source, SourceKind
 from engine.intake.drafts import AmendDraft, GrammarError, NewOrderDraft
 from engine.intake.grammar import GrammarContext, complete, parse_line
 from engine.views import DeskView, OrderView, QuoteView
+from widgets.ascii_filter import AsciiFilter
+from widgets.formats import figure
 from widgets.kill_banner import KillBanner
 from widgets.ladder_panel import LadderPanel
 from widgets.live_table import LiveTable
@@ -44,6 +47,7 @@ from widgets.trade_log_panel import TradeLogPanel
 
 if TYPE_CHECKING:
     from textual.driver import Driver
+    from textual.filter import LineFilter
 
 TWICE_NS = 2 * NS_PER_S
 """Within this time a second X does what the first one announced."""
@@ -61,7 +65,7 @@ class Desk(App[str]):
         settings: the owner's settings: theme and data rate.
         is_ours: whether this desk started the engine; leaving any other one just leaves.
         hz: pictures drawn per second where the settings do not say.
-        is_ascii: draw borders with plain characters.
+        is_ascii: draw with ASCII characters only.
     """
 
     ENABLE_COMMAND_PALETTE = True
@@ -72,15 +76,12 @@ class Desk(App[str]):
     #floor { height: 1fr; layout: grid; grid-size: 2; grid-columns: 34 1fr; grid-rows: 1fr 7; }
     #orders { column-span: 2; }
     #positions { display: none; }
-    #footer { height: 1; background: $bar; }
     .-wide #floor { grid-columns: 1fr 36; grid-rows: 1fr 8 9; }
     .-wide #orders { column-span: 1; }
     .-wide #ladder { row-span: 2; }
     .-wide #positions { display: block; }
     .-wide #log { column-span: 2; }
     .-wide.-low #floor { grid-rows: 1fr 6 6; }
-    .-ascii LiveTable { border: ascii $edge; }
-    .-ascii LiveTable:focus { border: ascii $focus; }
     CommandPalette { background: $background 60%; }
     CommandPalette > Vertical { background: $panel; }
     * { scrollbar-size-vertical: 1; scrollbar-background: $panel; scrollbar-background-hover: $panel;
@@ -115,12 +116,11 @@ class Desk(App[str]):
         self._halt_asked_ns = 0
         self._awaited = ""
         self._symbol = ""
-        self._footer_place = Place.CARD
         self._themes = themes.shipped()
         for theme in self._themes.values():
             self.register_theme(theme)
         self.theme = themes.chosen(settings.desk.theme, self._themes).name
-        self.set_class(is_ascii, "-ascii")
+        self._ascii = AsciiFilter(enabled=is_ascii)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Our own colour names, for any theme that does not have them."""
@@ -129,6 +129,10 @@ class Desk(App[str]):
     def get_driver_class(self) -> type[Driver]:
         """Ours, on a terminal."""
         return DeskDriver
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's own, and ours for terminals that know ASCII only."""
+        return [*super().get_line_filters(), *([self._ascii] if self._ascii.enabled else [])]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette's entries: our own actions only, so that none of Textual's can end the desk unasked."""
@@ -147,7 +151,7 @@ class Desk(App[str]):
             yield PositionStrip()
             yield TradeLogPanel()
         yield QuickOrderPad(self._complete)
-        yield Static(id="footer")
+        yield FooterLine(Place.DESK)
 
     def on_mount(self) -> None:
         """Draw, and go on drawing at the data rate."""
@@ -211,6 +215,7 @@ class Desk(App[str]):
             orders.select("")
             orders.draw(view, instruments, now_ns)
             orders.select(self._awaited, in_place=True)
+            orders.say(view)
             self._awaited = ""
         else:
             orders.draw(view, instruments, now_ns)
@@ -237,15 +242,12 @@ class Desk(App[str]):
         self._pad.target = (self._symbol, f"@{price}" if price else "@join")
 
     def _draw_footer(self) -> None:
-        place = place_of(self.screen, is_typing=isinstance(self._base.focused, Input))
-        if place is not self._footer_place:
-            self._footer_place = place
-            self._base.query_one("#footer", Static).update(footer_content(place, self.size.width))
+        is_typing = isinstance(self._base.focused, Input)
+        self._base.query_one(FooterLine).draw(Place.LINE if is_typing else Place.DESK)
 
     def on_resize(self) -> None:
         """Widths decide what is shown."""
         self._drawn = (-1, -1, "")
-        self._footer_place = Place.CARD
         self.call_after_refresh(self.draw)
 
     @on(LiveTable.Moved)
@@ -476,9 +478,9 @@ class Desk(App[str]):
     def _tell(self, result: co.CommandResult) -> None:
         if result.denials:
             first = result.denials[0]
-            against = f" limit {first.limit}" if first.limit else ""
+            against = f" limit {figure(first.limit)}" if first.limit else ""
             where = f" ({first.policy_line})" if first.policy_line else ""
-            self._say(f"DENIED {first.code} {first.value}{against}{where}: {first.text}", "bad")
+            self._say(f"DENIED {first.code} {figure(first.value)}{against}{where}: {first.text}", "bad")
         elif result.code == "UNKNOWN":
             self._say(f"UNKNOWN: {result.text}. Look at orders and broker before asking again", "bad")
         elif not result.ok:

@@ -12,7 +12,7 @@ import pwd
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -54,6 +54,13 @@ def environment(variables: Mapping[str, str] = os.environ) -> Environment:
         locale=locale,
         is_remote=bool(variables.get("SSH_CONNECTION") or variables.get("SSH_TTY")),
     )
+
+
+def is_ascii_terminal(env: Environment, encoding: str) -> bool:
+    """Whether only ASCII is safe: the locale is named and is not a UTF-8 one, or what is written is not UTF-8."""
+    locale = env.locale.lower()
+    is_utf8 = "utf-8" in locale or "utf8" in locale or not locale
+    return not is_utf8 or encoding.lower().replace("_", "-") not in {"utf-8", "utf8"}
 
 
 def child_environment(home: Path) -> dict[str, str]:
@@ -225,6 +232,8 @@ class DeskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """Ring the terminal's bell on alerts."""
     updates_per_s: int = 0
     """Repaints per second, 1 to 10; 0 chooses 10, or 4 over SSH."""
+    characters: Literal["auto", "unicode", "ascii"] = "auto"
+    """What the desk draws with; `auto` is ASCII where the locale or the terminal's encoding knows no more."""
 
 
 class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -57,6 +57,15 @@ def short_quantity(value: Decimal, width: int) -> str:
     return words
 
 
+def figure(words: str) -> str:
+    """A gate's value or limit for people: where it begins with a number, its thousands are grouped."""
+    number, space, unit = plain(words).partition(" ")
+    whole, dot, rest = number.removeprefix("-").partition(".")
+    if not whole or not (whole + rest).isdecimal() or not number.isascii():
+        return plain(words)
+    return f"{'-' if number.startswith('-') else ''}{int(whole):,}{dot}{rest}{space}{unit}"
+
+
 def signed_quantity(value: Decimal) -> str:
     """A quantity with its sign."""
     return f"+{quantity(value)}" if value > 0 else quantity(value)

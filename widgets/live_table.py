@@ -308,8 +308,16 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
                 own += Style(bold=True)
             used += size
             room = size if used >= width else max(0, size - 1)
-            parts.append((f"{fit_number(words, room) if column.is_right else fit(words, room)} "[:size], own))
+            shown = f"{fit_number(words, room) if column.is_right else fit(words, room)} "[:size]
+            parts += self._padded(shown, own, style) if own.bgcolor != style.bgcolor else [(shown, own)]
         return parts
+
+    @staticmethod
+    def _padded(shown: str, own: Style, style: Style) -> list[tuple[str, Style]]:
+        """A background of its own lies under the words, not under the spaces around them."""
+        words = shown.strip()
+        before, _, after = shown.partition(words)
+        return [part for part in ((before, style), (words, own), (after, style)) if part[0]]
 
     @staticmethod
     def _strip(parts: Sequence[tuple[str, Style]], width: int) -> Strip:

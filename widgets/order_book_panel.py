@@ -68,9 +68,10 @@ class OrderBookPanel(LiveTable):
                 rows += [self._row(order, instruments, now_ns) for order in ended]
         self._forget(rows)
         self.show(rows, now_ns)
-        self._say_counts(view)
+        self.say(view)
 
-    def _say_counts(self, view: DeskView) -> None:
+    def say(self, view: DeskView) -> None:
+        """Counts above the rows, and below them the order that a key would act on."""
         status = view.status
         unknown = f", {status.orders_unknown} UNKNOWN" if status.orders_unknown else ""
         title = f"Orders: {status.orders_working} working, {status.parents_open} parents{unknown}"

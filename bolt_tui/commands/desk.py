@@ -17,7 +17,7 @@ from bolt_tui.endpoint import find_socket
 from bolt_tui.host import EngineThread, build, log_to_stderr, serve, signals
 from bolt_tui.launch import READY, is_running, start_engine
 from bolt_tui.output import json_line
-from bolt_tui.settings import Environment, Home, ensure_policy, environment, load_settings, open_home
+from bolt_tui.settings import Environment, Home, ensure_policy, environment, is_ascii_terminal, load_settings, open_home
 from engine.domain.commands import SetStrategy
 from engine.domain.errors import BoltError
 
@@ -167,15 +167,23 @@ def run_desk(context: Context) -> Exit:
             is_ours = start_engine(home)
             context.out.progress_end()
     key = HaltKey(home)
+    is_ascii = settings.desk.characters == "ascii" or (
+        settings.desk.characters == "auto" and is_ascii_terminal(env, _screen_encoding())
+    )
     hz = settings.desk.updates_per_s or (REMOTE_HZ if env.is_remote else FAST_HZ)
     try:
         with DeskLink(lambda: find_socket(home), key.press, hz=hz) as link:
             from bolt_tui.app import run_desk as show_desk
 
-            choice = show_desk(link, settings, is_ours)
+            choice = show_desk(link, settings, is_ours, is_ascii=is_ascii)
     finally:
         key.close()
     return _leave(context, home, choice, thread)
+
+
+def _screen_encoding() -> str:
+    """Of the stream that the screen is written to."""
+    return getattr(sys.__stderr__, "encoding", "") or ""
 
 
 def _leave(context: Context, home: Home, choice: str, thread: EngineThread | None) -> Exit:

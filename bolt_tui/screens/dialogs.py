@@ -10,10 +10,10 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from bolt_tui.keymap import Place, bindings
+from bolt_tui.screens.dialog import Dialog, still_input
 from engine.domain.commands import CommandResult
 from engine.views import DeskView
 from widgets.formats import plain, wrap
@@ -22,35 +22,19 @@ from widgets.status_bar import hold_seconds
 
 REARM_WORD = "REARM"
 WIDTH = 74
-DIALOG_CSS = """
-    #dialog { width: 78; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; background: $panel;
-        border: heavy $focus; border-title-style: bold; border-title-color: $focus; }
-    .-ascii #dialog { border: ascii $focus; }
-    #dialog Input { height: 1; border: none; padding: 0; background: $cursor-rest; }
-    #dialog Input:focus { background: $cursor; border: none; }
-    QuitScreen, RearmScreen, FormScreen, CardScreen { align: center middle; background: $background 60%; }
-    PreviewScreen { align: center bottom; background: $background 35%; }
-    PreviewScreen #dialog { width: 100%; max-width: 124; margin: 0 0 1 0; }
-"""
-"""Belongs into the app's CSS: shared by every dialog."""
 
 
-def _still(placeholder: str, name: str, value: str = "") -> Input:
-    made = Input(value, placeholder=placeholder, id=name, select_on_focus=False, max_length=200)
-    made.cursor_blink = False
-    return made
-
-
-class QuitScreen(ModalScreen[str]):
+class QuitScreen(Dialog[str]):
     """What becomes of the engine: a :class:`DeskExit`, or nothing to stay."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Place.QUIT)
+    PLACE = Place.QUIT
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
 
     def __init__(self, working: int, parents: int, unknown: int) -> None:
         super().__init__()
         self._counts = (working, parents, unknown)
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """What each key does, with counts."""
         working, parents, unknown = self._counts
         counts = f"{working} orders work, {parents} parents are open"
@@ -72,7 +56,7 @@ class QuitScreen(ModalScreen[str]):
         self.dismiss(DeskExit(choice) if choice else "")
 
 
-class RearmScreen(ModalScreen[bool]):
+class RearmScreen(Dialog[bool]):
     """The typed word and the reason; it stays open, and says why, while the engine refuses.
 
     Args:
@@ -81,7 +65,8 @@ class RearmScreen(ModalScreen[bool]):
         now_ns: wall clock, for the hold time.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Place.REARM)
+    PLACE = Place.REARM
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
 
     def __init__(
         self,
@@ -95,13 +80,13 @@ class RearmScreen(ModalScreen[bool]):
         self._now_ns = now_ns
         self._is_asking = False
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """What is missing, and two fields."""
         with Vertical(id="dialog") as box:
             box.border_title = "REARM: lift the halt"
             yield Static(id="missing")
-            yield _still(f"type {REARM_WORD}", "word")
-            yield _still("reason: what was found, what was done", "reason")
+            yield still_input(f"type {REARM_WORD}", "word")
+            yield still_input("reason: what was found, what was done", "reason")
             yield Static(Content("enter goes on, esc stays halted"), id="rearm-answer")
 
     def on_mount(self) -> None:
@@ -173,10 +158,11 @@ def missing(view: DeskView, now_ns: int) -> list[str]:
     return [part for line in lines for part in wrap(line, WIDTH, "  ")]
 
 
-class FormScreen(ModalScreen[str]):
+class FormScreen(Dialog[str]):
     """The order line as fields: it returns the line they say, or nothing. It never sends."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Place.FORM)
+    PLACE = Place.FORM
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
     FIELDS: ClassVar[tuple[tuple[str, str], ...]] = (
         ("side", "b or s"),
         ("qty", "100, 5k, $10k"),
@@ -192,14 +178,14 @@ class FormScreen(ModalScreen[str]):
         super().__init__()
         self._values = values
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """A field a line, and the line they make."""
         with Vertical(id="dialog") as box:
             box.border_title = "ORDER FORM: enter previews, nothing is sent from here"
             for name, hint in self.FIELDS:
                 with Horizontal(classes="field"):
                     yield Static(f"{name:<8}", classes="label")
-                    yield _still(hint, f"form-{name}", self._values.get(name, ""))
+                    yield still_input(hint, f"form-{name}", self._values.get(name, ""))
             yield Static(id="form-line")
 
     DEFAULT_CSS = """
@@ -243,17 +229,18 @@ class FormScreen(ModalScreen[str]):
         self.dismiss("")
 
 
-class CardScreen(ModalScreen[None]):
+class CardScreen(Dialog[None]):
     """A text to read."""
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Place.CARD)
+    PLACE = Place.CARD
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
 
     def __init__(self, title: str, words: str) -> None:
         super().__init__()
         self._title = title
         self.words = words
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """The text."""
         with VerticalScroll(id="dialog", can_focus=False) as box:
             box.border_title = self._title

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from textual.content import Content
-from textual.screen import Screen
+from textual.widget import Widget
 
 from bolt_tui.keymap import Place, footer
-from bolt_tui.screens.dialogs import CardScreen, FormScreen, QuitScreen, RearmScreen
-from bolt_tui.screens.preview import PreviewScreen
-
-PLACES: tuple[tuple[type[Screen[Any]], Place], ...] = (
-    (PreviewScreen, Place.PREVIEW),
-    (QuitScreen, Place.QUIT),
-    (RearmScreen, Place.REARM),
-    (FormScreen, Place.FORM),
-    (CardScreen, Place.CARD),
-)
 
 
-def place_of(screen: Screen[Any], *, is_typing: bool) -> Place:
-    """Where the keys go now."""
-    found = next((place for kind, place in PLACES if isinstance(screen, kind)), None)
-    return found or (Place.LINE if is_typing else Place.DESK)
+class FooterLine(Widget):
+    """One line of keys at the bottom of a screen or dialog."""
+
+    DEFAULT_CSS = "FooterLine { height: 1; dock: bottom; background: $bar; color: $foreground; }"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+
+    def draw(self, place: Place) -> None:
+        """Show the keys of another place; repaints only where it is another one."""
+        if place is not self.place:
+            self.place = place
+            self.refresh()
+
+    def render(self) -> Content:
+        """The line."""
+        return footer_content(self.place, self.size.width)
 
 
 def footer_content(place: Place, width: int) -> Content:

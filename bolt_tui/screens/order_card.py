@@ -6,7 +6,7 @@ from engine.domain.clock import hms, iso
 from engine.domain.money import text
 from engine.domain.order import STATES
 from engine.views import DeskView, OrderView
-from widgets.formats import plain, wrap
+from widgets.formats import figure, plain, wrap
 from widgets.order_book_panel import price_words
 
 WIDTH = 72
@@ -32,7 +32,7 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
     if order.note:
         lines.append(f"note       {plain(order.note)}")
     for denial in order.denials:
-        lines.append(f"DENIED {denial.code} {plain(denial.value)} limit {plain(denial.limit)} {denial.policy_line}")
+        lines.append(f"DENIED {denial.code} {figure(denial.value)} limit {figure(denial.limit)} {denial.policy_line}")
         lines.append(f"  {plain(denial.text)}")
     children = [child for child in view.orders if child.parent_id == order.order_id]
     if children:

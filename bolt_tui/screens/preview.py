@@ -12,17 +12,17 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from bolt_tui.keymap import Place, bindings
+from bolt_tui.screens.dialog import Dialog
 from bolt_tui.screens.dialogs import CardScreen
 from engine.domain.clock import NS_PER_S
 from engine.domain.commands import CheckResult, CommandResult, Denial
 from engine.domain.money import EXACT
 from engine.domain.order import OrderSpec, Side
 from engine.views import QuoteView
-from widgets.formats import fixed, pack, plain, quantity, seconds, signed_quantity, wrap
+from widgets.formats import figure, fixed, pack, plain, quantity, seconds, signed_quantity, wrap
 
 GUARD_NS = 250_000_000
 """Enter sooner than this after the preview appeared is type-ahead and does nothing."""
@@ -51,7 +51,7 @@ class Choice(msgspec.Struct, frozen=True):
     offer: Offer
 
 
-class PreviewScreen(ModalScreen[Choice]):
+class PreviewScreen(Dialog[Choice]):
     """Shows an offer and takes one decision about it.
 
     Args:
@@ -62,7 +62,8 @@ class PreviewScreen(ModalScreen[Choice]):
         monotonic_ns: for the guard.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = bindings(Place.PREVIEW)
+    PLACE = Place.PREVIEW
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class PreviewScreen(ModalScreen[Choice]):
         self._is_refreshed = False
         self._note = ""
 
-    def compose(self) -> ComposeResult:
+    def body(self) -> ComposeResult:
         """Words, figures, verdicts, keys."""
         with Vertical(id="dialog") as box:
             box.border_title = "PREVIEW: nothing has been sent"
@@ -279,14 +280,14 @@ def verdict_content(result: CommandResult, width: int) -> Content:
 
 def check_words(check: CheckResult) -> str:
     """One control's verdict: its code, and its value beside the limit where it has one."""
-    figures = f"{plain(check.value)} of {plain(check.limit)}" if check.limit else plain(check.value)
+    figures = f"{figure(check.value)} of {figure(check.limit)}" if check.limit else figure(check.value)
     return f"{'ok     ' if check.ok else 'REFUSED'} {check.control} {check.code:<18} {figures}".rstrip()
 
 
 def denial_lines(denial: Denial, width: int) -> list[str]:
     """One refusal: code, value, limit, line of the policy, then its sentence."""
-    against = f" against a limit of {plain(denial.limit)}" if denial.limit else ""
-    value = f": {plain(denial.value)}" if denial.value else ""
+    against = f" against a limit of {figure(denial.limit)}" if denial.limit else ""
+    value = f": {figure(denial.value)}" if denial.value else ""
     where = f" ({plain(denial.policy_line)})" if denial.policy_line else ""
     word = "CONFIRM" if denial.confirmable else "DENIED"
     return [

@@ -153,6 +153,13 @@ def text(value: Decimal) -> str:
     return "0" if plain in {"-0", ""} else plain
 
 
+def padded(value: Decimal, digits: int) -> str:
+    """Canonical text with at least ``digits`` decimals, none of the value's own left out: ``189.10``."""
+    words = text(value)
+    missing = digits - len(words.partition(".")[2])
+    return words if missing <= 0 else f"{words}{'' if '.' in words else '.'}{'0' * missing}"
+
+
 def round_to(value: Decimal, step: Decimal, mode: Rounding) -> Decimal:
     """Round ``value`` to a multiple of ``step``: the only rounding in Bolt.
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from engine.domain.money import Price, Qty
+from engine.domain.money import Price, Qty, padded
 
 
 class Side(StrEnum):
@@ -191,13 +191,15 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     """MIC asked for; empty lets the broker choose."""
     algo: AlgoSpec = AlgoSpec()
 
-    def words(self) -> str:
-        """Say the order as a person would: ``buy 100 AAPL limit 189.10 day``."""
-        parts = [str(self.side), str(self.qty), self.symbol, str(self.type).replace("_", "-")]
+    def words(self, price_digits: int = 0) -> str:
+        """Say the order as a person would: ``buy 100 AAPL limit 189.10 day``; prices with at least so many decimals."""
+        parts = [str(self.side), str(self.qty), self.symbol]
         if self.stop is not None:
-            parts.append(f"stop {self.stop}")
+            parts.append(f"stop {padded(self.stop, price_digits)}")
         if self.limit is not None:
-            parts.append(str(self.limit))
+            parts.append(f"limit {padded(self.limit, price_digits)}")
+        elif self.stop is None:
+            parts.append(str(self.type))
         parts.append(str(self.tif))
         parts += [word for word, on in (("post-only", self.post_only), ("reduce-only", self.reduce_only)) if on]
         if self.algo.name != "direct":

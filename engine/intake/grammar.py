@@ -21,7 +21,7 @@ import msgspec
 from engine.domain.errors import InputError
 from engine.domain.events import QuoteSeen
 from engine.domain.instrument import Instrument
-from engine.domain.money import EXACT, Money, Price, Qty, text
+from engine.domain.money import EXACT, Money, Price, Qty, padded, text
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Tif
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.words import (
@@ -284,7 +284,7 @@ class _OrderReader:
             self.limit = said
         elif said.anchor != "mkt":
             self.limit, self.quote = _freeze(self.words, said, OrderRef(self.symbol, self.side), self.context)
-            self.notes.append(f"@{word} = {text(self.limit)}")
+            self.notes.append(f"@{word} = {padded(self.limit, self._digits())}")
 
     def _algo(self, name: str) -> None:
         duration_ns = 0
@@ -340,7 +340,7 @@ class _OrderReader:
             algo=self.algo,
         )
         timed = f" over {duration_word(self.algo.duration_ns)}" if self.algo.duration_ns else ""
-        echo = "; ".join([spec.words() + timed, *self.notes])
+        echo = "; ".join([spec.words(self._digits()) + timed, *self.notes])
         return NewOrderDraft(spec=spec, echo=echo, quote=self.quote)
 
     def _check(self) -> None:
@@ -358,6 +358,11 @@ class _OrderReader:
             raise fail(f"a post-only order rests, {self.tif} never does", ("day", "gtc"), at["post"])
         if "post" in at and not scheduled and (self.limit is None or self.stop is not None):
             raise fail("only a plain limit order can be post-only", _PRICE_EXPECTED, at["post"])
+
+    def _digits(self) -> int:
+        """Decimals of the symbol's prices, where they are known."""
+        made = (self.context.instruments or {}).get(self.symbol)
+        return 0 if made is None else made.price_digits
 
     def _qty(self) -> Qty:
         if isinstance(self.size, Qty):
@@ -380,7 +385,9 @@ class _OrderReader:
             reason = f"less than one lot of {text(instrument.lot)} at {text(price)}"
             raise self.words.fail(reason, _SIZE_EXPECTED, self.at["size"])
         worth = f"{text(instrument.notional(price, qty))} {instrument.currency}"
-        self.notes.append(f"{text(self.size)} {instrument.currency} at {text(price)} = {text(qty)} ({worth})")
+        self.notes.append(
+            f"{text(self.size)} {instrument.currency} at {padded(price, self._digits())} = {text(qty)} ({worth})"
+        )
         return qty
 
 

@@ -44,7 +44,7 @@ Judgement = tuple[str, Measured, Limit | None, tuple[str, str, str] | None]
 Judge = Callable[[Case], Judgement | None]
 ADV_FALLBACK = ("ADV_NONE",)
 """Stamped on a decision where no daily volume is known: `order.max_notional_without_adv` held instead of the share."""
-PERCENT_STEP, AMOUNT_STEP = Decimal("0.0001"), Decimal("0.00000001")
+PERCENT_STEP, AMOUNT_STEP, SECOND_STEP = Decimal("0.0001"), Decimal("0.00000001"), Decimal("0.001")
 """To which a value is rounded where people read it; it is judged and journaled exactly."""
 SOURCE_LIMIT = "authority.{source}.max_notional"
 
@@ -173,17 +173,22 @@ _JUDGES: tuple[tuple[Row, Judge], ...] = tuple((row, _judge_of(row)) for row in 
 
 
 def _shown(row: Row, value: Measured, limit: Limit | None = None) -> str:
-    """A measured value for people: rounded, but never to the limit that it is not."""
+    """A measured value for people: rounded, but never onto or across the limit that it is judged by."""
     if value is None:
         return "unknown"
     if row.is_time:
-        return "never" if value == FOREVER_NS else f"{text(EXACT.scaleb(Decimal(value), -9))} s"
-    exact = Decimal(value)
+        if value == FOREVER_NS:
+            return "never"
+        exact, step, unit = EXACT.scaleb(Decimal(value), -9), SECOND_STEP, " s"
+    else:
+        exact, unit = Decimal(value), ""
+        step = PERCENT_STEP if row.path.endswith("_pct") else AMOUNT_STEP
     if abs(exact) >= ENDLESS:
         return text(exact)  # beyond what can be rounded to a step, and no figure of any market
-    short = round_to(exact, PERCENT_STEP if row.path.endswith("_pct") else AMOUNT_STEP, Rounding.HALF_EVEN)
-    hides = short != exact and (not short or (limit is not None and short == limit.value))
-    return text(exact if hides else short)
+    short = round_to(exact, step, Rounding.HALF_EVEN)
+    hides_amount = not row.is_time and not short and bool(exact)
+    hides_side = limit is not None and short.compare(limit.value) != exact.compare(limit.value)
+    return f"{text(exact if hides_amount or hides_side else short)}{unit}"
 
 
 def _shown_limit(row: Row, limit: Limit | None) -> str:
@@ -202,9 +207,9 @@ def _check(row: Row, case: Case, found: Judgement | None) -> CheckResult:
         return CheckResult(row.control, code, ok=False, value=shown[0], limit=shown[1])
     if row.measure is None or (row.spares and row.spares & case.spares):
         return CheckResult(row.control, row.code, ok=True, value="", limit="")
-    return CheckResult(
-        row.control, row.code, True, _shown(row, row.measure(case)), _shown_limit(row, _limit(row, case))
-    )
+    limit = _limit(row, case)
+    value = _shown(row, row.measure(case), limit)
+    return CheckResult(row.control, row.code, True, value, _shown_limit(row, limit))
 
 
 def _deny(

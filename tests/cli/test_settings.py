@@ -14,6 +14,7 @@ from bolt_tui.settings import (
     ensure_policy,
     environment,
     home_path,
+    is_ascii_terminal,
     open_home,
     parse_settings,
 )
@@ -74,6 +75,24 @@ def test_bolt_home_names_the_folder_and_the_platform_otherwise() -> None:
 def test_a_terminal_behind_ssh_is_known() -> None:
     assert environment({"SSH_CONNECTION": "1 2 3 4"}).is_remote
     assert not environment({}).is_remote
+
+
+@pytest.mark.parametrize(
+    ("locale", "encoding", "is_ascii"),
+    [
+        ("", "utf-8", False),
+        ("C.UTF-8", "UTF8", False),
+        ("en_IN.utf8", "utf-8", False),
+        ("C", "utf-8", True),
+        ("POSIX", "utf-8", True),
+        ("de_DE.ISO-8859-1", "utf-8", True),
+        ("", "ascii", True),
+        ("C.UTF-8", "latin-1", True),
+        ("", "", True),
+    ],
+)
+def test_ascii_is_drawn_where_locale_or_stream_know_no_more(locale: str, encoding: str, is_ascii: bool) -> None:
+    assert is_ascii_terminal(environment({"LC_ALL": locale}), encoding) is is_ascii
 
 
 def test_the_shipped_policy_is_copied_once_and_never_over_the_users(tmp_path: Path) -> None:

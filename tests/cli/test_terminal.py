@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -65,10 +67,10 @@ sys.exit(main([]))
 class Terminal:
     """A desk on a pseudo-terminal of 80x24."""
 
-    def __init__(self, home: Home, program: str = TAKE_TERMINAL, term: str = "xterm-256color") -> None:
+    def __init__(self, home: Home, program: str = TAKE_TERMINAL, term: str = "xterm-256color", **more: str) -> None:
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-        env = {**child_environment(home.root), "TERM": term}
+        env = {**child_environment(home.root), "TERM": term, **more}
         self.desk = subprocess.Popen(
             [sys.executable, "-P", "-c", program],
             stdin=slave,
@@ -124,24 +126,29 @@ class Terminal:
 
 @pytest.fixture
 def terminal(home: Home) -> Iterator[Terminal]:
-    yield from opened(home, TAKE_TERMINAL)
+    with opened(home, TAKE_TERMINAL) as made:
+        yield made
 
 
 @pytest.fixture
 def blockable(home: Home) -> Iterator[Terminal]:
-    yield from opened(home, BLOCK)
+    with opened(home, BLOCK) as made:
+        yield made
 
 
-def opened(home: Home, program: str) -> Iterator[Terminal]:
+@contextmanager
+def opened(home: Home, program: str, **more: str) -> Iterator[Terminal]:
     """A desk, and afterwards neither it nor its engine nor its venue."""
-    made = Terminal(home, program)
-    yield made
-    made.close()
-    if is_running(home):
-        with EngineClient(home.socket, DEADLINE_S) as client:
-            client.submit(StopEngine(source=ME, cancel=False))
-            client.wait_closed(DEADLINE_S)
-    stop_venue(home.root)
+    made = Terminal(home, program, **more)
+    try:
+        yield made
+    finally:
+        made.close()
+        if is_running(home):
+            with EngineClient(home.socket, DEADLINE_S) as client:
+                client.submit(StopEngine(source=ME, cancel=False))
+                client.wait_closed(DEADLINE_S)
+        stop_venue(home.root)
 
 
 def test_a_desk_starts_its_engine_and_stops_it_when_asked(home: Home, terminal: Terminal) -> None:
@@ -177,6 +184,29 @@ def test_a_dumb_terminal_is_refused_with_what_works_there(home: Home) -> None:
     assert "bolt headless" in seen
     assert "\x1b" not in seen, "a terminal that cannot move its cursor was sent escape sequences"
     assert not is_running(home), "an engine was started for nobody"
+
+
+PLAIN = [
+    {"LC_ALL": "C"},
+    {"LC_ALL": "en_US.ISO-8859-1", "PYTHONIOENCODING": "latin-1"},
+    {"LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "ascii"},
+]
+
+
+@pytest.mark.parametrize("more", PLAIN, ids=["C locale", "latin-1", "stream is not UTF-8"])
+def test_a_terminal_without_utf8_is_drawn_in_ascii(home: Home, more: dict[str, str]) -> None:
+    with opened(home, TAKE_TERMINAL, **more) as terminal:
+        terminal.wait_for(b"HALT")
+        terminal.press(b"b 100 AAPL")
+        terminal.wait_for(b"100 AAPL")
+        assert b"+- Orders" in plain_words(terminal.seen)
+        assert terminal.seen.isascii()
+        assert rb"\u25" not in terminal.seen, "a character was written as its number"
+
+
+def plain_words(seen: bytes) -> bytes:
+    """What was drawn, without the sequences that place and colour it."""
+    return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", seen)
 
 
 def test_the_halt_key_halts_while_text_is_typed(home: Home, terminal: Terminal, bolt: Callable[..., Ran]) -> None:

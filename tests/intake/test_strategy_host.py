@@ -143,7 +143,7 @@ def test_orders_carry_the_strategys_name_and_an_intent_of_their_own() -> None:
     made = [command for command in desk.commands if isinstance(command, NewOrder)]
     assert {(c.source.kind, c.source.name) for c in made} == {(SourceKind.STRATEGY, "Idle")}
     assert len({c.intent_id for c in made}) == 3
-    assert made[0].spec.words() == "sell 5 AAPL stop-limit stop 99 101 day reduce-only"
+    assert made[0].spec.words() == "sell 5 AAPL stop 99 limit 101 day reduce-only"
 
 
 def test_own_fills_and_order_updates_are_told_after_the_call() -> None:

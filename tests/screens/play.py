@@ -28,9 +28,9 @@ NAMES = {
 Script = Callable[[Pilot[str], FakeEngine], Coroutine[None, None, None]]
 
 
-def desk(engine: FakeEngine, *, is_ours: bool = True) -> Desk:
+def desk(engine: FakeEngine, *, is_ours: bool = True, is_ascii: bool = False) -> Desk:
     """A desk in the engine's time."""
-    return Desk(engine, Settings(), is_ours=is_ours, clock=engine.clock)
+    return Desk(engine, Settings(), is_ours=is_ours, clock=engine.clock, is_ascii=is_ascii)
 
 
 def play(
