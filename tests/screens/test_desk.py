@@ -61,7 +61,7 @@ def test_every_check_can_be_read_and_nothing_is_sent_from_there(size: tuple[int,
         await pilot.press("c")
         card = pilot.app.screen
         assert isinstance(card, CardScreen)
-        assert "ok      C06 QTY_MAX            100 of 5000" in card.words
+        assert "ok      C06 QTY_MAX            100 of 5,000" in card.words
         await pilot.press(
             "enter", "enter"
         )  # closes the card; the second comes too soon after the preview is seen again
