@@ -208,8 +208,8 @@ def _check(row: Row, case: Case, found: Judgement | None) -> CheckResult:
     if row.measure is None or (row.spares and row.spares & case.spares):
         return CheckResult(row.control, row.code, ok=True, value="", limit="")
     limit = _limit(row, case)
-    value = _shown(row, row.measure(case), limit)
-    return CheckResult(row.control, row.code, True, value, _shown_limit(row, limit))
+    value_shown = _shown(row, row.measure(case), limit)
+    return CheckResult(row.control, row.code, True, value_shown, _shown_limit(row, limit))
 
 
 def _deny(
