@@ -128,9 +128,8 @@ class EngineRiskView:
             if not position.qty:
                 continue  # nothing to value: the price of what was once traded may be gone for good
             found[symbol] = found.get(symbol, ZERO_QTY) + position.qty
-        for order in self._store.live.values():
-            if order.spec.account == account:
-                found.setdefault(order.spec.symbol, ZERO_QTY)
+        for symbol in self._store.symbols_live(account):
+            found.setdefault(symbol, ZERO_QTY)
         return list(found.items())
 
     def open_qty(self, account: str, symbol: str, side: Side) -> Qty:
@@ -147,11 +146,11 @@ class EngineRiskView:
 
     def open_count(self, account: str, symbol: str | None) -> int:
         """Number of live orders."""
-        if symbol is None:
-            return sum(1 for order in self._store.live.values() if order.spec.account == account)
-        return sum(
-            1 for order in self._store.live.values() if order.spec.account == account and order.spec.symbol == symbol
-        )
+        return self._store.count_of(account, symbol)
+
+    def side_count(self, symbol: str, side: Side) -> int:
+        """Number of live orders of a symbol on one side."""
+        return self._store.count_of_side(symbol, side)
 
     def parent(self, order_id: str) -> ParentView | None:
         """A parent as its children need it."""
@@ -173,8 +172,10 @@ class EngineRiskView:
 
     def unknown_orders(self) -> tuple[int, int]:
         """Number and age of UNKNOWN orders."""
-        since = [order.unknown_since_ns for order in self._store.live.values() if order.unknown_since_ns]
-        return len(since), min(since, default=0)
+        unknown = self._store.unknown
+        if not unknown:
+            return 0, 0
+        return len(unknown), min(order.unknown_since_ns for order in unknown.values())
 
     def channel(self, broker: str) -> ev.BrokerState:
         """Health of a channel."""

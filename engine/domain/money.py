@@ -10,11 +10,9 @@ from __future__ import annotations
 import decimal
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from engine.domain.errors import MoneyError
-
-E = TypeVar("E", bound="Exact")
 
 EXACT = decimal.Context(
     prec=60,
@@ -27,6 +25,9 @@ EXACT = decimal.Context(
     traps=[decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow, decimal.FloatOperation],
 )
 """The context of every exact operation; never installed on a thread."""
+
+# Bound once: looking a method up costs as much as the sum itself.
+_new, _add, _subtract, _multiply = Decimal.__new__, EXACT.add, EXACT.subtract, EXACT.multiply
 
 
 class Rounding(StrEnum):
@@ -65,6 +66,8 @@ class Exact(Decimal):
 
     def __new__(cls, value: str | int | Decimal = "0") -> Self:
         """Build from text, int or Decimal."""
+        if value.__class__ is cls:
+            return value
         if isinstance(value, (float, bool)) or not isinstance(value, (str, int, Decimal)):
             msg = f"{cls.__name__} was built from {value!r} ({type(value).__name__}); give text, int or Decimal"
             raise MoneyError(msg)
@@ -80,29 +83,29 @@ class Exact(Decimal):
 
     def __add__(self, other: Any) -> Self:
         """Exact sum."""
-        return _typed(self, EXACT.add(self, other))
+        return _new(self.__class__, _add(self, other))
 
     __radd__ = __add__
 
     def __sub__(self, other: Any) -> Self:
         """Exact difference."""
-        return _typed(self, EXACT.subtract(self, other))
+        return _new(self.__class__, _subtract(self, other))
 
     def __rsub__(self, other: Any) -> Self:
         """Exact difference."""
-        return _typed(self, EXACT.subtract(other, self))
+        return _new(self.__class__, _subtract(other, self))
 
     def __neg__(self) -> Self:
         """Exact negation."""
-        return _typed(self, EXACT.minus(self))
+        return _new(self.__class__, EXACT.minus(self))
 
     def __abs__(self) -> Self:
         """Exact magnitude."""
-        return _typed(self, EXACT.abs(self))
+        return _new(self.__class__, EXACT.abs(self))
 
     def __mul__(self, other: Any) -> Decimal:
         """Exact product, as a plain Decimal."""
-        return EXACT.multiply(self, other)
+        return _multiply(self, other)
 
     __rmul__ = __mul__
 
@@ -117,10 +120,6 @@ class Exact(Decimal):
     def __reduce__(self) -> tuple[type[Self], tuple[str]]:
         """Pickle as canonical text."""
         return type(self), (text(self),)
-
-
-def _typed(like: E, value: Decimal) -> E:
-    return Decimal.__new__(type(like), value)
 
 
 class Price(Exact):

@@ -220,15 +220,14 @@ class ExecutionAgent:
 
     def _cancel_excess(self, parent: Order) -> None:
         """A child that was gone filled after all, and what was sent in its place is now too much."""
-        live = parent.live_children
-        if not live or parent.committed <= parent.qty:
+        if not parent.children_live or parent.committed <= parent.qty:
             return
-        for child in live:
+        for child in parent.live_children:
             if child.state in CANCELLABLE and not child.cancel_asked:
                 self._orders.cancel(child, "a late execution made it too much")
 
     def _end_when_done(self, parent: Order) -> None:
-        if parent.order_id not in self._store.parents_open or parent.live_children:
+        if parent.order_id not in self._store.parents_open or parent.children_live:
             return
         is_filled = parent.qty_filled >= parent.qty
         if not (is_filled or parent.stopping or parent.order_id in self._finished):
@@ -246,7 +245,7 @@ class ExecutionAgent:
 
     def _info(self, parent: Order) -> ParentInfo:
         start_ns, end_ns = window(parent.spec, parent.created_ns)
-        left = Qty(parent.qty - parent.committed)
+        left = parent.qty - parent.committed
         return ParentInfo(
             order_id=parent.order_id,
             spec=msgspec.structs.replace(parent.spec, qty=parent.qty, limit=parent.limit, stop=parent.stop),

@@ -25,10 +25,11 @@ _NEEDS = {
 """Whether a type needs a limit and a stop."""
 
 
-_AUTHORITY = {
+AUTHORITY_PATHS = {
     SourceKind(source): tuple(f"authority.{source}.{what}" for what in ("may_trade", "accounts", "symbols"))
     for source in SOURCES
 }
+"""Where the policy says whether a source may trade, in which accounts and which symbols."""
 
 
 def policy_none(case: Case) -> Broken | None:
@@ -270,7 +271,7 @@ def symbol_halted(case: Case) -> Broken | None:
 def source_not_allowed(case: Case) -> Broken | None:
     """C30."""
     kind, spec, policy = case.candidate.source.kind, case.spec, case.policy
-    paths = _AUTHORITY.get(kind)
+    paths = AUTHORITY_PATHS.get(kind)
     if policy is not None and paths is not None and policy.switch(paths[0]):
         for path, name in ((paths[1], spec.account), (paths[2], spec.symbol)):
             if not policy.allows(path, name):

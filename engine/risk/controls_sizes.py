@@ -11,6 +11,7 @@ from engine.domain.money import EXACT
 from engine.risk import controls_case as inputs
 from engine.risk.controls_case import Case, Role, percent
 from engine.risk.controls_history import source_name, strategy_of
+from engine.risk.exposure import Abilities
 from engine.risk.policy import Limit
 
 FOREVER_NS = 2**62
@@ -48,10 +49,13 @@ CANCEL_RESERVE = 5
 
 def venue_rate(case: Case) -> Limit | None:
     """Messages that the broker takes per second, less what is kept for cancels (one at least, where it takes two)."""
-    if case.caps is None:
-        return None
-    most = case.caps.messages_per_s
-    return Limit(Decimal(most - max(most // CANCEL_RESERVE, 1 if most > 1 else 0)), "")
+    return None if case.caps is None else Limit(Decimal(venue_messages_max(case.caps)), "")
+
+
+def venue_messages_max(caps: Abilities) -> int:
+    """New orders and amendments that a broker's own rate leaves room for."""
+    most = caps.messages_per_s
+    return most - max(most // CANCEL_RESERVE, 1 if most > 1 else 0)
 
 
 def parent_qty(case: Case) -> Limit | None:

@@ -160,6 +160,10 @@ class RiskView(Protocol):
         """Live orders; None = of every account or symbol."""
         ...
 
+    def side_count(self, symbol: str, side: Side) -> int:
+        """Number of live orders of a symbol on one side, of every account."""
+        ...
+
     def open_count(self, account: str, symbol: str | None) -> int:
         """Number of live orders."""
         ...

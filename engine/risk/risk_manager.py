@@ -20,6 +20,7 @@ from engine.risk.controls_case import Candidate, Case, Role, Signals
 from engine.risk.controls_history import History
 from engine.risk.controls_sizes import ENDLESS, FOREVER_NS
 from engine.risk.exposure import RiskView
+from engine.risk.fast_gate import FastGate
 from engine.risk.kill_switch import KillSwitch
 from engine.risk.policy import AUTHORITY, Limit, PolicyHolder
 
@@ -58,6 +59,7 @@ class RiskManager:
         self.kill = kill
         self.signals = Signals()
         self.history = History()
+        self.fast = FastGate(self)
         self.failures = 0
         """Checks that broke instead of judging; each denied its order."""
         kinds = dict.fromkeys((*self.history.handlers, *kill.routes))
@@ -81,6 +83,14 @@ class RiskManager:
 
         ``full`` runs every control and lists it (for a person, or a preview); otherwise the first denial ends it.
         """
+        if not full:
+            decision = self.fast.decide(candidate, now_ns)
+            if decision is not None:
+                return Verdict(ok=True, decision=decision)
+        return self.judge(candidate, now_ns, full=full)
+
+    def judge(self, candidate: Candidate, now_ns: int, *, full: bool) -> Verdict:
+        """The same by the table alone, row by row."""
         case = Case(candidate, now_ns, self.view, self.policy.policy, self.kill, self.history, self.signals)
         denials: list[Denial] = []
         checks: list[CheckResult] = []

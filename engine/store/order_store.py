@@ -7,7 +7,8 @@ is pending) is kept as running sums per account, symbol and side, so that a limi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -15,11 +16,13 @@ from engine.domain import events as ev
 from engine.domain.commands import AmendOrder, Denial, NewOrder
 from engine.domain.errors import InvariantError
 from engine.domain.money import EXACT, ZERO_QTY, Price, Qty, text
-from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind
+from engine.domain.order import LIVE, TERMINAL, OrderSpec, OrderState, Side, Source, SourceKind
 
 FillId = tuple[str, str, str]
 """Broker, account, fill key."""
 
+_ZERO = Decimal(0)
+_UNKNOWN, _PENDING_NEW = OrderState.UNKNOWN, OrderState.PENDING_NEW
 _WAITING = (OrderState.PENDING_NEW, OrderState.UNKNOWN)
 
 
@@ -32,6 +35,8 @@ class Order:
         "amend",
         "cancel_asked",
         "children",
+        "children_live",
+        "committed",
         "counter",
         "created_ns",
         "decision",
@@ -53,6 +58,10 @@ class Order:
         "state",
         "stop",
         "stopping",
+        "told_committed",
+        "told_filled",
+        "told_over",
+        "told_value",
         "unknown_since_ns",
         "updated_ns",
         "updated_seq",
@@ -79,7 +88,7 @@ class Order:
         self.is_parent = False
         self.is_foreign = False
         self.qty_filled: Qty = ZERO_QTY
-        self.value_filled = EXACT.create_decimal(0)
+        self.value_filled: Decimal = _ZERO
         """Sum of price times quantity over the fills."""
         self.overfill: Qty = ZERO_QTY
         self.amend: ev.AmendIntent | None = None
@@ -87,6 +96,15 @@ class Order:
         self.stopping = False
         self.end_state: OrderState | None = None
         self.children: list[Order] = []
+        self.children_live: dict[str, Order] = {}
+        """Children that the venue has or may have, by id, in order of birth."""
+        self.committed: Qty = ZERO_QTY
+        """Of a parent: filled plus what every live child may still fill."""
+        # What the parent's sums hold of this child.
+        self.told_filled: Qty = ZERO_QTY
+        self.told_committed: Qty = ZERO_QTY
+        self.told_over: Qty = ZERO_QTY
+        self.told_value: Decimal = _ZERO
         self.fills: list[FillId] = []
         self.denials: tuple[Denial, ...] = ()
         self.decision: ev.Decision | None = None
@@ -102,10 +120,12 @@ class Order:
     @property
     def worst_qty(self) -> Qty:
         """What may still fill at worst; zero for parents (their children count) and for what has ended."""
-        if self.is_parent or not self.state.is_live:
+        if self.is_parent or self.state not in LIVE:
             return ZERO_QTY
-        total = self.most_qty
-        return Qty(total - self.qty_filled) if total > self.qty_filled else ZERO_QTY
+        total, filled = self.qty if self.amend is None else self.most_qty, self.qty_filled
+        if not filled:
+            return total
+        return total - filled if total > filled else ZERO_QTY
 
     @property
     def most_qty(self) -> Qty:
@@ -113,22 +133,14 @@ class Order:
         return self.qty if self.amend is None else max(self.qty, self.amend.qty)
 
     @property
-    def committed(self) -> Qty:
-        """Of a parent: filled plus what every live child may still fill."""
-        total = ZERO_QTY
-        for child in self.children:
-            total = total + child.qty_filled + child.worst_qty
-        return total
-
-    @property
     def is_live(self) -> bool:
         """The venue has it or may have it; for a parent: it has not ended."""
-        return self.state.is_live
+        return self.state in LIVE
 
     @property
     def live_children(self) -> list[Order]:
-        """Children that the venue has or may have."""
-        return [child for child in self.children if child.state.is_live]
+        """Children that the venue has or may have, as they are now: a list of its own."""
+        return list(self.children_live.values())
 
 
 class OrderStore:
@@ -156,9 +168,13 @@ class OrderStore:
         self.illegal_inputs = 0
         self.overfills = 0
         self.ledger_id = ""
+        self.unknown: dict[str, Order] = {}
+        """Those of :attr:`live` whose fate is unknown."""
         self._open_qty: dict[tuple[str, str, Side], Qty] = {}
+        self._live_counts: dict[tuple[str, ...], int] = {}
+        """Live orders by (account,), by (account, symbol) and by (``""``, symbol, side)."""
         self._dirty_orders: dict[str, Order] = {}
-        self._dirty_fills: list[dict[str, Any]] = []
+        self._dirty_fills: list[tuple[str, ev.Fill, int, bool]] = []
         self.routes: ev.Routes = {kind: partial(act, self) for kind, act in _HANDLERS.items()}
 
     # -- reading -----------------------------------------------------------------------------------------------------
@@ -166,6 +182,18 @@ class OrderStore:
     def open_qty(self, account: str, symbol: str, side: Side) -> Qty:
         """Worst-case quantity that live orders of a side may still fill."""
         return self._open_qty.get((account, symbol, side), ZERO_QTY)
+
+    def count_of(self, account: str, symbol: str | None) -> int:
+        """Live orders of an account, of one symbol where it is named."""
+        return self._live_counts.get((account,) if symbol is None else (account, symbol), 0)
+
+    def count_of_side(self, symbol: str, side: Side) -> int:
+        """Live orders of a symbol on one side, of every account."""
+        return self._live_counts.get(("", symbol, side), 0)
+
+    def symbols_live(self, account: str) -> list[str]:
+        """Symbols in which an account has live orders, by their first one."""
+        return [key[1] for key in self._live_counts if len(key) == 2 and key[0] == account]
 
     def get(self, order_id: str) -> Order:
         """An order that must exist; raises InvariantError otherwise."""
@@ -219,8 +247,9 @@ class OrderStore:
         order.updated_seq = seq
         order.updated_ns = ts_ns
         self._dirty_orders[order.order_id] = order
-        if order.parent_id and order.parent_id in self.orders:
-            parent = self.orders[order.parent_id]
+        parent = self.orders.get(order.parent_id) if order.parent_id else None
+        if parent is not None:
+            _take_over(parent, order)
             _derive_parent(parent)
             parent.updated_seq = seq
             parent.updated_ns = ts_ns
@@ -231,12 +260,30 @@ class OrderStore:
         worst = order.worst_qty
         if worst != worst_before:
             self._open_qty[key] = self._open_qty.get(key, ZERO_QTY) + worst - worst_before
-        if order.state.is_live and not order.is_parent:
-            self.live.setdefault(order.order_id, order)
-        else:
-            self.live.pop(order.order_id, None)
-        order.unknown_since_ns = (order.unknown_since_ns or ts_ns) if order.state is OrderState.UNKNOWN else 0
+        if (order.order_id in self.live) is not (order.state in LIVE and not order.is_parent):
+            self._turn(order)
+        if order.state is _UNKNOWN:
+            order.unknown_since_ns = order.unknown_since_ns or ts_ns
+            self.unknown[order.order_id] = order
+        elif order.unknown_since_ns:
+            order.unknown_since_ns = 0
+            self.unknown.pop(order.order_id, None)
         self._touch(order, seq, ts_ns)
+
+    def _turn(self, order: Order) -> None:
+        """An order became live, or is it no more."""
+        spec, counts = order.spec, self._live_counts
+        step = -1 if order.order_id in self.live else 1
+        if step > 0:
+            self.live[order.order_id] = order
+        else:
+            del self.live[order.order_id]
+        for key in ((spec.account,), (spec.account, spec.symbol), ("", spec.symbol, spec.side)):
+            count = counts.get(key, 0) + step
+            if count:
+                counts[key] = count
+            else:
+                counts.pop(key, None)
 
     # parents
 
@@ -332,7 +379,7 @@ class OrderStore:
         order.venue_order_id = event.venue_order_id
         order.acked_ns = event.ts_ns
         self._place(order)
-        if not order.state.is_terminal:
+        if order.state not in TERMINAL:
             order.state = _working(order)
         self._change(order, seq, ts_ns, worst)
 
@@ -437,7 +484,7 @@ class OrderStore:
             self._change(order, seq, ts_ns, worst)
         else:
             self.busted[key] = None
-            self._dirty_fills.append(_fill_row("", fill, seq, busted=True))
+            self._dirty_fills.append(("", fill, seq, True))
 
     def _undo(self, order: Order, key: FillId, seq: int) -> None:
         _, fill = self.fills[key]
@@ -445,14 +492,14 @@ class OrderStore:
         order.qty_filled = order.qty_filled - fill.qty
         order.value_filled = EXACT.subtract(order.value_filled, EXACT.multiply(fill.price, fill.qty))
         self.busted[key] = None
-        self._dirty_fills.append(_fill_row(order.order_id, fill, seq, busted=True))
+        self._dirty_fills.append((order.order_id, fill, seq, True))
 
     def _foreign_fill(self, seq: int, _ts_ns: int, event: ev.ForeignFillSeen) -> None:
         fill = event.fill
         old = (fill.broker, fill.account, fill.corrects)
         if fill.corrects and old in self.fills:
             self.busted[old] = None
-            self._dirty_fills.append(_fill_row("", self.fills[old][1], seq, busted=True))
+            self._dirty_fills.append(("", self.fills[old][1], seq, True))
         self._book((fill.broker, fill.account, fill.fill_key), "", fill, seq)
 
     def _book(self, key: FillId, order_id: str, fill: ev.Fill, seq: int) -> None:
@@ -460,14 +507,14 @@ class OrderStore:
             msg = f"fill {key} was booked twice"
             raise InvariantError(msg)
         self.fills[key] = (order_id, fill)
-        self._dirty_fills.append(_fill_row(order_id, fill, seq, busted=False))
+        self._dirty_fills.append((order_id, fill, seq, False))
 
     # -- projection rows ---------------------------------------------------------------------------------------------
 
     def dirty(self) -> list[tuple[str, list[dict[str, Any]]]]:
         """Rows changed since the last call, for the projection tables."""
         orders = [_order_row(order) for order in self._dirty_orders.values()]
-        fills = self._dirty_fills
+        fills = [_fill_row(order_id, fill, seq, busted=busted) for order_id, fill, seq, busted in self._dirty_fills]
         self._dirty_orders = {}
         self._dirty_fills = []
         return [("orders", orders), ("fills", fills)]
@@ -484,34 +531,45 @@ def _working(order: Order) -> OrderState:
     return OrderState.PARTIALLY_FILLED if order.qty_filled else OrderState.NEW
 
 
+def _take_over(parent: Order, child: Order) -> None:
+    """Bring a parent's sums up to what one child is now: what it told before is replaced, so the cost of an event does not
+    grow with the number of children.
+    """
+    filled, committed = child.qty_filled, child.qty_filled + child.worst_qty if child.qty_filled else child.worst_qty
+    if filled != child.told_filled or child.value_filled != child.told_value:
+        parent.qty_filled = parent.qty_filled + filled - child.told_filled
+        parent.value_filled = EXACT.subtract(EXACT.add(parent.value_filled, child.value_filled), child.told_value)
+        child.told_filled, child.told_value = filled, child.value_filled
+    if committed != child.told_committed:
+        parent.committed = parent.committed + committed - child.told_committed
+        child.told_committed = committed
+    if child.overfill != child.told_over:
+        parent.overfill = parent.overfill + child.overfill - child.told_over
+        child.told_over = child.overfill
+    if child.state in LIVE:
+        parent.children_live[child.order_id] = child
+    else:
+        parent.children_live.pop(child.order_id, None)
+
+
 def _derive_parent(parent: Order) -> None:
-    """A parent shows the sum of its children; its end is an event of its own."""
-    filled, value, over = ZERO_QTY, EXACT.create_decimal(0), ZERO_QTY
-    states = []
-    for child in parent.children:
-        filled = filled + child.qty_filled
-        value = EXACT.add(value, child.value_filled)
-        over = over + child.overfill
-        if child.state.is_live:
-            states.append(child.state)
-    parent.qty_filled, parent.value_filled, parent.overfill = filled, value, over
+    """A parent's state shows its children's; its end is an event of its own."""
     if parent.end_state is not None:
-        parent.state = OrderState.FILLED if filled >= parent.qty else parent.end_state
-    elif parent.state not in {OrderState.STAGED, OrderState.DENIED}:
-        parent.state = _parent_state(parent, states)
+        parent.state = OrderState.FILLED if parent.qty_filled >= parent.qty else parent.end_state
+    elif parent.state is not OrderState.STAGED and parent.state is not OrderState.DENIED:
+        parent.state = _parent_state(parent)
 
 
-def _parent_state(parent: Order, live: Iterable[OrderState]) -> OrderState:
-    states = list(live)
-    if OrderState.UNKNOWN in states:
-        return OrderState.UNKNOWN
+def _parent_state(parent: Order) -> OrderState:
+    live = parent.children_live.values()
+    states = {child.state for child in live} if len(live) != 1 else {next(iter(live)).state}
+    if _UNKNOWN in states:
+        return _UNKNOWN
     if parent.stopping and states:
         return OrderState.PENDING_CANCEL
     if parent.qty_filled:
         return OrderState.PARTIALLY_FILLED
-    if states and all(state is OrderState.PENDING_NEW for state in states):
-        return OrderState.PENDING_NEW
-    return OrderState.NEW
+    return _PENDING_NEW if states == {_PENDING_NEW} else OrderState.NEW
 
 
 def _maybe(value: Any) -> str | None:

@@ -130,6 +130,9 @@ class World:
     def open_orders(self, account: str | None, symbol: str | None) -> Iterable[OpenOrder]:
         return [item for item in self.orders if account in (None, item.account) and symbol in (None, item.symbol)]
 
+    def side_count(self, symbol: str, side: Side) -> int:
+        return sum(item.side is side for item in self.open_orders(None, symbol))
+
     def open_count(self, account: str, symbol: str | None) -> int:
         return self.counts[symbol]
 
