@@ -124,9 +124,8 @@ class EngineRiskView:
     def positions(self, account: str) -> Iterable[tuple[str, Qty]]:
         """Every symbol with a position that is not flat, or a live order."""
         found: dict[str, Qty] = {}
-        for _, symbol, position in self._ledger.held(account):
-            if not position.qty:
-                continue  # nothing to value: the price of what was once traded may be gone for good
+        # What is flat has nothing to value: the price of what was once traded may be gone for good.
+        for (_, _, symbol), position in self._ledger.open_positions(account).items():
             found[symbol] = found.get(symbol, ZERO_QTY) + position.qty
         for symbol in self._store.symbols_live(account):
             found.setdefault(symbol, ZERO_QTY)
@@ -241,9 +240,12 @@ class EngineRiskView:
         return found if isinstance(found, Unknown) else self._in_base(found)
 
     def _in_base(self, amounts: Mapping[str, Decimal]) -> Money | Unknown:
-        total = _ZERO
+        total, base = _ZERO, self._ledger.base_currency
         for currency, amount in amounts.items():
             if not amount:
+                continue
+            if currency == base:
+                total = EXACT.add(total, amount)
                 continue
             rate = self.currency_rate(currency)
             if rate is None:

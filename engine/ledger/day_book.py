@@ -25,18 +25,6 @@ MarkOf = Callable[[str, Decimal], Price | None]
 """Symbol and signed quantity -> what closing it would meet; None where that is not known."""
 
 _ZERO = Decimal(0)
-_MOVES = (
-    ev.OrderFilled,
-    ev.ForeignFillSeen,
-    ev.FillBusted,
-    ev.PositionAdjusted,
-    ev.InstrumentDefined,
-    de.RiskDayBegan,
-    de.RiskDayMarked,
-)
-"""Events that change an account's books or its day."""
-
-
 class Unknown(msgspec.Struct, frozen=True):
     """Why there is no number."""
 
@@ -69,18 +57,6 @@ class Day(msgspec.Struct):
         return [place for place in self.carried if place not in self.marks]
 
 
-class _Standing(msgspec.Struct, frozen=True):
-    """An account between two changes of its books: all that does not depend on marks, worked out once."""
-
-    settled: dict[str, Decimal]
-    paid: dict[str, Decimal]
-    """What people paid in."""
-    since: dict[str, Decimal] | Unknown
-    """Settled since the cut, less what was carried over it."""
-    open: list[tuple[str, Decimal, Decimal, str]]
-    """Symbol, signed quantity, worth of one price unit, currency."""
-
-
 class DayBook:
     """The running risk day of each account. Call :meth:`apply` after the ledger's."""
 
@@ -89,9 +65,9 @@ class DayBook:
         self.days: dict[str, Day] = {}
         self.seen: dict[str, tuple[Price, int]] = {}
         """Last journaled price of each symbol and its time: of a mark or of an execution."""
-        self._standings: dict[str, _Standing | Unknown] = {}
+        self._bases: dict[str, dict[str, Decimal] | Unknown] = {}
+        """By account and currency: all that was worth something at the cut; kept until the day or one of its marks changes."""
         self.routes: ev.Routes = {
-            **dict.fromkeys(_MOVES, self._moved),
             ev.OrderFilled: self._filled,
             ev.ForeignFillSeen: self._filled,
             de.RiskDayBegan: self._began,
@@ -106,20 +82,16 @@ class DayBook:
         if handler is not None:
             handler(seq, ts_ns, event)
 
-    def _moved(self, _seq: int, _ts_ns: int, _event: ev.AnyEvent) -> None:
-        self._standings.clear()
-
     def _filled(self, _seq: int, _ts_ns: int, event: ev.OrderFilled | ev.ForeignFillSeen) -> None:
-        self._standings.clear()
         self.seen[event.fill.symbol] = (event.fill.price, event.fill.ts_ns)
 
     def _began(self, _seq: int, _ts_ns: int, event: de.RiskDayBegan) -> None:
-        self._standings.clear()
+        self._bases.clear()
         self.days[event.account] = self._begin(event)
         self._see(event.marks)
 
     def _marked(self, _seq: int, _ts_ns: int, event: de.RiskDayMarked) -> None:
-        self._standings.clear()
+        self._bases.clear()
         day = self.days[event.account]
         day.marks.update({(mark.broker, mark.symbol): mark.price for mark in event.marks})
         self._see(event.marks)
@@ -142,103 +114,62 @@ class DayBook:
         }
         return Day(
             begins_ns=event.begins_ns,
-            settled=self._settled(event.account),
+            settled=dict(self._ledger.settled(event.account)),
             carried=carried,
             marks={(mark.broker, mark.symbol): mark.price for mark in event.marks},
             before={symbol: self.seen[symbol] for _, symbol in carried if symbol in self.seen},
         )
 
-    # -- what stands between two changes of the books ------------------------------------------------------------------
+    # -- reading -------------------------------------------------------------------------------------------------------
 
-    def _standing(self, account: str) -> _Standing | Unknown:
-        found = self._standings.get(account)
-        if found is None:
-            found = self._standings[account] = self._work_out(account)
-        return found
+    def results(self, account: str, mark_of: MarkOf) -> dict[str, Decimal] | Unknown:
+        """By currency: the result of the day so far."""
+        base = self._bases.get(account)
+        if base is None:
+            base = self._bases[account] = self._base(account)
+        if isinstance(base, Unknown):
+            return base
+        found = dict(self._ledger.settled(account))
+        for currency, amount in base.items():
+            found[currency] = EXACT.subtract(found.get(currency, _ZERO), amount)
+        return self._with_marks(found, account, mark_of)
 
-    def _work_out(self, account: str) -> _Standing | Unknown:
-        waiting = {fill.symbol for key, fill in self._ledger.waiting.items() if key[1] == account}
-        if waiting:
-            return Unknown(f"executions of {', '.join(sorted(waiting))} wait for the terms of the instrument")
-        paid: dict[str, Decimal] = {}
+    def equity(self, account: str, mark_of: MarkOf) -> dict[str, Decimal] | Unknown:
+        """By currency: cash, and positions at their marks."""
+        found = dict(self._ledger.settled(account))
         for (_, held, currency), amount in self._ledger.adjusted.items():
-            if held == account:
-                _add(paid, currency, amount)
-        settled = self._settled(account)
-        return _Standing(
-            settled=settled,
-            paid=paid,
-            since=self._since_cut(account, settled),
-            open=[
-                (symbol, position.qty, EXACT.multiply(position.qty, position.multiplier), position.currency)
-                for _, symbol, position in self._ledger.held(account)
-                if position.qty
-            ],
-        )
-
-    def _settled(self, account: str) -> dict[str, Decimal]:
-        """By currency: cash less what was paid in, less the cost of what is open on margin."""
-        found: dict[str, Decimal] = {}
-        for (_, held, currency), amount in self._ledger.cash.items():
             if held == account:
                 _add(found, currency, amount)
-        for (_, held, currency), amount in self._ledger.adjusted.items():
-            if held == account:
-                _add(found, currency, EXACT.minus(amount))
-        for _, _, position in self._ledger.held(account):
-            if position.is_margined and position.qty:
-                _add(found, position.currency, EXACT.minus(position.cost))
-        return found
+        return self._with_marks(found, account, mark_of)
 
-    def _since_cut(self, account: str, settled: dict[str, Decimal]) -> dict[str, Decimal] | Unknown:
-        """What is settled now less everything that the account was worth at the cut."""
+    def _base(self, account: str) -> dict[str, Decimal] | Unknown:
+        """Everything that the account was worth at the cut."""
         day = self.days.get(account)
         if day is None:
             return Unknown(f"no risk day of {account} has begun")
         waiting = sorted({symbol for _, symbol in day.waiting()})
         if waiting:
             return Unknown(f"{', '.join(waiting)} had no price when the day began at {iso(day.begins_ns)[:16]}Z")
-        found = dict(settled)
-        for currency, amount in day.settled.items():
-            _add(found, currency, EXACT.minus(amount))
+        found = dict(day.settled)
         for place, carried in day.carried.items():
             value = EXACT.multiply(EXACT.multiply(carried.qty, carried.multiplier), day.marks[place])
-            _add(found, carried.currency, EXACT.minus(value))
+            _add(found, carried.currency, value)
         return found
 
-    # -- reading -------------------------------------------------------------------------------------------------------
-
-    def results(self, account: str, mark_of: MarkOf) -> dict[str, Decimal] | Unknown:
-        """By currency: the result of the day so far."""
-        standing = self._standing(account)
-        if isinstance(standing, Unknown):
-            return standing
-        return _with_marks(standing.since, standing, mark_of)
-
-    def equity(self, account: str, mark_of: MarkOf) -> dict[str, Decimal] | Unknown:
-        """By currency: cash, and positions at their marks."""
-        standing = self._standing(account)
-        if isinstance(standing, Unknown):
-            return standing
-        found = _with_marks(standing.settled, standing, mark_of)
-        if not isinstance(found, Unknown):
-            for currency, amount in standing.paid.items():
-                _add(found, currency, amount)
+    def _with_marks(self, found: dict[str, Decimal], account: str, mark_of: MarkOf) -> dict[str, Decimal] | Unknown:
+        """Add what is open, each position at its mark."""
+        ledger = self._ledger
+        if ledger.waiting:
+            waiting = {fill.symbol for key, fill in ledger.waiting.items() if key[1] == account}
+            if waiting:
+                return Unknown(f"executions of {', '.join(sorted(waiting))} wait for the terms of the instrument")
+        for (_, _, symbol), position in ledger.open_positions(account).items():
+            mark = mark_of(symbol, position.qty)
+            if mark is None:
+                return Unknown(f"{symbol} has no fresh price to value its position with")
+            value = EXACT.multiply(EXACT.multiply(position.qty, position.multiplier), mark)
+            _add(found, position.currency, value)
         return found
-
-
-def _with_marks(
-    base: dict[str, Decimal] | Unknown, standing: _Standing, mark_of: MarkOf
-) -> dict[str, Decimal] | Unknown:
-    if isinstance(base, Unknown):
-        return base
-    found = dict(base)
-    for symbol, qty, per_price, currency in standing.open:
-        mark = mark_of(symbol, qty)
-        if mark is None:
-            return Unknown(f"{symbol} has no fresh price to value its position with")
-        _add(found, currency, EXACT.multiply(per_price, mark))
-    return found
 
 
 def _add(amounts: dict[str, Decimal], currency: str, amount: Decimal) -> None:

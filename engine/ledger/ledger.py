@@ -6,7 +6,8 @@ fees. In both cases, per currency: cash = adjustments + realised - fees - cost o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from engine.domain import events as ev
@@ -18,7 +19,13 @@ from engine.ledger.positions import Entry, Position
 Key = tuple[str, str, str]
 """Broker, account, symbol (or currency, or fill key)."""
 
+_ZERO = Decimal(0)
+_NOTHING: Mapping[str, Decimal] = {}
+
 MARGINED = frozenset({InstrumentKind.FUTURE, InstrumentKind.PERPETUAL})
+
+
+_NO_POSITION: Mapping[Key, Position] = {}
 
 
 class Ledger:
@@ -36,6 +43,10 @@ class Ledger:
         self.waiting: dict[Key, ev.Fill] = {}
         """Executions of symbols that no one has defined yet: booked when the definition comes, never guessed."""
         self._fills: dict[Key, ev.Fill] = {}
+        self._settled: dict[str, dict[str, Decimal]] = {}
+        """By account and currency: cash less what was paid in, less the cost of what is open on margin."""
+        self._open: dict[str, dict[Key, Position]] = {}
+        """By account: positions that are not flat."""
         self._net: dict[tuple[str, str], Qty] = {}
         self._dirty_positions: dict[Key, None] = {}
         self._dirty_cash: dict[Key, None] = {}
@@ -106,7 +117,8 @@ class Ledger:
         self._fills.pop(wrong, None)
         self._fills[key] = fill
         position = self._position(fill.broker, fill.account, fill.symbol)
-        entry = position.entry(Qty(fill.qty * fill.side.sign), fill.price, self._own_fee(position, fill))
+        qty = fill.qty if fill.side.sign > 0 else -fill.qty
+        entry = position.entry(qty, fill.price, self._own_fee(position, fill))
         if old is None:
             self._move(position, fill, lambda: position.add(fill.fill_key, entry), entry)
         else:
@@ -139,34 +151,45 @@ class Ledger:
         self, position: Position, fill: ev.Fill, act: Callable[[], None], come: Entry | None, gone: Entry | None = None
     ) -> None:
         """Change a position and pay for it: results where it is margined, else the full value of what comes and goes."""
-        realised, qty = position.realised, position.qty
+        realised, qty, cost = position.realised, position.qty, position.cost
         act()
         if position.is_margined:
             self._pay(fill.broker, fill.account, position.currency, position.realised - realised)
+            self._settle(fill.account, position.currency, cost - position.cost)
         else:
-            value = ZERO_MONEY
-            if come is not None:
-                value = value - EXACT.multiply(come.qty, come.unit)
+            value = ZERO_MONEY if come is None else Money(EXACT.minus(EXACT.multiply(come.qty, come.unit)))
             if gone is not None:
                 value = value + EXACT.multiply(gone.qty, gone.unit)
             self._pay(fill.broker, fill.account, position.currency, value)
-        self._moved((fill.broker, fill.account, fill.symbol), position.qty - qty)
+        self._moved((fill.broker, fill.account, fill.symbol), position, position.qty - qty)
 
-    def _moved(self, key: Key, change: Qty) -> None:
+    def _moved(self, key: Key, position: Position, change: Qty) -> None:
         self._dirty_positions[key] = None
-        self._net[key[1:]] = self._net.get(key[1:], ZERO_QTY) + change
+        place = key[1:]
+        self._net[place] = self._net.get(place, ZERO_QTY) + change
+        if position.qty:
+            self._open.setdefault(key[1], {})[key] = position
+        else:
+            self._open.get(key[1], {}).pop(key, None)
 
     @staticmethod
     def _own_fee(position: Position, fill: ev.Fill) -> Money:
         return fill.fee if fill.fee_currency in {"", position.currency} else ZERO_MONEY
 
     def _pay_fee(self, position: Position, fill: ev.Fill, sign: int) -> None:
-        self._pay(fill.broker, fill.account, fill.fee_currency or position.currency, Money(fill.fee * -sign))
+        amount = -fill.fee if sign > 0 else fill.fee
+        self._pay(fill.broker, fill.account, fill.fee_currency or position.currency, amount)
 
     def _pay(self, broker: str, account: str, currency: str, amount: Money) -> None:
         key = (broker, account, currency)
-        self.cash[key] = self.cash.get(key, ZERO_MONEY) + amount
         self._dirty_cash[key] = None
+        if amount or key not in self.cash:
+            self.cash[key] = self.cash.get(key, ZERO_MONEY) + amount
+            self._settle(account, currency, amount)
+
+    def _settle(self, account: str, currency: str, amount: Decimal) -> None:
+        settled = self._settled.setdefault(account, {})
+        settled[currency] = EXACT.add(settled.get(currency, _ZERO), amount)
 
     # -- a person's word -----------------------------------------------------------------------------------------------
 
@@ -174,10 +197,12 @@ class Ledger:
         """Book what a person accepted: a position comes or goes against no cash, cash moves by what the event says."""
         if event.symbol and event.qty:
             position = self._position(event.broker, event.account, event.symbol)
-            before = _settled(position)
+            before, cost = _settled(position), position.cost
             price = ratio(event.cost, EXACT.multiply(event.qty, position.multiplier))
             position.add(f"adjust:{seq}", position.entry(event.qty, price, ZERO_MONEY))
-            self._moved((event.broker, event.account, event.symbol), event.qty)
+            self._moved((event.broker, event.account, event.symbol), position, event.qty)
+            if position.is_margined:
+                self._settle(event.account, position.currency, cost - position.cost)
             self._bring(event.broker, event.account, position.currency, before - _settled(position))
         self._bring(event.broker, event.account, event.currency, event.cash)
         self._pay(event.broker, event.account, event.currency, event.cash)
@@ -185,6 +210,7 @@ class Ledger:
     def _bring(self, broker: str, account: str, currency: str, amount: Money) -> None:
         key = (broker, account, currency)
         self.adjusted[key] = self.adjusted.get(key, ZERO_MONEY) + amount
+        self._settle(account, currency, -amount)
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
@@ -195,6 +221,14 @@ class Ledger:
     def position(self, broker: str, account: str, symbol: str) -> Position | None:
         """One position."""
         return self.positions.get((broker, account, symbol))
+
+    def settled(self, account: str) -> Mapping[str, Decimal]:
+        """By currency: cash less what people paid in, less the cost of what is open on margin."""
+        return self._settled.get(account, _NOTHING)
+
+    def open_positions(self, account: str) -> Mapping[Key, Position]:
+        """Positions of an account that are not flat, by (broker, account, symbol), in order of opening."""
+        return self._open.get(account, _NO_POSITION)
 
     def held(self, account: str) -> Iterator[tuple[str, str, Position]]:
         """(broker, symbol, position) of an account, in order of first trade."""
