@@ -15,6 +15,7 @@ from engine.domain.errors import InputError
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: no I, L, O or U, so an id read aloud or typed again is not mistaken."""
 
+_PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)
 _LEDGER_CHARS = 5
 _COUNTER_CHARS = 9
 WIRE_ID_CHARS = _LEDGER_CHARS + _COUNTER_CHARS
@@ -24,15 +25,14 @@ _INTENT = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 def base32(number: int, width: int) -> str:
     """``number`` in :data:`ALPHABET`, left-padded to ``width``; raises InputError where it does not fit."""
-    digits = []
-    rest = number
-    for _ in range(width):
-        rest, digit = divmod(rest, 32)
-        digits.append(ALPHABET[digit])
-    if rest or number < 0:
+    if number < 0 or number >> 5 * width:
         msg = f"{number} does not fit in {width} base-32 characters"
         raise InputError(msg)
-    return "".join(reversed(digits))
+    words, rest = "", number
+    while rest:
+        words = _PAIRS[rest & 1023] + words
+        rest >>= 10
+    return words.rjust(width, "0")[-width:]
 
 
 def from_base32(word: str) -> int:

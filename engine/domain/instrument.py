@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from itertools import pairwise
 
 import msgspec
@@ -126,11 +127,22 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     def price_of(self, units: int) -> Price:
         """Price of a hot-path integer."""
-        return Price(EXACT.scaleb(Decimal(units), -self.price_digits))
+        return _price_of(units, self.price_digits)
 
     def qty_of(self, units: int) -> Qty:
         """Quantity of a hot-path integer."""
-        return Qty(EXACT.scaleb(Decimal(units), -self.qty_digits))
+        return _qty_of(units, self.qty_digits)
+
+
+# The same prices and sizes come again and again: a kept one costs a tenth of a new one.
+@lru_cache(maxsize=65_536)
+def _price_of(units: int, digits: int) -> Price:
+    return Price(EXACT.scaleb(Decimal(units), -digits))
+
+
+@lru_cache(maxsize=65_536)
+def _qty_of(units: int, digits: int) -> Qty:
+    return Qty(EXACT.scaleb(Decimal(units), -digits))
 
 
 def _units(value: Decimal, digits: int, symbol: str, what: str) -> int:

@@ -268,8 +268,12 @@ class Ledger:
             {"broker": key[0], "account": key[1], "currency": key[2], "amount": text(self.cash[key])}
             for key in self._dirty_cash
         ]
-        self._dirty_positions, self._dirty_cash = {}, {}
+        self.forget()
         return [("positions", positions), ("cash", cash)]
+
+    def forget(self) -> None:
+        """Take what changed as written."""
+        self._dirty_positions, self._dirty_cash = {}, {}
 
     def _position_row(self, key: Key) -> dict[str, Any]:
         position = self.positions[key]

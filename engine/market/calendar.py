@@ -12,6 +12,7 @@ import subprocess
 import sys
 from bisect import bisect_right
 from contextlib import suppress
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -81,6 +82,11 @@ class Calendar(Protocol):
         ...
 
 
+@lru_cache(maxsize=64)
+def _utc_date(day: int) -> str:
+    return iso(day * DAY_NS)[:10]
+
+
 class AlwaysOpen:
     """A venue that never closes; its day is the UTC day."""
 
@@ -105,7 +111,7 @@ class AlwaysOpen:
 
     def trading_day(self, ts_ns: int) -> str:
         """The UTC date."""
-        return iso(ts_ns)[:10]
+        return _utc_date(ts_ns // DAY_NS)
 
 
 class SessionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -83,13 +83,15 @@ class LatchEntry(msgspec.Struct, frozen=True):
 class Latch:
     """One process's view of the shared latch. Build it with :meth:`open`; :meth:`close` when done."""
 
-    __slots__ = ("_digests", "_fd", "_map", "_path", "fault")
+    __slots__ = ("_clear", "_digests", "_fd", "_map", "_path", "fault")
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._fd = -1
         self._map: mmap.mmap | None = None
         self._digests: dict[HaltScope, bytes] = {}
+        self._clear = b""
+        """A header that was found sound, active and without scopes: the same bytes again need not be judged again."""
         self.fault = ""
         """Why the latch could not be read, for people; empty while it can."""
 
@@ -136,13 +138,18 @@ class Latch:
         view = self._map
         if view is None or not self._is_linked():
             return self._read_again(scopes)
-        if view[_GLOBAL_AT] == _HALTED:
-            return TradingState.HALTED
         head = view[:HEADER]
+        if head == self._clear:
+            return TradingState.ACTIVE
+        if head[_GLOBAL_AT] == _HALTED:
+            return TradingState.HALTED
         if not _header_is_sound(head):
             return TradingState.HALTED
         state = _STATE.get(head[_GLOBAL_AT], TradingState.HALTED)
-        if scopes and head[_COUNT_AT : _COUNT_AT + 2] != b"\0\0":
+        if head[_COUNT_AT : _COUNT_AT + 2] == b"\0\0":
+            if state is TradingState.ACTIVE:
+                self._clear = head
+        elif scopes:
             state = stricter(state, self._read_table(view[:SIZE], scopes))
         return state
 

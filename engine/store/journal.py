@@ -68,6 +68,10 @@ class Projection(Protocol):
         """Rows changed since the last call, by table."""
         ...
 
+    def forget(self) -> None:
+        """Take what changed as written: there is no table to keep it in."""
+        ...
+
 
 def chain(prev_hash: bytes, seq: int, ts_ns: int, kind: str, payload: bytes) -> bytes:
     """Hash of a row: SHA-256 over the previous hash, sequence, time, kind, a zero byte and the payload."""
@@ -114,6 +118,8 @@ class Journal:
         self.on_waiting: Callable[[], object] | None = None
         """Called when a first row begins to wait: the driver hands it over soon."""
         self._connection = connection
+        self._kept: list[tuple[int, int, str, bytes, bytes, bytes]] | None = None
+        """Rows of a journal without a file."""
         self._reader: sqlite3.Connection | None = None
         self._lock = lock
         self._pending: list[tuple[int, int, str, bytes, bytes, bytes]] = []
@@ -143,9 +149,10 @@ class Journal:
     @classmethod
     def open_memory(cls, now_ns: int, ledger_id: str, currency: str) -> Journal:
         """A journal without a file, with the same hashes: for replays that keep no ledger."""
-        connection = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-        made = cls(connection, None, None)
-        made._start(now_ns, lambda: ledger_id, currency)
+        made = cls(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None), None, None)
+        made._kept = []
+        made.append(now_ns, LedgerOpened(ledger_id=ledger_id, schema=SCHEMA, currency=currency))
+        made.commit()
         return made
 
     def _start(self, now_ns: int, new_ledger_id: Callable[[], str], currency: str) -> None:
@@ -224,6 +231,10 @@ class Journal:
         if not self._pending:
             return None
         rows, self._pending = self._pending, []
+        if self._kept is not None:
+            for projection in self._projections:
+                projection.forget()
+            return Batch(rows, [], rows[-1][0])
         changed = [part for projection in self._projections for part in projection.dirty()]
         return Batch(rows, [part for part in changed if part[1]], rows[-1][0])
 
@@ -232,6 +243,10 @@ class Journal:
         with self._writing:
             if self.failed:
                 raise StoreUnwritable(self.failed)
+            if self._kept is not None:
+                self._kept += batch.rows
+                self.durable_seq, self.durable_hash = batch.last_seq, batch.rows[-1][5]
+                return batch.last_seq
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 self._connection.executemany(_INSERT, batch.rows)
@@ -304,7 +319,7 @@ class Journal:
         seq, prev_hash = from_seq - 1, GENESIS if from_seq == 1 else None
         guard = self._writing if self._reader is None else None
         try:
-            for row in pages(self._reader or self._connection, from_seq, limit, guard):
+            for row in self._rows_kept(from_seq, limit) or pages(self._reader or self._connection, from_seq, limit, guard):
                 faults = row_faults(row, seq, row.prev_hash if prev_hash is None else prev_hash)
                 if faults:
                     raise StoreCorrupt(f"ledger {self.path}: {faults[0]}; run `bolt ledger verify`, restore a backup")
@@ -312,6 +327,11 @@ class Journal:
                 yield row
         except sqlite3.Error as error:
             raise store_error(error, self.path) from None
+
+    def _rows_kept(self, from_seq: int, limit: int) -> list[Row]:
+        first = max(0, from_seq - 1)
+        rows = (self._kept or [])[first : None if limit < 0 else first + limit]
+        return [Row(*row) for row in rows]
 
     def close(self) -> None:
         """Write what waits, note the head and let go of the ledger."""

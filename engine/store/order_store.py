@@ -515,9 +515,12 @@ class OrderStore:
         """Rows changed since the last call, for the projection tables."""
         orders = [_order_row(order) for order in self._dirty_orders.values()]
         fills = [_fill_row(order_id, fill, seq, busted=busted) for order_id, fill, seq, busted in self._dirty_fills]
-        self._dirty_orders = {}
-        self._dirty_fills = []
+        self.forget()
         return [("orders", orders), ("fills", fills)]
+
+    def forget(self) -> None:
+        """Take what changed as written."""
+        self._dirty_orders, self._dirty_fills = {}, []
 
 
 def _working(order: Order) -> OrderState:

@@ -160,6 +160,9 @@ def test_a_ledger_is_verified_while_an_engine_writes_it(ledger: Path) -> None:
         def dirty(self) -> list[tuple[str, list[dict[str, object]]]]:
             return []
 
+        def forget(self) -> None:
+            """Nothing changed."""
+
     report = verify(ledger, lambda: (*make(), Busy()))
     assert report.findings == ()
     assert report.rows == 16
