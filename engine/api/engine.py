@@ -102,7 +102,7 @@ class Engine:
             parts.brokers,
             parts.clock,
             parts.sessions,
-            lambda: not self.journal.failed,
+            self.journal,
             self._mark_age_ns_max,
         )
         self.gate = RiskManager(self.view_of_risk, parts.policy, self.kill)

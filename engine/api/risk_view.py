@@ -16,6 +16,7 @@ from engine.ledger.ledger import Ledger
 from engine.market.sessions import Sessions
 from engine.oms.broker_interface import Broker, Capabilities
 from engine.risk.exposure import OpenOrder, ParentView, Quote
+from engine.store.journal import Journal
 from engine.store.order_store import Order, OrderStore
 
 _ZERO, _ONE, _HALF = Decimal(0), Decimal(1), Decimal("0.5")
@@ -33,7 +34,7 @@ class EngineRiskView:
         brokers: Mapping[str, Broker],
         clock: Clock,
         sessions: Sessions,
-        is_healthy: Callable[[], bool],
+        journal: Journal,
         mark_age_ns_max: Callable[[], int],
     ) -> None:
         self._store = store
@@ -43,7 +44,7 @@ class EngineRiskView:
         self._brokers = brokers
         self._clock = clock
         self._sessions = sessions
-        self._is_healthy = is_healthy
+        self._journal = journal
         self._mark_age_ns_max = mark_age_ns_max
         self.channels: dict[str, ev.BrokerState] = {}
         self.verified: dict[tuple[str, str], int] = {}
@@ -269,7 +270,11 @@ class EngineRiskView:
 
     def ledger_healthy(self) -> bool:
         """Whether the journal takes writes."""
-        return self._is_healthy()
+        return not self._journal.failed
+
+    def version(self) -> int:
+        """Events journaled and ticks seen so far."""
+        return self._journal.head_seq + self._market.ticks
 
 
 def _sharper(order: Order) -> Price | None:

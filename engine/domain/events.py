@@ -535,6 +535,8 @@ Routes = Mapping[type, Callable[[int, int, Any], None]]
 
 
 def _encode(value: Any) -> Any:
+    if isinstance(value, Exact):
+        return value.text()
     if isinstance(value, Decimal):
         return text(value)
     msg = f"{type(value).__name__} cannot stand in a message"

@@ -62,7 +62,9 @@ class Exact(Decimal):
         MoneyError: for floats, bools, NaN, infinities and text that is no number.
     """
 
-    __slots__ = ()
+    __slots__ = ("_text",)
+    _text: str
+    """Canonical text, from when it was first asked for: a number of an order stands in several journal rows."""
 
     def __new__(cls, value: str | int | Decimal = "0") -> Self:
         """Build from text, int or Decimal."""
@@ -111,7 +113,15 @@ class Exact(Decimal):
 
     def __str__(self) -> str:
         """Canonical text: no exponent, no trailing zeros."""
-        return text(self)
+        return self.text()
+
+    def text(self) -> str:
+        """Canonical text, worked out once."""
+        try:
+            return self._text
+        except AttributeError:
+            self._text = words = text(self)
+            return words
 
     def __repr__(self) -> str:
         """Show the type and the canonical text."""

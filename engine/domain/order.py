@@ -18,17 +18,21 @@ class Side(StrEnum):
     @property
     def sign(self) -> int:
         """+1 for a buy, -1 for a sell."""
-        return 1 if self is Side.BUY else -1
+        return 1 if self is _BUY else -1
 
     @property
     def other(self) -> Side:
         """The opposing side."""
-        return Side.SELL if self is Side.BUY else Side.BUY
+        return _SELL if self is _BUY else _BUY
 
     @property
     def letter(self) -> str:
         """``B`` or ``S``, as the screen shows it."""
         return "B" if self is Side.BUY else "S"
+
+
+# Looking a member up in its class costs more than the comparison.
+_BUY, _SELL = Side.BUY, Side.SELL
 
 
 class OrderType(StrEnum):
@@ -150,7 +154,10 @@ class SourceKind(StrEnum):
     @property
     def is_person(self) -> bool:
         """A person typed it: duplicates are confirmed rather than denied, all checks are shown."""
-        return self in {SourceKind.DESK, SourceKind.CLI}
+        return self in _PERSONS
+
+
+_PERSONS = frozenset({SourceKind.DESK, SourceKind.CLI})
 
 
 class Source(msgspec.Struct, frozen=True):

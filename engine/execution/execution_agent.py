@@ -104,7 +104,9 @@ class ExecutionAgent:
                 intent_id=intent_id,
                 spec=spec,
                 source=source,
-                decision=msgspec.structs.replace(verdict.decision, why=why or verdict.decision.why),
+                decision=verdict.decision
+                if not why or why == verdict.decision.why
+                else msgspec.structs.replace(verdict.decision, why=why),
             )
         )
         self._day_ends.watch(self._store.get(order_id))
@@ -248,7 +250,9 @@ class ExecutionAgent:
         left = parent.qty - parent.committed
         return ParentInfo(
             order_id=parent.order_id,
-            spec=msgspec.structs.replace(parent.spec, qty=parent.qty, limit=parent.limit, stop=parent.stop),
+            spec=parent.spec
+            if parent.qty is parent.spec.qty and parent.limit is parent.spec.limit and parent.stop is parent.spec.stop
+            else msgspec.structs.replace(parent.spec, qty=parent.qty, limit=parent.limit, stop=parent.stop),
             qty_filled=parent.qty_filled,
             qty_leaves=left if left > 0 else ZERO_QTY,
             start_ns=start_ns,
@@ -315,9 +319,18 @@ class ExecutionAgent:
     ) -> str | None:
         """Send a child through the gate; its id, or None where it was denied."""
         parent = self._store.get(parent_id)
-        spec = msgspec.structs.replace(
-            parent.spec, qty=qty, type=order_type, limit=limit, stop=stop, tif=tif, post_only=post_only
-        )
+        spec = parent.spec
+        if (qty, order_type, limit, stop, tif, post_only) != (
+            spec.qty,
+            spec.type,
+            spec.limit,
+            spec.stop,
+            spec.tif,
+            spec.post_only,
+        ):
+            spec = msgspec.structs.replace(
+                spec, qty=qty, type=order_type, limit=limit, stop=stop, tif=tif, post_only=post_only
+            )
         order_id = f"C{self._store.next_counter()}"
         candidate = Candidate(
             order_id=order_id, role=Role.CHILD, spec=spec, source=parent.source, parent_id=parent_id, why=why
@@ -335,7 +348,9 @@ class ExecutionAgent:
                 )
             )
             return None
-        decision = msgspec.structs.replace(verdict.decision, why=why)
+        decision = verdict.decision
+        if decision.why != why:
+            decision = msgspec.structs.replace(decision, why=why)
         return self._orders.send_child(parent_id, spec, parent.source, decision).order_id
 
     def cancel_child(self, child_id: str, why: str) -> None:

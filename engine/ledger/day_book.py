@@ -25,6 +25,8 @@ MarkOf = Callable[[str, Decimal], Price | None]
 """Symbol and signed quantity -> what closing it would meet; None where that is not known."""
 
 _ZERO = Decimal(0)
+
+
 class Unknown(msgspec.Struct, frozen=True):
     """Why there is no number."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
 
 from engine.domain.clock import NS_PER_S
 from engine.domain.day_events import RiskDayBegan
@@ -30,6 +29,7 @@ from engine.domain.events import (
     OrderResolved,
     ParentAccepted,
     ParentEnded,
+    Routes,
     TradingStateChanged,
 )
 from engine.domain.instrument import Instrument
@@ -102,7 +102,7 @@ class _Sent:
         if not self.is_live:
             return self.filled
         most = self.qty if self.pending is None or self.pending < self.qty else self.pending
-        return max(self.filled, most)
+        return max(most, self.filled)
 
 
 class _Parent:
@@ -130,8 +130,8 @@ class _Day:
 class History:
     """Counters of everything that left. ``apply`` is the only writer."""
 
-    def __init__(self, repeat_window_ns: int = 60 * NS_PER_S) -> None:
-        self.repeat_window_ns = repeat_window_ns
+    def __init__(self, repeat_window_ns: Callable[[], int] = lambda: 60 * NS_PER_S) -> None:
+        self._repeat_window_ns = repeat_window_ns
         self.over_sent: list[str] = []
         """Parents whose children exceed them: reported once by the monitor, which empties it."""
         self._orders: dict[str, _Sent] = {}
@@ -139,13 +139,15 @@ class History:
         self._instruments: dict[str, Instrument] = {}
         self._shapes: dict[ShapeKey, int] = {}
         self._messages: dict[tuple[str, str], Window] = {}
+        self._senders: dict[tuple[str, str, Source], tuple[Window, ...]] = {}
+        """The windows that a message of an account and a source at a broker counts in."""
         self._repeats: dict[tuple[str, str, Side], Window] = {}
         self._days: dict[str, _Day] = {}
-        self.handlers: dict[type, Callable[[int, Any], None]] = {
+        self.routes: Routes = {
             AmendIntent: self._amended,
             AmendRejected: self._amended,
             CancelIntent: self._cancelled,
-            FillBusted: lambda _, event: self._move(event.order_id, Qty(-event.fill.qty)),
+            FillBusted: self._busted,
             InstrumentDefined: self._defined,
             OrderAmended: self._amended,
             OrderCancelled: self._ended,
@@ -193,6 +195,10 @@ class History:
         sent = self._orders.get(order_id)
         return sent.committed() if sent else ZERO_QTY
 
+    def knows_parent(self, order_id: str) -> bool:
+        """Whether a parent was accepted and has not ended."""
+        return order_id in self._parents
+
     def algo_of(self, parent_id: str) -> tuple[str, str]:
         """Strategy and algorithm of a parent, empty where it has none."""
         parent = self._parents.get(parent_id)
@@ -215,13 +221,13 @@ class History:
 
     # -- following the journal ---------------------------------------------------------------------------------------
 
-    def apply(self, ts_ns: int, event: AnyEvent) -> None:
+    def apply(self, seq: int, ts_ns: int, event: AnyEvent) -> None:
         """Take in a journaled event."""
-        handler = self.handlers.get(type(event))
+        handler = self.routes.get(event.__class__)
         if handler is not None:
-            handler(ts_ns, event)
+            handler(seq, ts_ns, event)
 
-    def _accepted(self, ts_ns: int, event: ParentAccepted) -> None:
+    def _accepted(self, _seq: int, ts_ns: int, event: ParentAccepted) -> None:
         spec = event.spec
         algo = "" if spec.algo.name == "direct" else f"algo:{spec.algo.name}"
         self._parents[event.order_id] = _Parent(spec.qty, strategy_of(event.source), algo)
@@ -231,7 +237,7 @@ class History:
         if len(self._shapes) > PARENTS_REMEMBERED:
             del self._shapes[next(iter(self._shapes))]
 
-    def _sent(self, ts_ns: int, event: OrderIntent) -> None:
+    def _sent(self, _seq: int, ts_ns: int, event: OrderIntent) -> None:
         strategy, algo = self.algo_of(event.parent_id)
         sent = _Sent(event.spec, event.source, event.parent_id, strategy or strategy_of(event.source), algo)
         self._orders[event.order_id] = sent
@@ -243,16 +249,20 @@ class History:
 
     def _message(self, ts_ns: int, spec: OrderSpec, source: Source) -> None:
         self._today(spec.account).orders += 1
-        keys = (
-            ("broker", spec.broker),
-            ("venue", spec.broker),
-            ("account", spec.account),
-            ("source", source_name(source)),
-        )
-        for key in keys:
-            self._messages.setdefault(key, Window()).add(ts_ns, NS_PER_S)
+        key = (spec.broker, spec.account, source)
+        windows = self._senders.get(key)
+        if windows is None:
+            names = (
+                ("broker", spec.broker),
+                ("venue", spec.broker),
+                ("account", spec.account),
+                ("source", source_name(source)),
+            )
+            windows = self._senders[key] = tuple(self._messages.setdefault(name, Window()) for name in names)
+        for window in windows:
+            window.add(ts_ns, NS_PER_S)
 
-    def _amended(self, ts_ns: int, event: AmendIntent | OrderAmended | AmendRejected) -> None:
+    def _amended(self, _seq: int, ts_ns: int, event: AmendIntent | OrderAmended | AmendRejected) -> None:
         parent = self._parents.get(event.order_id)
         if parent is not None and isinstance(event, OrderAmended):
             parent.qty = event.qty
@@ -269,7 +279,7 @@ class History:
                 sent.qty = event.qty
         self._settle(sent, before, is_send=isinstance(event, AmendIntent))
 
-    def _filled(self, ts_ns: int, event: OrderFilled) -> None:
+    def _filled(self, _seq: int, ts_ns: int, event: OrderFilled) -> None:
         fill = event.fill
         instrument = self._instruments.get(fill.symbol)
         if instrument is not None:
@@ -283,10 +293,16 @@ class History:
             for name in (sent.strategy, sent.algo):
                 if name:
                     key = (name, fill.symbol, sent.spec.side)
-                    self._repeats.setdefault(key, Window()).add(ts_ns, self.repeat_window_ns)
+                    window = self._repeats.get(key)
+                    if window is None:
+                        window = self._repeats[key] = Window()
+                    window.add(ts_ns, self._repeat_window_ns())
         wrong = sent.fills.pop(fill.corrects, ZERO_QTY) if fill.corrects else ZERO_QTY
         sent.fills[fill.fill_key] = fill.qty
         self._move(event.order_id, fill.qty - wrong)
+
+    def _busted(self, _seq: int, _ts_ns: int, event: FillBusted) -> None:
+        self._move(event.order_id, -event.fill.qty)
 
     def _move(self, order_id: str, filled: Qty) -> None:
         sent = self._orders.get(order_id)
@@ -295,30 +311,27 @@ class History:
             sent.filled = sent.filled + filled
             self._settle(sent, before)
 
-    def _cancelled(self, ts_ns: int, event: CancelIntent) -> None:
+    def _cancelled(self, _seq: int, ts_ns: int, event: CancelIntent) -> None:
         sent = self._orders.get(event.order_id)
         if sent is not None:
             self._today(sent.spec.account).cancels += 1
             self._messages.setdefault(("venue", sent.spec.broker), Window()).add(ts_ns, NS_PER_S)
 
-    def _defined(self, ts_ns: int, event: InstrumentDefined) -> None:
-        del ts_ns
+    def _defined(self, _seq: int, _ts_ns: int, event: InstrumentDefined) -> None:
         self._instruments[event.instrument.symbol] = event.instrument
 
-    def _tripped(self, ts_ns: int, event: TradingStateChanged) -> None:
-        del ts_ns
+    def _tripped(self, _seq: int, _ts_ns: int, event: TradingStateChanged) -> None:
         if event.code == "CHILD_SUM":
             # Told already: a rebuild must not tell it again after a person re-armed.
             self.over_sent.clear()
 
-    def _resolved(self, ts_ns: int, event: OrderResolved) -> None:
+    def _resolved(self, seq: int, ts_ns: int, event: OrderResolved) -> None:
         if event.state.is_terminal:
-            self._ended(ts_ns, event)
+            self._ended(seq, ts_ns, event)
 
     def _ended(
-        self, ts_ns: int, event: OrderCancelled | OrderExpired | OrderKilled | OrderRejected | OrderResolved
+        self, _seq: int, _ts_ns: int, event: OrderCancelled | OrderExpired | OrderKilled | OrderRejected | OrderResolved
     ) -> None:
-        del ts_ns
         sent = self._orders.get(event.order_id)
         if sent is not None:
             before = sent.committed()
@@ -338,14 +351,12 @@ class History:
         if is_send and change > 0 and parent.committed > parent.qty:
             self.over_sent.append(parent_id)
 
-    def _forget(self, ts_ns: int, event: ParentEnded) -> None:
-        del ts_ns
+    def _forget(self, _seq: int, _ts_ns: int, event: ParentEnded) -> None:
         parent = self._parents.pop(event.order_id, None)
         for child in parent.children if parent else ():
             self._orders.pop(child, None)
 
-    def _begun(self, ts_ns: int, event: RiskDayBegan) -> None:
-        del ts_ns
+    def _begun(self, _seq: int, _ts_ns: int, event: RiskDayBegan) -> None:
         self._days.pop(event.account, None)
 
     def _today(self, account: str) -> _Day:

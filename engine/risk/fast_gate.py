@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from engine.domain.events import BrokerState, Decision, TradingState
+import msgspec
+
+from engine.domain.events import BrokerState, Decision, QuoteSeen, TradingState
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty
-from engine.domain.order import OrderSpec, OrderType, Side, SourceKind
+from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
 from engine.risk.controls import ROWS
 from engine.risk.controls_case import Candidate, Case, Role
 from engine.risk.controls_history import source_name, strategy_of
@@ -255,6 +257,19 @@ def _is_plain(candidate: Candidate, policy: Policy, made: Instrument, caps: Abil
     )
 
 
+class _Passed(msgspec.Struct, frozen=True):
+    """A direct parent that passed, and the moment at which it did."""
+
+    order_id: str
+    spec: OrderSpec
+    source: Source
+    now_ns: int
+    version: int
+    policy: Policy
+    quote: QuoteSeen
+    fallbacks: tuple[str, ...]
+
+
 class FastGate:
     """Says of plain orders that they pass. ``decide`` is its one question."""
 
@@ -263,22 +278,70 @@ class FastGate:
         self._view, self._history = gate.view, gate.history
         self._plans: dict[tuple[object, ...], _Plan] = {}
         self.is_on = {row.code for row in ROWS} == COVERED
+        self._last: _Passed | None = None
+        self._fallbacks: tuple[str, ...] = ()
         self.passed = 0
         self.doubts = 0
 
     def decide(self, candidate: Candidate, now_ns: int) -> Decision | None:
         """The decision on an order that surely passes every row at ``now_ns``; None where the table must judge."""
         try:
-            quote, fallbacks = self._pass(candidate, now_ns)
+            if candidate.role is _CHILD and self._is_echo(candidate, now_ns):
+                assert self._last is not None
+                quote, fallbacks = self._last.quote, self._last.fallbacks
+            else:
+                found = self._pass(candidate, now_ns)
+                quote, fallbacks = found.seen(), self._fallbacks
         except Exception:  # loop edge: what breaks here is judged, counted and named by the table
             self.doubts += 1
             return None
         self.passed += 1
         policy = self._gate.policy.policy
         assert policy is not None
-        return Decision(policy.hash, quote.seen(), candidate.why, fallbacks)
+        if candidate.role is _PARENT and candidate.spec.algo.name == "direct":
+            self._last = _Passed(
+                candidate.order_id,
+                candidate.spec,
+                candidate.source,
+                now_ns,
+                self._view.version(),
+                policy,
+                quote,
+                fallbacks,
+            )
+        return Decision(policy.hash, quote, candidate.why, fallbacks)
 
-    def _pass(self, candidate: Candidate, now_ns: int) -> tuple[Quote, tuple[str, ...]]:
+    def _is_echo(self, candidate: Candidate, now_ns: int) -> bool:
+        """Whether this is the one child of a direct parent that passed just now, with its very terms, and nothing has happened
+        since but the parent's acceptance: then every row but C27 has judged it already. The latch is read again all the same,
+        and whether the ledger takes writes, because other threads and processes change those.
+        """
+        last, view = self._last, self._view
+        if (
+            last is None
+            or candidate.spec is not last.spec
+            or candidate.parent_id != last.order_id
+            or now_ns != last.now_ns
+            or view.version() != last.version + 1
+            or not self._history.knows_parent(last.order_id)
+            or self._gate.policy.policy is not last.policy
+            or self._history.committed(last.order_id)
+        ):
+            return False
+        spec, source = candidate.spec, candidate.source
+        parent = view.parent(last.order_id)
+        return (
+            parent is not None
+            and not parent.committed
+            and not parent.stopping
+            and not parent.state.is_terminal
+            and parent.qty >= spec.qty
+            and source is last.source
+            and view.ledger_healthy()
+            and self._gate.kill.state_for(spec.account, strategy_of(source), spec.symbol) is _ACTIVE
+        )
+
+    def _pass(self, candidate: Candidate, now_ns: int) -> Quote:
         spec, role = candidate.spec, candidate.role
         is_person = candidate.source.kind.is_person and role is not _CHILD
         if not self.is_on or role is _FLATTEN or is_person or spec.reduce_only or candidate.confirmed:
@@ -295,7 +358,8 @@ class FastGate:
         self._position(spec, plan, prices, added, candidate, now_ns)
         self._day(spec, plan, amount, now_ns)
         self._rates(candidate, plan, now_ns)
-        return quote, plan.fallbacks
+        self._fallbacks = plan.fallbacks
+        return quote
 
     def _plan(self, candidate: Candidate) -> _Plan:
         view, spec = self._view, candidate.spec

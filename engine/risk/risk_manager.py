@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
+from engine.domain.clock import NS_PER_S
 from engine.domain.commands import CheckResult, Denial
 from engine.domain.events import AnyEvent, Decision, QuoteSeen, Routes
 from engine.domain.money import EXACT, Rounding, round_to, text
@@ -58,18 +59,19 @@ class RiskManager:
         self.policy = policy
         self.kill = kill
         self.signals = Signals()
-        self.history = History()
+        self.history = History(self._repeat_window_ns)
         self.fast = FastGate(self)
         self.failures = 0
         """Checks that broke instead of judging; each denied its order."""
-        kinds = dict.fromkeys((*self.history.handlers, *kill.routes))
-        self.routes: Routes = dict.fromkeys(kinds, self._follow)
+        both = {kind: self._follow for kind in kill.routes if kind in self.history.routes}
+        self.routes: Routes = {**self.history.routes, **kill.routes, **both}
+
+    def _repeat_window_ns(self) -> int:
+        policy = self.policy.policy
+        return 60 * NS_PER_S if policy is None else policy.ns("repeat.window_s")
 
     def _follow(self, seq: int, ts_ns: int, event: AnyEvent) -> None:
-        policy = self.policy.policy
-        if policy is not None:
-            self.history.repeat_window_ns = policy.ns("repeat.window_s")
-        self.history.apply(ts_ns, event)
+        self.history.apply(seq, ts_ns, event)
         self.kill.apply(seq, ts_ns, event)
 
     def on_event(self, seq: int, ts_ns: int, event: AnyEvent) -> None:

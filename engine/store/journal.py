@@ -212,8 +212,7 @@ class Journal:
             msg = f"{self.pending_max} journal rows wait for the disk; the engine must not run ahead of it"
             raise InvariantError(msg)
         seq = self.head_seq + 1
-        kind = kind_of(event)
-        payload = encode(event)
+        kind, payload = kind_of(event), encode(event)
         digest = chain(self.head_hash, seq, ts_ns, kind, payload)
         if not self._pending and self.on_waiting is not None:
             self.on_waiting()
@@ -319,7 +318,9 @@ class Journal:
         seq, prev_hash = from_seq - 1, GENESIS if from_seq == 1 else None
         guard = self._writing if self._reader is None else None
         try:
-            for row in self._rows_kept(from_seq, limit) or pages(self._reader or self._connection, from_seq, limit, guard):
+            for row in self._rows_kept(from_seq, limit) or pages(
+                self._reader or self._connection, from_seq, limit, guard
+            ):
                 faults = row_faults(row, seq, row.prev_hash if prev_hash is None else prev_hash)
                 if faults:
                     raise StoreCorrupt(f"ledger {self.path}: {faults[0]}; run `bolt ledger verify`, restore a backup")
