@@ -27,7 +27,7 @@ from engine.domain.order import OrderState, Source, SourceKind
 from engine.market.volume import flat_weights
 from engine.oms.halt import HaltPlan, run_halt, write_receipt
 from engine.risk.policy import PolicyHolder
-from engine.store.order_store import Order
+from engine.store.order import Order
 
 LEDGER_ID = "FAKT0"
 ME = Source(SourceKind.CLI, "anna")

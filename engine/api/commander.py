@@ -17,7 +17,7 @@ from engine.oms.reconciler import RECONCILE_CODE, STATED
 from engine.risk.exposure import Quote
 from engine.risk.kill_switch import scope_words
 from engine.risk.risk_manager import Candidate, Role
-from engine.store.order_store import Order
+from engine.store.order import Order
 
 if TYPE_CHECKING:
     from engine.api.engine import Engine

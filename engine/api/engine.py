@@ -40,7 +40,8 @@ from engine.risk.policy import PolicyHolder
 from engine.risk.risk_manager import RiskManager
 from engine.risk.safety import SafetyMonitor
 from engine.store.journal import Journal
-from engine.store.order_store import Order, OrderStore
+from engine.store.order import Order
+from engine.store.order_store import OrderStore
 from engine.views import DeskUpdate, DeskView
 
 RECONCILE_EVERY_NS = 10 * NS_PER_S

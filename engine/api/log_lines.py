@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.domain import events as ev
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
-from engine.store.order_store import Order
+from engine.store.order import Order
 from engine.views import LogLine
 
 SILENT = (

@@ -12,7 +12,7 @@ from engine.api import log_lines
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Price, ratio, text
-from engine.store.order_store import Order
+from engine.store.order import Order
 from engine.views import (
     BookView,
     BrokerView,

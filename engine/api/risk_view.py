@@ -17,7 +17,8 @@ from engine.market.sessions import Sessions
 from engine.oms.broker_interface import Broker, Capabilities
 from engine.risk.exposure import OpenOrder, ParentView, Quote
 from engine.store.journal import Journal
-from engine.store.order_store import Order, OrderStore
+from engine.store.order import Order
+from engine.store.order_store import OrderStore
 
 _ZERO, _ONE, _HALF = Decimal(0), Decimal(1), Decimal("0.5")
 

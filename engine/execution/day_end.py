@@ -12,7 +12,7 @@ from collections.abc import Callable
 from engine.domain.order import Tif
 from engine.market.calendar import ALWAYS
 from engine.risk.exposure import RiskView
-from engine.store.order_store import Order
+from engine.store.order import Order
 
 DAY_ENDED = "its day ended with the session"
 

@@ -24,7 +24,8 @@ from engine.execution.day_end import DAY_ENDED, DayEnds
 from engine.oms.orders import CANCELLABLE, Orders, Record
 from engine.risk.exposure import OPEN, RiskView
 from engine.risk.risk_manager import Candidate, RiskManager, Role, Verdict
-from engine.store.order_store import Order, OrderStore
+from engine.store.order import Order
+from engine.store.order_store import OrderStore
 
 PUMP_MAX = 10_000
 """Algorithm calls in one pump; beyond it an algorithm is talking to itself."""

@@ -27,7 +27,8 @@ from engine.intake.strategy_base import OwnFill, OwnOrder, Strategy, StrategyEve
 from engine.intake.strategy_loader import short_trace
 from engine.intake.strategy_runner import Runner
 from engine.market.feed import MarketTick, QuoteTick, TradeTick
-from engine.store.order_store import Order, OrderStore
+from engine.store.order import Order
+from engine.store.order_store import OrderStore
 from engine.views import SourceView
 
 BUDGET_NS = 50 * NS_PER_MS

@@ -12,7 +12,7 @@ from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.intake.strategy_base import Strategy
 from engine.market.feed import QuoteTick
-from engine.store.order_store import Order
+from engine.store.order import Order
 
 if TYPE_CHECKING:
     from engine.intake.strategy_host import StrategyHost

@@ -20,7 +20,8 @@ from engine.domain.ids import wire_id
 from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, Source, SourceKind
 from engine.oms import broker_interface as bi
-from engine.store.order_store import Order, OrderStore
+from engine.store.order import Order
+from engine.store.order_store import OrderStore
 
 Record = Callable[[ev.AnyEvent], int]
 """Journals and publishes an event; its sequence number."""

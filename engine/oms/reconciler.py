@@ -18,7 +18,8 @@ from engine.domain.order import OrderState
 from engine.ledger.ledger import Ledger
 from engine.oms import broker_interface as bi
 from engine.oms.orders import Orders, Record
-from engine.store.order_store import Order, OrderStore
+from engine.store.order import Order
+from engine.store.order_store import OrderStore
 
 RECONCILE_CODE = "RECONCILE"
 STATED = "stated"
