@@ -39,7 +39,8 @@ class SimDriver:
             self.clock.set_ns(due_ns)
             now_ns = self.clock.now_ns()
             self.core.advance(now_ns)
-            self.engine.on_time(now_ns, now_ns)
+            if self.engine.next_time_ns() <= now_ns:
+                self.engine.on_time(now_ns, now_ns)
             self.settle()
         return due_ns
 

@@ -260,18 +260,17 @@ class Engine:
             self.aftermath.begin()
 
     def _take_in(self, event: bi.BrokerEvent) -> None:
-        match event:
-            case bi.ChannelChanged():
-                self._channel(event)
-            case bi.Snapshot():
-                self._snapshot(event)
-            case bi.OrderAnswer():
-                pass
-            case _:
-                self.orders.on_broker(event)
-                if isinstance(event, bi.Uncertain):
-                    self._recheck(event.broker)
-                if isinstance(event, bi.Acked) and (order := self.store.by_wire.get(event.wire_id)) is not None:
+        if isinstance(event, bi.ChannelChanged):
+            self._channel(event)
+        elif isinstance(event, bi.Snapshot):
+            self._snapshot(event)
+        elif not isinstance(event, bi.OrderAnswer):
+            self.orders.on_broker(event)
+            if isinstance(event, bi.Uncertain):
+                self._recheck(event.broker)
+            elif isinstance(event, bi.Acked) and self.kill.is_tripped():
+                order = self.store.by_wire.get(event.wire_id)
+                if order is not None:
                     self._cancel_if_halted(order)
 
     def _channel(self, event: bi.ChannelChanged) -> None:
@@ -360,23 +359,24 @@ class Engine:
 
     def next_time_ns(self) -> int:
         """When :meth:`on_time` must be called at the latest."""
-        due = [self._next_monitor_ns, self._next_latch_ns, self._next_reconcile_ns, self.keeper.next_ns]
-        due += self._recheck_ns.values()
-        timers = [at for at in (self.agent.next_timer_ns(), self.host.next_timer_ns()) if at is not None]
-        return min([*due, *timers])
+        due_ns = min(self._next_monitor_ns, self._next_latch_ns, self._next_reconcile_ns, self.keeper.next_ns)
+        if self._recheck_ns:
+            due_ns = min(due_ns, *self._recheck_ns.values())
+        for at_ns in (self.agent.next_timer_ns(), self.host.next_timer_ns()):
+            if at_ns is not None and at_ns < due_ns:
+                due_ns = at_ns
+        return due_ns
 
     def settle(self) -> None:
         """Let algorithms answer and urgent monitors judge; called after every input."""
-        if (
-            self.journal.head_seq == self._settled_seq
-            and not self.journal.failed
-            and not self.agent.is_waiting
-            and not self.host.is_waiting
-        ):
+        journal, agent, host = self.journal, self.agent, self.host
+        if journal.head_seq == self._settled_seq and not agent.calls and not host.queue and not journal.failed:
             return  # whatever calls for an answer or an urgent trip is journaled first: nothing new, nothing to do
-        self.agent.pump()
-        self.host.pump()
-        self.agent.pump()
+        if agent.calls:
+            agent.pump()
+        if host.queue:
+            host.pump()
+            agent.pump()
         for trip in self.safety.urgent():
             self.trip(trip.scope, trip.state, trip.code, trip.why)
         self._settled_seq = self.journal.head_seq

@@ -62,7 +62,8 @@ class ExecutionAgent:
         self._clock = clock
         self._weights = weights
         self._algos = algos
-        self._calls: deque[tuple[str, str, str]] = deque()
+        self.calls: deque[tuple[str, str, str]] = deque()
+        """Algorithms that wait to be called by :meth:`pump`: parent, kind, argument."""
         self._timers: list[tuple[int, int, str, str]] = []
         self._timer_count = 0
         self._finished: dict[str, str] = {}
@@ -111,7 +112,7 @@ class ExecutionAgent:
             )
         )
         self._day_ends.watch(self._store.get(order_id))
-        self._calls.append((order_id, "start", ""))
+        self.calls.append((order_id, "start", ""))
 
     def stop_parent(self, parent: Order, why: str) -> None:
         """Let a parent send nothing more, and cancel what it has working."""
@@ -119,14 +120,14 @@ class ExecutionAgent:
             self._record(ev.ParentStopping(order_id=parent.order_id, why=why))
         for child in parent.live_children:
             self._orders.cancel(child, why)
-        self._calls.append((parent.order_id, "end", ""))
+        self.calls.append((parent.order_id, "end", ""))
 
     def freeze(self, covers: Callable[[Order], bool], why: str) -> int:
         """A halt: parents in its reach send nothing more; their children are cancelled by the kill procedure."""
         found = [parent for parent in self._store.parents_open.values() if covers(parent) and not parent.stopping]
         for parent in found:
             self._record(ev.ParentStopping(order_id=parent.order_id, why=why))
-            self._calls.append((parent.order_id, "end", ""))
+            self.calls.append((parent.order_id, "end", ""))
         return len(found)
 
     def resume(self) -> int:
@@ -136,7 +137,7 @@ class ExecutionAgent:
             self._day_ends.watch(parent)
         self._day_ends.run(self._clock.now_ns(), self._end_day)
         for parent in found:
-            self._calls.append((parent.order_id, "end" if parent.stopping else "resume", ""))
+            self.calls.append((parent.order_id, "end" if parent.stopping else "resume", ""))
         return len(found)
 
     # -- being told ----------------------------------------------------------------------------------------------------
@@ -144,11 +145,14 @@ class ExecutionAgent:
     def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """Queue what happened to a child for its parent's algorithm."""
         del seq, ts_ns
+        if event.__class__ is ev.OrderIntent:
+            return
         order_id = getattr(event, "order_id", "")
-        if order_id and not isinstance(event, ev.OrderIntent):
-            order = self._store.orders.get(order_id)
-            if order is not None and order.parent_id in self._store.parents_open:
-                self._calls.append((order.parent_id, "child", order_id))
+        order = self._store.orders.get(order_id)
+        parent = None if order is None else self._store.parents_open.get(order.parent_id)
+        if parent is not None and not (event.__class__ is ev.OrderAcked and parent.spec.algo.name == "direct"):
+            # A direct order has nothing to decide where its child is confirmed.
+            self.calls.append((parent.order_id, "child", order_id))
 
     def next_timer_ns(self) -> int | None:
         """When the next algorithm timer is due, or the next session ends."""
@@ -162,26 +166,21 @@ class ExecutionAgent:
         self._day_ends.run(now_ns, self._end_day)
         while self._timers and self._timers[0][0] <= now_ns:
             _, _, parent_id, tag = heapq.heappop(self._timers)
-            self._calls.append((parent_id, "timer", tag))
+            self.calls.append((parent_id, "timer", tag))
 
     def _end_day(self, parent_id: str) -> None:
         """Its children are left to the venue, which expires them itself: a cancel would only race with that."""
         parent = self._store.parents_open.get(parent_id)
         if parent is not None and not parent.stopping:
             self._record(ev.ParentStopping(order_id=parent_id, why=DAY_ENDED))
-            self._calls.append((parent_id, "end", ""))
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether an algorithm waits to be called."""
-        return bool(self._calls)
+            self.calls.append((parent_id, "end", ""))
 
     def pump(self) -> None:
         """Call algorithms until nothing is queued, then end parents that are done."""
         for _ in range(PUMP_MAX):
-            if not self._calls:
+            if not self.calls:
                 return
-            parent_id, kind, argument = self._calls.popleft()
+            parent_id, kind, argument = self.calls.popleft()
             parent = self._store.parents_open.get(parent_id)
             if parent is None:
                 continue
@@ -192,7 +191,7 @@ class ExecutionAgent:
                 self._call(parent, kind, argument)
             self._end_when_done(parent)
         self._record(ev.AlertRaised(severity="critical", code="ALGO_LOOP", text="an algorithm is talking to itself"))
-        self._calls.clear()
+        self.calls.clear()
 
     def _call(self, parent: Order, kind: str, argument: str) -> None:
         algo, info = self._algos[parent.spec.algo.name], self._info(parent)

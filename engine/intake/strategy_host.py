@@ -82,7 +82,8 @@ class StrategyHost:
         self.quotes: dict[str, QuoteTick] = {}
         self._runners: dict[str, Runner] = {}
         self._by_symbol: dict[str, tuple[Runner, ...]] = {}
-        self._queue: deque[tuple[str, StrategyEvent]] = deque()
+        self.queue: deque[tuple[str, StrategyEvent]] = deque()
+        """What waits to be told by :meth:`pump`: strategy and event."""
         self._timers: list[tuple[int, int, str, str]] = []
         self._timer_count = 0
         self._is_busy = False
@@ -226,11 +227,6 @@ class StrategyHost:
         """Whether a strategy listens to a symbol."""
         return bool(self._by_symbol.get(symbol))
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether something waits to be told."""
-        return bool(self._queue)
-
     def on_tick(self, tick: MarketTick) -> None:
         """A market tick: strategies of its symbol are told at once, or after the call in progress."""
         runners = self._by_symbol.get(tick.symbol)
@@ -240,7 +236,7 @@ class StrategyHost:
             self.quotes[tick.symbol] = tick
         elif not isinstance(tick, TradeTick):
             return
-        if self._queue or self._is_busy:
+        if self.queue or self._is_busy:
             for runner in runners:
                 self._tell(runner.name, tick)
             self.pump()
@@ -249,7 +245,7 @@ class StrategyHost:
         for runner in runners:
             if runner.is_on:
                 self._call(runner, runner.strategy.on_event, tick)
-        if self._queue:
+        if self.queue:
             self.pump()
 
     def on_time(self, now_ns: int) -> None:
@@ -271,9 +267,9 @@ class StrategyHost:
         if self._is_busy:
             return
         for _ in range(PUMP_MAX):
-            if not self._queue:
+            if not self.queue:
                 return
-            name, event = self._queue.popleft()
+            name, event = self.queue.popleft()
             runner = self._runners.get(name)
             if runner is not None:
                 self._call(runner, runner.strategy.on_event, event)
@@ -340,10 +336,10 @@ class StrategyHost:
         runner = self._runners.get(name)
         if runner is None:
             return
-        if len(self._queue) >= QUEUE_MAX:
+        if len(self.queue) >= QUEUE_MAX:
             self._disable(runner, f"{QUEUE_MAX} events wait to be told; strategies are slower than the market")
         else:
-            self._queue.append((name, event))
+            self.queue.append((name, event))
 
     def _tell_order(self, order_id: str, state: OrderState, why: str) -> None:
         order = self.store.orders.get(order_id)

@@ -79,6 +79,10 @@ class KillSwitch:
                 strictest = stricter(strictest, held.state)
         return strictest
 
+    def is_tripped(self) -> bool:
+        """Whether any scope is not active, by the journal or in the latch."""
+        return bool(self._states) or not self.latch.is_clear()
+
     def state_of(self, scope: HaltScope) -> TradingState:
         """State of one scope by itself, stricter of journal and latch."""
         held = self._states.get(scope)

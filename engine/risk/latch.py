@@ -153,6 +153,10 @@ class Latch:
             state = stricter(state, self._read_table(view[:SIZE], scopes))
         return state
 
+    def is_clear(self) -> bool:
+        """Whether no scope at all was ever tripped since it was made or everything was lifted; False where it cannot be read."""
+        return self.read() is TradingState.ACTIVE and self._map is not None and self._map[:HEADER] == self._clear
+
     def entries(self) -> tuple[LatchEntry, ...]:
         """All scopes that were ever tripped, the global one first."""
         table = [LatchEntry(HaltScopeKind.GLOBAL, "", self.read())]

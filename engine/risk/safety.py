@@ -136,7 +136,9 @@ class SafetyMonitor:
     def urgent(self) -> tuple[Trip, ...]:
         """New trips that cannot wait for a timer: children above their parent, a fill in conflict, a failing ledger."""
         policy = self._risk.policy.policy
-        return () if policy is None else self._new(list(self._urgent(policy)))
+        if policy is None or not (self._conflicts or self._risk.history.over_sent or not self._view.ledger_healthy()):
+            return ()
+        return self._new(list(self._urgent(policy)))
 
     def blocks(self, now_ns: int) -> tuple[Trip, ...]:
         """Conditions in force that the gate denies for, each of which ends by itself."""
