@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from functools import partial
 
 from bolt_tui.calendars import sessions_beside
+from bolt_tui.collector import calm
 from bolt_tui.halting import Halting
 from bolt_tui.lookout import Lookout
 from bolt_tui.session_report import note_session
@@ -218,6 +219,7 @@ class LiveEngine:
         try:
             self.engine.start()
             self._turn()
+            calm()
             self._beat_ns = self._clock.monotonic_ns()
             self._lookout.start()
             while not self._stopping.done():

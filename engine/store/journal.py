@@ -21,7 +21,7 @@ import msgspec
 
 from engine.domain.errors import InvariantError, StoreCorrupt, StoreError, StoreUnwritable
 from engine.domain.events import AnyEvent, LedgerOpened, encode, kind_of
-from engine.store.connection import check_version, open_reader, open_writer, store_error
+from engine.store.connection import check_version, grow_log, open_reader, open_writer, store_error
 from engine.store.lock import LedgerLock
 from engine.store.tables import SCHEMA, create_statements, upsert
 
@@ -29,7 +29,9 @@ GENESIS = bytes(32)
 PENDING_MAX = 200_000
 """Rows that may be ahead of the disk, wherever they wait."""
 PAGE_ROWS = 2_000
-CHECKPOINT_ROWS = 2_000
+LOG_BYTES = 8 * 2**20
+"""Room that the write-ahead log has from the start."""
+CHECKPOINT_ROWS = 1_000
 """The write-ahead log is folded into the file after so many rows, when nothing waits; after ten times as many in any case."""
 IDLE_S = 1.0
 """So long without a row, and the writer notes the head beside the ledger."""
@@ -141,6 +143,7 @@ class Journal:
             made._check_head(path)
             made._start(now_ns, new_ledger_id, currency)
             made.checkpoint()
+            grow_log(path, LOG_BYTES)
             made._reader = open_reader(path)
             undo.callback(made._reader.close)
             undo.pop_all()

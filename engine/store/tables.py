@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Table
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
@@ -13,11 +13,15 @@ SCHEMA = 1
 """Version of the projection tables and of the chain's layout."""
 
 
+# On SQLite only the very word INTEGER makes a key the row's own number; any other type costs an index of its own.
+_SEQ = BigInteger().with_variant(Integer, "sqlite")
+
+
 class JournalRow(SQLModel, table=True):
     """One journaled event: the payload is the very bytes that are hashed."""
 
     __tablename__ = "journal"
-    seq: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    seq: int = Field(sa_column=Column(_SEQ, primary_key=True, autoincrement=False))
     ts_ns: int = Field(sa_column=Column(BigInteger, nullable=False))
     kind: str
     payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -34,13 +38,15 @@ class MetaRow(SQLModel, table=True):
 
 
 class OrderRow(SQLModel, table=True):
-    """Projected orders."""
+    """Projected orders. No index but the key's: each one makes every commit write a page more, and only a person who asks while
+    no engine runs would be served by it.
+    """
 
     __tablename__ = "orders"
     order_id: str = Field(primary_key=True)
     parent_id: str
-    wire_id: str = Field(index=True)
-    intent_id: str = Field(index=True)
+    wire_id: str
+    intent_id: str
     symbol: str
     side: str
     qty: str
@@ -49,7 +55,7 @@ class OrderRow(SQLModel, table=True):
     limit: str | None
     stop: str | None
     tif: str
-    state: str = Field(index=True)
+    state: str
     broker: str
     account: str
     source: str
@@ -66,7 +72,7 @@ class FillRow(SQLModel, table=True):
     broker: str = Field(primary_key=True)
     account: str = Field(primary_key=True)
     fill_key: str = Field(primary_key=True)
-    order_id: str = Field(index=True)
+    order_id: str
     symbol: str
     side: str
     qty: str

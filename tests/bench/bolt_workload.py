@@ -4,7 +4,8 @@
 
 W1   a strategy called on each tick                      W2   a marketable order on every 10th tick, journal on disk
 W2b  the same, journal in memory                         W3   submit, amend, cancel, one a tick
-W4   TWAP parents of 100 children, a second apart
+W4   TWAP parents of 100 children, a second apart        W5   the live loop: command to disk and to confirmation
+W6   rows of the journal on disk
 
 The shipped policy judges every order with its rates, counts and sums lifted (the workload sends thousands a second); no control
 is switched off. Building the ticks stands outside the clock, as it does for everybody.
@@ -12,7 +13,7 @@ is switched off. Building the ticks stands outside the clock, as it does for eve
 
 from __future__ import annotations
 
-import gc
+import asyncio
 import json
 import os
 import platform
@@ -25,6 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bolt_tui.collector import calm
 from bolt_tui.sim_driver import SimDriver
 from brokers.paper.config import VenueConfig
 from brokers.paper.latency import NO_LATENCY
@@ -41,6 +43,7 @@ from engine.market.volume import flat_weights
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
+from tests.bench import journal_rows, live_loop
 from tests.bench.arrays import MILLION, START_NS, SYMBOL, checksum, columns
 
 POLICY = Path(__file__).parents[2] / "policy.yaml"
@@ -262,7 +265,7 @@ def measure(workload: str, rows: int, folder: Path, parents: int) -> dict[str, A
     params = {"parents_max": str(parents)} if workload.startswith("W4") else {}
     is_on_disk = workload != "W1" and not workload.endswith("b")
     bench = Bench(folder, on_disk=is_on_disk, strategy=STRATEGIES[workload], params=params)
-    gc.collect()
+    calm()
     before = resident_mb()
     wall, cpu = time.perf_counter(), time.process_time()
     bench.driver.feed(bench.listing, made)
@@ -275,7 +278,7 @@ def measure(workload: str, rows: int, folder: Path, parents: int) -> dict[str, A
         done = told.accepted + told.amended + told.ended
     policy = bench.policy.policy
     line = {
-        "peer": "bolt", "version": version("bolt-tui"), "workload": workload, "n": done, "py": platform.python_version(),
+        **about(workload), "n": done,
         "wall_s": round(wall, 4), "cpu_s": round(cpu, 4), "rate": round(done / wall, 1), "rate_cpu": round(done / cpu, 1),
         "rss_before_mb": round(before, 1), "rss_after_mb": round(resident_mb(), 1),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1), "probe_ns": round(probe_ns(), 2),
@@ -290,9 +293,36 @@ def measure(workload: str, rows: int, folder: Path, parents: int) -> dict[str, A
     return line
 
 
+def about(workload: str) -> dict[str, Any]:
+    """What stands on every line."""
+    return {"peer": "bolt", "version": version("bolt-tui"), "workload": workload, "py": platform.python_version()}
+
+
+def measure_disk(workload: str, count: int, folder: Path) -> dict[str, Any]:
+    """W5 and W6."""
+    path = lifted_policy(folder)
+    calm()
+    if workload == "W5":
+        figures = asyncio.run(live_loop.measure(folder, path, count))
+    else:
+        figures = journal_rows.measure(folder, count)
+    policy = PolicyHolder.from_file(path).policy
+    return {
+        **about(workload),
+        **figures,
+        "probe_ns": round(probe_ns(), 2),
+        "policy_hash": policy.hash if policy else "",
+    }
+
+
 def main() -> None:
     """Run what was asked for."""
     workload = sys.argv[1]
+    if workload in {"W5", "W6"}:
+        count = int(sys.argv[2]) if len(sys.argv) > 2 else 2_000
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            print(json.dumps(measure_disk(workload, count, Path(folder))), flush=True)
+        return
     rows = int(sys.argv[2]) if len(sys.argv) > 2 else 300_000 if workload.startswith("W3") else 1_000_000
     parents = int(sys.argv[3]) if len(sys.argv) > 3 else 100
     with tempfile.TemporaryDirectory(dir=".") as folder:

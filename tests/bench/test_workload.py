@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RUNS = {"W1": "1000000", "W2": "100000", "W2b": "100000", "W3": "30000", "W4": "100000"}
+RUNS = {"W1": "1000000", "W2": "100000", "W2b": "100000", "W3": "30000", "W4": "100000", "W5": "1000", "W6": "1000"}
 
 
 @pytest.mark.bench
@@ -28,6 +28,10 @@ def test_workload(workload: str, tmp_path: Path) -> None:
     print(f"\n{ran.stdout.strip()}")
     if workload == "W1":
         assert line["ticks"] == int(RUNS[workload])
+    elif workload == "W6":
+        assert line["append_to_raw"]
+    elif workload == "W5":
+        assert line["n"]
     else:
         assert line["rej"] == 0
         assert line["conservation"] == []

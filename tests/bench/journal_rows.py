@@ -1,0 +1,104 @@
+"""W6: what a row of the journal costs on disk, beside the same row in a bare SQLite table of the same run."""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.domain import events as ev
+from engine.domain.money import Price, Qty
+from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
+from engine.store.journal import Journal
+from engine.store.order_store import OrderStore
+
+SPEC = OrderSpec(symbol="BOLT", side=Side.BUY, qty=Qty(100), type=OrderType.LIMIT, limit=Price("100.01"))
+SOURCE = Source(SourceKind.STRATEGY, "Rounds")
+RAW = "CREATE TABLE event (seq INTEGER PRIMARY KEY, ts_ns INTEGER, kind TEXT, payload BLOB, prev_hash BLOB, hash BLOB)"
+GROUPS = (64, 256)
+
+
+def intent(number: int) -> ev.OrderIntent:
+    """An intent as the engine journals them."""
+    quote = ev.QuoteSeen(Price(100), Price("100.01"), Qty(500), Qty(600), number, number, "XSIM")
+    return ev.OrderIntent(
+        order_id=f"C{number}",
+        parent_id=f"P{number}",
+        wire_id=f"W{number:013d}",
+        spec=SPEC,
+        source=SOURCE,
+        decision=ev.Decision("a" * 64, quote, "the whole order at once"),
+    )
+
+
+class Single:
+    """Three ways to make one row durable, taken in turn, so that all meet the same disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.raw = sqlite3.connect(folder / "raw.db", isolation_level=None)
+        self.raw.execute("PRAGMA journal_mode=WAL")
+        self.raw.execute("PRAGMA synchronous=FULL")
+        self.raw.execute(RAW)
+        self.bare = Journal.open(folder / "bare.db", 1, lambda: "BENCH", "USD")
+        self.full = Journal.open(folder / "full.db", 1, lambda: "BENCH", "USD")
+        self.store = OrderStore()
+        self.full.attach(self.store)
+        self.payload = ev.encode(intent(1))
+        self.times: dict[str, list[int]] = {"raw": [], "append": [], "append_orders": []}
+
+    def turn(self, number: int) -> None:
+        """One row in each."""
+        event = intent(number)
+        begin_ns = time.perf_counter_ns()
+        row = (number, number, "order_intent", self.payload, bytes(32), bytes(32))
+        self.raw.execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)", row)
+        self._note("raw", begin_ns)
+        begin_ns = time.perf_counter_ns()
+        self.bare.append(number, event)
+        self.bare.commit()
+        self._note("append", begin_ns)
+        begin_ns = time.perf_counter_ns()
+        self.store.apply(self.full.append(number, event), number, event)
+        self.full.commit()
+        self._note("append_orders", begin_ns)
+
+    def _note(self, name: str, begin_ns: int) -> None:
+        self.times[name].append(time.perf_counter_ns() - begin_ns)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.raw.close()
+        self.bare.close()
+        self.full.close()
+
+
+def grouped(folder: Path, rows: int, group: int) -> float:
+    """Events per second, encoding and chaining included, with so many rows in a commit."""
+    events = [intent(number) for number in range(1, rows + 1)]
+    journal = Journal.open(folder / f"grouped{group}.db", 1, lambda: "BENCH", "USD")
+    begin = time.perf_counter()
+    for first in range(0, rows, group):
+        for event in events[first : first + group]:
+            journal.append(first, event)
+        journal.commit()
+    wall = time.perf_counter() - begin
+    journal.close()
+    return rows / wall
+
+
+def measure(folder: Path, rows: int) -> dict[str, Any]:
+    """The figures of one run: ``rows`` single rows, thirty times as many in groups."""
+    line: dict[str, Any] = {"n": rows} | {
+        f"per_s_{group}": round(grouped(folder, 30 * rows, group)) for group in GROUPS
+    }
+    single = Single(folder)
+    for number in range(1, rows + 1):
+        single.turn(number)
+    single.close()
+    for name, times in single.times.items():
+        cuts = statistics.quantiles(times, n=100)
+        line[f"us_{name}_p50"], line[f"us_{name}_p99"] = round(cuts[49] / 1_000, 1), round(cuts[98] / 1_000, 1)
+    line["append_to_raw"] = round(line["us_append_p50"] / line["us_raw_p50"], 2)
+    return line
