@@ -13,6 +13,7 @@ from bolt_tui.settings import Home
 from brokers.paper.listings import LISTINGS
 from engine.domain.clock import NS_PER_S, Clock
 from engine.domain.commands import Halt
+from engine.domain.errors import StoreError
 from engine.domain.events import encode
 from engine.oms.broker_interface import SessionFactory, VenueOrder
 from engine.oms.halt import HaltPlan, emergency_wire_ids, run_halt
@@ -104,7 +105,7 @@ class Halting:
             who=command.source.name or command.source.kind.value,
             why=command.why,
             protective="keep" if policy is None else policy.word("kill.protective"),
-            flatten=command.flatten,
+            flatten=command.flatten and policy is not None,  # without a policy nobody knows how far an exit may reach
             collar_bps=collar_bps,
             flatten_deadline_ns=10 * NS_PER_S if policy is None else policy.ns("kill.flatten_deadline_s"),
             instruments={listing.instrument.symbol: listing.instrument for listing in LISTINGS},
@@ -122,21 +123,28 @@ class Halting:
         )
 
     def _ledger_id(self) -> str:
-        for row in read_journal(self._home.ledger, 1, 1):
-            return str(msgspec.json.decode(row.payload)["ledger_id"])
+        """For the ids of exits; a ledger that cannot be read must not keep orders from being cancelled."""
+        try:
+            for row in read_journal(self._home.ledger, 1, 1):
+                return str(msgspec.json.decode(row.payload)["ledger_id"])
+        except (StoreError, msgspec.DecodeError, KeyError) as error:
+            _LOG.error("the ledger cannot be read, exits get ids of no ledger: %s", error)
         return "00000"
 
     def run_here(self, command: Halt, *, is_durable: bool) -> dict[str, Any]:
         """Run it in this thread; the outcome as `bolt kill` prints it."""
         receipt = self._run(command, f"K{self._clock.now_ns()}", lambda: is_durable, None)
         filed = self._file(receipt)
+        notes = [filed["note"]] if "note" in filed else []
+        if self._policy.policy is None:
+            notes.append("no policy could be read: protective orders were kept" + ", nothing was flattened" * command.flatten)
         return {
             "is_latched": True,
             "by": "here",
             "is_clean": receipt.is_clean,
             "receipt": msgspec.json.decode(encode(receipt)),
             "receipt_path": filed.get("receipt_path", ""),
-            "text": filed.get("note", ""),
+            "text": "; ".join(notes),
         }
 
 

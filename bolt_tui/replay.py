@@ -115,5 +115,12 @@ def lines(result: dict[str, Any]) -> Sequence[str]:
         f"ledger hash {result['ledger_hash']}",
     ]
     shown += [f"denied: {item['code']} {item['text']}" for item in result["denied"]]
-    shown += [f"default: {text}" for text in result["realism"]["defaults"]]
+    realism = result["realism"]
+    shown.append(
+        f"realism: {realism['depth']} data, {realism['fills_guessed']} of {realism['fills']} fills estimated "
+        f"({realism['guessed_share']} %)"
+    )
+    shown += [f"  {one['name']} {one['state']}: {one['text']}" for one in realism["effects"] if one["state"] != "on"]
+    shown += [f"  note: {text}" for text in realism["notes"]]
+    shown += [f"default: {text}" for text in realism["defaults"]]
     return shown

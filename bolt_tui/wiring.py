@@ -341,13 +341,22 @@ def build_live(home: Home, settings: Settings) -> LiveEngine:
     return LiveEngine(home, settings)
 
 
+def _policy_or_none(home: Home) -> PolicyHolder:
+    """A policy that cannot be read must not keep orders from being cancelled; without one nothing is flattened."""
+    try:
+        return PolicyHolder.from_file(home.policy)
+    except BoltError as error:
+        _LOG.error("cancelling without a policy: %s", error)
+        return PolicyHolder(None)
+
+
 def halt_here(home: Home, command: Halt, *, is_durable: bool) -> dict[str, object]:
     """The kill procedure in this process, with sessions of its own: for an engine that is dead or stuck.
 
     A paper venue that is dead too is started for as long as this takes: its orders stand in its log and would come to
     work again with it.
     """
-    policy = PolicyHolder.from_file(home.policy)
+    policy = _policy_or_none(home)
     latch = Latch.open(home.latch, ledger_used=home.ledger.exists())
     with ExitStack() as undo:
         undo.callback(latch.close)

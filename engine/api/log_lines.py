@@ -19,7 +19,6 @@ SILENT = (
     ResultPeaked,
     ev.StrategySaved,
     ev.TapeAnchored,
-    ev.TimerFired,
 )
 """Events that only machines read; the tests hold that every other kind has a line."""
 _SILENT = frozenset(SILENT)

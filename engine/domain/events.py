@@ -471,13 +471,6 @@ class StrategySaved(Event, frozen=True, kw_only=True, tag="strategy_saved"):
     data: dict[str, str]
 
 
-class TimerFired(Event, frozen=True, kw_only=True, tag="timer"):
-    """A timer that had an effect."""
-
-    name: str
-    due_ns: int
-
-
 AnyEvent = (
     LedgerOpened
     | EngineStarted
@@ -520,7 +513,6 @@ AnyEvent = (
     | AlertRaised
     | StrategyChanged
     | StrategySaved
-    | TimerFired
     | RiskDayBegan
     | RiskDayMarked
     | PositionsMarked

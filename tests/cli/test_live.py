@@ -188,6 +188,22 @@ def test_a_kill_needs_no_engine(bolt: Bolt, live: Home, fate: signal.Signals) ->
     assert state(live) is TradingState.HALTED
 
 
+@pytest.mark.parametrize("lost", ["policy", "ledger", "settings"])
+def test_a_kill_needs_no_file_of_the_engine(bolt: Bolt, live: Home, lost: str) -> None:
+    """Orders are cancelled whatever has become of policy, ledger and settings; without a policy nothing is flattened."""
+    wait_for_market(live)
+    rest_an_order(bolt)
+    os.kill(pid_of_last(), signal.SIGKILL)
+    _children[-1].wait(20)
+    path = {"policy": live.policy, "ledger": live.ledger, "settings": live.settings}[lost]
+    path.write_bytes(b"\x00 this is none [")
+    ran = bolt("kill", "--flatten", "--json")
+    assert (ran.code, ran.json["by"], ran.json["is_clean"]) == (Exit.OK, "here", True), ran.json
+    assert ran.json["receipt"]["brokers"][0]["found"] == 1
+    assert ("no policy could be read" in ran.json["text"]) is (lost == "policy")
+    assert state(live) is TradingState.HALTED
+
+
 def test_a_start_that_fails_says_why_with_the_last_words(home: Home) -> None:
     home.policy.write_text("nonsense: 1\n", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"policy\.yaml"):
