@@ -137,7 +137,9 @@ class Halting:
         filed = self._file(receipt)
         notes = [filed["note"]] if "note" in filed else []
         if self._policy.policy is None:
-            notes.append("no policy could be read: protective orders were kept" + ", nothing was flattened" * command.flatten)
+            notes.append(
+                "no policy could be read: protective orders were kept" + ", nothing was flattened" * command.flatten
+            )
         return {
             "is_latched": True,
             "by": "here",
