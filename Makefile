@@ -8,13 +8,14 @@ WORKERS ?= 2
 BIN := .venv/bin
 SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help setup run test check pytest proof bench screenshots fmt clean
+.PHONY: help setup run test check pytest proof mutants bench screenshots fmt clean
 
 help:
 	@echo "make run          open the desk (no terminal: a short headless paper session)"
 	@echo "make test         lint, import contracts, types and tests; what CI runs"
 	@echo "make check        the same without the tests"
-	@echo "make proof        the long proofs: crashes and mutants"
+	@echo "make proof        the long proofs: crashes, power cuts, thousands of schedules"
+	@echo "make mutants      take out one guard at a time; a test must turn red for each (minutes)"
 	@echo "make bench        measurements, as counts and ratios"
 	@echo "make screenshots  draw the pictures in docs/"
 	@echo "make fmt          format the code and fix what can be fixed"
@@ -71,6 +72,9 @@ test: check pytest
 
 proof: .venv/.installed
 	$(BIN)/pytest -q -m proof $(ARGS)
+
+mutants: .venv/.installed
+	$(BIN)/python -m tests.mutants --workers $(WORKERS) $(ARGS)
 
 bench: .venv/.installed
 	$(BIN)/pytest -q -s -m bench $(ARGS)

@@ -54,7 +54,10 @@ class Lifecycle:
         self._orders: dict[str, dict[str, Working]] = {}
         self._refused: dict[str, dict[str, VenueOrder]] = {}
         self._fills: dict[str, list[Fill]] = {}
+        self._working: dict[str, dict[str, Working]] = {}
+        """By account: orders that are open, oldest first."""
         self._ended: deque[Working] = deque()
+        """Orders that ended, in the order in which they did."""
         self._due: list[tuple[int, int, Act, tuple[object, ...]]] = []
         self._scheduled = 0
         self._numbered = 0
@@ -129,6 +132,7 @@ class Lifecycle:
             refusal = self._standing_refusal(listing, made)
             if refusal is None:
                 known[order.wire_id] = made
+                self._working.setdefault(account, {})[order.wire_id] = made
                 self._admit(listing, made)
                 return
         self._reject(account, order, refusal)
@@ -457,7 +461,7 @@ class Lifecycle:
 
     def _end_day(self, listing: Listing, end_ns: int) -> None:
         """Expire the DAY orders of a listing whose day ended."""
-        for orders in self._orders.values():
+        for orders in self._working.values():
             for order in [one for one in orders.values() if one.is_open and one.key == listing.key]:
                 if order.expires_ns and order.expires_ns <= end_ns:
                     self.counters.expired += 1
@@ -473,6 +477,7 @@ class Lifecycle:
         order.updated_ns = self.now_ns
         if order.spec.reduce_only and order in self._shrinking:
             self._shrinking.remove(order)
+        self._working.get(order.account, {}).pop(order.wire_id, None)
         self._ended.append(order)
         if len(self._ended) > self.config.history_max:
             oldest = self._ended.popleft()

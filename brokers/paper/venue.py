@@ -11,6 +11,7 @@ life of a venue, restarts included.
 
 from __future__ import annotations
 
+from collections import deque
 from heapq import heappop
 
 from brokers.paper.accounts import check_conservation
@@ -190,8 +191,14 @@ class VenueCore(Lifecycle):
 
     def orders_since(self, account: str, ts_ns: int) -> tuple[VenueOrder, ...]:
         """Open orders and those that ended at or after a time, oldest first."""
-        orders = self._orders.get(account, {}).values()
-        return tuple(self._view(order) for order in orders if order.is_open or order.updated_ns >= ts_ns)
+        found = list(self._working.get(account, {}).values())
+        for order in reversed(self._ended):  # a walk from the newest: a day's orders are not looked through each time
+            if order.updated_ns < ts_ns:
+                break
+            if order.account == account:
+                found.append(order)
+        found.sort(key=lambda order: order.venue_order_id[-9:])
+        return tuple(self._view(order) for order in found)
 
     def fills_since(self, account: str, ts_ns: int) -> tuple[Fill, ...]:
         """Executions at or after a time, oldest first."""
@@ -295,6 +302,7 @@ class VenueCore(Lifecycle):
         self._refused = {name: {order.wire_id: order for order in known} for name, known in state.refused.items()}
         for order in state.orders:
             self._restore(order)
+        self._ended = deque(sorted(self._ended, key=lambda order: order.updated_ns))
         acts: dict[Message, Act] = {
             Message.NEW: self._arrive_new,
             Message.CANCEL: self._arrive_cancel,
@@ -314,6 +322,7 @@ class VenueCore(Lifecycle):
         if not order.is_open:
             self._ended.append(order)
             return
+        self._working.setdefault(order.account, {})[order.wire_id] = order
         if order.spec.reduce_only:
             self._shrinking.append(order)
         if order.expires_ns and listing.day_end_ns != order.expires_ns:
@@ -330,7 +339,7 @@ class VenueCore(Lifecycle):
     # -- arrivals of questions ------------------------------------------------------------------------------------------
 
     def _open(self, account: str) -> list[Working]:
-        return [order for order in self._orders.get(account, {}).values() if order.is_open]
+        return list(self._working.get(account, {}).values())
 
     def _view(self, order: Working) -> VenueOrder:
         return order.view(self.listings[order.key].instrument)

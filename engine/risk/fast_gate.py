@@ -11,7 +11,7 @@ market's middle are compared as prices, so that nothing is divided.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from engine.domain.events import BrokerState, Decision, QuoteSeen, TradingState
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
-from engine.risk.controls import ROWS
+from engine.risk.controls import ROWS, Row
 from engine.risk.controls_case import Candidate, Case, Role
 from engine.risk.controls_history import source_name, strategy_of
 from engine.risk.controls_rules import AUTHORITY_PATHS
@@ -270,6 +270,11 @@ class _Passed(msgspec.Struct, frozen=True):
     fallbacks: tuple[str, ...]
 
 
+def covers(rows: Iterable[Row]) -> bool:
+    """Whether these are the very rows that are looked at here."""
+    return {row.code for row in rows} == COVERED
+
+
 class FastGate:
     """Says of plain orders that they pass. ``decide`` is its one question."""
 
@@ -277,10 +282,12 @@ class FastGate:
         self._gate = gate
         self._view, self._history = gate.view, gate.history
         self._plans: dict[tuple[object, ...], _Plan] = {}
-        self.is_on = {row.code for row in ROWS} == COVERED
+        self.is_on = covers(ROWS)
         self._last: _Passed | None = None
         self._fallbacks: tuple[str, ...] = ()
         self.passed = 0
+        self.echoed = 0
+        """Of those passed: children judged by what their parent passed a moment before."""
         self.doubts = 0
 
     def decide(self, candidate: Candidate, now_ns: int) -> Decision | None:
@@ -289,6 +296,7 @@ class FastGate:
             if candidate.role is _CHILD and self._is_echo(candidate, now_ns):
                 assert self._last is not None
                 quote, fallbacks = self._last.quote, self._last.fallbacks
+                self.echoed += 1
             else:
                 found = self._pass(candidate, now_ns)
                 quote, fallbacks = found.seen(), self._fallbacks
@@ -313,8 +321,8 @@ class FastGate:
 
     def _is_echo(self, candidate: Candidate, now_ns: int) -> bool:
         """Whether this is the one child of a direct parent that passed just now, with its very terms, and nothing has happened
-        since but the parent's acceptance: then every row but C27 has judged it already. The latch is read again all the same,
-        and whether the ledger takes writes, because other threads and processes change those.
+        since but the parent's acceptance: then every row but C27 has judged it already. Latch and ledger are looked at again
+        all the same: other threads and processes change those.
         """
         last, view = self._last, self._view
         if (

@@ -9,9 +9,10 @@ import pytest
 
 from engine.domain import commands as co
 from engine.domain import events as ev
+from engine.domain.clock import NS_PER_S
 from engine.domain.commands import HaltScope
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
+from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.ledger.ledger import Ledger
 from engine.oms import broker_interface as bi
 from engine.store.journal import Journal
@@ -222,6 +223,40 @@ def test_amend_enlarges_after_the_gate_and_denial_keeps_the_old_terms(lab: Lab) 
     lab.answer(bi.Amended(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, qty=Qty(150), limit=Price("189")))
     assert lab.engine.store.get("P1").qty == 150
     assert lab.state("C2") == "new"
+
+
+def test_an_amend_waits_for_the_disk(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    assert lab.engine.submit(co.AmendOrder(source=ME, intent_id="a1", order_id="P1", qty=Qty(150))).ok
+    lab.engine.release(lab.journal.durable_seq)
+    assert lab.broker.amends == [], "released before its row was durable"
+    lab.settle()
+    assert lab.broker.amends == [wire]
+
+
+def test_a_halt_trips_the_shared_latch_and_kills_what_has_not_left(lab: Lab) -> None:
+    assert lab.engine.submit(co.NewOrder(source=ME, intent_id="w", spec=_spec(100), why="")).ok
+    assert lab.engine.submit(co.Halt(source=ME, why="enough")).ok
+    assert lab.latch.read() is ev.TradingState.HALTED, "other processes see it at once"
+    assert lab.state("C2") == "killed", "without waiting for the disk"
+    assert lab.engine.orders.unsent() == []
+    lab.settle()
+    assert lab.broker.sent == []
+
+
+def test_a_child_that_the_gate_denies_does_not_leave(lab: Lab) -> None:
+    """The parent passed; by its second child only what shrinks the position may."""
+    algo = AlgoSpec("twap", duration_ns=100 * NS_PER_S, params={"slices": "10", "style": "take"})
+    assert lab.buy(1_000, algo=algo).ok
+    assert len(lab.broker.sent) == 1
+    lab.answer(lab.ack(lab.broker.sent[0].wire_id))
+    lab.answer(lab.fill(lab.broker.sent[0].wire_id, 100, "k1"))
+    lab.engine.trip(co.HaltScope(co.HaltScopeKind.ACCOUNT, "PAPER"), ev.TradingState.REDUCING, "TEST", "a test")
+    lab.pass_time(30)
+    assert len(lab.broker.sent) == 1
+    assert any(child.state.value == "denied" for child in lab.engine.store.get("P1").children)
 
 
 def test_staged_order_leaves_only_when_released(lab: Lab) -> None:

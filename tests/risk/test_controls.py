@@ -188,7 +188,9 @@ def test_no_reason_stands_for_a_row_that_is_gone() -> None:
 def test_a_broken_rule_denies(world: World, code: str, role: Role) -> None:
     world.use(role)
     RULE_SCENES[code].break_(world)
-    denial = next(item for item in world.check().denials if item.code == code)
+    verdict = world.check()
+    assert not verdict.checks[ROWS.index(BY_CODE[code])].ok, "the row itself, not another one with its code"
+    denial = next(item for item in verdict.denials if item.code == code)
     assert denial.control == BY_CODE[code].control
     assert denial.text
     assert not world.check(full=False).ok

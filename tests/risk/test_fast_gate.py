@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Callable
+from decimal import Context, Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.domain.events import BrokerState, TradingState
+from engine.domain.events import BrokerState, Decision, OrderIntent, TradingState
+from engine.domain.instrument import make_instrument
 from engine.domain.money import Money, Qty
 from engine.domain.order import OrderState, Side, SourceKind
 from engine.risk.controls import ROWS
 from engine.risk.exposure import OpenOrder, ParentView
-from engine.risk.fast_gate import COVERED
-from engine.risk.risk_manager import Role
+from engine.risk.fast_gate import COVERED, covers
+from engine.risk.risk_manager import Candidate, Role
 from tests.risk.scenes import LIMIT_SCENES, RULE_SCENES
 from tests.risk.test_controls import BY_CODE, LIMIT_CASES, RULE_CASES, prepare, spoil, spoiled, unit
-from tests.risk.world import NOW, SECOND, STRATEGY, World, order, quote
+from tests.risk.world import NOW, SECOND, STRATEGY, World, nan_price, order, quote
 
 ROLES = [Role.PARENT, Role.CHILD, Role.AMEND]
 
@@ -54,6 +56,10 @@ def holds(world: World) -> bool:
 
 def test_every_row_of_the_table_is_looked_at() -> None:
     assert {row.code for row in ROWS} == COVERED
+    assert covers(ROWS)
+    more = msgspec.structs.replace(ROWS[0], code="NEW_ROW")
+    assert not covers((*ROWS, more)), "what it does not know shuts it"
+    assert not covers(ROWS[1:])
 
 
 def test_a_row_that_it_does_not_know_shuts_the_short_way(world: World) -> None:
@@ -233,3 +239,160 @@ def test_a_trip_shuts_the_short_way_at_once(world: World) -> None:
     assert not passes(world)
     assert world.check(full=False).denials[0].code == "HALTED"
     assert world.kill.latch.read() is TradingState.HALTED
+
+
+# -- the one child of a direct parent ------------------------------------------------------------------------------------
+
+
+def child_of(world: World, **changes: Any) -> Candidate:
+    """The child of P2, with its parent's very terms where nothing else is said."""
+    terms: dict[str, Any] = {"spec": world.spec, "source": STRATEGY, "parent_id": "P2"} | changes
+    return Candidate(order_id="C3", role=Role.CHILD, **terms)
+
+
+def begin(world: World, *, accept: bool = True) -> None:
+    """P2 passes and is accepted, as the engine does it."""
+    assert passes(world)
+    world.parents["P2"] = ParentView(qty=world.spec.qty, committed=Qty(0), state=OrderState.PENDING_NEW, strategy="Dip")
+    if accept:
+        world.accept(world.spec, NOW, order_id="P2", source=STRATEGY)
+
+
+def echoes(world: World, candidate: Candidate | None = None, now_ns: int = NOW) -> bool:
+    before = world.risk.fast.echoed
+    decision = world.risk.fast.decide(candidate or child_of(world), now_ns)
+    is_echo = world.risk.fast.echoed > before
+    if is_echo:
+        verdict = world.risk.judge(candidate or child_of(world), now_ns, full=False)
+        assert verdict.ok, verdict.denials
+        assert verdict.decision == decision
+    return is_echo
+
+
+def test_a_direct_child_is_judged_by_what_its_parent_passed_a_moment_ago(world: World) -> None:
+    begin(world)
+    assert echoes(world)
+
+
+def _policy(world: World) -> None:
+    world.set_limit("order.max_qty", Decimal(11))
+
+
+def _parent(**changes: Any) -> Callable[[World], None]:
+    def act(world: World) -> None:
+        world.parents["P2"] = msgspec.structs.replace(world.parents["P2"], **changes)
+
+    return act
+
+
+def _unhealthy(world: World) -> None:
+    world.is_healthy = False
+
+
+def _latch(world: World) -> None:
+    world.kill.latch.trip()
+
+
+def _event(world: World) -> None:
+    world.cancel(0, NOW)
+
+
+def _gone(world: World) -> None:
+    del world.parents["P2"]
+
+
+def _sent(world: World) -> None:
+    """Something of it has left already, with no event since: the count of what was sent says so."""
+    decision = Decision(policy_hash="x")
+    intent = OrderIntent(
+        order_id="C9", parent_id="P2", wire_id="W9", spec=world.spec, source=STRATEGY, decision=decision
+    )
+    world.risk.on_event(world.seq, NOW, intent)
+
+
+@pytest.mark.parametrize(
+    "spoil_",
+    [
+        _policy, _parent(committed=Qty(1)), _parent(stopping=True), _parent(state=OrderState.CANCELLED), _parent(qty=Qty(9)),
+        _unhealthy, _latch, _event, _gone, _sent,
+    ],
+)  # fmt: skip
+def test_whatever_happened_meanwhile_ends_that(world: World, spoil_: Callable[[World], None]) -> None:
+    begin(world)
+    spoil_(world)
+    assert not echoes(world)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"spec": order(qty="11")}, {"parent_id": "P1"}, {"source": msgspec.structs.replace(STRATEGY, name="Other")},
+    ],
+)  # fmt: skip
+def test_another_child_is_judged_by_itself(world: World, changes: dict[str, Any]) -> None:
+    begin(world)
+    world.parents["P1"] = world.parents["P2"]
+    assert not echoes(world, child_of(world, **changes))
+
+
+def test_a_later_moment_ends_that(world: World) -> None:
+    begin(world)
+    assert not echoes(world, now_ns=NOW + 1)
+
+
+def test_one_event_that_was_not_the_acceptance_ends_that(world: World) -> None:
+    begin(world, accept=False)
+    world.seq += 1
+    assert not echoes(world)
+
+
+# -- what stands still -----------------------------------------------------------------------------------------------------
+
+
+def test_the_authority_of_a_source_holds_for_accounts_and_symbols(world: World) -> None:
+    for what in ("accounts", "symbols"):
+        world.set_limit(f"authority.strategy.{what}", ("OTHER",))
+        assert not passes(world), what
+        world.set_limit(f"authority.strategy.{what}", ("*",))
+        assert passes(world)
+
+
+def test_terms_that_are_not_plain_are_for_the_table(world: World) -> None:
+    plain = world.instruments["AAPL"]
+    world.instruments["AAPL"] = make_instrument("AAPL", "equity", "XNAS", "EUR", "0.01")
+    world.rates["EUR"] = Decimal(1)
+    world.set_limit("portfolio.max_currency", Decimal(1))
+    assert not passes(world), "another currency, though at par"
+    world.instruments["AAPL"] = make_instrument("AAPL", "equity", "XNAS", "USD", (("0", "0.01"), ("50", "0.5")))
+    world.spec = order(limit="100.01")
+    assert not passes(world), "a table of ticks"
+    world.spec = order()
+    world.instruments["AAPL"] = msgspec.structs.replace(plain, price_negative=True)
+    world.set_limit("order.max_notional", Decimal(1_000))
+    assert not holds(world), "below zero a limit bounds no amount"
+
+
+def test_an_amend_where_the_broker_knows_none_is_for_the_table(world: World) -> None:
+    world.use(Role.AMEND)
+    assert world.caps is not None
+    world.caps.amend = False
+    assert not passes(world)
+
+
+def _nan_money(world: World, name: str) -> None:
+    setattr(world, name, Decimal.__new__(Money, "NaN"))
+
+
+@pytest.mark.parametrize("name", ["capital", "pnl", "last"])
+def test_what_is_no_number_never_takes_the_short_way_under_any_context(world: World, name: str) -> None:
+    if name == "last":
+        world.quotes["AAPL"] = msgspec.structs.replace(world.quotes["AAPL"], last=nan_price())
+    else:
+        _nan_money(world, name)
+    with localcontext(Context(traps=[])):  # NaN compares as False there instead of raising
+        assert not passes(world)
+
+
+def test_without_a_rate_nothing_takes_the_short_way(world: World) -> None:
+    world.rates.clear()
+    assert not passes(world)

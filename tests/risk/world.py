@@ -64,6 +64,7 @@ class World:
         self.quotes: dict[str, Quote] = {"AAPL": quote("99.99", "100.01", last="100")}
         self.session: bool | None = True
         self.volume: Decimal | None = Decimal(10**12)
+        self._adv: Qty | None = None
         self.rates: dict[str, Decimal] = {"USD": Decimal(1)}
         self.held: dict[str, Qty] = {}
         self.opened: dict[tuple[str, Side], Qty] = {}
@@ -108,7 +109,11 @@ class World:
         return None
 
     def adv(self, symbol: str) -> Qty | None:
-        return None if self.volume is None else Decimal.__new__(Qty, self.volume)
+        if self.volume is None:
+            return None
+        if self._adv is None or self._adv != self.volume:
+            self._adv = Decimal.__new__(Qty, self.volume)
+        return self._adv  # the same object while nothing changes, as of an instrument
 
     def currency_rate(self, currency: str) -> Decimal | None:
         return self.rates.get(currency)

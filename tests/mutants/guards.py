@@ -1,0 +1,89 @@
+"""The guards that were written by hand: where each stands, how it is taken out, and the tests that must then fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CORE = ("tests/core",)
+HALT = ("tests/oms/test_halt.py",)
+POWER = ("-m", "proof", "tests/crash/test_power_cut.py")
+ORDERS, AGENT, COMMANDER = "engine/oms/orders.py", "engine/execution/execution_agent.py", "engine/api/commander.py"
+ENGINE, STEPS, CONNECTION = "engine/api/engine.py", "engine/oms/halt.py", "engine/store/connection.py"
+JOURNAL, STORE = "engine/store/journal.py", "engine/store/order_store.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One guard, and the text that takes it out. ``old`` stands once in its file."""
+
+    name: str
+    guard: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+    """Arguments for pytest."""
+
+
+GUARDS = (
+    Mutant("durable-before-send", "an order waits until its intent is on disk", ORDERS,
+           "while self._effects and self._effects[0].waits_for <= durable_seq:", "while self._effects:", CORE),
+    Mutant("durable-before-amend", "an amend waits until its intent is on disk", ORDERS,
+           "Effect(seq, intent.order_id, intent)", "Effect(0, intent.order_id, intent)", CORE),
+    Mutant("synchronous-off", "a commit is synced", CONNECTION, "synchronous=FULL", "synchronous=OFF", POWER),
+    Mutant("synchronous-normal", "each commit is synced, not only each checkpoint", CONNECTION, "synchronous=FULL",
+           "synchronous=NORMAL", POWER),
+    Mutant("send-before-commit", "the live engine hands over what is on disk, not what is chained", "bolt_tui/wiring.py",
+           "    def _turn(self) -> None:\n", "    def _turn(self) -> None:\n        self.engine.release(self._journal.head_seq)\n",
+           POWER),
+    Mutant("latch-reread", "the latch is read again at the call", ORDERS, "refusal = self._may_send(order)", 'refusal = ""', CORE),
+    Mutant("latch-first", "a trip goes to the shared latch", ENGINE, "        self.parts.latch.trip(scope, state)\n", "", CORE),
+    Mutant("kill-unsent", "a halt kills intents that have not left", ENGINE, "        self.orders.kill_unsent(why, covers)\n", "", CORE),
+    Mutant("unknown-is-a-state", "an answer without trust makes an order UNKNOWN, not refused", ORDERS,
+           "return ev.OrderUnknown(order_id=order_id, why=event.why), state.is_live and state != OrderState.UNKNOWN",
+           'return ev.OrderRejected(order_id=order_id, code="X", text=event.why, ts_ns=ts_ns), state.is_live', CORE),
+    Mutant("unknown-after-restart", "what was unanswered when the engine died is UNKNOWN", ORDERS,
+           "        for order in found:\n            self._record(ev.OrderUnknown",
+           "        for order in found[:0]:\n            self._record(ev.OrderUnknown", CORE),
+    Mutant("unknown-worst-case", "UNKNOWN counts at its worst case", "engine/store/order.py",
+           "if self.is_parent or self.state not in LIVE:",
+           "if self.is_parent or self.state not in LIVE or self.state is OrderState.UNKNOWN:", CORE),
+    Mutant("fill-key", "an execution is booked once", ORDERS, "known = self._store.fills.get(key)", "known = None", CORE),
+    Mutant("fill-conflict", "one key with two contents is told", ORDERS, "if known[1] != fill:", "if known[1] is None:", CORE),
+    Mutant("cancel-lane", "a cancel waits for nothing", ORDERS,
+           "        self._record(ev.CancelIntent(order_id=order.order_id, why=why))\n"
+           "        self._brokers[order.spec.broker].send_cancel(order.wire_id, order.venue_order_id)\n",
+           "        self._effects.append(Effect(self._record(ev.CancelIntent(order_id=order.order_id, why=why)), order.order_id))\n",
+           CORE),
+    Mutant("intent-fence", "an intent id that is asked again makes no second order", COMMANDER,
+           "case co.NewOrder() | co.AmendOrder() if command.intent_id in self._engine.store.asked:",
+           "case co.NewOrder() | co.AmendOrder() if command.intent_id is None:", CORE),
+    Mutant("gate-of-children", "a child that the gate denies does not leave", AGENT,
+           "        if not verdict.ok:\n            self._record(\n                ev.OrderDenied(",
+           "        if verdict is None:\n            self._record(\n                ev.OrderDenied(", ("tests/core", "tests/execution")),
+    Mutant("gate-of-amends", "an amend that the gate denies does not leave", COMMANDER,
+           "        if not verdict.ok:\n            if parent is not None:", "        if verdict is None:\n            if parent is not None:",
+           CORE),
+    Mutant("stop-after-failed-write", "after a failed write nothing is written again", JOURNAL,
+           "                self.failed = str(found)\n", "", ("tests/store", "tests/core")),
+    Mutant("one-writer", "a second engine on a ledger is refused", "engine/store/lock.py", "            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\n", "            pass\n",
+           ("tests/store",)),
+    Mutant("noted-head", "a ledger whose tail was cut is not opened", JOURNAL, "if found is None or found[0] != noted[1]:",
+           "if noted is None:", ("tests/store",)),
+    Mutant("short-way-promise", "a row that the gate's short way does not know shuts it", "engine/risk/fast_gate.py",
+           "return {row.code for row in rows} == COVERED", "return True", ("tests/risk/test_fast_gate.py",)),
+    Mutant("kill-1-gate", "kill step 1: the gate is shut", STEPS, '    job.hook("gate", trip)\n', "", HALT),
+    Mutant("kill-2-record", "kill step 2: the durable record", STEPS,
+           '    job.hook("record", lambda: job.record(record_durable))\n', "", HALT),
+    Mutant("kill-3-sources", "kill step 3: sources are stopped", STEPS, '    job.hook("sources", stop_sources)\n', "", HALT),
+    Mutant("kill-4-cancel", "kill step 4: what works is cancelled", STEPS,
+           "        if not self._cancel_all(working):\n            self._cancel_each(working)\n", "", HALT),
+    Mutant("kill-5-verify", "kill step 5: gone is what the broker lists no more", STEPS,
+           "clean = clean + 1 if working == [] else 0", "clean = CLEAN_LOOKS", HALT),
+    Mutant("kill-6-flatten", "kill step 6: flatten where it is asked", STEPS, "            self._flatten_rounds(refused)\n", "", HALT),
+    Mutant("kill-6-durable", "kill step 6: no flatten before the record is on disk", STEPS,
+           'return "" if self._job.durable else', 'return "" if self._job else', HALT),
+    Mutant("kill-7-receipt", "kill step 7: the receipt is kept as a file", "bolt_tui/halting.py",
+           '{"receipt_path": str(write_receipt(receipt, self._home.receipts)), "clean": clean}', '{"clean": clean}',
+           ("tests/cli/test_live.py", "tests/cli/test_halt.py")),
+)  # fmt: skip
