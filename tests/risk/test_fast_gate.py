@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from engine.domain.events import BrokerState, Decision, OrderIntent, TradingState
 from engine.domain.instrument import make_instrument
-from engine.domain.money import Money, Qty
-from engine.domain.order import OrderState, Side, SourceKind
+from engine.domain.money import Money, Price, Qty
+from engine.domain.order import OrderSpec, OrderState, OrderType, Side, SourceKind
 from engine.risk.controls import ROWS
 from engine.risk.exposure import OpenOrder, ParentView
 from engine.risk.fast_gate import COVERED, covers
@@ -396,3 +396,22 @@ def test_what_is_no_number_never_takes_the_short_way_under_any_context(world: Wo
 def test_without_a_rate_nothing_takes_the_short_way(world: World) -> None:
     world.rates.clear()
     assert not passes(world)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        msgspec.structs.replace(order(), type=OrderType.MARKET), msgspec.structs.replace(order(limit=None), type=OrderType.LIMIT),
+        msgspec.structs.replace(order(), limit=nan_price()), msgspec.structs.replace(order(), limit=Decimal(100)),
+        msgspec.structs.replace(order(), stop=Price(99)),
+    ],
+)  # fmt: skip
+def test_prices_that_do_not_fit_the_type_never_take_the_short_way(world: World, spec: OrderSpec) -> None:
+    world.spec = spec
+    with localcontext(Context(traps=[])):
+        assert not passes(world)
+
+
+def test_a_child_without_a_parent_never_takes_the_short_way(world: World) -> None:
+    lone = Candidate(order_id="C3", role=Role.CHILD, spec=world.spec, source=STRATEGY)
+    assert world.risk.fast.decide(lone, NOW) is None
