@@ -21,6 +21,7 @@ from bolt_tui.lookout import Lookout
 from bolt_tui.session_report import note_session
 from bolt_tui.settings import Home, Settings, ensure_policy, load_settings
 from bolt_tui.venue_keeper import VenueKeeper
+from bolt_tui.watchdog import Watchdog
 from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue, stop_venue
 from engine.api import Engine, EngineParts
 from engine.domain.clock import NS_PER_S, SystemClock
@@ -191,6 +192,7 @@ class LiveEngine:
         )
 
         self._beat_ns = self._clock.monotonic_ns()
+        self._watchdog = Watchdog(home, self._stall_ns_max)
         self._lookout = Lookout(
             self._clock, lambda: self._beat_ns, self._stall_ns_max, self._sentinel_words, self.halt_now
         )
@@ -222,8 +224,10 @@ class LiveEngine:
             calm()
             self._beat_ns = self._clock.monotonic_ns()
             self._lookout.start()
+            self._watchdog.start()
             while not self._stopping.done():
                 self._beat_ns = self._clock.monotonic_ns()
+                self._watchdog.beat()
                 wait_s = max(0.0, (self.engine.next_time_ns() - self._clock.now_ns()) / NS_PER_S)
                 await asyncio.wait({self._stopping}, timeout=min(wait_s, 0.05))
                 self.engine.on_time(self._clock.now_ns(), self._clock.monotonic_ns())
@@ -237,6 +241,7 @@ class LiveEngine:
                 raise StoreUnwritable(self._journal.failed)
         finally:
             self._lookout.stop()
+            self._watchdog.stop()
             self._venue.stop()
             self._writer.stop(STOP_S)
             note_session(self._home)

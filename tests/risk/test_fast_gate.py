@@ -326,7 +326,7 @@ def test_whatever_happened_meanwhile_ends_that(world: World, spoil_: Callable[[W
 @pytest.mark.parametrize(
     "changes",
     [
-        {"spec": order(qty="11")}, {"parent_id": "P1"}, {"source": msgspec.structs.replace(STRATEGY, name="Other")},
+        {"spec": order(qty="9")}, {"parent_id": "P1"}, {"source": msgspec.structs.replace(STRATEGY, name="Other")},
     ],
 )  # fmt: skip
 def test_another_child_is_judged_by_itself(world: World, changes: dict[str, Any]) -> None:
