@@ -39,7 +39,7 @@ def controls() -> Iterator[Mutant]:
 SAME = frozenset(
     {
         "and paths is not None", "or jump_ns is None", "or offset_ns is None", "or equity is None", "or verified_ns is None",
-        "or pnl is None", "quote is None", "parent is None", "original is None",
+        "or pnl is None", "quote is None", "parent is None", "original is None", "book is None",
         # The order itself makes the exposure larger than zero, so no leverage of it holds on no equity.
         "or equity <= 0",
     }

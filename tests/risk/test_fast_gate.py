@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.domain.events import BrokerState, Decision, OrderIntent, TradingState
+from engine.domain.events import BrokerState, Decision, InstrumentDefined, OrderIntent, TradingState
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, OrderType, Side, SourceKind
@@ -22,7 +22,7 @@ from engine.risk.fast_gate import COVERED, covers
 from engine.risk.risk_manager import Candidate, Role
 from tests.risk.scenes import LIMIT_SCENES, RULE_SCENES
 from tests.risk.test_controls import BY_CODE, LIMIT_CASES, RULE_CASES, prepare, spoil, spoiled, unit
-from tests.risk.world import NOW, SECOND, STRATEGY, World, nan_price, order, quote
+from tests.risk.world import NOW, SECOND, STRATEGY, FakeCaps, World, nan_price, nan_qty, order, quote
 
 ROLES = [Role.PARENT, Role.CHILD, Role.AMEND]
 
@@ -142,6 +142,24 @@ def test_what_stood_still_is_worked_out_anew_when_it_changes(world: World) -> No
     assert passes(world)
     world.volume = Decimal(100)
     assert not passes(world), "another daily volume"
+
+
+def test_another_broker_behind_the_name_is_looked_at_anew(world: World) -> None:
+    assert passes(world)
+    caps = FakeCaps()
+    caps.types = frozenset()
+    world.caps = caps
+    assert not passes(world)
+
+
+def test_turnover_in_another_currency_is_for_the_table(world: World) -> None:
+    world.rates["EUR"] = Decimal(2)
+    dollars = world.instruments["AAPL"]
+    world.on(InstrumentDefined(instrument=make_instrument("AAPL", "equity", "XNAS", "EUR", "0.01")))
+    world.fill("C0", Qty(10))
+    world.on(InstrumentDefined(instrument=dollars))
+    world.set_limit("day.max_turnover", Decimal(2_500))
+    assert not holds(world), "1000 EUR are 2000 USD, and this order is another 1000"
 
 
 def test_a_person_and_an_exit_never_take_the_short_way(world: World) -> None:
@@ -383,9 +401,11 @@ def _nan_money(world: World, name: str) -> None:
     setattr(world, name, Decimal.__new__(Money, "NaN"))
 
 
-@pytest.mark.parametrize("name", ["capital", "pnl", "last"])
+@pytest.mark.parametrize("name", ["capital", "pnl", "last", "held"])
 def test_what_is_no_number_never_takes_the_short_way_under_any_context(world: World, name: str) -> None:
-    if name == "last":
+    if name == "held":
+        world.held["AAPL"] = nan_qty()
+    elif name == "last":
         world.quotes["AAPL"] = msgspec.structs.replace(world.quotes["AAPL"], last=nan_price())
     else:
         _nan_money(world, name)
