@@ -68,6 +68,14 @@ class AlgoContext(Protocol):
         """All children so far, oldest first, as they are now (a child just sent is among them)."""
         ...
 
+    def live_children(self, parent_id: str) -> Sequence[ChildView]:
+        """Those of them that the venue has or may have: few, however long the parent works."""
+        ...
+
+    def child(self, child_id: str) -> ChildView | None:
+        """One child as it is now; None where the gate denied it."""
+        ...
+
     def volume_weights(self, symbol: str, start_ns: int, end_ns: int, bins: int) -> tuple[list[int], str]:
         """Expected share of volume of ``bins`` equal parts of a span, and where it is from (``flat: no volume curve``)."""
         ...

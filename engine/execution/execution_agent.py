@@ -17,7 +17,7 @@ from engine.domain.clock import Clock
 from engine.domain.commands import Denial
 from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_QTY, Price, Qty
-from engine.domain.order import OrderSpec, OrderState, OrderType, Source, Tif
+from engine.domain.order import LIVE, OrderSpec, OrderState, OrderType, Source, Tif
 from engine.execution.algo import Algo, ChildView, ParentInfo, window
 from engine.execution.algos import ALGOS
 from engine.execution.day_end import DAY_ENDED, DayEnds
@@ -285,19 +285,16 @@ class ExecutionAgent:
 
     def children(self, parent_id: str) -> Sequence[ChildView]:
         """All children so far, oldest first; those the gate denied never were orders."""
-        return [
-            ChildView(
-                order_id=child.order_id,
-                qty=child.qty,
-                qty_filled=child.qty_filled,
-                state=child.state,
-                is_live=child.state.is_live,
-                limit=child.limit,
-                tif=child.spec.tif,
-            )
-            for child in self._store.get(parent_id).children
-            if child.state is not OrderState.DENIED
-        ]
+        return [_seen(child) for child in self._store.get(parent_id).children if child.state is not OrderState.DENIED]
+
+    def live_children(self, parent_id: str) -> Sequence[ChildView]:
+        """Those that the venue has or may have."""
+        return [_seen(child) for child in self._store.get(parent_id).children_live.values()]
+
+    def child(self, child_id: str) -> ChildView | None:
+        """One child."""
+        child = self._store.get(child_id)
+        return None if child.state is OrderState.DENIED else _seen(child)
 
     def volume_weights(self, symbol: str, start_ns: int, end_ns: int, bins: int) -> tuple[list[int], str]:
         """Expected volume by equal parts of a span."""
@@ -373,6 +370,18 @@ class ExecutionAgent:
     def finish(self, parent_id: str, why: str) -> None:
         """Nothing more will be sent for this parent."""
         self._finished[parent_id] = why
+
+
+def _seen(child: Order) -> ChildView:
+    return ChildView(
+        order_id=child.order_id,
+        qty=child.qty,
+        qty_filled=child.qty_filled,
+        state=child.state,
+        is_live=child.state in LIVE,
+        limit=child.limit,
+        tif=child.spec.tif,
+    )
 
 
 def _denial(code: str, value: str, text: str) -> Denial:

@@ -23,6 +23,7 @@ Without ``slices=`` a slice is a minute where the span is 10 minutes or more, el
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -152,6 +153,12 @@ def progress_of(data: Mapping[str, str]) -> Progress | None:
     )
 
 
+@lru_cache(maxsize=256)
+def _plan(start_ns: int, end_ns: int, total: int, weights: tuple[int, ...], lot: int) -> Plan:
+    """The schedule of one parent; asked for at each of its steps, so a made one is kept."""
+    return Plan(start_ns, end_ns, tuple(cumulative_quantities(total, weights, lot)), lot)
+
+
 class _View:
     """Everything a step decides on, read once."""
 
@@ -162,11 +169,9 @@ class _View:
         units = self.instrument.qty_units
         self.total = units(spec.qty)
         lot = units(self.instrument.lot)
-        done = cumulative_quantities(self.total, progress.weights, lot)
-        self.plan = Plan(parent.start_ns, parent.end_ns, tuple(done), lot)
+        self.plan = _plan(parent.start_ns, parent.end_ns, self.total, progress.weights, lot)
         self.now_ns = ctx.now_ns()
-        self.children: Sequence[ChildView] = ctx.children(parent.order_id)
-        self.live = [child for child in self.children if child.is_live]
+        self.live: Sequence[ChildView] = ctx.live_children(parent.order_id)
         self.filled = units(parent.qty_filled)
         self.rest = sum(max(0, units(child.qty) - units(child.qty_filled)) for child in self.live)
         self.leaves = max(0, min(units(parent.qty_leaves), self.total - self.filled - self.rest))
@@ -293,7 +298,7 @@ class Scheduled:
         if progress is None or progress.done or progress.index < 0:
             return
         view = _View(parent, progress, ctx)
-        child = next((child for child in view.children if child.order_id == child_id), None)
+        child = ctx.child(child_id)
         if view.filled >= view.total and not view.live:
             self._end(parent, view, progress, ctx)
         elif child is not None and not child.is_live and _is_progress(child):

@@ -78,6 +78,12 @@ class FakeContext:
     def children(self, parent_id: str) -> Sequence[ChildView]:
         return list(self.views.values())
 
+    def live_children(self, parent_id: str) -> Sequence[ChildView]:
+        return [view for view in self.views.values() if view.is_live]
+
+    def child(self, child_id: str) -> ChildView | None:
+        return self.views.get(child_id)
+
     def volume_weights(self, symbol: str, start_ns: int, end_ns: int, bins: int) -> tuple[list[int], str]:
         return (self.weights or [1] * bins), "curve of the test"
 
