@@ -65,6 +65,7 @@ class Lookout:
         age_ns = self._clock.monotonic_ns() - self._beat_ns()
         if age_ns <= LATE_NS:
             self._is_stalled = False
+            self._told = ""  # removed and laid again, the same words are a new request
             return
         asked = self._sentinel()
         if asked is not None and asked != self._told:

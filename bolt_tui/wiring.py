@@ -157,7 +157,6 @@ class LiveEngine:
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox(self._loop)
         self._stopping: asyncio.Future[bool] = self._loop.create_future()
-        self._told: set[str] = set()
         ensure_policy(home)
         self._journal = Journal.open(home.ledger, self._clock.now_ns(), new_ledger_id, "USD")
         with ExitStack() as undo:
@@ -321,10 +320,7 @@ class LiveEngine:
             found.append(note)
             path.unlink(missing_ok=True)
         asked = sentinel(self._home.root)
-        if asked is not None and asked.why not in self._told:
-            self._told.add(asked.why)
-            found.append(asked)
-        return found
+        return found if asked is None else [*found, asked]
 
     def request_stop(self, cancel: bool) -> None:
         """End :meth:`run`, cancelling working orders first where asked. On the loop's thread."""

@@ -339,14 +339,19 @@ class Commander:
             engine.trip(command.scope, state, "MANUAL", command.why or "asked", who)
         if isinstance(command, co.Halt):
             engine.run_halt(command, engine.halt_id())
-        return co.CommandResult(ok=True, text=f"{scope_words(command.scope)} is {state.value}")
+        held = engine.kill.cause_of(command.scope)
+        stays = "stays" if held is not None and held.state is not state else "is"
+        return co.CommandResult(
+            ok=True, text=f"{scope_words(command.scope)} {stays} {(state if held is None else held.state).value}"
+        )
 
     def _rearm(self, command: co.Rearm) -> co.CommandResult:
         engine = self._engine
         policy = engine.parts.policy.policy
         if policy is None:
             return _no("POLICY_NONE", "no policy is loaded; mend policy.yaml first")
-        engine.take_trips()
+        if any(note.code == "SENTINEL" for note in engine.take_trips()):
+            return _no("SENTINEL", "a file named HALT lies in the state folder; remove it, then re-arm")
         seen = engine.parts.latch.trips()
         refusal = engine.kill.refuse_rearm(command, engine.clock.now_ns(), policy.whole("kill.rearm_hold_s"))
         if refusal is not None:
@@ -379,6 +384,7 @@ class Commander:
             if command.price <= 0 and not (made is not None and made.price_negative):
                 return _no("PRICE", f"price {command.price} is not above zero; give the average price", order.order_id)
             engine.record(ev.OrderFilled(order_id=order.order_id, fill=self._stated_fill(order, command)))
+            self._lift_reconciled(order.spec.symbol, "RESOLVED", who, command.reason)
             return co.CommandResult(
                 ok=True, text=f"{order.order_id} booked as filled", order_id=order.order_id, state=order.state
             )
@@ -386,6 +392,7 @@ class Commander:
         engine.record(
             ev.OrderResolved(order_id=order.order_id, state=state, evidence=command.reason, by=who, as_=command.as_)
         )
+        self._lift_reconciled(order.spec.symbol, "RESOLVED", who, command.reason)
         return co.CommandResult(
             ok=True, text=f"{order.order_id} is {state.value}", order_id=order.order_id, state=state
         )
@@ -415,7 +422,7 @@ class Commander:
                 return _no("REASON", "accepting a difference needs a reason; say why the broker is right")
             who = command.source.name or command.source.kind.value
             told = engine.reconciler.accept(command.symbol, command.reason, who, self._mark)
-            self._lift_reconciled(command, who)
+            self._lift_reconciled(command.symbol, "ACCEPTED", who, command.reason)
         for name, broker in engine.parts.brokers.items():
             if engine.view_of_risk.channel(name) is not ev.BrokerState.DOWN:
                 engine.reconciler.ask(broker)
@@ -425,16 +432,17 @@ class Commander:
         text = f"booked: {'; '.join(told)}" if told else f"asked; open until now: {'; '.join(open_items) or 'nothing'}"
         return co.CommandResult(ok=True, text=text)
 
-    def _lift_reconciled(self, command: co.Reconcile, who: str) -> None:
+    def _lift_reconciled(self, symbol: str, code: str, who: str, reason: str) -> None:
+        """End the REDUCING of comparisons (of one symbol, where it is named) of which nothing is left unexplained."""
         engine = self._engine
+        engine.take_trips()  # what another process tripped meanwhile is not lifted with it
+        still_open = engine.reconciler.open_scopes()
         for held in engine.kill.held():
-            if held.code != RECONCILE_CODE or (command.symbol and held.scope.name != command.symbol):
+            if held.scope in still_open or held.code != RECONCILE_CODE or (symbol and held.scope.name != symbol):
                 continue
             seen = engine.parts.latch.trips()
             engine.record(
-                ev.TradingStateChanged(
-                    scope=held.scope, state=ev.TradingState.ACTIVE, code="ACCEPTED", who=who, why=command.reason
-                )
+                ev.TradingStateChanged(scope=held.scope, state=ev.TradingState.ACTIVE, code=code, who=who, why=reason)
             )
             engine.parts.latch.lift(held.scope, seen)
 

@@ -33,9 +33,9 @@ from engine.market.feed import MarketTick
 from engine.market.sessions import Sessions
 from engine.oms import broker_interface as bi
 from engine.oms.orders import Orders, is_exit
-from engine.oms.reconciler import Reconciler
+from engine.oms.reconciler import RECONCILE_CODE, Reconciler
 from engine.risk.kill_switch import KillSwitch, scope_words
-from engine.risk.latch import Latch, TripNote
+from engine.risk.latch import RANK, Latch, TripNote
 from engine.risk.policy import PolicyHolder
 from engine.risk.risk_manager import RiskManager
 from engine.risk.safety import SafetyMonitor
@@ -55,7 +55,7 @@ EVENTS_MAX = 5_000
 
 Act = Callable[[int, int, Any], None]
 TakeNotes = Callable[[], list[TripNote]]
-"""Trip files and the sentinel, each told once."""
+"""Trip files, each told once, and the sentinel, told for as long as it lies there."""
 OnDisk = Callable[[bool], None]
 """Called with whether something is on disk (False: it will never be)."""
 Halter = Callable[[Halt, str], None]
@@ -288,7 +288,7 @@ class Engine:
             return
         if self.view_of_risk.channel(snapshot.broker) is not ev.BrokerState.UP:
             self.record(ev.BrokerChanged(broker=snapshot.broker, state=ev.BrokerState.UP, why="reconciled"))
-        if self.view_of_risk.unknown_orders()[0]:
+        if self.view_of_risk.unknown_orders()[0] or self.reconciler.is_waiting(snapshot.broker):
             self._recheck(snapshot.broker)
         if not self._ready_to_work and done.clean and not self.view_of_risk.recovering():
             self._ready_to_work = True
@@ -439,8 +439,14 @@ class Engine:
     # -- halting ---------------------------------------------------------------------------------------------------------
 
     def trip(self, scope: HaltScope, state: ev.TradingState, code: str, why: str, who: str = "engine") -> None:
-        """Tighten a scope: latch first, then the journal; HALTED also stops sources and cancels."""
+        """Tighten a scope: latch first, then the journal; HALTED also stops sources and cancels.
+
+        What holds a scope as strictly or more is not replaced by something that can be lifted more easily.
+        """
         self.parts.latch.trip(scope, state)
+        held = self.kill.cause_of(scope)
+        if held is not None and (RANK[held.state] > RANK[state] or (code == RECONCILE_CODE != held.code)):
+            return
         self.record(ev.TradingStateChanged(scope=scope, state=state, code=code, who=who, why=why))
         if state is ev.TradingState.HALTED:
             self.freeze(scope, f"halted: {code}")
@@ -494,15 +500,17 @@ class Engine:
             for order in list(self.store.live.values()):
                 self._cancel_if_halted(order)
 
-    def take_trips(self) -> None:
-        """Journal what other processes did to the latch, their trip files, and the sentinel file."""
-        for note in self.parts.take_notes():
+    def take_trips(self) -> list[TripNote]:
+        """Journal what other processes did to the latch, their trip files, and the sentinel file; the notes that were found."""
+        notes = self.parts.take_notes()
+        for note in notes:
             if self.kill.state_of(note.scope) is not note.state or note.scope not in {
                 held.scope for held in self.kill.held()
             }:
                 self.trip(note.scope, note.state, note.code, note.why, note.who)
         for scope, state in self.kill.unjournaled():
             self.trip(scope, state, "LATCH", f"{scope_words(scope)} was tripped in the latch", "another process")
+        return notes
 
     # -- reading ---------------------------------------------------------------------------------------------------------
 

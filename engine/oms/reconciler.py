@@ -60,6 +60,10 @@ class Reconciler:
         """Last result by broker and account, also of the life before."""
         self._held: dict[tuple[str, str], tuple[bi.Snapshot, list[ev.Difference]]] = {}
         """Last snapshot by broker and account, with what is still unexplained and not accepted."""
+        self._too_young: dict[tuple[str, str], dict[str, str]] = {}
+        """By broker and account: symbols whose gap is what an execution made that the venue does not list, and that execution."""
+        self._lifted: dict[tuple[str, str], None] = {}
+        """Accounts where a person accepted since the last comparison: what is left then is tripped again."""
         self.routes: ev.Routes = {ev.ReconcileDone: self._done}
         """Remembers results, live and on rebuild."""
 
@@ -81,6 +85,7 @@ class Reconciler:
         if asked is None:
             return None
         found: list[ev.Difference] = []
+        self._too_young.pop((snapshot.broker, snapshot.account), None)
         for fill in sorted(snapshot.fills, key=lambda item: (item.ts_ns, item.fill_key)):
             if self._orders.book_fill(fill):
                 found.append(_told("fill", fill.fill_key, "not booked", f"{fill.qty} {fill.symbol} @{fill.price}"))
@@ -93,6 +98,7 @@ class Reconciler:
                 found += self._our_order(order, theirs, snapshot, asked.at_ns, broker)
         found += self._positions(snapshot)
         found += self._cash(snapshot)
+        found = self._noting_young(snapshot, found)
         self._held[snapshot.broker, snapshot.account] = (snapshot, [item for item in found if not item.explained])
         return self._conclude(snapshot, found)
 
@@ -211,18 +217,45 @@ class Reconciler:
         listed = {fill.fill_key for fill in snapshot.fills}
         until_ns = asked.at_ns - broker.capabilities.absence_wait_ns
         missing: dict[str, list[tuple[str, ev.Fill]]] = {}
+        young: dict[str, list[ev.Fill]] = {}
         for key, (order_id, fill) in self._store.fills.items():
             is_here = key[:2] == (snapshot.broker, snapshot.account) and key not in self._store.busted
-            is_due = asked.since_ns <= fill.ts_ns <= until_ns and fill.venue != STATED
-            if is_here and is_due and fill.symbol in gaps and fill.fill_key not in listed:
-                missing.setdefault(fill.symbol, []).append((order_id, fill))
+            is_asked = asked.since_ns <= fill.ts_ns and fill.venue != STATED
+            if is_here and is_asked and fill.symbol in gaps and fill.fill_key not in listed:
+                missing.setdefault(fill.symbol, [])
+                if fill.ts_ns <= until_ns:
+                    missing[fill.symbol].append((order_id, fill))
+                else:
+                    young.setdefault(fill.symbol, []).append(fill)
         found = []
         for symbol, fills in missing.items():
-            if sum((fill.qty * fill.side.sign for _, fill in fills), ZERO_QTY) == -gaps[symbol]:
+            late = young.get(symbol, [])
+            if late and _sum([*late, *(fill for _, fill in fills)]) == -gaps[symbol]:
+                names = ", ".join(fill.fill_key for fill in late)
+                self._too_young.setdefault((snapshot.broker, snapshot.account), {})[symbol] = names
+            elif _sum([fill for _, fill in fills]) == -gaps[symbol]:
                 for order_id, fill in fills:
                     self._record(ev.FillBusted(order_id=order_id, fill=fill))
                     found.append(_told("fill", fill.fill_key, f"{fill.qty} {symbol} @{fill.price}", "undone"))
         return found
+
+    def _noting_young(self, snapshot: bi.Snapshot, found: list[ev.Difference]) -> list[ev.Difference]:
+        """The same differences; those that an execution may explain which is too young to be called undone say so."""
+        young = self._too_young.get((snapshot.broker, snapshot.account))
+        if not young:
+            return found
+        why = f"; execution {', '.join(young.values())} is not listed there, and too young to say that it was undone"
+        return [
+            msgspec.structs.replace(item, text=item.text + why) if self._may_pass(item, young) else item
+            for item in found
+        ]
+
+    def _may_pass(self, item: ev.Difference, young: dict[str, str]) -> bool:
+        return not item.explained and (item.what == "cash" or (item.what == "position" and item.name in young))
+
+    def is_waiting(self, broker: str) -> bool:
+        """Whether the last comparison left something that the next one may explain."""
+        return any(key[0] == broker for key in self._too_young)
 
     # -- positions and cash --------------------------------------------------------------------------------------------
 
@@ -294,8 +327,11 @@ class Reconciler:
         )
         before = self.last.get((snapshot.broker, snapshot.account))
         self._record(done)
-        if before is None or before.clean or before.differences != done.differences:
-            for item in unexplained:
+        key = (snapshot.broker, snapshot.account)
+        if before is None or before.clean or before.differences != done.differences or key in self._lifted:
+            self._lifted.pop(key, None)
+            young = self._too_young.get(key, {})
+            for item in [item for item in unexplained if not (young and self._may_pass(item, young))]:
                 self._trip(self._scope(item, snapshot.account), ev.TradingState.REDUCING, RECONCILE_CODE, item.text)
         return done
 
@@ -312,8 +348,9 @@ class Reconciler:
         ``mark`` values a position that came from nowhere, at cost = today's price.
         """
         told = []
-        for snapshot, items in self._held.values():
-            for item in [item for item in items if not symbol or item.name == symbol]:
+        for key, (snapshot, items) in self._held.items():
+            self._lifted[key] = None
+            for item in [item for item in items if item.what != "order" and (not symbol or item.name == symbol)]:
                 items.remove(item)  # booked once: the next comparison tells what is left
                 if not self._still_stands(item, snapshot):
                     continue
@@ -329,6 +366,15 @@ class Reconciler:
                 told.append(item.text)
         return told
 
+    def open_scopes(self) -> list[HaltScope]:
+        """Scopes of what the last comparison left unexplained and nobody accepted: they stay as they are."""
+        return [
+            self._scope(item, snapshot.account)
+            for snapshot, items in self._held.values()
+            for item in items
+            if item.what != "order" or self._store.get(item.name).is_live
+        ]
+
     def _still_stands(self, item: ev.Difference, snapshot: bi.Snapshot) -> bool:
         """Whether it can be booked, and the ledger still says what it said then: a fill since may have been the explanation."""
         key = (snapshot.broker, snapshot.account, item.name)
@@ -336,6 +382,10 @@ class Reconciler:
             position = self._ledger.positions.get(key)
             return item.ours == str(ZERO_QTY if position is None else position.qty)
         return item.what == "cash" and item.ours == str(self._ledger.cash.get(key, ZERO_MONEY))
+
+
+def _sum(fills: list[ev.Fill]) -> Qty:
+    return Qty(sum((fill.qty * fill.side.sign for fill in fills), ZERO_QTY))
 
 
 def _has_terms(seen: bi.VenueOrder, amend: ev.AmendIntent) -> bool:

@@ -96,6 +96,10 @@ class KillSwitch:
         """Every scope that the journal says is not active, oldest first."""
         return tuple(sorted(self._states.values(), key=lambda item: item.seq))
 
+    def cause_of(self, scope: HaltScope) -> ScopeState | None:
+        """Why one scope by itself is not active, by the journal; None where it is."""
+        return self._states.get(scope)
+
     def cause_for(self, account: str, strategy: str, symbol: str, algo: str = "") -> ScopeState | None:
         """The journaled scope behind :meth:`state_for`, strictest and widest first; None where only the latch says so."""
         found = [self._states.get(scope) for scope in (GLOBAL, *scopes_of(account, strategy, symbol, algo))]

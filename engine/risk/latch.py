@@ -453,7 +453,8 @@ def sentinel(home: Path) -> TripNote | None:
 def _read_note(path: Path) -> TripNote:
     try:
         with path.open("rb") as file:
-            return _NOTE.decode(file.read(NOTE_BYTES_MAX))
+            note = _NOTE.decode(file.read(NOTE_BYTES_MAX))
+        return note if note.state is not TradingState.ACTIVE else _global("TRIP_FILE_BAD", note.who, "it trips nothing")
     except (OSError, msgspec.DecodeError, ValueError) as error:
         return _global("TRIP_FILE_BAD", "file", f"{path.name} cannot be read: {error}")
 

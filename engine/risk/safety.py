@@ -249,7 +249,7 @@ class SafetyMonitor:
         if answers >= least and rejects * 100 > answers * policy.number("monitor.max_reject_pct"):
             yield Trip(GLOBAL, HALTED, "REJECT_RATE", f"{rejects} of {answers} orders were rejected")
         waits = sorted(wait for at, wait in self._acks if at > now_ns - span_ns)
-        if len(waits) >= least and waits[len(waits) // 2] > policy.ns("monitor.max_ack_s"):
+        if waits and len(waits) >= least and waits[len(waits) // 2] > policy.ns("monitor.max_ack_s"):
             why = f"half of {len(waits)} answers took longer than {_seconds(waits[len(waits) // 2])} s"
             yield Trip(GLOBAL, HALTED, "ACK_SLOW", why)
         sent = self._messages.count(now_ns, span_ns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 from brokers.paper.replay_broker import PAPER_CAPABILITIES
@@ -18,7 +19,7 @@ from engine.market.feed import QuoteTick
 from engine.market.sessions import Sessions
 from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
-from engine.risk.latch import Latch
+from engine.risk.latch import Latch, TripNote
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
 
@@ -94,6 +95,7 @@ class Lab:
         start_ns: int = START_NS,
         policy: Path = POLICY,
         journal: Journal | None = None,
+        take_notes: Callable[[], list[TripNote]] = list,
     ) -> None:
         self.clock = SimClock(start_ns)
         self.broker = ScriptedBroker(self.clock, listed)
@@ -113,6 +115,7 @@ class Lab:
                 brokers={"paper": self.broker},
                 policy=PolicyHolder.from_file(policy),
                 latch=self.latch,
+                take_notes=take_notes,
                 mode="paper",
                 strategies={"BuyTheDip": BuyTheDip},
                 sessions=sessions or Sessions(),

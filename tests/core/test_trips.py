@@ -1,0 +1,198 @@
+"""Trips over trips, and what may lift them: nothing that is easier to lift ever takes the place of something harder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.domain import commands as co
+from engine.domain import events as ev
+from engine.domain.clock import NS_PER_S
+from engine.domain.commands import HaltScope, HaltScopeKind
+from engine.domain.money import Money, Qty
+from engine.oms import broker_interface as bi
+from engine.risk.latch import GLOBAL, TripNote, sentinel
+from tests.core.lab import ME, POLICY, Lab
+
+SYMBOL = HaltScope(HaltScopeKind.SYMBOL, "AAPL")
+CASH = {"USD": Money("1000000")}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    made = Lab(tmp_path)
+    made.connect()
+    return made
+
+
+def held(lab: Lab) -> list[tuple[HaltScope, str, str]]:
+    return [(item.scope, item.state.value, item.code) for item in lab.engine.kill.held()]
+
+
+def compare(lab: Lab, qty: int = 0, **parts: object) -> None:
+    """A comparison in which the broker has this position."""
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot(positions=(bi.VenuePosition("AAPL", Qty(qty)),) if qty else (), **parts))
+
+
+def is_clean(lab: Lab) -> bool:
+    return lab.engine.reconciler.last["paper", "PAPER"].clean
+
+
+def accept(lab: Lab, symbol: str = "AAPL") -> co.CommandResult:
+    return lab.submit(co.Reconcile(source=ME, accept=True, symbol=symbol, reason="the broker is right"))
+
+
+def rearm(lab: Lab, scope: HaltScope) -> co.CommandResult:
+    return lab.submit(co.Rearm(source=ME, scope=scope, word="REARM", reason="looked"))
+
+
+def test_a_halted_scope_stays_halted_where_it_is_asked_to_reduce(lab: Lab) -> None:
+    lab.submit(co.Halt(source=ME, scope=SYMBOL, why="strange fills"))
+    told = lab.submit(co.Reduce(source=ME, scope=SYMBOL, why="less strict"))
+    assert told.text == "symbol AAPL stays halted"
+    lab.pass_time(2)
+    assert held(lab) == [(SYMBOL, "halted", "MANUAL")]
+
+
+def test_accepting_a_difference_does_not_lift_a_halt_that_stood_before_it(lab: Lab) -> None:
+    lab.buy(10)
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    lab.answer(lab.fill(wire, 10, "k1"))
+    lab.answer(lab.fill(wire, 10, "k1", price="190.00"))
+    compare(lab, 50)
+    assert (SYMBOL, "halted", "FILL_CONFLICT") in held(lab)
+    accept(lab)
+    assert (SYMBOL, "halted", "FILL_CONFLICT") in held(lab)
+    assert lab.latch.read((SYMBOL,)) is ev.TradingState.HALTED
+
+
+def test_accepting_a_difference_does_not_lift_what_a_person_reduced(lab: Lab) -> None:
+    lab.submit(co.Reduce(source=ME, scope=SYMBOL, why="earnings"))
+    compare(lab, 50)
+    accept(lab)
+    assert held(lab) == [(SYMBOL, "reducing", "MANUAL")]
+
+
+def test_accepting_does_not_lift_what_another_process_tripped_a_moment_ago(lab: Lab) -> None:
+    compare(lab, 50)
+    lab.latch.trip(SYMBOL)
+    accept(lab)
+    assert lab.latch.read((SYMBOL,)) is ev.TradingState.HALTED
+
+
+def forgotten(lab: Lab) -> None:
+    """An acknowledged order that the venue lists no more."""
+    lab.buy(10, "189")
+    lab.answer(lab.ack(lab.broker.sent[0].wire_id))
+    lab.pass_time(3)
+    compare(lab)
+    assert held(lab) == [(SYMBOL, "reducing", "RECONCILE")]
+
+
+def test_accepting_does_not_lift_what_it_cannot_book(lab: Lab) -> None:
+    forgotten(lab)
+    accept(lab)
+    assert held(lab) == [(SYMBOL, "reducing", "RECONCILE")]
+
+
+def test_what_became_of_an_order_said_by_a_person_ends_its_reducing(lab: Lab) -> None:
+    forgotten(lab)
+    said = co.Resolve(source=ME, order_id="C2", as_=co.ResolveAs.CANCELLED, reason="the broker's desk")
+    assert lab.submit(said).ok
+    assert held(lab) == []
+    assert lab.latch.read((SYMBOL,)) is ev.TradingState.ACTIVE
+
+
+def test_a_difference_that_stands_after_it_was_accepted_reduces_again(lab: Lab) -> None:
+    """It was accepted while a fill was on its way: nothing was booked, so the next comparison tells it anew."""
+    compare(lab, 50)
+    lab.buy(10)
+    lab.broker.sent.clear()
+    foreign = lab.fill("", 10, "f1")
+    lab.answer(foreign)
+    accept(lab)
+    lab.answer(lab.snapshot(positions=(bi.VenuePosition("AAPL", Qty(50)),)))
+    assert (SYMBOL, "reducing", "RECONCILE") in held(lab)
+
+
+# -- an execution that was undone a moment after it came ----------------------------------------------------------------------
+
+
+def undone_at_once(lab: Lab) -> None:
+    lab.buy(60)
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    lab.answer(lab.fill(wire, 60, "k1"))
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot(cash=CASH))
+
+
+def test_an_execution_undone_within_the_venues_time_is_waited_for_and_then_explained(lab: Lab) -> None:
+    undone_at_once(lab)
+    assert held(lab) == []
+    assert not is_clean(lab)
+    assert not lab.buy(10, "189", intent="i2").ok, "until it is explained nothing leaves"
+    wait_ns = lab.broker.capabilities.absence_wait_ns
+    asked = len(lab.broker.asked)
+    lab.pass_time(wait_ns / NS_PER_S + 1)
+    assert len(lab.broker.asked) > asked, "it is asked again as soon as that can prove something"
+    lab.answer(lab.snapshot(cash=CASH))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 0
+    assert is_clean(lab)
+    assert held(lab) == []
+
+
+def test_a_gap_that_no_young_execution_explains_reduces_at_once(lab: Lab) -> None:
+    lab.buy(60)
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    lab.answer(lab.fill(wire, 60, "k1"))
+    compare(lab, 59, cash=CASH)
+    assert (SYMBOL, "reducing", "RECONCILE") in held(lab)
+
+
+def test_a_gap_that_stays_after_its_execution_is_listed_again_reduces(lab: Lab) -> None:
+    undone_at_once(lab)
+    lab.pass_time(lab.broker.capabilities.absence_wait_ns / NS_PER_S + 1)
+    fills = tuple(fill for _, fill in lab.engine.store.fills.values())
+    lab.answer(lab.snapshot(cash=CASH, fills=fills))
+    assert (SYMBOL, "reducing", "RECONCILE") in held(lab)
+
+
+# -- the sentinel file --------------------------------------------------------------------------------------------------------
+
+
+def test_a_sentinel_laid_again_with_the_same_words_halts_again_and_refuses_a_re_arm_while_it_lies(
+    tmp_path: Path,
+) -> None:
+    def take_notes() -> list[TripNote]:
+        found = sentinel(tmp_path)
+        return [] if found is None else [found]
+
+    lab = Lab(tmp_path, take_notes=take_notes)
+    lab.connect()
+    for _ in range(2):
+        (tmp_path / "HALT").touch()
+        lab.pass_time(61)
+        compare(lab)
+        assert held(lab) == [(GLOBAL, "halted", "SENTINEL")]
+        assert lab.kinds()[-40:].count("trading_state_changed") <= 1, "told once, not at every look"
+        assert rearm(lab, GLOBAL).code == "SENTINEL"
+        (tmp_path / "HALT").unlink()
+        compare(lab)
+        assert rearm(lab, GLOBAL).ok
+        lab.pass_time(1)
+        assert held(lab) == []
+
+
+def test_no_answers_to_judge_are_no_reason_to_fall_over(tmp_path: Path) -> None:
+    """`min_answers: 0` is a number like others: the monitors look, and find nothing to judge."""
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY.read_text().replace("min_answers: 20", "min_answers: 0"))
+    lab = Lab(tmp_path, policy=path)
+    lab.connect()
+    lab.pass_time(3)
+    assert lab.buy(10, "189").ok
