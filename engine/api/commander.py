@@ -12,7 +12,7 @@ from engine.domain import events as ev
 from engine.domain.money import Money, Qty
 from engine.domain.order import Liquidity, OrderState, Source, SourceKind
 from engine.oms.broker_interface import VenueOrder
-from engine.oms.orders import AMENDABLE, CANCELLABLE, amended
+from engine.oms.orders import AMENDABLE, CANCELLABLE, amended, stated_key
 from engine.oms.reconciler import RECONCILE_CODE, STATED
 from engine.risk.exposure import Quote
 from engine.risk.kill_switch import scope_words
@@ -363,7 +363,8 @@ class Commander:
             )
         )
         if not engine.parts.latch.lift(command.scope, seen):
-            return _no("REARM_RACE", "the latch was tripped again meanwhile; look, then re-arm again")
+            why = engine.parts.latch.damage() or "the latch was tripped again meanwhile"
+            return _no("REARM_RACE", f"{why}; look, then re-arm again")
         return co.CommandResult(ok=True, text=f"{scope_words(command.scope)} is active again")
 
     # -- unknown orders and differences ----------------------------------------------------------------------------------
@@ -403,7 +404,7 @@ class Commander:
         return ev.Fill(
             broker=spec.broker,
             account=spec.account,
-            fill_key=f"stated:{order.order_id}",
+            fill_key=stated_key(order),
             symbol=spec.symbol,
             side=spec.side,
             qty=order.worst_qty,

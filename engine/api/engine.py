@@ -509,7 +509,8 @@ class Engine:
             }:
                 self.trip(note.scope, note.state, note.code, note.why, note.who)
         for scope, state in self.kill.unjournaled():
-            self.trip(scope, state, "LATCH", f"{scope_words(scope)} was tripped in the latch", "another process")
+            why = self.parts.latch.damage() or f"{scope_words(scope)} was tripped in the latch"
+            self.trip(scope, state, "LATCH", why, "another process")
         return notes
 
     # -- reading ---------------------------------------------------------------------------------------------------------

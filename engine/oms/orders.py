@@ -259,6 +259,10 @@ class Orders:
             return True
         if fill.corrects:
             return self._correct(order, fill)
+        stated = (fill.broker, fill.account, stated_key(order))
+        if stated in order.fills:
+            # The venue's own execution takes the place of what a person said of the order: both would count it twice.
+            self._record(ev.FillBusted(order_id=order.order_id, fill=self._store.fills[stated][1]))
         over = order.qty_filled + fill.qty - max(order.most_qty, order.qty_filled)
         self._record(
             ev.OrderFilled(
@@ -321,6 +325,11 @@ class Orders:
 
 def _is_of(fill: ev.Fill, spec: OrderSpec) -> bool:
     return (fill.broker, fill.account, fill.symbol, fill.side) == (spec.broker, spec.account, spec.symbol, spec.side)
+
+
+def stated_key(order: Order) -> str:
+    """Key of the execution that a person stated for an order; one for all that was unknown of it."""
+    return f"stated:{order.order_id}"
 
 
 def is_exit(order: Order) -> bool:

@@ -4,6 +4,8 @@ found, what is allowed, and the sentence for a person.
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from engine.domain.clock import iso
 from engine.domain.events import BrokerState, TradingState
 from engine.domain.money import ZERO_QTY, Price, Qty, Rounding, text
@@ -15,6 +17,9 @@ from engine.risk.kill_switch import scope_words
 from engine.risk.policy import SOURCES
 
 Broken = tuple[str, str, str]
+
+DIGITS_MAX = 18
+"""Before and behind the point: beyond it no amount could be worked out exactly any more."""
 
 _NEEDS = {
     OrderType.MARKET: (False, False),
@@ -44,6 +49,10 @@ def number_bad(case: Case) -> Broken | None:
     spec = case.spec
     if spec.qty.__class__ is not Qty or not spec.qty.is_finite() or spec.qty <= 0:
         return str(spec.qty), "above 0", f"quantity {spec.qty} is no number above zero"
+    for word, number in (("quantity", spec.qty), ("limit price", spec.limit), ("stop price", spec.stop)):
+        if isinstance(number, Decimal) and number.is_finite() and number and abs(number.adjusted()) > DIGITS_MAX:
+            said = f"{word} {number:.2E} has more than {DIGITS_MAX} digits"
+            return f"{number:.2E}", f"{DIGITS_MAX} digits", said
     instrument = case.instrument
     below_zero = instrument is not None and instrument.price_negative
     for word, price, is_needed in zip(("limit", "stop"), (spec.limit, spec.stop), _NEEDS[spec.type], strict=True):

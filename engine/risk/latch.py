@@ -153,6 +153,16 @@ class Latch:
             state = stricter(state, self._read_table(view[:SIZE], scopes))
         return state
 
+    def damage(self) -> str:
+        """Why the file itself reads HALTED, for people; empty where it is sound and somebody tripped it."""
+        if self._map is None or not self._is_linked():
+            return self.fault or f"latch {self._path} is missing"
+        return (
+            ""
+            if _header_is_sound(self._map[:HEADER])
+            else f"latch {self._path} is damaged (magic, version or checksum)"
+        )
+
     def is_clear(self) -> bool:
         """Whether no scope at all was ever tripped since it was made or everything was lifted; False where it cannot be read."""
         return self.read() is TradingState.ACTIVE and self._map is not None and self._map[:HEADER] == self._clear

@@ -338,6 +338,42 @@ def limit_order(side: Side, qty: int) -> OrderSpec:
     return OrderSpec(symbol="AAPL", side=side, qty=Qty(qty), type=OrderType.LIMIT, limit=Price("189"))
 
 
+def stated_filled(lab: Lab, filled: int = 0) -> str:
+    """An order of 100 of which a person says that it filled; its wire id."""
+    wire = working(lab)
+    if filled:
+        lab.answer(lab.fill(wire, filled, "k0", price="189"))
+    lab.answer(uncertain(lab, wire))
+    said = co.Resolve(
+        source=ME, order_id="C2", as_=co.ResolveAs.FILLED, price=Price("189"), reason="seen at the broker"
+    )
+    assert lab.submit(said).ok
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 100
+    return wire
+
+
+@pytest.mark.parametrize(("filled", "parts"), [(0, [100]), (0, [30, 70]), (40, [60]), (40, [20, 40])])
+def test_the_venues_executions_take_the_place_of_what_a_person_said(lab: Lab, filled: int, parts: list[int]) -> None:
+    wire = stated_filled(lab, filled)
+    for number, qty in enumerate(parts):
+        lab.answer(lab.fill(wire, qty, f"v{number}", price="188.90"))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 100
+    assert (lab.state("C2"), lab.state("P1")) == ("filled", "filled")
+    assert lab.engine.store.overfills == 0
+    assert lab.engine.ledger.conservation_faults() == []
+
+
+@pytest.mark.parametrize("qty", ["1e400", "1e-400", "1e19"])
+def test_a_number_of_too_many_digits_is_a_bad_number_and_no_broken_check(lab: Lab, qty: str) -> None:
+    working(lab)
+    spec = msgspec.structs.replace(limit_order(Side.BUY, 1), qty=Qty(qty))
+    ordered = lab.submit(co.NewOrder(source=ME, intent_id="x", spec=spec, why=""))
+    amended_to = lab.submit(co.AmendOrder(source=ME, intent_id="y", order_id="P1", limit=Price(qty)))
+    assert [denial.code for denial in ordered.denials] == ["NUMBER_BAD"]
+    assert [denial.code for denial in amended_to.denials] == ["NUMBER_BAD"]
+    assert len(ordered.text) < 200
+
+
 @pytest.mark.parametrize("qty", ["1e55", "1e300"])
 def test_an_absurd_quantity_is_denied_in_words(lab: Lab, qty: str) -> None:
     spec = msgspec.structs.replace(limit_order(Side.BUY, 1), qty=Qty(qty))

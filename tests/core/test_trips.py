@@ -196,3 +196,21 @@ def test_no_answers_to_judge_are_no_reason_to_fall_over(tmp_path: Path) -> None:
     lab.connect()
     lab.pass_time(3)
     assert lab.buy(10, "189").ok
+
+
+@pytest.mark.parametrize("spoil", ["remove", "blank", "cut"])
+def test_a_spoiled_latch_halts_and_is_named_as_the_cause(lab: Lab, tmp_path: Path, spoil: str) -> None:
+    path = tmp_path / "latch"
+    if spoil == "remove":
+        path.unlink()
+    elif spoil == "blank":
+        with path.open("r+b") as out:
+            out.write(bytes(64))
+    else:
+        with path.open("r+b") as out:
+            out.truncate(7)
+    lab.pass_time(1)
+    cause = lab.engine.kill.cause_of(GLOBAL)
+    assert cause is not None
+    assert (cause.state.value, str(path) in cause.why) == ("halted", True), cause.why
+    assert not lab.buy(10, "189").ok
