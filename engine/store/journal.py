@@ -28,6 +28,8 @@ from engine.store.tables import SCHEMA, create_statements, upsert
 GENESIS = bytes(32)
 PENDING_MAX = 200_000
 """Rows that may be ahead of the disk, wherever they wait."""
+SEQ_MAX = 2**63 - 1
+"""The last row number that the store can hold."""
 PAGE_ROWS = 2_000
 LOG_BYTES = 8 * 2**20
 """Room that the write-ahead log has from the start."""
@@ -360,7 +362,10 @@ def noted_head(path: Path) -> tuple[int, bytes] | None:
     """
     try:
         seq, digest = path.with_name(f"{path.name}.head").read_text(encoding="ascii").split()
-        return int(seq), bytes.fromhex(digest)
+        head = int(seq), bytes.fromhex(digest)
+        if not 0 < head[0] <= SEQ_MAX:
+            raise ValueError(seq)
+        return head
     except FileNotFoundError:
         return None
     except (ValueError, OSError):

@@ -125,9 +125,12 @@ def test_damaged_pages_are_found(ledger: Path) -> None:
         Journal.open(ledger, START_NS, lambda: "X", "USD")
 
 
-def test_a_note_that_cannot_be_read_is_a_finding(ledger: Path) -> None:
-    ledger.with_name("ledger.db.head").write_text("8 nonsense")
+@pytest.mark.parametrize("words", ["8 nonsense", "", "8", f"{10**30} {'00' * 32}", f"-1 {'00' * 32}"])
+def test_a_note_that_cannot_be_read_is_a_finding_and_no_start(ledger: Path, words: str) -> None:
+    ledger.with_name("ledger.db.head").write_text(words)
     assert "cannot be read" in verify(ledger, make).findings[0]
+    with pytest.raises(StoreCorrupt, match="cannot be read"):
+        Journal.open(ledger, START_NS, lambda: "X", "USD")
 
 
 def test_a_note_that_is_behind_is_fine(ledger: Path) -> None:
