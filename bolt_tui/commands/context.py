@@ -129,7 +129,7 @@ def read_scope(words: str) -> HaltScope:
     from engine.domain.commands import HaltScope, HaltScopeKind
     from engine.domain.errors import SettingsError
 
-    kind, _, name = words.partition(":")
+    kind, _, name = (part.strip() for part in words.partition(":"))
     is_known = kind in set(HaltScopeKind)
     if not is_known or (kind == HaltScopeKind.GLOBAL) == bool(name):
         msg = f"scope was {words!r}; expected global, account:NAME, strategy:NAME or symbol:NAME"

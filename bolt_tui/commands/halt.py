@@ -28,6 +28,7 @@ from engine.domain.errors import BoltError, SettingsError
 from engine.domain.events import TradingState, decoder
 from engine.domain.order import Source, SourceKind
 from engine.oms.receipt import Receipt, words
+from engine.risk.kill_switch import scope_words
 from engine.risk.latch import Latch, TripNote, leave_note
 from engine.views import HaltView
 
@@ -71,7 +72,7 @@ def kill(context: Context) -> Exit:
     outcome = carry_out(context.home, command, is_latched=is_latched, progress=context.out.progress)
     context.out.progress_end()
     context.out.object("halt", msgspec.to_builtins(outcome))
-    for text in outcome_lines(outcome):
+    for text in outcome_lines(outcome, command.scope):
         context.out.line(text)
     return Exit.OK if outcome.is_clean and is_latched else Exit.INCOMPLETE
 
@@ -182,7 +183,7 @@ def by_sessions(home: Home, command: Halt, is_durable: bool) -> Outcome:
         return Outcome(is_latched=True, by="nobody", is_clean=False, text=text)
 
 
-def outcome_lines(outcome: Outcome) -> list[str]:
+def outcome_lines(outcome: Outcome, scope: HaltScope) -> list[str]:
     """The outcome for a person."""
     lines = [
         f"gate shut: {'yes' if outcome.is_latched else 'in memory only, NOT on disk'}; procedure run by: {outcome.by}"
@@ -192,8 +193,11 @@ def outcome_lines(outcome: Outcome) -> list[str]:
         lines.append(f"receipt: {outcome.receipt_path}")
     if outcome.text:
         lines.append(outcome.text)
+    of_scope = "" if scope == HaltScope() else f" of {scope_words(scope)}"
     lines.append(
-        "clean: nothing works any more" if outcome.is_clean else "NOT CLEAN: a person must look at the broker now"
+        f"clean: nothing{of_scope} works any more"
+        if outcome.is_clean
+        else "NOT CLEAN: a person must look at the broker now"
     )
     return lines
 

@@ -227,6 +227,7 @@ def amend(context: Context) -> Exit:
         qty=Qty(args.qty) if args.qty else None,
         limit=Price(args.limit) if args.limit else None,
         stop=Price(args.stop) if args.stop else None,
+        confirmed=frozenset(args.confirm),
     )
     with context.client() as client:
         result = _submit(client, command, "bolt orders --all")
@@ -236,7 +237,8 @@ def amend(context: Context) -> Exit:
 def release(context: Context) -> Exit:
     """Send a staged order."""
     with context.client() as client:
-        command = ReleaseOrder(source=context.source, order_id=context.args.order_id.upper())
+        args = context.args
+        command = ReleaseOrder(source=context.source, order_id=args.order_id.upper(), confirmed=frozenset(args.confirm))
         return context.report(_submit(client, command, "bolt orders --all"))
 
 

@@ -49,6 +49,7 @@ def arg(*flags: str, help: str, **options: Any) -> Arg:  # noqa: A002 - argparse
 
 WHY = arg("--why", metavar="TEXT", default="", help="one sentence for the journal")
 SYMBOL = arg("--symbol", metavar="SYMBOL", default="", help="only this symbol")
+CONFIRM = arg("--confirm", metavar="CODE", action="append", default=[], help="confirm a denial that shows this code so")
 INTENT = arg(
     "--intent",
     metavar="ID",
@@ -138,9 +139,7 @@ ORDERS = (
             WHY,
             arg("--stage", action="store_true", help="make it and hold it; `bolt release ID` sends it"),
             arg("--preview", action="store_true", help="run every check and place nothing"),
-            arg(
-                "--confirm", metavar="CODE", action="append", default=[], help="confirm this reason code of the preview"
-            ),
+            CONFIRM,
             arg("--wait", metavar="SECONDS", type=float, default=0.0, help="wait for its end and show it"),
         ),
         (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
@@ -160,6 +159,7 @@ ORDERS = (
             arg("--limit", metavar="PRICE", default="", help="the new limit"),
             arg("--stop", metavar="PRICE", default="", help="the new stop"),
             INTENT,
+            CONFIRM,
         ),
         (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
     ),
@@ -168,7 +168,7 @@ ORDERS = (
         "Send a staged order.",
         "bolt release P104",
         "orders:release",
-        (arg("order_id", metavar="ORDER", help="a staged order, such as P104"),),
+        (arg("order_id", metavar="ORDER", help="a staged order, such as P104"), CONFIRM),
         (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
     ),
     Subcommand(

@@ -174,7 +174,9 @@ class Commander:
         order = engine.store.staged.get(command.order_id)
         if order is None:
             return self._illegal("release", command.order_id, "it is not staged")
-        verdict = engine.agent.judge(order.order_id, order.spec, command.source, f"{order.intent_id}:release")
+        verdict = engine.agent.judge(
+            order.order_id, order.spec, command.source, f"{order.intent_id}:release", confirmed=command.confirmed
+        )
         if not verdict.ok:
             return co.CommandResult(
                 ok=False,
@@ -245,6 +247,7 @@ class Commander:
             parent_id=order.parent_id,
             original=open_order(order),
             qty_filled=order.qty_filled,
+            confirmed=command.confirmed,
         )
         verdict = engine.gate.check(candidate, engine.clock.now_ns(), full=command.source.kind.is_person)
         if not verdict.ok:

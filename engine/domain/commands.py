@@ -68,12 +68,16 @@ class AmendOrder(Command, frozen=True, kw_only=True, tag="amend"):
     qty: Qty | None = None
     limit: Price | None = None
     stop: Price | None = None
+    confirmed: frozenset[str] = frozenset()
+    """Reason codes that the person has confirmed."""
 
 
 class ReleaseOrder(Command, frozen=True, kw_only=True, tag="release"):
     """Release a staged order."""
 
     order_id: str
+    confirmed: frozenset[str] = frozenset()
+    """Reason codes that the person has confirmed."""
 
 
 class HaltScopeKind(StrEnum):

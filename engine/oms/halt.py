@@ -131,6 +131,10 @@ class _Job:
         self._ids = threading.Lock()
         self._steps: list[StepTime] = []
         self._notes: list[str] = []
+        if plan.scope.kind is HaltScopeKind.SYMBOL and plan.scope.name not in plan.instruments:
+            self._notes.append(
+                f"symbol {plan.scope.name} is not known here: only orders under that very name were looked for"
+            )
         if plan.scope.kind is HaltScopeKind.STRATEGY and plan.orders_of_scope is None:
             self._notes.append(f"orders of strategy {plan.scope.name} cannot be told apart here; all are cancelled")
 

@@ -56,7 +56,8 @@ def test_the_latch_is_tripped_before_the_engine_is_asked(bolt: Bolt, engine: Ser
 
 def test_a_scope_halts_no_more_than_it_names(bolt: Bolt, engine: Served, home: Home) -> None:
     engine.door.halt = halted(home.receipts / "h.json")
-    bolt("kill", "--scope", "symbol:aapl")
+    ran = bolt("kill", "--scope", "symbol: aapl ")
+    assert "nothing of symbol AAPL works any more" in ran.out
     assert state(home) is TradingState.ACTIVE
     assert state(home, HaltScope(HaltScopeKind.SYMBOL, "AAPL")) is TradingState.HALTED
 

@@ -17,7 +17,7 @@ from engine.ledger.ledger import Ledger
 from engine.oms import broker_interface as bi
 from engine.store.journal import Journal
 from engine.store.order_store import OrderStore
-from tests.core.lab import AAPL, ME, Lab
+from tests.core.lab import AAPL, ME, POLICY, Lab
 
 
 @pytest.fixture
@@ -264,6 +264,23 @@ def test_staged_order_leaves_only_when_released(lab: Lab) -> None:
     assert lab.broker.sent == []
     assert lab.submit(co.ReleaseOrder(source=ME, order_id="P1")).ok
     assert len(lab.broker.sent) == 1
+
+
+def test_what_a_person_may_confirm_can_be_confirmed_in_an_amend_and_a_release(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(POLICY.read_text().replace("confirm_notional: 4_000_000", "confirm_notional: 1_000"))
+    lab = Lab(tmp_path, policy=path)
+    lab.connect()
+    yes = frozenset({"UNITS_CONFIRM"})
+    lab.submit(co.NewOrder(source=ME, intent_id="s", spec=_spec(10), why="", staged=True, confirmed=yes))
+    assert lab.submit(co.ReleaseOrder(source=ME, order_id="P1")).code == "UNITS_CONFIRM"
+    assert lab.submit(co.ReleaseOrder(source=ME, order_id="P1", confirmed=yes)).ok
+    lab.answer(lab.ack(lab.broker.sent[0].wire_id))
+    larger = co.AmendOrder(source=ME, intent_id="a1", order_id="P1", qty=Qty(11))
+    assert lab.submit(larger).code == "UNITS_CONFIRM"
+    assert lab.broker.amends == []
+    assert lab.submit(msgspec.structs.replace(larger, intent_id="a2", confirmed=yes)).ok
+    assert len(lab.broker.amends) == 1
 
 
 def test_unexplained_position_reduces_the_symbol_until_accepted(lab: Lab) -> None:

@@ -238,6 +238,11 @@ def test_a_symbol_scope_touches_its_symbol_only() -> None:
     assert (fake.held["AAPL"], fake.held["COIN"], part.residual) == (Qty(10), Qty(0), ())
 
 
+def test_a_symbol_that_nobody_knows_is_named_in_the_receipt() -> None:
+    plan = msgspec.structs.replace(PLAN, scope=HaltScope(HaltScopeKind.SYMBOL, "COIM"))
+    assert "symbol COIM is not known here" in words(halt(plan, Fake(order(1))))
+
+
 def test_a_strategy_scope_cancels_its_orders_and_flattens_nothing() -> None:
     fake = Fake(order(1), order(2), AAPL="10")
     scope = HaltScope(HaltScopeKind.STRATEGY, "dip")
