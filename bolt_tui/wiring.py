@@ -27,7 +27,7 @@ from engine.api import Engine, EngineParts
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
 from engine.domain.errors import BoltError, StoreUnwritable
-from engine.domain.events import BrokerState
+from engine.domain.events import BrokerState, TradingState
 from engine.domain.ids import new_ledger_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
@@ -54,8 +54,9 @@ STOP_S = 5.0
 class Inbox:
     """Inputs from other threads, taken in order on the loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_fault: Callable[[Exception], None]) -> None:
         self._loop = loop
+        self._on_fault = on_fault
         self._waiting: deque[Callable[[], None]] = deque()
         self._is_rung = False
         self.dropped = 0
@@ -77,7 +78,11 @@ class Inbox:
     def _drain(self) -> None:
         self._is_rung = False
         for _ in range(min(BATCH_MAX, len(self._waiting))):
-            self._waiting.popleft()()
+            act = self._waiting.popleft()
+            try:
+                act()
+            except Exception as error:  # loop edge: the desk is halted, and what else came is still taken
+                self._on_fault(error)
         if self._waiting and not self._is_rung:
             self._is_rung = True
             self._loop.call_soon(self._drain)
@@ -155,7 +160,9 @@ class LiveEngine:
         self._home = home
         self._clock = SystemClock()
         self._loop = asyncio.get_running_loop()
-        self._inbox = Inbox(self._loop)
+        self._inbox = Inbox(self._loop, self._on_fault)
+        self.faults = 0
+        """Inputs and turns at which the engine failed."""
         self._stopping: asyncio.Future[bool] = self._loop.create_future()
         ensure_policy(home)
         self._journal = Journal.open(home.ledger, self._clock.now_ns(), new_ledger_id, "USD")
@@ -229,7 +236,7 @@ class LiveEngine:
                 self._watchdog.beat()
                 wait_s = max(0.0, (self.engine.next_time_ns() - self._clock.now_ns()) / NS_PER_S)
                 await asyncio.wait({self._stopping}, timeout=min(wait_s, 0.05))
-                self.engine.on_time(self._clock.now_ns(), self._clock.monotonic_ns())
+                self._on_time()
                 self._turn()
                 self._venue.look(is_down=self.engine.view_of_risk.channel("paper") is BrokerState.DOWN)
             if self._stopping.result() and not self._journal.failed:
@@ -251,8 +258,21 @@ class LiveEngine:
         deadline_ns = self._clock.monotonic_ns() + int(STOP_S * NS_PER_S)
         while self.engine.store.live and self._clock.monotonic_ns() < deadline_ns:
             await asyncio.sleep(0.02)
-            self.engine.on_time(self._clock.now_ns(), self._clock.monotonic_ns())
+            self._on_time()
             self._turn()
+
+    def _on_time(self) -> None:
+        try:
+            self.engine.on_time(self._clock.now_ns(), self._clock.monotonic_ns())
+        except Exception as error:  # loop edge: monitors that cannot look are a trip, and the engine stays to say so
+            self._on_fault(error)
+
+    def _on_fault(self, error: Exception) -> None:
+        """The engine failed where it must not: what it thinks may be wrong from here on, so nothing more leaves."""
+        self.faults += 1
+        if self._latch.read() is not TradingState.HALTED:
+            _LOG.error("the engine failed and is halted", exc_info=error)
+            self.halt_now("engine", f"{type(error).__name__}: {error}; see the log and report it", "fault")
 
     def _turn(self) -> None:
         self._writer.hand_over()

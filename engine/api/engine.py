@@ -313,12 +313,12 @@ class Engine:
         if now_ns < self._looked_ns:
             self._look_at_once()
         self._looked_ns = now_ns
-        self.keeper.on_time(now_ns)
-        self.agent.on_time(now_ns)
-        self.host.on_time(now_ns)
         if now_ns >= self._next_latch_ns:
             self._next_latch_ns = now_ns + (MONITOR_EVERY_NS if self.parts.mode == "replay" else LATCH_EVERY_NS)
             self.take_trips()
+        self.keeper.on_time(now_ns)
+        self.agent.on_time(now_ns)
+        self.host.on_time(now_ns)
         if now_ns >= self._next_monitor_ns:
             self._next_monitor_ns = now_ns + MONITOR_EVERY_NS
             self.parts.sessions.renew(now_ns)

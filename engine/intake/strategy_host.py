@@ -144,7 +144,7 @@ class StrategyHost:
             symbols = strategy.symbols()
         except InputError as error:
             return _no("STRATEGY_PARAMS", str(error))
-        except Exception as error:  # loop edge: a user's check may raise anything; the strategy is not started
+        except (Exception, SystemExit) as error:  # loop edge: a user's check may raise anything; it is not started
             return _no("STRATEGY_PARAMS", f"{name}: {short_trace(error)}")
         self._recover()
         runner = Runner(self, name, strategy, dict(self._saved.get(name, {})))
@@ -309,7 +309,9 @@ class StrategyHost:
         error = ""
         try:
             call(runner, *event)
-        except Exception as raised:  # loop edge: a strategy may raise anything; it is disabled and the engine goes on
+        except KeyboardInterrupt:
+            raise
+        except BaseException as raised:  # loop edge: whatever a strategy raises, sys.exit() too, disables it alone
             error = f"{_called(call, event)} raised {short_trace(raised)}"
         finally:
             self._is_busy = False

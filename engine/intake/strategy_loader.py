@@ -72,7 +72,7 @@ def _load_file(path: Path) -> tuple[list[tuple[str, type[Strategy]]], str]:
             parameters(kind)
     except InputError as error:
         reason = str(error)
-    except Exception as error:  # loop edge: a user's file may raise anything; it is reported and the next one loads
+    except (Exception, SystemExit) as error:  # loop edge: a user's file may raise anything; the next one loads
         reason = short_trace(error)
     else:
         return kinds, "" if kinds else f"{path.name}: defines no subclass of Strategy"

@@ -118,13 +118,17 @@ class PromptBroker:
         self._inner.core.advance(self._clock.now_ns())
 
 
+def _fail(error: Exception) -> None:
+    raise error
+
+
 class LiveBench:
     """One engine in this loop."""
 
     def __init__(self, folder: Path, policy: Path) -> None:
         loop = asyncio.get_running_loop()
         self.clock = SystemClock()
-        self.inbox = Inbox(loop)
+        self.inbox = Inbox(loop, _fail)
         config = VenueConfig(latency=NO_LATENCY, cash={"USD": Money(1_000_000_000)})
         inner = ReplayBroker(config, self.clock)
         self.listing = inner.core.list_ticks(

@@ -92,3 +92,54 @@ def test_nobody_asks_and_it_is_halted_all_the_same(stuck: Home) -> None:
     until(lambda: working(stuck) == 0, "the cancels at the venue")
     assert state(stuck) is TradingState.HALTED
     until(lambda: any("did not turn" in path.read_text("utf-8") for path in stuck.receipts.glob("*.json")), "why")
+
+
+VANDAL = """
+from engine.intake.strategy_base import Strategy
+
+class Vandal(Strategy):
+    symbol: str = "AAPL"
+
+    def on_event(self, ctx, event):
+        ctx._host.queue = 5
+
+class Leaver(Strategy):
+    symbol: str = "AAPL"
+
+    def on_event(self, ctx, event):
+        raise SystemExit(0)
+"""
+
+
+@pytest.fixture
+def spoiled(home: Home, bolt: Bolt) -> Iterator[Home]:
+    """An engine with an order at the venue, and strategies at hand that mean it harm."""
+    folder = Path(home.strategies)
+    folder.mkdir(exist_ok=True)
+    (folder / "vandal.py").write_text(VANDAL, encoding="utf-8")
+    ensure_policy(home)
+    assert start_engine(home)
+    wait_for_market(home)
+    rest_an_order(bolt)
+    yield home
+    end_child()
+    stop_venue(home.root)
+
+
+def switch_on(home: Home, name: str) -> None:
+    with EngineClient(home.socket) as client:
+        client.submit(SetStrategy(source=ME, name=name, on=True))
+
+
+def test_an_engine_that_fails_inside_is_halted_and_stays_to_say_so(spoiled: Home, bolt: Bolt) -> None:
+    switch_on(spoiled, "Vandal")
+    until(lambda: working(spoiled) == 0, "the cancels at the venue")
+    assert state(spoiled) is TradingState.HALTED
+    assert answers(spoiled)
+    until(lambda: "AttributeError" in bolt("status", "--json").out, "the cause")
+
+
+def test_a_strategy_that_leaves_takes_only_itself_along(spoiled: Home, bolt: Bolt) -> None:
+    switch_on(spoiled, "Leaver")
+    until(lambda: "SystemExit" in bolt("status", "--json").out, "the cause")
+    assert (answers(spoiled), state(spoiled), working(spoiled)) == (True, TradingState.ACTIVE, 1)
