@@ -23,6 +23,11 @@ _CURRENCY = re.compile(r"[A-Z]{3,5}")
 DIGITS_MAX = 12
 
 
+def is_symbol(name: str) -> bool:
+    """Whether a name can be a symbol: capitals, digits and ``. _ / -``, 24 at most."""
+    return _SYMBOL.fullmatch(name) is not None
+
+
 class InstrumentKind(StrEnum):
     """What kinds can be traded today."""
 

@@ -19,6 +19,7 @@ import msgspec
 import yaml
 
 from engine.domain.errors import PolicyError
+from engine.domain.instrument import is_symbol
 from engine.domain.money import EXACT, text
 from engine.risk.risk_day import is_cut
 
@@ -326,7 +327,9 @@ class _Reader:
             elif not isinstance(names, yaml.MappingNode):
                 self.fault(names, f"overrides.{scope}", _shown(names), "a table of names, `{}` where there are none")
             else:
-                for name, _, limits in self._pairs(names, f"overrides.{scope}."):
+                for name, at, limits in self._pairs(names, f"overrides.{scope}."):
+                    if scope == "symbols" and not is_symbol(name):
+                        self.fault(at, f"overrides.symbols.{name}", "no symbol", "one as it is traded, in capitals")
                     self._override(scope, name, limits)
 
     def _override(self, scope: str, name: str, node: yaml.Node) -> None:
@@ -362,11 +365,13 @@ def _shown(node: yaml.Node) -> str:
 def _read_value(field: Field, node: yaml.Node) -> Value:
     """The value of a node; ValueError with what was expected."""
     if field.kind is Kind.NAMES:
-        return _read_names(node)
+        return _read_names(node, is_of_symbols=field.path.startswith("symbols.") or field.path.endswith(".symbols"))
     if not isinstance(node, yaml.ScalarNode):
         raise ValueError(str(field.kind))
     word = node.value
     if field.kind in _NUMERIC:
+        if node.style is not None:
+            raise ValueError(f"{field.kind}, in plain digits such as 1500 or 0.25 without quotes")
         return _read_number(field.kind, word)
     if field.kind is Kind.SWITCH:
         if node.style is not None or word not in {"true", "false"}:
@@ -398,13 +403,16 @@ def _read_number(kind: Kind, word: str) -> Decimal:
     return number
 
 
-def _read_names(node: yaml.Node) -> tuple[str, ...]:
+def _read_names(node: yaml.Node, *, is_of_symbols: bool) -> tuple[str, ...]:
     if not isinstance(node, yaml.SequenceNode):
         raise ValueError('a list of names, such as [AAPL, MSFT], ["*"] for all or [] for none')
     names = []
     for item in node.value:
         if not isinstance(item, yaml.ScalarNode) or not item.value.strip() or item.value in names:
             raise ValueError("names that are words, each once")
+        if is_of_symbols and item.value != "*" and not is_symbol(item.value):
+            # A restricted `aapl` would restrict nothing.
+            raise ValueError(f"symbols as they are traded, in capitals such as AAPL or BTC-USD (not {item.value!r})")
         names.append(str(item.value))
     return tuple(names)
 

@@ -83,6 +83,8 @@ def test_a_missing_value_is_named(field: str) -> None:
         ("[1]", "was a list"),
         ("{a: 1}", "was a table"),
         ("'1 000'", "plain digits"),
+        ("'1000'", "without quotes"),
+        ('"250_000"', "without quotes"),
         ("٣", "plain digits"),
         ("9" * 41, "plain digits"),
     ],
@@ -97,9 +99,24 @@ def test_numbers_stay_exact() -> None:
     policy, _ = parse(TEXT.replace("collar_pct: 5", "collar_pct: 0.1", 1))
     assert policy is not None
     assert policy.number("price.collar_pct") == Decimal("0.1")
-    quoted, _ = parse(TEXT.replace("collar_pct: 5", 'collar_pct: "0.1"', 1))
-    assert quoted is not None
-    assert quoted.hash == policy.hash
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("restricted: []", "restricted: [AAPL, msft]"),
+        ('allowed: ["*"]', "allowed: ['AAPL ']"),
+        ("    ES: {", "    es: {"),
+        (
+            'max_notional: 250_000, accounts: ["*"], symbols: ["*"]',
+            'max_notional: 250_000, accounts: ["*"], symbols: [aapl]',
+        ),
+    ],
+)
+def test_a_symbol_that_no_symbol_can_be_is_refused(good: str, bad: str) -> None:
+    """A restricted `msft` would restrict nothing, and say nothing."""
+    (fault,) = faults(good, bad)
+    assert "in capitals" in fault
 
 
 @pytest.mark.parametrize(
