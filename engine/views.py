@@ -171,6 +171,10 @@ class HaltView(msgspec.Struct, frozen=True, kw_only=True):
     kept: int = 0
     done: bool = True
     residual: tuple[str, ...] = ()
+    unreachable: tuple[str, ...] = ()
+    """Brokers that did not answer: what works there is not known."""
+    clean: bool = True
+    """What the receipt says: every broker verified that nothing works any more, and it is on disk."""
     receipt_path: str = ""
     note: str = ""
     """What else a person must know, such as a receipt that could not be written."""
@@ -182,6 +186,9 @@ class HaltView(msgspec.Struct, frozen=True, kw_only=True):
     def counts(self) -> str:
         """What became of the orders, in words."""
         kept = f", {self.kept} kept" if self.kept else ""
+        if self.unreachable:
+            seen = f"; of {self.found} seen {self.cancels_confirmed} gone" if self.found else ""
+            return f"{', '.join(self.unreachable)} did not answer, what works there is NOT KNOWN{seen}{kept}"
         if not self.found and not self.unknown:
             if not self.done:
                 return "looking for working orders" + kept

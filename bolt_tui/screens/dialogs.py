@@ -155,6 +155,7 @@ def missing(view: DeskView, now_ns: int) -> list[str]:
     if view.status.orders_unknown:
         lines.append(f"{view.status.orders_unknown} orders are UNKNOWN: bolt resolve ID --as ... --reason ...")
     lines += [f"left open: {plain(words)}" for words in halt.residual]
+    lines += [f"{plain(name)} did not answer in the halt: look at its own screen" for name in halt.unreachable]
     return [part for line in lines for part in wrap(line, WIDTH, "  ")]
 
 

@@ -120,6 +120,10 @@ class Picture:
                 changes[name] = int(data[name])
         if "residual" in data:
             changes["residual"] = tuple(word for word in data["residual"].split(";") if word)
+        if "unreachable" in data:
+            changes["unreachable"] = tuple(word for word in data["unreachable"].split(";") if word)
+        if "clean" in data or event.step == "failed":
+            changes["clean"] = data.get("clean") == "true"
         for name in ("receipt_path", "note"):
             if name in data:
                 changes[name] = data[name]

@@ -141,7 +141,7 @@ def _broker_words(one: BrokerReceipt) -> list[str]:
         orders = "order" if one.found == 1 else "orders"
         counts = f"{one.cancelled} of {one.found} {orders} cancelled ({asked}{again}), {len(one.survivors)} still open"
     else:
-        counts = "no order was working"
+        counts = "no order was working" if one.verified else "what works there is not known"
     lines = [f"  {one.broker} {one.account}: {state}; {counts}, {len(one.kept)} kept"]
     if one.unreachable:
         lines.append(f"    unreachable: {one.unreachable}")

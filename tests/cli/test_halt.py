@@ -68,7 +68,9 @@ def test_a_drill_trips_nothing_here(bolt: Bolt, engine: Served, home: Home) -> N
     assert state(home) is TradingState.ACTIVE
 
 
-@pytest.mark.parametrize("more", [{"unknown": 1}, {"residual": ("AAPL 100: no price",)}])
+@pytest.mark.parametrize(
+    "more", [{"unknown": 1}, {"residual": ("AAPL 100: no price",)}, {"unreachable": ("paper",)}, {"clean": False}]
+)
 def test_what_is_left_is_not_called_clean(bolt: Bolt, engine: Served, home: Home, more: dict[str, object]) -> None:
     engine.door.halt = halted(home.receipts / "h.json", **more)
     ran = bolt("kill")

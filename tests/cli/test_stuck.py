@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from bolt_tui.client import ClientError, EngineClient
+from bolt_tui.commands.exits import Exit
 from bolt_tui.launch import start_engine
 from bolt_tui.settings import Home, ensure_policy
+from brokers.paper.home import VenueLock
 from brokers.paperbroker import PaperSession, stop_venue
 from engine.domain.commands import SetStrategy
 from engine.domain.events import TradingState
@@ -143,3 +145,21 @@ def test_a_strategy_that_leaves_takes_only_itself_along(spoiled: Home, bolt: Bol
     switch_on(spoiled, "Leaver")
     until(lambda: "SystemExit" in bolt("status", "--json").out, "the cause")
     assert (answers(spoiled), state(spoiled), working(spoiled)) == (True, TradingState.ACTIVE, 1)
+
+
+def test_a_venue_that_does_not_answer_is_never_called_clean(spoiled: Home, bolt: Bolt) -> None:
+    """Its order may fill at any moment: the person must not be told that nothing works."""
+    lock = VenueLock(spoiled.root)
+    pid = lock.holder()
+    lock.release()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        ran = bolt("kill", "--why", "the venue hangs")
+        told = bolt("status")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert ran.code == Exit.INCOMPLETE
+    assert "NOT CLEAN: a person must look at the broker now" in ran.out
+    assert "no order was working" not in ran.out + told.out
+    assert "what works there is NOT KNOWN" in told.out
+    until(lambda: working(spoiled) == 0, "the engine's own cancels, once it answers again")
