@@ -11,7 +11,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from bolt_tui.calendars import sessions_beside
@@ -338,7 +338,8 @@ class LiveEngine:
         found = []
         for path, note in read_notes(self._home.root):
             found.append(note)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # it is told again and again then, and trips again what a person re-arms
+                path.unlink(missing_ok=True)
         asked = sentinel(self._home.root)
         return found if asked is None else [*found, asked]
 

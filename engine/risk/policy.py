@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -187,8 +188,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
         return value
 
     def whole(self, path: str) -> int:
-        """A number without its fraction."""
-        return int(self.number(path))
+        """A number, the next whole one where it has a fraction: a hold of 0.9 s is not none."""
+        return math.ceil(self.number(path))
 
     def ns(self, path: str) -> int:
         """A time span in nanoseconds."""

@@ -147,6 +147,13 @@ def test_a_strategy_that_leaves_takes_only_itself_along(spoiled: Home, bolt: Bol
     assert (answers(spoiled), state(spoiled), working(spoiled)) == (True, TradingState.ACTIVE, 1)
 
 
+def test_a_trip_file_that_cannot_even_be_removed_halts_and_ends_nothing(spoiled: Home, bolt: Bolt) -> None:
+    (spoiled.root / "trips" / "odd.json").mkdir(parents=True)
+    until(lambda: "odd.json cannot be read" in bolt("status").out, "the cause")
+    until(lambda: working(spoiled) == 0, "the cancels at the venue")
+    assert answers(spoiled)
+
+
 def test_a_venue_that_does_not_answer_is_never_called_clean(spoiled: Home, bolt: Bolt) -> None:
     """Its order may fill at any moment: the person must not be told that nothing works."""
     lock = VenueLock(spoiled.root)

@@ -95,6 +95,13 @@ def test_a_wrong_number_is_refused_with_its_line(value: str, words: str) -> None
     assert words in fault
 
 
+@pytest.mark.parametrize(("hold", "whole"), [("0", 0), ("0.1", 1), ("60", 60), ("60.5", 61)])
+def test_a_part_of_a_second_is_no_second_less(hold: str, whole: int) -> None:
+    policy, _ = parse(TEXT.replace("rearm_hold_s: 60", f"rearm_hold_s: {hold}"))
+    assert policy is not None
+    assert policy.whole("kill.rearm_hold_s") == whole
+
+
 def test_numbers_stay_exact() -> None:
     policy, _ = parse(TEXT.replace("collar_pct: 5", "collar_pct: 0.1", 1))
     assert policy is not None
