@@ -72,7 +72,7 @@ def kill(context: Context) -> Exit:
     outcome = carry_out(context.home, command, is_latched=is_latched, progress=context.out.progress)
     context.out.progress_end()
     context.out.object("halt", msgspec.to_builtins(outcome))
-    for text in outcome_lines(outcome, command.scope):
+    for text in outcome_lines(outcome, command):
         context.out.line(text)
     return Exit.OK if outcome.is_clean and is_latched else Exit.INCOMPLETE
 
@@ -183,19 +183,20 @@ def by_sessions(home: Home, command: Halt, is_durable: bool) -> Outcome:
         return Outcome(is_latched=True, by="nobody", is_clean=False, text=text)
 
 
-def outcome_lines(outcome: Outcome, scope: HaltScope) -> list[str]:
+def outcome_lines(outcome: Outcome, command: Halt) -> list[str]:
     """The outcome for a person."""
-    lines = [
-        f"gate shut: {'yes' if outcome.is_latched else 'in memory only, NOT on disk'}; procedure run by: {outcome.by}"
-    ]
+    gate = "yes" if outcome.is_latched else "in memory only, NOT on disk"
+    lines = [f"gate shut: {'no, a drill' if command.drill else gate}; procedure run by: {outcome.by}"]
     lines += _receipt_lines(outcome.receipt)
     if outcome.receipt_path:
         lines.append(f"receipt: {outcome.receipt_path}")
     if outcome.text:
         lines.append(outcome.text)
-    of_scope = "" if scope == HaltScope() else f" of {scope_words(scope)}"
+    of_scope = "" if command.scope == HaltScope() else f" of {scope_words(command.scope)}"
+    kept = sum(len(one.get("kept", ())) for one in outcome.receipt.get("brokers", ()))
+    but = f" but the {kept} kept" if kept else ""
     lines.append(
-        f"clean: nothing{of_scope} works any more"
+        f"clean: nothing{of_scope} works any more{but}"
         if outcome.is_clean
         else "NOT CLEAN: a person must look at the broker now"
     )

@@ -129,7 +129,7 @@ def words(receipt: Receipt) -> str:
     lines += [f"  note: {note}" for note in receipt.notes]
     if not receipt.is_clean:
         lines.append("  NOT CLEAN: look at the broker's own screen and end what is listed above by hand")
-    lines.append("  stays halted until `bolt rearm`")
+    lines.append("  a drill: nothing stays halted" if receipt.drill else "  stays halted until `bolt rearm`")
     return "\n".join(lines)
 
 

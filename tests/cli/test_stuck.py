@@ -147,6 +147,17 @@ def test_a_strategy_that_leaves_takes_only_itself_along(spoiled: Home, bolt: Bol
     assert (answers(spoiled), state(spoiled), working(spoiled)) == (True, TradingState.ACTIVE, 1)
 
 
+def test_what_a_halt_keeps_is_told_with_its_end(spoiled: Home, bolt: Bolt) -> None:
+    bought = bolt("order", "b 10 AAPL @take", "--wait", "15", "--json")
+    assert bought.json["state"] == "filled"
+    assert bolt("order", "s 10 AAPL @ask+500t gtc reduce", "--json").json["ok"]
+    until(lambda: working(spoiled) == 2, "both orders at the venue")
+    told = bolt("kill", "--drill").out
+    assert "gate shut: no, a drill" in told
+    assert "nothing works any more but the 1 kept" in told
+    assert state(spoiled) is TradingState.ACTIVE
+
+
 def test_a_trip_file_that_cannot_even_be_removed_halts_and_ends_nothing(spoiled: Home, bolt: Bolt) -> None:
     (spoiled.root / "trips" / "odd.json").mkdir(parents=True)
     until(lambda: "odd.json cannot be read" in bolt("status").out, "the cause")

@@ -238,6 +238,12 @@ def test_a_symbol_scope_touches_its_symbol_only() -> None:
     assert (fake.held["AAPL"], fake.held["COIN"], part.residual) == (Qty(10), Qty(0), ())
 
 
+@pytest.mark.parametrize(("drill", "said"), [(True, "a drill: nothing stays halted"), (False, "stays halted until")])
+def test_the_receipt_says_whether_anything_stays_halted(drill: bool, said: str) -> None:
+    receipt = halt(msgspec.structs.replace(PLAN, drill=drill), Fake(order(1)))
+    assert words(receipt).splitlines()[-1].strip().startswith(said)
+
+
 def test_a_symbol_that_nobody_knows_is_named_in_the_receipt() -> None:
     plan = msgspec.structs.replace(PLAN, scope=HaltScope(HaltScopeKind.SYMBOL, "COIM"))
     assert "symbol COIM is not known here" in words(halt(plan, Fake(order(1))))
