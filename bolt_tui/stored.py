@@ -24,7 +24,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_QTY, Money, Price, Qty, ratio
 from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind
 from engine.ledger.positions import AVERAGE_DIGITS
-from engine.risk.latch import Latch, sentinel
+from engine.risk.latch import Latch, read_notes, sentinel
 from engine.store.connection import open_reader, store_error
 from engine.store.journal import read_journal
 from engine.store.lock import holder_of
@@ -397,7 +397,11 @@ def _halt(home: Home, changed: tuple[int, Any] | None) -> HaltView:
         return HaltView(state="active")
     found = changed[1] if changed is not None else None
     if not isinstance(found, ev.TradingStateChanged) or found.state is ev.TradingState.ACTIVE:
-        return HaltView(state=state.value, why="tripped in the latch, not journaled yet", scopes=scopes)
+        notes = read_notes(home.root)
+        if not notes:
+            return HaltView(state=state.value, why="tripped in the latch, not journaled yet", scopes=scopes)
+        note = notes[-1][1]
+        return HaltView(state=state.value, who=note.who, why=note.why, code=note.code, ts_ns=note.ts_ns, scopes=scopes)
     return HaltView(
         state=state.value,
         who=found.who,

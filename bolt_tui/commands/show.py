@@ -180,4 +180,5 @@ def _halt_words(status: StatusView) -> str:
     if halt.state == "active":
         return ""
     durable = "" if halt.durable else " (not on disk yet)"
-    return f"{durable} since {iso(halt.ts_ns)} by {halt.who}: {halt.why or halt.code}; {halt.counts()}"
+    since = f" since {iso(halt.ts_ns)}" if halt.ts_ns else ""
+    return f"{durable}{since}{f' by {halt.who}' if halt.who else ''}: {halt.why or halt.code}; {halt.counts()}"

@@ -11,10 +11,12 @@ from bolt_tui.settings import Home
 from bolt_tui.stored import open_stored
 from engine.domain import commands as co
 from engine.domain.commands import NewOrder
+from engine.domain.events import TradingState
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderSpec, OrderState, OrderType, Side
+from engine.risk.latch import GLOBAL, TripNote, leave_note
 from tests.cli.conftest import Ran
-from tests.core.lab import ME, Lab
+from tests.core.lab import ME, START_NS, Lab
 
 Bolt = Callable[..., Ran]
 SAME = (
@@ -119,6 +121,15 @@ def test_a_halt_is_told_from_the_latch(bolt: Bolt, lab: Lab) -> None:
     assert (halt["state"], halt["why"], halt["who"]) == ("halted", "runaway", "anna")
     lab.latch._path.unlink()
     assert bolt("status", "--json").json["halt"]["state"] == "halted", "a used ledger without its latch stays shut"
+
+
+def test_a_trip_that_no_engine_journaled_yet_is_told_from_its_note(bolt: Bolt, lab: Lab, home: Home) -> None:
+    lab.journal.close()
+    lab.latch.trip()
+    assert "1970" not in bolt("status").out
+    note = TripNote(scope=GLOBAL, state=TradingState.HALTED, code="MANUAL", who="ben", why="smoke", ts_ns=START_NS)
+    assert leave_note(home.root, note) is not None
+    assert "HALTED since 2023-11-14T22:13:20.000000000Z by ben: smoke" in bolt("status").out
 
 
 def test_an_engine_that_holds_the_ledger_and_does_not_answer_is_named(bolt: Bolt, lab: Lab) -> None:
