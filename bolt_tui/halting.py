@@ -87,12 +87,12 @@ class Halting:
 
     def _file(self, receipt: Receipt) -> dict[str, str]:
         """Write the receipt. A disk that refuses it takes nothing from what was done at the brokers."""
-        clean = str(receipt.is_clean).lower()
+        found = {"clean": str(receipt.is_clean).lower(), "verified": str(receipt.is_over).lower()}
         try:
-            return {"receipt_path": str(write_receipt(receipt, self._home.receipts)), "clean": clean}
+            return {"receipt_path": str(write_receipt(receipt, self._home.receipts)), **found}
         except OSError as error:
             _LOG.error("the receipt could not be written: %s\n%s", error, words(receipt))
-            return {"note": f"the receipt could not be written: {error.strerror}", "clean": clean}
+            return {"note": f"the receipt could not be written: {error.strerror}", **found}
 
     def _run(
         self, command: Halt, halt_id: str, record: Record, belongs: Callable[[VenueOrder], bool] | None

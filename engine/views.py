@@ -173,8 +173,8 @@ class HaltView(msgspec.Struct, frozen=True, kw_only=True):
     residual: tuple[str, ...] = ()
     unreachable: tuple[str, ...] = ()
     """Brokers that did not answer: what works there is not known."""
-    clean: bool = True
-    """What the receipt says: every broker verified that nothing works any more, and it is on disk."""
+    verified: bool = True
+    """What the receipt says: every broker confirmed that nothing works any more."""
     receipt_path: str = ""
     note: str = ""
     """What else a person must know, such as a receipt that could not be written."""

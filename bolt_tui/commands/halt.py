@@ -156,7 +156,7 @@ def outcome_of(halt: HaltView) -> Outcome:
             receipt = msgspec.json.decode(Path(halt.receipt_path).read_bytes(), type=dict[str, Any])
         except (OSError, msgspec.DecodeError) as error:
             _LOG.warning("the receipt %s cannot be read: %s", halt.receipt_path, error)
-    is_clean = halt.done and halt.clean and not halt.unknown and not halt.residual and not halt.unreachable
+    is_clean = halt.done and halt.verified and not halt.unknown and not halt.residual and not halt.unreachable
     text = (
         "" if halt.done else f"the engine has not finished within {PROCEDURE_S:g} s; `bolt status` shows how far it is"
     )

@@ -122,8 +122,8 @@ class Picture:
             changes["residual"] = tuple(word for word in data["residual"].split(";") if word)
         if "unreachable" in data:
             changes["unreachable"] = tuple(word for word in data["unreachable"].split(";") if word)
-        if "clean" in data or event.step == "failed":
-            changes["clean"] = data.get("clean") == "true"
+        if "verified" in data or event.step == "failed":
+            changes["verified"] = data.get("verified") == "true"
         for name in ("receipt_path", "note"):
             if name in data:
                 changes[name] = data[name]

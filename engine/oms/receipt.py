@@ -83,7 +83,12 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_clean(self) -> bool:
         """Durable, every broker verified, nothing left that a flatten was asked to exit."""
-        return self.durable and all(one.verified and not one.residual for one in self.brokers)
+        return self.durable and self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Every broker verified, nothing left that a flatten was asked to exit; the record may be missing."""
+        return all(one.verified and not one.residual for one in self.brokers)
 
 
 def order_words(order: VenueOrder) -> str:

@@ -69,7 +69,7 @@ def test_a_drill_trips_nothing_here(bolt: Bolt, engine: Served, home: Home) -> N
 
 
 @pytest.mark.parametrize(
-    "more", [{"unknown": 1}, {"residual": ("AAPL 100: no price",)}, {"unreachable": ("paper",)}, {"clean": False}]
+    "more", [{"unknown": 1}, {"residual": ("AAPL 100: no price",)}, {"unreachable": ("paper",)}, {"verified": False}]
 )
 def test_what_is_left_is_not_called_clean(bolt: Bolt, engine: Served, home: Home, more: dict[str, object]) -> None:
     engine.door.halt = halted(home.receipts / "h.json", **more)
