@@ -84,6 +84,6 @@ GUARDS = (
     Mutant("kill-6-durable", "kill step 6: no flatten before the record is on disk", STEPS,
            'return "" if self._job.durable else', 'return "" if self._job else', HALT),
     Mutant("kill-7-receipt", "kill step 7: the receipt is kept as a file", "bolt_tui/halting.py",
-           '{"receipt_path": str(write_receipt(receipt, self._home.receipts)), **found}', '{"clean": clean}',
+           '{"receipt_path": str(write_receipt(receipt, self._home.receipts)), **found}', "{**found}",
            ("tests/cli/test_live.py", "tests/cli/test_halt.py")),
 )  # fmt: skip
