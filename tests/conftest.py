@@ -1,5 +1,6 @@
-"""What every test gets: a state folder of its own, and property tests that do not judge by the speed of the machine."""
+"""What every test gets: a state folder of its own, an interrupt that arrives, and property tests that no slow machine fails."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,3 +18,11 @@ def bolt_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BOLT_HOME", str(home))
         yield home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupt_arrives() -> Iterator[None]:
+    """Hear SIGINT also where a script started the tests with `&`: such a shell ignores it, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
