@@ -13,11 +13,11 @@ from typing import TypeVar
 
 import msgspec
 
-from engine.domain.commands import AnyCommand, CommandResult
+from engine.domain.commands import AnyCommand, CommandResult, Preview
 from engine.domain.errors import InputError
 from engine.domain.events import AnyEvent, decoder, encode
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Raised when a frame changes its meaning; a client of another number is told so and leaves."""
 REQUEST_BYTES_MAX = 256 * 1024
 """Longest frame the engine takes."""
@@ -65,7 +65,18 @@ class EventsAsk(Frame, frozen=True, kw_only=True, tag="events_ask"):
     follow: bool = False
 
 
-ClientFrame = Request | Subscribe | EventsAsk
+class WhatIfAsk(Frame, frozen=True, kw_only=True, tag="what_if"):
+    """What an order would do, for a screen that asks while somebody types.
+
+    The newest question of a connection wins: one that waits is forgotten when the next arrives, and only what was asked last
+    is sure of its Result. It changes nothing and is not journaled, so its answer does not wait for the disk.
+    """
+
+    id: int
+    question: Preview
+
+
+ClientFrame = Request | Subscribe | EventsAsk | WhatIfAsk
 
 
 # -- from the engine -------------------------------------------------------------------------------------------------

@@ -31,11 +31,12 @@ from bolt_tui.frames import (
     Subscribe,
     Unpacker,
     Update,
+    WhatIfAsk,
     pack,
     read_server,
 )
 from engine.domain.clock import NS_PER_S, Clock, SystemClock
-from engine.domain.commands import AnyCommand, CommandResult
+from engine.domain.commands import AnyCommand, CommandResult, Preview
 from engine.domain.errors import SettingsError
 from engine.views import SCHEMA, DeskView
 
@@ -44,6 +45,7 @@ SILENCE_S = 3.0
 """The engine sends something each second; after this long it hangs."""
 COMMANDS_WAITING_MAX = 256
 _READ_BYTES = 256 * 1024
+SUPERSEDED = CommandResult(ok=False, code="SUPERSEDED")
 _LOG = logging.getLogger("bolt.link")
 
 
@@ -70,6 +72,8 @@ class DeskLink:
         self._heard_ns = 0
         self._first = threading.Event()
         self._pending: dict[int, asyncio.Future[CommandResult]] = {}
+        self._question = 0
+        """Number of the what-if that is asked last, 0 where none is open."""
         self._writer: asyncio.StreamWriter | None = None
         self._sent = 0
         self._lock = threading.Lock()
@@ -138,6 +142,14 @@ class DeskLink:
             if self._is_closed:
                 return _not_sent("the line is closed")
             future = asyncio.run_coroutine_threadsafe(self._submit(command), self._loop)
+        return await asyncio.wrap_future(future)
+
+    async def what_if(self, question: Preview) -> CommandResult | None:
+        """Ask what an order would do. None where a newer question took its place, the line is down or no answer came."""
+        with self._lock:
+            if self._is_closed:
+                return None
+            future = asyncio.run_coroutine_threadsafe(self._what_if(question), self._loop)
         return await asyncio.wrap_future(future)
 
     def halt_now(self, who: str) -> None:
@@ -259,6 +271,23 @@ class DeskLink:
             return future.result()
         self._pending.pop(number, None)
         return _unknown(f"no answer within {DEADLINE_S:g} s")
+
+    async def _what_if(self, question: Preview) -> CommandResult | None:
+        older, self._question = self._question, 0
+        if older:
+            self._settle(older, SUPERSEDED)
+        if self._writer is None or self._writer.is_closing():
+            return None
+        future: asyncio.Future[CommandResult] = self._loop.create_future()
+        self._question = number = self._sent + 1
+        self._pending[number] = future
+        self._write(WhatIfAsk(seq=0, id=number, question=question))
+        done, _ = await asyncio.wait({future}, timeout=DEADLINE_S)
+        self._pending.pop(number, None)
+        if self._question == number:
+            self._question = 0
+        found = future.result() if done else None
+        return None if found is None or found is SUPERSEDED or found.code == "UNKNOWN" else found
 
     def _silent_s(self) -> float:
         return (self._clock.monotonic_ns() - self._heard_ns) / NS_PER_S

@@ -38,13 +38,23 @@ from bolt_tui.frames import (
     Subscribe,
     Unpacker,
     Update,
+    WhatIfAsk,
     pack,
     read_client,
 )
 from bolt_tui.resources import version
 from bolt_tui.settings import DIR_MODE, FILE_MODE
 from engine.domain.clock import Clock
-from engine.domain.commands import AmendOrder, AnyCommand, CommandResult, Halt, NewOrder, ReleaseOrder, StopEngine
+from engine.domain.commands import (
+    AmendOrder,
+    AnyCommand,
+    CommandResult,
+    Halt,
+    NewOrder,
+    Preview,
+    ReleaseOrder,
+    StopEngine,
+)
 from engine.domain.errors import StoreLocked
 from engine.domain.events import AnyEvent, encode
 from engine.domain.order import SourceKind
@@ -73,6 +83,10 @@ class EngineDoor(Protocol):
 
     def submit(self, command: AnyCommand) -> CommandResult:
         """Decide a command now."""
+        ...
+
+    def what_if(self, question: Preview) -> CommandResult:
+        """What an order would do; changes nothing."""
         ...
 
     def view(self) -> DeskView:
@@ -211,6 +225,11 @@ class EngineServer:
         elif connection.is_full:
             text = f"{CLIENTS_MAX} clients are connected and that is the limit; close one of them"
             connection.fail("FULL", text)
+        elif isinstance(frame, WhatIfAsk):
+            # One place per connection, and the newest question in it: typing never queues.
+            is_queued, connection.question = connection.question is not None, frame
+            if not is_queued:
+                self._queue(connection, frame)
         elif len(self._waiting) >= REQUESTS_WAITING_MAX:
             self.counts["busy"] += 1
             number = getattr(frame, "id", 0)
@@ -244,6 +263,8 @@ class EngineServer:
                 self._send_picture(connection)
             case Request():
                 self._answer(connection, frame)
+            case WhatIfAsk():
+                self._answer_what_if(connection, frame)
             case Subscribe():
                 connection.every = max(1, TICKS_PER_S // min(TICKS_PER_S, max(1, frame.hz)))
             case EventsAsk() if frame.follow:
@@ -270,6 +291,11 @@ class EngineServer:
             connection.send(Result(seq=0, id=frame.id, result=result))
         else:
             self._door.when_durable(partial(self._tell, connection, frame, result))
+
+    def _answer_what_if(self, connection: _Connection, first: WhatIfAsk) -> None:
+        frame, connection.question = connection.question or first, None
+        result = self._door.what_if(frame.question)
+        connection.send(Result(seq=0, id=frame.id, result=result))
 
     def _tell(self, connection: _Connection, frame: Request, result: CommandResult, is_durable: bool) -> None:
         """Answer a command: what a client was told must not be gone after a crash, so the answer waits for the disk."""
@@ -376,6 +402,8 @@ class _Connection(asyncio.Protocol):
         """Ticks between updates; 0 = not subscribed."""
         self.cursor: int | None = None
         self.told_tick = 0
+        self.question: WhatIfAsk | None = None
+        """The newest what-if that waits for its turn."""
         self.follow: tuple[int, int] | None = None
         """Request id and next sequence number of an event stream."""
         self._server = server

@@ -35,6 +35,7 @@ from engine.domain.order import Source, SourceKind
 from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_loader import load_strategies
 from engine.ledger.ledger import Ledger
+from engine.market.fees import shipped_fees
 from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch, TripNote, leave_note, read_notes, sentinel
@@ -144,6 +145,7 @@ class Door:
         self.update_since = engine.update_since
         self.events = engine.events
         self.when_durable = engine.when_durable
+        self.what_if = engine.what_if
 
     def submit(self, command: AnyCommand) -> CommandResult:
         """Decide a command now."""
@@ -187,6 +189,7 @@ class LiveEngine:
                     halter=self._begin_halt,
                     strategies=self._strategies(),
                     pid=os.getpid(),
+                    fees=shipped_fees(),
                 )
             )
             undo.pop_all()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from textual.message import Message
 
-from engine.domain.commands import AnyCommand, CommandResult
+from engine.domain.commands import AnyCommand, CommandResult, Preview
 from engine.views import DeskView
 
 
@@ -34,6 +34,10 @@ class EnginePort(Protocol):
 
     async def submit(self, command: AnyCommand) -> CommandResult:
         """Send a command once. A lost answer is a result with the code UNKNOWN, never a second send."""
+        ...
+
+    async def what_if(self, question: Preview) -> CommandResult | None:
+        """What an order would do; changes nothing. None where a newer question took its place, or nobody answered."""
         ...
 
     def halt_now(self, who: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.api.what_if import WhatIf
 from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.money import Money, Qty
@@ -28,6 +29,7 @@ class Commander:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._what_if = WhatIf(engine.market, engine.view_of_risk, engine.habits, engine.parts.fees, engine.clock)
 
     def own_source(self, who: str) -> Source:
         """The source of what the engine does by itself."""
@@ -37,7 +39,7 @@ class Commander:
         """Decide one command. Never raises for what a person asks."""
         match command:
             case co.Preview():
-                return self._preview(command)
+                return self.preview(command)
             case co.LookUp():
                 return self._look_up(command)
             case co.NewOrder() | co.AmendOrder() if command.intent_id in self._engine.store.asked:
@@ -107,17 +109,26 @@ class Commander:
             denials=() if order is None else order.denials,
         )
 
-    def _preview(self, command: co.Preview) -> co.CommandResult:
+    def preview(self, command: co.Preview) -> co.CommandResult:
+        """Every check and figure of an order that is not placed. Journals nothing, counts nothing, changes nothing."""
         engine = self._engine
         order_id = f"P{engine.store.next_counter()}"
-        verdict = engine.agent.judge(order_id, command.spec, command.source, "preview")
+        verdict = engine.agent.judge(order_id, command.spec, command.source, "preview", dry=True)
+        figures: dict[str, str] = {}
+        if verdict.figures:
+            try:
+                figures = self._what_if.figures(command.spec, command.source)
+            except (
+                Exception
+            ) as error:  # loop edge: a question about an absurd order must not look like a failing engine
+                figures = {"cost": f"n/a ({type(error).__name__})"}
         return co.CommandResult(
             ok=verdict.ok,
             code=verdict.denials[0].code if verdict.denials else "",
             text=command.spec.words(),
             denials=verdict.denials,
             checks=verdict.checks,
-            preview=verdict.figures,
+            preview={**verdict.figures, **figures},
         )
 
     def _new(self, command: co.NewOrder) -> co.CommandResult:

@@ -15,12 +15,13 @@ import msgspec
 from engine.api.aftermath import Aftermath
 from engine.api.commander import Commander
 from engine.api.day_keeper import DayKeeper
+from engine.api.habits import Habits
 from engine.api.market_state import MarketState
 from engine.api.picture import Picture
 from engine.api.risk_view import EngineRiskView
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock
-from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
+from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope, Preview
 from engine.domain.errors import StoreUnwritable
 from engine.domain.instrument import Instrument
 from engine.domain.order import SourceKind
@@ -30,6 +31,7 @@ from engine.intake.strategy_host import BUDGET_NS, StrategyHost
 from engine.ledger.day_book import DayBook
 from engine.ledger.ledger import Ledger
 from engine.market.feed import MarketTick
+from engine.market.fees import FeeSchedule
 from engine.market.sessions import Sessions
 from engine.oms import broker_interface as bi
 from engine.oms.orders import Orders, is_exit
@@ -81,6 +83,8 @@ class EngineParts(msgspec.Struct, frozen=True, kw_only=True):
     halter: Halter | None = None
     strategies: Mapping[str, type[Strategy]] = {}
     """What may be started, by name."""
+    fees: Mapping[str, FeeSchedule] = {}
+    """Rates by MIC, for what an order would pay; the venue's own statement is what is booked."""
 
 
 class Engine:
@@ -94,6 +98,7 @@ class Engine:
         self.ledger = Ledger()
         self.days = DayBook(self.ledger)
         self.market = MarketState()
+        self.habits = Habits()
         self.kill = KillSwitch(parts.latch)
         self.view_of_risk = EngineRiskView(
             self.store,
@@ -215,7 +220,16 @@ class Engine:
     def _routes_of(self, kind: type[msgspec.Struct]) -> tuple[tuple[Act, ...], tuple[Act, ...]]:
         """Who follows a kind of event: on a rebuild, and live, where algorithms and strategies are told as well."""
         # The order is a promise: orders and books first, then those who read them.
-        followers = (self.store, self.ledger, self.days, self.reconciler, self.view_of_risk, self.gate, self.safety)
+        followers = (
+            self.store,
+            self.ledger,
+            self.days,
+            self.reconciler,
+            self.view_of_risk,
+            self.gate,
+            self.safety,
+            self.habits,
+        )
         acts = [follower.routes[kind] for follower in followers if kind in follower.routes]
         acts.append(self.picture.on_event)
         acts += [self.host.routes[kind]] if kind in self.host.routes else []
@@ -236,6 +250,10 @@ class Engine:
             else:
                 return result
         return self.aftermath.submit(command)
+
+    def what_if(self, question: Preview) -> CommandResult:
+        """What the gate would say now, and what the order would do. A pure question: nothing is journaled, counted or set going."""
+        return self.commander.preview(question)
 
     def on_market(self, tick: MarketTick) -> None:
         """Take in a market tick."""

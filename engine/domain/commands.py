@@ -208,6 +208,9 @@ class CheckResult(msgspec.Struct, frozen=True):
     ok: bool
     value: str
     limit: str
+    share: str = ""
+    """Percent of the limit that is used with this order, to a tenth; empty where the rule has no most."""
+    policy_line: str = ""
 
 
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):

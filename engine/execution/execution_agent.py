@@ -82,7 +82,10 @@ class ExecutionAgent:
         return _denial("ALGO_REFUSES", spec.algo.name, why) if why else None
 
     def judge(self, order_id: str, spec: OrderSpec, source: Source, intent_id: str, **more: object) -> Verdict:
-        """The gate's verdict on a parent. A person gets every check, a program the first denial."""
+        """The gate's verdict on a parent. A person gets every check, a program the first denial.
+
+        ``dry`` (in ``more``) is a question only: it counts nothing.
+        """
         candidate = Candidate(
             order_id=order_id,
             role=Role.PARENT,
@@ -92,7 +95,9 @@ class ExecutionAgent:
             confirmed=more.get("confirmed", frozenset()),  # type: ignore[arg-type] # checked by the command's own type
             why=str(more.get("why", "")),
         )
-        verdict = self._gate.check(candidate, self._clock.now_ns(), full=source.kind.is_person)
+        verdict = self._gate.check(
+            candidate, self._clock.now_ns(), full=source.kind.is_person, dry=bool(more.get("dry", False))
+        )
         refused = self.refuse(spec)
         if refused is not None:
             return msgspec.structs.replace(verdict, ok=False, denials=(refused, *verdict.denials))

@@ -48,6 +48,7 @@ ADV_FALLBACK = ("ADV_NONE",)
 """Stamped on a decision where no daily volume is known: `order.max_notional_without_adv` held instead of the share."""
 PERCENT_STEP, AMOUNT_STEP, SECOND_STEP = Decimal("0.0001"), Decimal("0.00000001"), Decimal("0.001")
 """To which a value is rounded where people read it; it is judged and journaled exactly."""
+_TENTH = Decimal("0.1")
 SOURCE_LIMIT = "authority.{source}.max_notional"
 
 
@@ -80,18 +81,19 @@ class RiskManager:
         if handler is not None:
             handler(seq, ts_ns, event)
 
-    def check(self, candidate: Candidate, now_ns: int, *, full: bool) -> Verdict:
+    def check(self, candidate: Candidate, now_ns: int, *, full: bool, dry: bool = False) -> Verdict:
         """Judge an order at ``now_ns``.
 
         ``full`` runs every control and lists it (for a person, or a preview); otherwise the first denial ends it.
+        ``dry`` is a question only: nothing is counted, also where a check breaks.
         """
-        if not full:
+        if not (full or dry):
             decision = self.fast.decide(candidate, now_ns)
             if decision is not None:
                 return Verdict(ok=True, decision=decision)
-        return self.judge(candidate, now_ns, full=full)
+        return self.judge(candidate, now_ns, full=full, dry=dry)
 
-    def judge(self, candidate: Candidate, now_ns: int, *, full: bool) -> Verdict:
+    def judge(self, candidate: Candidate, now_ns: int, *, full: bool, dry: bool = False) -> Verdict:
         """The same by the table alone, row by row."""
         case = Case(candidate, now_ns, self.view, self.policy.policy, self.kill, self.history, self.signals)
         denials: list[Denial] = []
@@ -101,7 +103,7 @@ class RiskManager:
             try:
                 found = judge(case)
             except Exception as error:  # loop edge: a check that breaks denies its order, and is counted and named
-                self.failures += 1
+                self.failures += not dry
                 found = ("CHECK_FAILED", None, None, ("not judged", "a judgement", f"{type(error).__name__}: {error}"))
             if full:
                 checks.append(_check(row, case, found))
@@ -116,7 +118,7 @@ class RiskManager:
             if not full or row.is_final:
                 break
         figures, quote, fallbacks = self._shown(
-            case, full=full and not any(item.control in {"C36", "C02"} for item in denials)
+            case, full=full and not any(item.control in {"C36", "C02"} for item in denials), dry=dry
         )
         return Verdict(
             ok=not denials,
@@ -126,12 +128,12 @@ class RiskManager:
             decision=_decision(case, confirmed, quote, fallbacks),
         )
 
-    def _shown(self, case: Case, *, full: bool) -> tuple[dict[str, str], QuoteSeen | None, tuple[str, ...]]:
+    def _shown(self, case: Case, *, full: bool, dry: bool) -> tuple[dict[str, str], QuoteSeen | None, tuple[str, ...]]:
         try:
             quote = None if case.quote is None else case.quote.seen()
             return _figures(case) if full else {}, quote, ADV_FALLBACK if case.adv is None else ()
         except Exception:  # loop edge: a view that breaks has denied the order already; only its figures are lost
-            self.failures += 1
+            self.failures += not dry
             return {}, None, ()
 
 
@@ -216,12 +218,36 @@ def _check(row: Row, case: Case, found: Judgement | None) -> CheckResult:
     if found is not None:
         code, value, limit, said = found
         shown = (said[0], said[1]) if said is not None else (_shown(row, value, limit), _shown_limit(row, limit))
-        return CheckResult(row.control, code, ok=False, value=shown[0], limit=shown[1])
+        share, line = _share(row, value, limit), _line(row, case, limit)
+        return CheckResult(row.control, code, ok=False, value=shown[0], limit=shown[1], share=share, policy_line=line)
     if row.measure is None or (row.spares and row.spares & case.spares):
         return CheckResult(row.control, row.code, ok=True, value="", limit="")
     limit = _limit(row, case)
-    value_shown = _shown(row, row.measure(case), limit)
-    return CheckResult(row.control, row.code, True, value_shown, _shown_limit(row, limit))
+    value = row.measure(case)
+    return CheckResult(
+        row.control,
+        row.code,
+        True,
+        _shown(row, value, limit),
+        _shown_limit(row, limit),
+        _share(row, value, limit),
+        _line(row, case, limit),
+    )
+
+
+def _share(row: Row, value: Measured, limit: Limit | None) -> str:
+    """How much of a limit an order takes, in percent, rounded up: what is shown as below 100 is below it."""
+    if value is None or limit is None or row.is_floor:
+        return ""
+    exact, most = Decimal(value), Decimal(limit.ns) if row.is_time else limit.value
+    if not exact.is_finite() or exact < 0 or most <= 0 or most == ENDLESS or exact >= ENDLESS:
+        return ""
+    return text(ratio_up(exact, most))
+
+
+def ratio_up(part: Decimal, whole: Decimal) -> Decimal:
+    """Percent to a tenth, rounded up."""
+    return round_to(EXACT.divide(EXACT.scaleb(part, 2), whole), _TENTH, Rounding.CEILING)
 
 
 def _deny(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from brokers.paper.replay_broker import PAPER_CAPABILITIES
@@ -16,6 +16,7 @@ from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
 from engine.intake.strategies.buy_the_dip import BuyTheDip
 from engine.market.feed import QuoteTick
+from engine.market.fees import FeeSchedule
 from engine.market.sessions import Sessions
 from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
@@ -96,6 +97,7 @@ class Lab:
         policy: Path = POLICY,
         journal: Journal | None = None,
         take_notes: Callable[[], list[TripNote]] = list,
+        fees: Mapping[str, FeeSchedule] | None = None,
     ) -> None:
         self.clock = SimClock(start_ns)
         self.broker = ScriptedBroker(self.clock, listed)
@@ -119,6 +121,7 @@ class Lab:
                 mode="paper",
                 strategies={"BuyTheDip": BuyTheDip},
                 sessions=sessions or Sessions(),
+                fees=fees or {},
                 weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
             )
         )

@@ -129,6 +129,9 @@ def test_a_view_that_breaks_denies(world: World, name: str, full: bool) -> None:
     if name == "intent_owner":
         world.role = Role.PARENT
     setattr(world, name, broken)
+    asked = world.risk.check(world.candidate(), NOW, full=full, dry=True)
+    assert not asked.ok
+    assert not world.risk.failures, "a question counts nothing"
     verdict = world.check(full=full)
     assert not verdict.ok
     assert world.risk.failures

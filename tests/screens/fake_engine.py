@@ -22,6 +22,7 @@ class FakeEngine:
         self.commands: list[co.AnyCommand] = []
         self.halts: list[tuple[str, str]] = []
         """Who asked, and in which thread."""
+        self.questions: list[co.Preview] = []
         self.answer = co.CommandResult(ok=True, text="taken")
         self.preview = frozen.PASSED
         self.connected = True
@@ -41,6 +42,12 @@ class FakeEngine:
         if self.gate is not None:
             await self.gate.wait()
         return self.preview if isinstance(command, co.Preview) else self.answer
+
+    async def what_if(self, question: co.Preview) -> co.CommandResult | None:
+        self.questions.append(question)
+        if self.gate is not None:
+            await self.gate.wait()
+        return self.preview
 
     def halt_now(self, who: str) -> None:
         self.halts.append((who, threading.current_thread().name))

@@ -11,7 +11,7 @@ import msgspec
 
 from bolt_tui.server import EngineServer
 from engine.domain.clock import SystemClock
-from engine.domain.commands import AnyCommand, CommandResult, Halt, LookUp, NewOrder
+from engine.domain.commands import AnyCommand, CommandResult, Halt, LookUp, NewOrder, Preview
 from engine.domain.events import AlertRaised, AnyEvent
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, OrderType, Side, Source, SourceKind
@@ -79,6 +79,7 @@ class FakeDoor:
     def __init__(self) -> None:
         self.commands: list[AnyCommand] = []
         self.changes: list[OrderView] = []
+        self.questions: list[Preview] = []
         self.journal: list[tuple[int, int, AnyEvent]] = []
         self.fills: tuple[FillView, ...] = ()
         self.positions: tuple[PositionView, ...] = ()
@@ -108,6 +109,10 @@ class FakeDoor:
         if isinstance(command, Halt):
             self.state = "halted"
         return CommandResult(ok=True, text="done")
+
+    def what_if(self, question: Preview) -> CommandResult:
+        self.questions.append(question)
+        return CommandResult(ok=True, text=question.spec.words())
 
     def _look_up(self, command: LookUp) -> CommandResult:
         known = next((row for row in self.changes if row.intent_id == command.intent_id), None)

@@ -9,10 +9,10 @@ import pytest
 
 from bolt_tui.client import NoEngine, merge
 from bolt_tui.link import DeskLink
-from engine.domain.commands import CommandResult
+from engine.domain.commands import CommandResult, Preview
 from engine.domain.order import OrderState
 from engine.views import DeskUpdate, DeskView
-from tests.server.fakes import FakeDoor, Served, new_order, order_row, serving, until
+from tests.server.fakes import ME, FakeDoor, Served, new_order, order_row, serving, until
 
 
 @pytest.fixture
@@ -99,3 +99,34 @@ def test_rows_are_replaced_by_their_key_and_open_orders_are_never_dropped(served
     assert len(merged.orders) == 500
     assert merged.orders[0] == order_row(1)
     assert merged.orders[-1] == done[-1]
+
+
+def test_only_the_newest_question_has_an_answer(served: Served) -> None:
+    came, held = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        came.set()
+        held.wait(10)
+
+    served.door.on_submit = hold
+    first, second = (Preview(source=ME, spec=new_order(qty=qty).spec) for qty in ("1", "2"))
+
+    async def ask(link: DeskLink) -> list[CommandResult | None]:
+        """The engine is busy with a command while two questions come."""
+        busy = asyncio.ensure_future(link.submit(new_order()))
+        await asyncio.to_thread(came.wait, 10)
+        older = asyncio.ensure_future(link.what_if(first))
+        await asyncio.sleep(0)
+        newer = asyncio.ensure_future(link.what_if(second))
+        found = await older
+        held.set()
+        return [found, await newer, await busy]
+
+    with link_to(served.path) as link:
+        older, newer, busy = asyncio.run(ask(link))
+        assert older is None
+        assert newer is not None
+        assert newer.text.startswith("buy 2 ")
+        assert busy is not None
+        assert busy.order_id == "P1"
+    assert asyncio.run(link.what_if(first)) is None, "no line, no answer"

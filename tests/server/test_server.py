@@ -13,8 +13,8 @@ import pytest
 
 from bolt_tui import endpoint, server
 from bolt_tui.client import EngineClient, EngineRefused, NoEngine, OutcomeUnknown
-from bolt_tui.frames import FRAME_BYTES_MAX, Request, Subscribe, Unpacker, pack, read_server
-from engine.domain.commands import AnyCommand, CancelAll, CommandResult, Halt, StopEngine
+from bolt_tui.frames import FRAME_BYTES_MAX, Request, Subscribe, Unpacker, WhatIfAsk, pack, read_server
+from engine.domain.commands import AnyCommand, CancelAll, CommandResult, Halt, Preview, StopEngine
 from engine.domain.errors import InvariantError, StoreLocked
 from engine.domain.order import OrderState, Source, SourceKind
 from tests.server.fakes import ME, FakeDoor, Served, new_order, order_row, serving, until
@@ -224,6 +224,17 @@ def test_too_many_waiting_commands_are_answered_busy(served: Served) -> None:
             for body in unpacker.feed(line.recv(1 << 20)):
                 answered += type(read_server(body)).__name__ in {"Result", "Error"}
     assert len(served.door.commands) + served.server.counts["busy"] == count
+
+
+def test_the_newest_what_if_wins_and_typing_never_queues(served: Served) -> None:
+    asked = [Preview(source=ME, spec=new_order(qty=str(size)).spec) for size in range(1, 201)]
+    flood = b"".join(pack(WhatIfAsk(seq=n, id=n, question=question)) for n, question in enumerate(asked, 1))
+    with raw(served) as line:
+        line.sendall(flood + pack(Request(seq=201, id=201, command=Halt(source=ME))))
+        until(lambda: asked[-1] in served.door.questions, "the newest question")
+        until(lambda: served.server.counts["halts"] == 1, "the halt")
+    assert len(served.door.questions) < 20, "each key would be a question of its own"
+    assert served.door.questions[-1] == asked[-1]
 
 
 def test_a_full_house_still_takes_a_halt(served: Served) -> None:
