@@ -10,6 +10,7 @@ import msgspec
 from engine.api.what_if import WhatIf
 from engine.domain import commands as co
 from engine.domain import events as ev
+from engine.domain.errors import MoneyError
 from engine.domain.money import Money, Qty
 from engine.domain.order import Liquidity, OrderState, Source, SourceKind
 from engine.oms.broker_interface import VenueOrder
@@ -118,10 +119,9 @@ class Commander:
         if verdict.figures:
             try:
                 figures = self._what_if.figures(command.spec, command.source)
-            except (
-                Exception
-            ) as error:  # loop edge: a question about an absurd order must not look like a failing engine
-                figures = {"cost": f"n/a ({type(error).__name__})"}
+            except (ArithmeticError, MoneyError):
+                # An absurd question must not look like a failing engine, which halts.
+                figures = {"cost": "n/a (beyond what can be computed)"}
         return co.CommandResult(
             ok=verdict.ok,
             code=verdict.denials[0].code if verdict.denials else "",
