@@ -72,7 +72,7 @@ def run(row: Subcommand, args: argparse.Namespace, out: Output) -> int:
 def describe(error: Exception) -> tuple[str, Exit]:
     """The code and the exit code of an expected failure."""
     from bolt_tui.client import EngineRefused, NoEngine, OutcomeUnknown
-    from bolt_tui.commands.context import NotNow
+    from bolt_tui.commands.context import NotNow, NotRead
     from engine.domain.errors import InputError, StoreError
 
     match error:
@@ -82,6 +82,8 @@ def describe(error: Exception) -> tuple[str, Exit]:
             return "UNKNOWN", Exit.UNKNOWN
         case EngineRefused() | NotNow():
             return error.code, Exit.REFUSED
+        case NotRead():
+            return error.code, Exit.USAGE
         case InputError():
             return type(error).__name__, Exit.USAGE
         case StoreError():

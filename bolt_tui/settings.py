@@ -18,6 +18,7 @@ import msgspec
 
 from bolt_tui.resources import data_file
 from engine.domain.errors import SettingsError
+from engine.intake.presets import Presets
 
 DIR_MODE = 0o700
 FILE_MODE = 0o600
@@ -252,6 +253,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     paper: PaperSettings = PaperSettings()
     strategies: dict[str, dict[str, str]] = {}
     """Strategies started with the engine: name, then its parameters as text."""
+    presets: Presets = Presets()
+    """What an order line leaves out: `all`, `types` (by `limit`, `market`, `vwap`...) and `symbols`, the later one wins; each
+    with `size`, `price` (a price word), `tif`, `algo`, `account`, `broker`, `venue`, written for a buy and mirrored for a sell."""
 
 
 def load_settings(home: Home) -> Settings:
@@ -301,6 +305,14 @@ def parse_settings(words: str, name: str = "settings.yaml") -> Settings:
 def _check(made: Settings, name: str) -> None:
     from engine.domain.errors import MoneyError
     from engine.domain.money import Money
+    from engine.intake.grammar import ALGO_WORDS
+    from engine.intake.presets import check
+
+    try:
+        check(made.presets, ALGO_WORDS)
+    except SettingsError as error:
+        msg = f"{name}: {error}"
+        raise SettingsError(msg) from None
 
     if not 0 <= made.desk.updates_per_s <= 10:
         msg = f"{name}: desk.updates_per_s was {made.desk.updates_per_s}; expected 1 to 10, or 0 to let Bolt choose"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bolt_tui.commands.exits import Exit
 from bolt_tui.output import Output
-from engine.domain.errors import BoltError
+from engine.domain.errors import BoltError, InputError
 
 if TYPE_CHECKING:
     from bolt_tui.client import EngineClient, NoEngine
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 
 class NotNow(BoltError):
     """It could be done, but not in this state; nothing was done. ``code`` says why, for scripts."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class NotRead(InputError):
+    """Words that cannot be read; nothing was sent. ``code`` says why, for scripts."""
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)

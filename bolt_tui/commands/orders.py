@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from bolt_tui.client import DEADLINE_S, EngineClient, NoEngine, OutcomeUnknown
 from bolt_tui.commands import show
-from bolt_tui.commands.context import NotNow, exit_of
+from bolt_tui.commands.context import NotNow, NotRead, exit_of
 from bolt_tui.commands.exits import Exit
+from bolt_tui.settings import load_settings
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import (
     AmendOrder,
@@ -28,7 +29,8 @@ from engine.domain.ids import check_intent_id, new_intent_id
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState
 from engine.intake.drafts import GrammarError, NewOrderDraft
-from engine.intake.grammar import GrammarContext, parse_order
+from engine.intake.grammar import GrammarContext, OrderRef, parse_order
+from engine.intake.presets import NONE, Presets
 from engine.views import DeskView, OrderView
 
 if TYPE_CHECKING:
@@ -107,15 +109,16 @@ def read_words(
     """The order, on fresh quotes. Where they have not come yet it waits for them, bounded, and says so.
 
     Raises:
-        SettingsError: the line cannot be read.
+        NotRead: the line cannot be read.
         NotNow: it can, and there is no quote to turn its words into numbers.
     """
     clock = SystemClock()
     end_ns = clock.monotonic_ns() + int(wait_s * NS_PER_S)
     pictures: Iterator[DeskView] | None = None
+    presets = load_settings(context.found).presets
     while True:
         missed: list[str] = []
-        found = parse_order(line, grammar_context(view, missed))
+        found = parse_order(line, grammar_context(view, missed, presets))
         is_error = isinstance(found, GrammarError)
         lacks = _lacking(view, found, missed)
         if not lacks or clock.monotonic_ns() >= end_ns:
@@ -132,7 +135,7 @@ def read_words(
             "  give a plain size and a price, or look at `bolt status`; nothing was sent"
         )
         raise NotNow("NO_QUOTE", msg)
-    raise SettingsError(_pointed(line, found))
+    raise NotRead(found.code, _pointed(line, found))
 
 
 def _lacking(view: DeskView, found: NewOrderDraft | GrammarError, missed: list[str]) -> str:
@@ -150,8 +153,11 @@ def _lacking(view: DeskView, found: NewOrderDraft | GrammarError, missed: list[s
     return "" if is_quoted else f"a quote of {symbol}"
 
 
-def grammar_context(view: DeskView, missed: list[str] | None = None) -> GrammarContext:
-    """What the words may refer to: the engine's instruments and its fresh quotes; ``missed`` gets symbols without one."""
+def grammar_context(view: DeskView, missed: list[str] | None = None, presets: Presets = NONE) -> GrammarContext:
+    """What the words may refer to: the engine's instruments, its fresh quotes and positions, and the owner's presets.
+
+    ``missed`` gets the symbols that had no fresh quote.
+    """
     instruments = {made.symbol: made for made in view.instruments}
 
     def quote(symbol: str) -> QuoteSeen | None:
@@ -164,8 +170,23 @@ def grammar_context(view: DeskView, missed: list[str] | None = None) -> GrammarC
             missed.append(symbol)
         return None
 
-    account = view.status.account or "PAPER"
-    return GrammarContext(instruments=instruments or None, quote=quote, account=account)
+    def position(account: str, symbol: str) -> Qty | None:
+        held = [row.qty for row in view.positions if (row.account, row.symbol) == (account, symbol)]
+        return Qty(sum(held, Qty(0))) if held else None
+
+    brokers = view.status.brokers
+    return GrammarContext(
+        instruments=instruments or None,
+        quote=quote,
+        orders={row.order_id: OrderRef(row.symbol, row.side) for row in view.orders if not row.state.is_terminal},
+        is_orders_whole=False,
+        broker=brokers[0].broker if brokers else "paper",
+        account=view.status.account or "PAPER",
+        brokers=tuple(dict.fromkeys(row.broker for row in brokers)),
+        accounts=tuple(dict.fromkeys(row.account for row in brokers)),
+        presets=presets,
+        position=position,
+    )
 
 
 def _pointed(line: str, error: GrammarError) -> str:

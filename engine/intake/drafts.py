@@ -11,6 +11,9 @@ from engine.domain.commands import AmendOrder, CancelAll, CancelOrder, NewOrder,
 from engine.domain.events import QuoteSeen
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderSpec, Source
+from engine.intake.presets import Default
+
+NOT_READ = "NOT_READ"
 
 
 class GrammarError(msgspec.Struct, frozen=True):
@@ -23,6 +26,8 @@ class GrammarError(msgspec.Struct, frozen=True):
     expected: tuple[str, ...]
     text: str
     """The whole sentence for a person."""
+    code: str = NOT_READ
+    """Stable reason code, for scripts."""
 
 
 class NewOrderDraft(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +38,8 @@ class NewOrderDraft(msgspec.Struct, frozen=True, kw_only=True):
     """The order in words, with what each price and money word was turned into."""
     quote: QuoteSeen | None = None
     """The quote that price and money words were frozen on; None where none was needed."""
+    defaults: tuple[Default, ...] = ()
+    """What the line did not say, and where it is from."""
 
     def command(self, source: Source, intent_id: str, *, why: str = "", staged: bool = False) -> NewOrder:
         """The command that places it."""

@@ -1,29 +1,30 @@
 """The one-line order grammar: a line of words becomes a draft, or names the first wrong word and what was expected.
 
-``side qty symbol [@price] [stop price] [tif] [algo duration param=value ...] [post] [reduce] [acct: broker: venue:]``
+``side size symbol [@price] [stop price] [tif] [algo duration param=value ...] [post] [reduce] [acct: broker: venue:]``
 
 Nothing is guessed. An order without a price is an error, not a market order: ``@mkt`` says it, or an algorithm
 prices the children. Price words (``@join``, ``@bid+2t``) are frozen into a limit on the quote of this moment, which the
-draft carries. Quantities and prices are kept as typed, on the grid or not; the gate judges them. Only a size in money is
-rounded, down to whole lots, and the draft's echo shows both. Reading a line never raises.
+draft carries. Quantities and prices are kept as typed, on the grid or not; the gate judges them. Only a size said by its
+meaning (money, a part of the position, a risk) is rounded, down to whole lots, and the draft's echo shows both. What the line
+leaves out may come from presets, and the draft names each. Reading a line never raises.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
 from types import MappingProxyType
-from typing import NoReturn
 
 import msgspec
 
-from engine.domain.errors import InputError
 from engine.domain.events import QuoteSeen
 from engine.domain.instrument import Instrument
-from engine.domain.money import EXACT, Money, Price, Qty, padded, text
+from engine.domain.money import Money, Price, Qty, padded, text
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Tif
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
+from engine.intake.line_words import Words, Wrong
+from engine.intake.presets import NONE, Default, Presets, mirrored
+from engine.intake.sizes import PARTS, PositionPart, RiskSize, Size, of_money, of_position, of_risk, read_part
 from engine.intake.words import (
     PRICE_WORDS,
     PriceWord,
@@ -34,7 +35,6 @@ from engine.intake.words import (
     read_size,
 )
 
-LINE_CHARS_MAX = 400
 CHOICES_MAX = 50
 
 
@@ -68,12 +68,17 @@ class GrammarContext(msgspec.Struct, frozen=True, kw_only=True):
     """Best quote of a symbol now; None where there is none fit to price an order."""
     orders: Mapping[str, OrderRef] | None = None
     """Orders that can be amended, cancelled or released."""
+    is_orders_whole: bool = True
+    """False where ``orders`` may lag behind: an id that is not in it is taken then, and the engine judges."""
     broker: str = "paper"
     account: str = "PAPER"
     brokers: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     venues: tuple[str, ...] = ()
     algos: Mapping[str, AlgoWords] = ALGO_WORDS
+    presets: Presets = NONE
+    position: Callable[[str, str], Qty | None] | None = None
+    """Signed position of an account and symbol; None where there is none or it is not known."""
 
 
 SIDES = {"b": Side.BUY, "buy": Side.BUY, "s": Side.SELL, "sell": Side.SELL}
@@ -83,25 +88,28 @@ _ORDER_ID = re.compile(r"[A-Z][0-9]{1,12}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,32}")
 FLAGS = {"post": "post", "post-only": "post", "reduce": "reduce", "reduce-only": "reduce"}
 COMMANDS = {"x": "cancel", "cancel": "cancel", "a": "amend", "amend": "amend", "release": "release"}
-_SIZE_EXPECTED = ("a size: 100, 5k, 2.5m, $10k",)
+_SIZE_EXPECTED = ("a size: 100, 5k, 2.5m, $10k, 25%pos, risk 200 stop 188.4",)
+_RISK_EXPECTED = ("risk 200 stop 188.4",)
+BRACKET_WORDS = ("tp", "sl")
+BRACKETS_NOT_YET = "BRACKETS_NOT_YET"
 _PRICE_EXPECTED = ("a price: @189.10", *PRICE_WORDS, "@bid+2t")
 
 
 def parse_order(line: str, context: GrammarContext) -> NewOrderDraft | GrammarError:
     """Read one order."""
     try:
-        reader = _OrderReader(_Words(line), context)
+        reader = _OrderReader(Words(line), context)
         reader.read()
         return reader.draft()
-    except _Wrong as wrong:
+    except Wrong as wrong:
         return wrong.error
 
 
 def parse_line(line: str, context: GrammarContext) -> Draft | GrammarError:
     """Read a line of the desk: an order, ``x P104``, ``x all [SYMBOL]``, ``a P104 qty 200 @189.20``, ``release P104``."""
     try:
-        return _read_line(_Words(line), context)
-    except _Wrong as wrong:
+        return _read_line(Words(line), context)
+    except Wrong as wrong:
         return wrong.error
 
 
@@ -134,71 +142,16 @@ def order_words(spec: OrderSpec) -> str:
     return " ".join(parts)
 
 
-class _Wrong(InputError):
-    """Carries the error out of the reader; never leaves this module."""
-
-    def __init__(self, error: GrammarError, choices: tuple[str, ...] = (), *, at_end: bool = False) -> None:
-        super().__init__(error.text)
-        self.error = error
-        self.choices = choices
-        self.at_end = at_end
-
-
-class _Words:
-    """The words of a line with their positions, read one by one."""
-
-    def __init__(self, line: str) -> None:
-        self.words: list[tuple[str, int]] = []
-        self.end = len(line)
-        self.next = 0
-        if len(line) > LINE_CHARS_MAX:
-            raise _Wrong(
-                GrammarError("", LINE_CHARS_MAX, (), f"the line has {len(line)} characters; {LINE_CHARS_MAX} are read")
-            )
-        at = 0
-        for word in line.split():
-            at = line.index(word, at)
-            self.words.append((word, at))
-            at += len(word)
-
-    @property
-    def is_done(self) -> bool:
-        return self.next == len(self.words)
-
-    def take(self, expected: tuple[str, ...], choices: tuple[str, ...] = ()) -> str:
-        """The next word; the line must not end here."""
-        if self.is_done:
-            self.fail_end("the line ends here", expected, choices)
-        self.next += 1
-        return self.words[self.next - 1][0]
-
-    @property
-    def last(self) -> tuple[str, int]:
-        """The word just taken."""
-        return self.words[self.next - 1]
-
-    def fail(self, reason: str, expected: tuple[str, ...], at: tuple[str, int] | None = None) -> _Wrong:
-        """The error for a word (the one just taken)."""
-        word, position = at or self.last
-        return _Wrong(GrammarError(word, position, expected, f"{word!r}: {reason}{_expected(expected)}"))
-
-    def fail_end(self, reason: str, expected: tuple[str, ...], choices: tuple[str, ...] = ()) -> NoReturn:
-        """Refuse a line that ends too early."""
-        raise _Wrong(GrammarError("", self.end, expected, f"{reason}{_expected(expected)}"), choices, at_end=True)
-
-
-def _expected(expected: tuple[str, ...]) -> str:
-    return f"; expected {', '.join(expected)}" if expected else ""
-
-
 class _OrderReader:
     """Reads one order word by word; each option at most once, in any order behind the symbol."""
 
-    def __init__(self, words: _Words, context: GrammarContext) -> None:
+    def __init__(self, words: Words, context: GrammarContext) -> None:
         self.words = words
         self.context = context
         self.side = Side.BUY
-        self.size: Qty | Money = Qty(0)
+        self.size: Size | None = None
+        self.size_from = ""
+        """The preset that gave the size, for words."""
         self.symbol = ""
         self.limit: Price | None = None
         self.stop: Price | None = None
@@ -209,6 +162,7 @@ class _OrderReader:
         self.venue = ""
         self.quote: QuoteSeen | None = None
         self.notes: list[str] = []
+        self.defaults: list[Default] = []
         self.at: dict[str, tuple[str, int]] = {}
         """Option name -> the word that gave it."""
 
@@ -220,14 +174,38 @@ class _OrderReader:
         if side.lower() not in SIDES:
             raise words.fail("no side", (*sides, *COMMANDS))
         self.side = SIDES[side.lower()]
-        size = read_size(words.take(_SIZE_EXPECTED, ("100", "1k", "$10k")).lower())
-        if size is None:
-            raise words.fail("no size", _SIZE_EXPECTED)
-        self.size = size
-        self.at["size"] = words.last
+        self.size = self._size()
         self.symbol = _symbol(words, self.context)
+        if self.size is None and not self.context.presets.find("size", "", self.symbol)[0]:
+            raise words.fail("no size", _SIZE_EXPECTED)
         while not words.is_done:
             self._option(words.take(()))
+
+    def _size(self) -> Size | None:
+        """The size; None where the line has the symbol in its place, whose preset must then give it."""
+        words, context = self.words, self.context
+        symbols = tuple(sorted(context.instruments or ())) if context.presets != NONE else ()
+        word = words.take(_SIZE_EXPECTED, ("100", "1k", "$10k", *PARTS, "risk", *symbols))
+        self.at["size"] = words.last
+        if word.lower() == "risk":
+            return self._risk()
+        size = read_size(word.lower()) or read_part(word.lower())
+        if size is None and context.presets != NONE and word.upper() in (context.instruments or ()):
+            words.next -= 1
+            del self.at["size"]
+            return None
+        if size is None:
+            raise words.fail("no size", _SIZE_EXPECTED)
+        return size
+
+    def _risk(self) -> RiskSize:
+        words = self.words
+        amount = read_size(words.take(_RISK_EXPECTED, ("100", "200", "500")).lower().removeprefix("$"))
+        if not isinstance(amount, Qty):
+            raise words.fail("no amount of money", _RISK_EXPECTED)
+        if words.take(_RISK_EXPECTED, ("stop",)).lower() != "stop":
+            raise words.fail("not understood", _RISK_EXPECTED)
+        return RiskSize(Money(amount), _number(words))
 
     def choices(self) -> tuple[str, ...]:
         """Words that may follow."""
@@ -268,6 +246,9 @@ class _OrderReader:
         elif colon and name.lower() in _routes(self.context):
             self._once(name.lower())
             self._route(name.lower(), value)
+        elif low in BRACKET_WORDS:
+            reason = "brackets are not there yet; nothing was made of this line. Order without it, and guard the position by a stop order"
+            raise self.words.fail(reason, self.choices(), code=BRACKETS_NOT_YET)
         else:
             raise self.words.fail("not understood", self.choices())
 
@@ -322,7 +303,8 @@ class _OrderReader:
             self.venue = match if known else match.upper()
 
     def draft(self) -> NewOrderDraft:
-        """The order, after the rules that span several words."""
+        """The order, after the presets and the rules that span several words."""
+        self._fill_in()
         self._check()
         spec = OrderSpec(
             symbol=self.symbol,
@@ -341,7 +323,58 @@ class _OrderReader:
         )
         timed = f" over {duration_word(self.algo.duration_ns)}" if self.algo.duration_ns else ""
         echo = "; ".join([spec.words(self._digits()) + timed, *self.notes])
-        return NewOrderDraft(spec=spec, echo=echo, quote=self.quote)
+        return NewOrderDraft(spec=spec, echo=echo, quote=self.quote, defaults=tuple(self.defaults))
+
+    # -- presets -----------------------------------------------------------------------------------------------------------
+
+    def _fill_in(self) -> None:
+        """Take what the line does not say from the presets: first what the type of the order hangs on."""
+        at = self.at
+        if not {"algo", "stop"} & at.keys():
+            self._preset("algo", "")
+        if not {"price", "stop"} & at.keys() and self.algo.name == "direct":
+            self._preset("price", "@")
+        if "size" not in at:
+            value, where = self.context.presets.find("size", self._kind(), self.symbol)
+            self.size = read_size(value) or read_part(value)
+            self.at["size"] = (value, self.words.end)
+            self.size_from = f"{where}.size: "
+            self.defaults.append(Default("size", value, where))
+        for field, option, prefix in _PRESET_WORDS:
+            if option not in at:
+                self._preset(field, prefix)
+        for name, option, value in (
+            ("tif", "tif", self.tif),
+            ("account", "acct", self.account),
+            ("broker", "broker", self.broker),
+        ):
+            if option not in at:
+                self.defaults.append(Default(name, str(value), "the desk" if name != "tif" else "the grammar"))
+
+    def _kind(self) -> str:
+        """What kind of order the presets see: its algorithm, else its type by the words so far."""
+        if self.algo.name != "direct":
+            return self.algo.name
+        if "price" in self.at or "stop" in self.at:
+            return str(_type_of(self.limit, self.stop))
+        return str(OrderType.LIMIT)
+
+    def _preset(self, field: str, prefix: str) -> None:
+        """Read a preset's words as if they had been typed."""
+        value, where = self.context.presets.find(field, self._kind(), self.symbol)
+        if not value:
+            return
+        said = mirrored(value, self.side) if field == "price" else value
+        typed, self.words = self.words, Words(f"{prefix}{said}")
+        try:
+            while not self.words.is_done:
+                self._option(self.words.take(()))
+        except Wrong as wrong:
+            text_ = f"{where}.{field}: {wrong.error.text}"
+            raise Wrong(GrammarError("", typed.end, wrong.error.expected, text_)) from None
+        finally:
+            self.words = typed
+        self.defaults.append(Default(field, said, f"{where}{', mirrored for a sell' if said != value else ''}"))
 
     def _check(self) -> None:
         at, fail = self.at, self.words.fail
@@ -365,30 +398,43 @@ class _OrderReader:
         return 0 if made is None else made.price_digits
 
     def _qty(self) -> Qty:
-        if isinstance(self.size, Qty):
-            return self.size
-        instrument = _instrument(self.words, self.symbol, self.context, self.at["size"])
+        """The quantity, in whole lots where it was said by its meaning."""
+        size, at = self.size, self.at["size"]
+        if isinstance(size, Qty):
+            return size
+        made = _instrument(self.words, self.symbol, self.context, at)
+        if isinstance(size, PositionPart):
+            held = self.context.position(self.account, self.symbol) if self.context.position else None
+            found = of_position(size, held, made)
+        elif isinstance(size, RiskSize):
+            found = of_risk(size, self.side, self._entry(), made)
+        else:
+            assert size is not None, "read() refuses a line without a size"
+            found = of_money(size, self._entry(), made)
+        if isinstance(found, str):
+            if self.size_from:
+                self.words.fail_end(f"{self.size_from}{found}", _SIZE_EXPECTED)
+            raise self.words.fail(found, _SIZE_EXPECTED, at)
+        qty, note = found
+        self.notes.append(note)
+        return qty
+
+    def _entry(self) -> Price:
+        """The price that a size is worked out at: the order's own, else the far touch of now."""
         price = self.limit if self.limit is not None else self.stop
         if price is None:
-            take = PriceWord("take")
-            price, self.quote = _freeze(
-                self.words, take, OrderRef(self.symbol, self.side), self.context, self.at["size"]
-            )
-        each = instrument.notional(price, Decimal(1))
-        if each <= 0:
-            raise self.words.fail(
-                f"money buys no quantity at a price of {text(price)}", _SIZE_EXPECTED, self.at["size"]
-            )
-        lots = EXACT.divide_int(self.size, EXACT.multiply(each, instrument.lot))
-        qty = Qty(EXACT.multiply(lots, instrument.lot))
-        if not qty:
-            reason = f"less than one lot of {text(instrument.lot)} at {text(price)}"
-            raise self.words.fail(reason, _SIZE_EXPECTED, self.at["size"])
-        worth = f"{text(instrument.notional(price, qty))} {instrument.currency}"
-        self.notes.append(
-            f"{text(self.size)} {instrument.currency} at {padded(price, self._digits())} = {text(qty)} ({worth})"
-        )
-        return qty
+            order = OrderRef(self.symbol, self.side)
+            price, self.quote = _freeze(self.words, PriceWord("take"), order, self.context, self.at["size"])
+        return price
+
+
+_PRESET_WORDS = (
+    ("tif", "tif", ""),
+    ("account", "acct", "acct:"),
+    ("broker", "broker", "broker:"),
+    ("venue", "venue", "venue:"),
+)
+"""Field of a preset, the option it stands for, and what is typed before its value."""
 
 
 def _routes(context: GrammarContext) -> dict[str, tuple[str, ...]]:
@@ -401,7 +447,7 @@ def _type_of(limit: Price | None, stop: Price | None) -> OrderType:
     return OrderType.STOP if limit is None else OrderType.STOP_LIMIT
 
 
-def _symbol(words: _Words, context: GrammarContext) -> str:
+def _symbol(words: Words, context: GrammarContext) -> str:
     known = tuple(sorted(context.instruments)) if context.instruments is not None else ()
     symbol = words.take(("a symbol",), known).upper()
     if not _SYMBOL.fullmatch(symbol) or (context.instruments is not None and symbol not in context.instruments):
@@ -410,14 +456,14 @@ def _symbol(words: _Words, context: GrammarContext) -> str:
     return symbol
 
 
-def _number(words: _Words) -> Price:
+def _number(words: Words) -> Price:
     price = read_price(words.take(("a price: 188.40",)).lower().removeprefix("@"))
     if not isinstance(price, Price):
         raise words.fail("no price", ("a price: 188.40",))
     return price
 
 
-def _instrument(words: _Words, symbol: str, context: GrammarContext, at: tuple[str, int]) -> Instrument:
+def _instrument(words: Words, symbol: str, context: GrammarContext, at: tuple[str, int]) -> Instrument:
     instrument = (context.instruments or {}).get(symbol)
     if instrument is None:
         raise words.fail(f"tick and lot of {symbol} are not known here", ("a plain number",), at)
@@ -425,7 +471,7 @@ def _instrument(words: _Words, symbol: str, context: GrammarContext, at: tuple[s
 
 
 def _freeze(
-    words: _Words, said: PriceWord, order: OrderRef, context: GrammarContext, at: tuple[str, int] | None = None
+    words: Words, said: PriceWord, order: OrderRef, context: GrammarContext, at: tuple[str, int] | None = None
 ) -> tuple[Price, QuoteSeen]:
     """Turn a price word into a number on the quote of now."""
     at = at or words.last
@@ -440,17 +486,19 @@ def _freeze(
     return price, quote
 
 
-def _order_id(words: _Words, context: GrammarContext, extra: tuple[str, ...] = ()) -> str:
+def _order_id(words: Words, context: GrammarContext, extra: tuple[str, ...] = ()) -> str:
     known = tuple(context.orders or ())
     order_id = words.take(("an order: P104", *extra), (*extra, *known)).upper()
     if order_id.lower() in extra:
         return ""
-    if not _ORDER_ID.fullmatch(order_id) or (context.orders is not None and order_id not in context.orders):
+    if not _ORDER_ID.fullmatch(order_id) or (
+        context.orders is not None and context.is_orders_whole and order_id not in context.orders
+    ):
         raise words.fail("no such order", (*extra, *known[:8]) or ("an order: P104",))
     return order_id
 
 
-def _read_line(words: _Words, context: GrammarContext) -> Draft:
+def _read_line(words: Words, context: GrammarContext) -> Draft:
     first = words.words[0][0].lower() if words.words else ""
     if first not in COMMANDS:
         reader = _OrderReader(words, context)
@@ -474,7 +522,7 @@ def _read_line(words: _Words, context: GrammarContext) -> Draft:
 _AMEND_WORDS = ("qty", "stop", "@")
 
 
-def _read_amend(words: _Words, context: GrammarContext) -> AmendDraft:
+def _read_amend(words: Words, context: GrammarContext) -> AmendDraft:
     draft = AmendDraft(order_id=_order_id(words, context))
     seen: set[str] = set()
     while not words.is_done or not seen:
@@ -496,7 +544,7 @@ def _read_amend(words: _Words, context: GrammarContext) -> AmendDraft:
     return draft
 
 
-def _amend_price(words: _Words, word: str, order_id: str, context: GrammarContext) -> tuple[Price, QuoteSeen | None]:
+def _amend_price(words: Words, word: str, order_id: str, context: GrammarContext) -> tuple[Price, QuoteSeen | None]:
     said = read_price(word)
     if isinstance(said, Price):
         return said, None
@@ -509,7 +557,7 @@ def _amend_price(words: _Words, word: str, order_id: str, context: GrammarContex
 def _choices(before: str, context: GrammarContext) -> tuple[str, ...]:
     """Words that may follow a finished part of a line; none where that part is wrong."""
     try:
-        words = _Words(before)
+        words = Words(before)
         if words.words and words.words[0][0].lower() in COMMANDS:
             draft = _read_line(words, context)
             more = isinstance(draft, AmendDraft)
@@ -519,5 +567,5 @@ def _choices(before: str, context: GrammarContext) -> tuple[str, ...]:
         reader = _OrderReader(words, context)
         reader.read()
         return reader.choices()
-    except _Wrong as wrong:
+    except Wrong as wrong:
         return wrong.choices if wrong.at_end else ()

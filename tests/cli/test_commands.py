@@ -254,14 +254,14 @@ def test_a_lost_answer_is_unknown_and_says_how_to_ask_again(bolt: Bolt, home: Ho
     engine.bind(str(home.socket))
     engine.listen()
     engine.settimeout(DEADLINE_S)
-    from bolt_tui.frames import Hello, Snapshot, pack
+    from bolt_tui.frames import PROTOCOL, Hello, Snapshot, pack
     from engine.domain.events import encode
     from tests.server.fakes import FakeDoor
 
     def die_after_the_order() -> None:
         line, _ = engine.accept()
         with line:
-            line.sendall(pack(Hello(seq=1, schema=1, protocol=1, version="0", pid=1)))
+            line.sendall(pack(Hello(seq=1, schema=1, protocol=PROTOCOL, version="0", pid=1)))
             line.sendall(pack(Snapshot(seq=2, body=msgspec.Raw(encode(FakeDoor().view())))))
             assert b'"cmd":"new"' in line.recv(65536)
 

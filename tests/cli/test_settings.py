@@ -111,6 +111,8 @@ REFUSED = [
     ("desk:\n  bell: 1", "settings.yaml:2: Expected `bool`, got `int` in desk.bell"),
     ("desk:\n  bell: 'yes'", "settings.yaml:2: Expected `bool`, got `str` in desk.bell"),
     ("# words\n\ndesk: 3", "settings.yaml:3: Expected `object`, got `int` in desk"),
+    ("presets:\n  all: { price: '1' }", "settings.yaml: presets.all.price was '1'; expected a price word"),
+    ("presets:\n  all: { prise: mid }", "settings.yaml:2: Object contains unknown field `prise` in presets.all"),
     ("- 1", "settings.yaml:1: Expected `object`, got `array`"),
     ("desk: [", "settings.yaml:1: not valid YAML"),
     ("desk:\n  updates_per_s: 11", "desk.updates_per_s was 11; expected 1 to 10"),

@@ -2,18 +2,20 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.clock import NS_PER_S
+from engine.domain.errors import SettingsError
 from engine.domain.events import QuoteSeen
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.grammar import (
-    LINE_CHARS_MAX,
+    ALGO_WORDS,
     GrammarContext,
     OrderRef,
     complete,
@@ -21,6 +23,8 @@ from engine.intake.grammar import (
     parse_line,
     parse_order,
 )
+from engine.intake.line_words import LINE_CHARS_MAX
+from engine.intake.presets import Default, Preset, Presets, check
 from engine.intake.words import duration_word, read_duration
 
 INSTRUMENTS = {
@@ -40,6 +44,7 @@ CONTEXT = GrammarContext(
     instruments=INSTRUMENTS,
     quote=QUOTES.get,
     orders={"P104": OrderRef("AAPL", Side.BUY), "C211": OrderRef("AAPL", Side.BUY)},
+    position=lambda account, symbol: {("PAPER", "AAPL"): Qty(300), ("PAPER", "ES"): Qty(-3)}.get((account, symbol)),
 )
 ME = Source(SourceKind.DESK, "anna")
 
@@ -148,6 +153,15 @@ WRONG = [
     ("b 100 AAPL @1 @2", "@2", 14, "day"),
     ("b 100 AAPL @1 gtc day", "day", 18, "post"),
     ("b 100 AAPL @1 foo", "foo", 14, "gtc"),
+    ("b 25% AAPL @1", "25%", 2, "25%pos"),
+    ("b 0%pos AAPL @1", "0%pos", 2, "25%pos"),
+    ("b 50%pos MSFT @1", "50%pos", 2, "100"),
+    ("b 0.1%pos AAPL @1", "0.1%pos", 2, "100"),
+    ("b risk AAPL stop 1 AAPL @1", "AAPL", 7, "risk 200"),
+    ("b risk 200 AAPL @1", "AAPL", 11, "risk 200"),
+    ("b risk 200 stop 190 AAPL @189.10", "risk", 2, "100"),
+    ("s risk 200 stop 188 AAPL @189.10", "risk", 2, "100"),
+    ("b risk 0.5 stop 188 AAPL @189.10", "risk", 2, "100"),
     ("b 100 AAPL twap", "", 15, "30m"),
     ("b 100 AAPL twap 25h", "25h", 16, "30m"),
     ("b 100 AAPL twap 0s", "0s", 16, "30m"),
@@ -242,6 +256,12 @@ def test_drafts_become_commands() -> None:
         ("bu", ["buy"]),
         ("b 100 ", ["AAPL", "BANDS", "BTC-USD", "ES", "MSFT"]),
         ("b 100 b", ["BANDS", "BTC-USD"]),
+        ("b 2", ["25%pos"]),
+        ("b r", ["risk"]),
+        ("b risk ", ["100", "200", "500"]),
+        ("b risk 200 ", ["stop"]),
+        ("b risk 200 stop 188 A", ["AAPL"]),
+        ("b 100 AAPL t", ["twap"]),
         ("b 100 AAPL @m", ["@mkt", "@mid"]),
         ("b 100 AAPL @1 @m", []),
         ("b 100 AAPL tw", ["twap"]),
@@ -308,7 +328,7 @@ def test_an_order_said_in_words_reads_back_the_same(made: OrderSpec) -> None:
 
 SAMPLES = (
     "b s buy x a all 100 5k $10k $0.001 2.5m AAPL BTC-USD BANDS ES @mkt @join @mid @take @bid-999t @ask+9t @1 @-1 stop "
-    "188 twap vwap 30m 1h slices=4 style=take = : acct: broker:paper post reduce gtc ioc fok P104 qty @ é"
+    "188 risk 200 25%pos tp sl twap vwap 30m 1h slices=4 style=take = : acct: broker:paper post reduce gtc ioc fok P104 qty @ é"
 )
 WORDS = st.sampled_from([*SAMPLES.split(), "", "\x1c"])
 
@@ -330,3 +350,120 @@ def test_durations_read_back(seconds: int) -> None:
 def test_money_is_cut_exactly_where_the_quotient_is_periodic() -> None:
     assert order("b $100 AAPL @3").qty == Decimal(33)
     assert order("b $99.99 AAPL @33.33").qty == Decimal(3)
+
+
+# -- sizes by meaning, brackets, presets -----------------------------------------------------------------------------------
+
+MEANT = [
+    ("s 50%pos AAPL @189.10", "150", "50% of +300 = 150"),
+    ("s 33%pos AAPL @189.10", "99", "33% of +300 = 99"),
+    ("b 100%pos ES @5210", "3", "100% of -3 = 3"),
+    ("b risk 200 stop 188.4 AAPL @189.10", "285", "risk 200 to 188.40 = 285 (199.5 USD); the stop is not sent"),
+    ("b risk $200 stop 188.4 AAPL @mkt", "285", "risk 200 to 188.40 = 285 (199.5 USD); the stop is not sent"),
+    ("s risk 1000 stop 5220 ES @5210", "2", "risk 1000 to 5220.00 = 2 (1000 USD); the stop is not sent"),
+]
+
+
+@pytest.mark.parametrize(("line", "qty", "note"), MEANT, ids=[row[0] for row in MEANT])
+def test_a_size_said_by_its_meaning_becomes_whole_lots_and_says_both(line: str, qty: str, note: str) -> None:
+    draft = parse_order(line, CONTEXT)
+    assert isinstance(draft, NewOrderDraft), draft
+    assert draft.spec.qty == Qty(qty)
+    assert draft.echo.endswith(note)
+    assert draft.spec.stop is None
+
+
+@pytest.mark.parametrize("line", ["b 100 AAPL @189.10 tp 191 sl 188.4", "b 100 AAPL @189.10 sl 188.4"])
+def test_brackets_are_refused_with_a_reason_code_of_their_own(line: str) -> None:
+    error = wrong(line)
+    assert error.code == "BRACKETS_NOT_YET"
+    assert error.word in {"tp", "sl"}
+    assert "nothing was made" in error.text
+    assert wrong("b 100 AAPL @1 foo").code == "NOT_READ"
+
+
+def test_an_id_that_a_late_picture_does_not_hold_is_still_taken() -> None:
+    context = GrammarContext(orders={"P104": OrderRef("AAPL", Side.BUY)}, is_orders_whole=False)
+    assert parse_line("x P999", context) == CancelDraft(order_id="P999")
+
+
+PRESETS = Presets(
+    all=Preset(size="100", tif="gtc"),
+    types={"limit": Preset(price="join+1t", venue="XSIM"), "twap": Preset(tif="ioc"), "market": Preset(tif="ioc")},
+    symbols={"AAPL": Preset(size="50", price="bid+2t"), "MSFT": Preset(algo="twap 5m style=take")},
+)
+
+
+def preset(line: str) -> NewOrderDraft:
+    draft = parse_order(line, msgspec.structs.replace(CONTEXT, presets=PRESETS))
+    assert isinstance(draft, NewOrderDraft), draft
+    return draft
+
+
+def test_presets_give_what_the_line_leaves_out_and_the_later_level_wins() -> None:
+    draft = preset("b AAPL")
+    assert draft.spec == spec(qty=Qty(50), limit=Price("189.07"), tif=Tif.GTC, venue="XSIM")
+    assert draft.defaults == (
+        Default("price", "bid+2t", "presets.symbols.AAPL"),
+        Default("size", "50", "presets.symbols.AAPL"),
+        Default("tif", "gtc", "presets.all"),
+        Default("venue", "XSIM", "presets.types.limit"),
+        Default("account", "PAPER", "the desk"),
+        Default("broker", "paper", "the desk"),
+    )
+
+
+def test_a_buys_preset_is_mirrored_for_a_sell() -> None:
+    draft = preset("s AAPL")
+    assert (draft.spec.side, draft.spec.limit) == (Side.SELL, Price("189.08"))
+    assert Default("price", "ask-2t", "presets.symbols.AAPL, mirrored for a sell") in draft.defaults
+
+
+def test_what_is_typed_wins_over_every_preset() -> None:
+    draft = preset("b 7 AAPL @189.10 day venue:XSIM")
+    assert draft.spec == spec(qty=Qty(7), venue="XSIM")
+    assert {found.name for found in draft.defaults} == {"account", "broker"}
+    assert preset("b 7 AAPL @mkt").spec.tif is Tif.IOC
+    assert preset("b 7 AAPL stop 190").spec.type is OrderType.STOP
+
+
+def test_a_preset_may_choose_the_algorithm_and_its_type_gives_the_rest() -> None:
+    draft = preset("b 500 MSFT")
+    assert (draft.spec.algo.name, draft.spec.algo.params, draft.spec.tif) == ("twap", {"style": "take"}, Tif.IOC)
+    assert preset("b 500 MSFT direct @189").spec.algo.name == "direct"
+
+
+def test_without_presets_a_line_says_everything_itself() -> None:
+    assert wrong("b AAPL @1").word == "AAPL"
+    draft = parse_order("b 100 AAPL @189.10", CONTEXT)
+    assert isinstance(draft, NewOrderDraft)
+    assert [found.where for found in draft.defaults] == ["the grammar", "the desk", "the desk"]
+
+
+def test_a_preset_that_cannot_hold_now_names_itself() -> None:
+    presets = Presets(symbols={"MSFT": Preset(price="join", size="5")})
+    error = parse_order("b MSFT", msgspec.structs.replace(CONTEXT, presets=presets))
+    assert isinstance(error, GrammarError)
+    assert error.text.startswith("presets.symbols.MSFT.price: ")
+    assert "no quote" in error.text
+    flat = Presets(all=Preset(size="50%pos"))
+    error = parse_order("b MSFT @1", msgspec.structs.replace(CONTEXT, presets=flat))
+    assert isinstance(error, GrammarError)
+    assert error.text.startswith("presets.all.size: there is no position in MSFT")
+
+
+BAD_PRESETS = [
+    (Presets(all=Preset(size="many")), "presets.all.size was 'many'; expected 100"),
+    (Presets(all=Preset(price="189.10")), "expected a price word"),
+    (Presets(types={"iceberg": Preset()}), "presets.types.iceberg: no type of order; expected one of market"),
+    (Presets(symbols={"aapl": Preset()}), "presets.symbols.aapl: no symbol"),
+    (Presets(types={"limit": Preset(tif="week")}), "presets.types.limit.tif was 'week'; expected day"),
+    (Presets(symbols={"AAPL": Preset(algo="vwap")}), "presets.symbols.AAPL.algo was 'vwap'"),
+]
+
+
+@pytest.mark.parametrize(("presets", "said"), BAD_PRESETS, ids=[row[1] for row in BAD_PRESETS])
+def test_a_preset_that_no_line_could_say_is_refused(presets: Presets, said: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        check(presets, ALGO_WORDS)
+    assert said in str(refusal.value)
