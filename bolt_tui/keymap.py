@@ -26,9 +26,11 @@ class Place(StrEnum):
 
 
 class Key(msgspec.Struct, frozen=True):
-    """One key: what Textual calls it (several with commas), the action, and its words."""
+    """One key: its id for the settings, what Textual calls it (several with commas), the action, and its words."""
 
+    id: str
     key: str
+    """Empty where only the palette has it."""
     action: str
     short: str
     """For the footer; empty where it does not stand there."""
@@ -42,56 +44,59 @@ class Key(msgspec.Struct, frozen=True):
 
 E, D, L, P, Q, R, F, C = Place
 KEYS: tuple[Key, ...] = (
-    Key("ctrl+g", "halt", "HALT", "halt: shut the gate and cancel what works; asks nothing", E, "HALT trading now"),
-    Key("f9", "halt", "", "the same halt; plain ^G inside a paste halts too", E),
-    Key("ctrl+q", "quit_desk", "Quit", "leave; asks what becomes of an engine this desk started", E, "Quit the desk"),
-    Key("ctrl+p", "command_palette", "Cmds", "command palette: every action by name", E, is_bound=False),
-    Key("b", "ticket('b')", "Buy", "start a buy order for the symbol under the cursor", D, "Buy order"),
-    Key("s", "ticket('s')", "Sell", "start a sell order for the symbol under the cursor", D, "Sell order"),
-    Key("colon", "ticket('')", "", "go to the order line", D, "Order line"),
-    Key("n", "form", "Form", "the same order as a form", D, "Order form"),
-    Key("a", "amend", "Amend", "amend the selected order: fills the order line", D, "Amend selected order"),
-    Key("x", "cancel", "Cancel", "cancel the selected order", D, "Cancel selected order"),
-    Key("X", "cancel_all", "CxlAll", "cancel all: says how many; again within 2 s does it", D, "Cancel all orders"),
-    Key("r", "release", "Release", "release the selected staged order", D, "Release staged order"),
-    Key("R", "rearm", "Rearm", "lift a halt: hold time, clean reconciliation, reason", D, "Re-arm trading"),
-    Key("enter", "open", "Open", "details of the order; in the log, go to its order", D, "Open selected"),
-    Key("escape", "up", "", "let go of the selected row; never cancels anything", D),
-    Key("down,j", "move(1)", "", "next row", D),
-    Key("up,k", "move(-1)", "", "row before", D),
-    Key("pagedown,ctrl+d", "move(10)", "", "ten rows on", D),
-    Key("pageup,ctrl+u", "move(-10)", "", "ten rows back", D),
-    Key("home", "move(-100000)", "", "first row", D),
-    Key("end,G", "move(100000)", "", "last row", D),
-    Key("tab", "focus_next", "", "next pane", D, is_bound=False),
-    Key("shift+tab", "focus_previous", "", "pane before", D, is_bound=False),
-    Key("m", "recentre", "", "put the market in the middle of the ladder", D, "Recentre ladder"),
-    Key("f", "follow", "", "let the log follow the newest line again", D, "Follow the log"),
-    Key("D", "done", "", "show or hide done orders", D, "Show or hide done orders"),
-    Key("T", "theme", "", "next theme: dark, light, contrast", D, "Next theme"),
-    Key("question_mark", "help", "Help", "this card", D, "Help: all keys"),
-    Key("enter", "", "preview", "preview the line; it never sends from here", L, is_bound=False),
-    Key("tab,right", "", "complete", "complete the word", L, is_bound=False),
-    Key("up,down", "", "recall", "recall earlier lines; recalling never sends", L, is_bound=False),
-    Key("escape", "", "leave", "empty the line and go back", L, is_bound=False),
-    Key("enter", "send", "", "send once, from 0.25 s after it appeared; a stale quote is refreshed instead", P),
-    Key("t", "stage", "", "keep the order unsent; r releases it", P),
-    Key("y", "confirm", "", "send what the gate asks a person to confirm", P),
-    Key("c", "checks", "all checks", "every check with its value and limit", P),
-    Key("e", "edit", "edit", "back to the line with its words", P),
-    Key("escape", "drop", "drop", "forget it; nothing was sent", P),
-    Key("c", "choose('stop_cancel')", "cancel+stop", "cancel all orders, then stop the engine", Q),
-    Key("o", "choose('stop')", "stop", "stop the engine; orders stay at the venue", Q),
-    Key("l", "choose('leave')", "leave", "leave; the engine goes on", Q),
-    Key("escape", "choose('')", "stay", "stay", Q),
-    Key("enter", "", "next", "next field; behind the reason: ask the engine", R, is_bound=False),
-    Key("escape", "drop", "stay halted", "stay halted", R),
-    Key("enter", "", "preview", "preview what the fields say; it never sends from here", F, is_bound=False),
-    Key("tab", "", "next", "next field", F, is_bound=False),
-    Key("escape", "drop", "drops", "forget it", F),
-    Key("escape,enter,question_mark", "close", "close", "close the card", C),
-    Key("down,j,pagedown", "scroll(8)", "more", "read on", C),
-    Key("up,k,pageup", "scroll(-8)", "", "read back", C),
+    Key("halt", "ctrl+g", "halt", "HALT", "halt: shut the gate and cancel what works; asks nothing", E, "HALT trading now"),
+    Key("halt-f9", "f9", "halt", "", "the same halt; plain ^G inside a paste halts too", E),
+    Key("quit", "ctrl+q", "quit_desk", "Quit", "leave; asks what becomes of an engine this desk started", E, "Quit the desk"),
+    Key("palette", "ctrl+p", "command_palette", "Cmds", "command palette: every action by name", E, is_bound=False),
+    Key("buy", "b", "ticket('b')", "Buy", "start a buy order for the symbol under the cursor", D, "Buy order"),
+    Key("sell", "s", "ticket('s')", "Sell", "start a sell order for the symbol under the cursor", D, "Sell order"),
+    Key("line", "colon", "ticket('')", "", "go to the order line", D, "Order line"),
+    Key("form", "n", "form", "Form", "the same order as a form", D, "Order form"),
+    Key("amend", "a", "amend", "Amend", "amend the selected order: fills the order line", D, "Amend selected order"),
+    Key("cancel", "x", "cancel", "Cancel", "cancel the selected order", D, "Cancel selected order"),
+    Key("cancel-all", "X", "cancel_all", "CxlAll", "cancel all: says how many; again within 2 s does it", D, "Cancel all orders"),
+    Key("release", "r", "release", "Release", "release the selected staged order", D, "Release staged order"),
+    Key("rearm", "R", "rearm", "Rearm", "lift a halt: hold time, clean reconciliation, reason", D, "Re-arm trading"),
+    Key("open", "enter", "open", "Open", "details of the order; in the log, go to its order", D, "Open selected"),
+    Key("up-level", "escape", "up", "", "let go of the selected row; never cancels anything", D),
+    Key("mode-desk", "1", "mode('desk')", "", "desk: orders, book, positions, log", D, "Screen 1: Desk"),
+    Key("mode-blotter", "2", "mode('blotter')", "", "blotter: every order, staged and done", D, "Screen 2: Blotter"),
+    Key("mode-log", "5", "mode('log')", "", "log: everything that happened", D, "Screen 5: Log"),
+    Key("next-row", "down,j", "move(1)", "", "next row", D),
+    Key("row-before", "up,k", "move(-1)", "", "row before", D),
+    Key("rows-on", "pagedown,ctrl+d", "move(10)", "", "ten rows on", D),
+    Key("rows-back", "pageup,ctrl+u", "move(-10)", "", "ten rows back", D),
+    Key("first-row", "home,g", "move(-100000)", "", "first row", D),
+    Key("last-row", "end,G", "move(100000)", "", "last row", D),
+    Key("next-pane", "tab", "focus_next", "", "next pane", D, is_bound=False),
+    Key("pane-before", "shift+tab", "focus_previous", "", "pane before", D, is_bound=False),
+    Key("recentre", "m", "recentre", "", "put the market in the middle of the ladder", D, "Recentre ladder"),
+    Key("follow", "f", "follow", "", "let the log follow the newest line again", D, "Follow the log"),
+    Key("done", "D", "done", "", "show or hide done orders", D, "Show or hide done orders"),
+    Key("theme", "T", "theme", "", "next theme: dark, light, contrast", D, "Next theme"),
+    Key("help", "question_mark", "help", "Help", "this card", D, "Help: all keys"),
+    Key("line-preview", "enter", "", "preview", "preview the line; it never sends from here", L, is_bound=False),
+    Key("line-complete", "tab,right", "", "complete", "complete the word", L, is_bound=False),
+    Key("line-recall", "up,down", "", "recall", "recall earlier lines; recalling never sends", L, is_bound=False),
+    Key("line-leave", "escape", "", "leave", "empty the line and go back", L, is_bound=False),
+    Key("send", "enter", "send", "", "send once, from 0.25 s after it appeared; a stale quote is refreshed instead", P),
+    Key("stage", "t", "stage", "", "keep the order unsent; r releases it", P),
+    Key("confirm", "y", "confirm", "", "send what the gate asks a person to confirm", P),
+    Key("checks", "c", "checks", "all checks", "every check with its value and limit", P),
+    Key("edit", "e", "edit", "edit", "back to the line with its words", P),
+    Key("drop", "escape", "drop", "drop", "forget it; nothing was sent", P),
+    Key("quit-cancel", "c", "choose('stop_cancel')", "cancel+stop", "cancel all orders, then stop the engine", Q),
+    Key("quit-stop", "o", "choose('stop')", "stop", "stop the engine; orders stay at the venue", Q),
+    Key("quit-leave", "l", "choose('leave')", "leave", "leave; the engine goes on", Q),
+    Key("quit-stay", "escape", "choose('')", "stay", "stay", Q),
+    Key("rearm-next", "enter", "", "next", "next field; behind the reason: ask the engine", R, is_bound=False),
+    Key("rearm-drop", "escape", "drop", "stay halted", "stay halted", R),
+    Key("form-preview", "enter", "", "preview", "preview what the fields say; it never sends from here", F, is_bound=False),
+    Key("form-next", "tab", "", "next", "next field", F, is_bound=False),
+    Key("form-drop", "escape", "drop", "drops", "forget it", F),
+    Key("card-close", "escape,enter,question_mark", "close", "close", "close the card", C),
+    Key("card-on", "down,j,pagedown", "scroll(8)", "more", "read on", C),
+    Key("card-back", "up,k,pageup", "scroll(-8)", "", "read back", C),
 )  # fmt: skip
 
 FORBIDDEN = frozenset(
@@ -126,9 +131,16 @@ def bindings(place: Place) -> list[BindingType]:
     order line: the keys typed behind them would otherwise be handed to the pane before the line has the focus.
     """
     return [
-        Binding(key.key, key.action, key.help, show=False, priority=place is Place.EVERYWHERE or opens_line(key.action))
+        Binding(
+            key.key,
+            key.action,
+            key.help,
+            show=False,
+            priority=place is Place.EVERYWHERE or opens_line(key.action),
+            id=key.id,
+        )
         for key in KEYS
-        if key.place is place and key.is_bound
+        if key.place is place and key.is_bound and key.key
     ]
 
 

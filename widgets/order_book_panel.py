@@ -1,159 +1,184 @@
-"""Our own orders as a table: open ones with their children, staged ones, and what is done."""
+"""The market's book beside our own orders: a still ladder where there is room, both sides next to each other where not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from decimal import Decimal
 
+from engine.domain.clock import NS_PER_S
 from engine.domain.instrument import Instrument
-from engine.domain.money import text
-from engine.domain.order import STATES, OrderState, Side
-from engine.views import DeskView, OrderView
-from widgets.formats import age, clock_minute, fixed, plain
+from engine.domain.money import EXACT, Price, Qty
+from engine.domain.order import Side
+from engine.views import BookView, DeskView, QuoteView
+from widgets.formats import fixed, quantity, seconds, short_quantity
+from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
-COLUMNS = (
-    Column(" id", 7),
-    Column("S", 2),
-    Column("symbol", 8),
-    Column("done/qty", 12, is_right=True, is_live=True),
-    Column("price", 14, is_right=True),
-    Column("state", 7, is_live=True),
-    Column("avg", 11, is_right=True, is_live=True),
-    Column("age", 6, is_right=True),
-    Column("tif", 4, from_width=110),
-    Column("source", 16, from_width=130),
-    Column("algo, note", 0),
+LADDER = (
+    Column(" mine", 7),
+    Column("bid", 8, is_right=True, is_live=True),
+    Column("price", 11, is_right=True),
+    Column("ask", 8, is_right=True, is_live=True),
+    Column("", 0),
 )
-TAIL, TAIL_BEHIND_AVG = 6, 7
-"""Column from which a refusal's reason is written over the rest: the average's, where there is none."""
-DONE_SHOWN_MAX = 60
-CHILDREN_SHOWN_MAX = 6
-EMPTY = "no orders: press b or s and type a size, or n for a form; ? shows every key"
-
-BAD = frozenset({OrderState.REJECTED, OrderState.DENIED, OrderState.KILLED, OrderState.EXPIRED})
-TYPES = {"market": "MKT", "limit": "LMT", "stop": "STP", "stop_limit": "STL"}
+SIDES = (
+    Column("bid", 10, is_right=True),
+    Column("size", 6, is_right=True),
+    Column("size", 6, is_right=True),
+    Column("ask", 0, is_right=True),
+)
+TALL_FROM = 10
+"""Lines from which the ladder stands upright."""
+STALE_SHOWN_NS = NS_PER_S
+EMPTY = "no book yet"
 
 
 class OrderBookPanel(LiveTable):
-    """The order book of this ledger; the row under the cursor is the order that a key acts on."""
+    """Rows stand still at their prices; the market moves through them until it nears an edge, or ``m`` recentres."""
 
     def __init__(self) -> None:
-        super().__init__(COLUMNS, title="Orders", empty=EMPTY, id="orders")
-        self.is_done_shown = True
-        self._made: dict[str, tuple[OrderView, str, Row]] = {}
+        super().__init__(LADDER, title="Book", empty=EMPTY, id="ladder")
+        self.symbol = ""
+        self._top: Price | None = None
+        self._digits = 2
 
-    def draw(self, view: DeskView, instruments: Mapping[str, Instrument], now_ns: int) -> None:
-        """Show the picture's orders."""
-        tops = [order for order in view.orders if not order.parent_id]
-        staged = [order for order in tops if order.state is OrderState.STAGED]
-        done = [order for order in tops if order.state.is_terminal]
-        shut = {order.order_id for order in (*staged, *done)}
-        running = [order for order in tops if order.order_id not in shut]
-        children: dict[str, list[OrderView]] = {}
-        for order in view.orders:
-            if order.parent_id:
-                children.setdefault(order.parent_id, []).append(order)
-        rows: list[Row] = []
-        for parent in _newest(running):
-            rows.append(self._row(parent, instruments, now_ns))
-            rows += self._children(parent, children.get(parent.order_id, []), instruments, now_ns)
-        if staged:
-            rows.append(Row("#staged", ("staged: nothing has left; r releases",), is_rule=True))
-            rows += [self._row(order, instruments, now_ns) for order in _newest(staged)]
-        if done:
-            words = f"done: {len(done)}" + ("" if self.is_done_shown else ", D shows them")
-            rows.append(Row("#done", (words,), is_rule=True))
-            if self.is_done_shown:
-                ended = sorted(done, key=lambda order: (-order.updated_ns, order.order_id))[:DONE_SHOWN_MAX]
-                rows += [self._row(order, instruments, now_ns) for order in ended]
-        self._forget(rows)
-        self.show(rows, now_ns)
-        self.say(view)
+    @property
+    def price(self) -> str:
+        """The price under the cursor, as digits; empty where there is none."""
+        row = self.row
+        return row.id.partition(":")[2] if row is not None else ""
 
-    def say(self, view: DeskView) -> None:
-        """Counts above the rows, and below them the order that a key would act on."""
-        status = view.status
-        unknown = f", {status.orders_unknown} UNKNOWN" if status.orders_unknown else ""
-        title = f"Orders: {status.orders_working} working, {status.parents_open} parents{unknown}"
+    def recentre(self) -> None:
+        """Put the market in the middle at the next picture."""
+        self._top = None
+
+    def draw(self, frame: Frame) -> None:
+        """Show the book of the symbol under the cursor."""
+        view, symbol, now_ns = frame.view, frame.symbol, frame.now_ns
+        if symbol != self.symbol:
+            self.symbol, self._top = symbol, None
+            self.release()
+        made = frame.instruments.get(symbol)
+        self._digits = 2 if made is None else made.price_digits
+        book = next((book for book in view.books if book.symbol == symbol), None)
+        quote = next((quote for quote in view.quotes if quote.symbol == symbol), None)
+        self._say(book, quote, now_ns)
+        height = self.size.height - 1
+        columns = LADDER if height >= TALL_FROM else SIDES
+        if columns is not self.columns:
+            self.columns = columns
+            self.release()
+        if book is None and quote is not None and made is not None:
+            book = _touch(quote, made)
+        if book is None or not (book.bids or book.asks):
+            self.show((), now_ns)
+            return
+        own = own_orders(view, symbol)
+        if columns is SIDES:
+            self.show(self._sides(book, own, height), now_ns)
+            return
+        still = self._still(book, own, height)
+        self.show(self._levels(book, own, height) if still is None else still, now_ns)
+
+    def _say(self, book: BookView | None, quote: QuoteView | None, now_ns: int) -> None:
+        title, words = f"Book {self.symbol}".rstrip(), ""
+        if quote is not None:
+            last = fixed(quote.last, self._digits)
+            change = f" {quote.change_pct}%" if quote.change_pct else ""
+            title = f"{self.symbol} {last}{change}"
+            if quote.stale:
+                title = f"{self.symbol} STALE {seconds(now_ns - quote.ts_ns)}"
+            if quote.status != "open":
+                words = f"{quote.status} "
+        if book is not None and book.bids and book.asks:
+            ticks = int(EXACT.divide_int(book.asks[0][0] - book.bids[0][0], book.tick))
+            words += f"spread {ticks}t  {book.venue}"
         if self.border_title != title:
             self.border_title = title
-        target = self.row
-        words = f"{target.id} selected" if target else ""
         if self.border_subtitle != words:
             self.border_subtitle = words
 
-    def _children(
-        self, parent: OrderView, children: Sequence[OrderView], instruments: Mapping[str, Instrument], now_ns: int
-    ) -> list[Row]:
-        """The live children of an algorithm, newest first; a direct order is its own child and shows none."""
-        live = _newest([child for child in children if child.state.is_live])
-        if parent.algo == "direct" and len(live) <= 1:
-            live = [child for child in live if child.state is OrderState.UNKNOWN]
-        return [self._row(child, instruments, now_ns) for child in live[:CHILDREN_SHOWN_MAX]]
+    # -- upright -----------------------------------------------------------------------------------------------------------
 
-    def _row(self, order: OrderView, instruments: Mapping[str, Instrument], now_ns: int) -> Row:
-        """The order's row, made again only when the order or its age in words changed."""
-        when = clock_minute(order.updated_ns) if order.state.is_terminal else age(now_ns - order.created_ns)
-        cached = self._made.get(order.order_id)
-        if cached is not None and cached[0] is order and cached[1] == when:
-            return cached[2]
-        made = instruments.get(order.symbol)
-        row = order_row(order, when, 2 if made is None else made.price_digits)
-        self._made[order.order_id] = (order, when, row)
-        return row
+    def _still(self, book: BookView, own: Mapping[Decimal, str], height: int) -> list[Row] | None:
+        """One row per tick; None where the spread does not leave room for it."""
+        best = book.asks[0][0] if book.asks else book.bids[0][0]
+        low = book.bids[0][0] if book.bids else best
+        spread = int(EXACT.divide_int(best - low, book.tick))
+        if spread > height // 3:
+            self._top = None
+            return None
+        if self._top is None or not self._fits(best, low, book.tick, height):
+            above = (height - spread) // 2
+            self._top = best + EXACT.multiply(book.tick, above)
+        bids, asks = dict(book.bids), dict(book.asks)
+        rows, price = [], self._top
+        for _ in range(height):
+            rows.append(self._price_row(price, bids.get(price), asks.get(price), own.get(price, ""), best, low))
+            price = price - book.tick
+        return rows
 
-    def _forget(self, rows: Sequence[Row]) -> None:
-        if len(self._made) > 2 * len(rows) + 64:
-            kept = {row.id for row in rows}
-            self._made = {order_id: made for order_id, made in self._made.items() if order_id in kept}
+    def _fits(self, best: Price, low: Price, tick: Price, height: int) -> bool:
+        assert self._top is not None
+        bottom = self._top - EXACT.multiply(tick, height - 1)
+        margin = EXACT.multiply(tick, 2)
+        return best + margin <= self._top and low - margin >= bottom
 
+    def _levels(self, book: BookView, own: Mapping[Decimal, str], height: int) -> list[Row]:
+        """Only prices with size, where ticks are small beside the spread."""
+        half = height // 2
+        asks = [self._price_row(p, None, q, own.get(p, ""), p, p - book.tick) for p, q in book.asks[:half]]
+        bids = [self._price_row(p, q, None, own.get(p, ""), p + book.tick, p) for p, q in book.bids[:half]]
+        return [*reversed(asks), Row("#spread", ("spread",), is_rule=True), *bids]
 
-def _newest(orders: Sequence[OrderView]) -> list[OrderView]:
-    return sorted(orders, key=lambda order: (-order.created_ns, -len(order.order_id), order.order_id), reverse=False)
+    def _price_row(self, price: Price, bid: Qty | None, ask: Qty | None, own: str, best: Price, low: Price) -> Row:
+        words = fixed(price, self._digits)
+        tone = "dim" if not (bid or ask) else "sell" if price >= best else "buy" if price <= low else "dim"
+        mine = Cell(f" {own}", "strong") if own else ""
+        cells = (mine, _size(bid, "buy"), Cell(words, tone), _size(ask, "sell"), "")
+        return Row(f"p:{words.replace(',', '')}", cells)
 
+    # -- side by side ------------------------------------------------------------------------------------------------------
 
-def order_row(order: OrderView, when: str, digits: int) -> Row:
-    """One order as a row."""
-    state = STATES[order.state].screen + ("!" if order.stale else "")
-    is_dim = order.state.is_terminal and order.state not in BAD
-    alarm = order.state in {OrderState.UNKNOWN, OrderState.SUSPENDED}
-    side = "buy" if order.side is Side.BUY else "sell"
-    cells = (
-        f"{'  ' if order.parent_id else ' '}{order.order_id}",
-        Cell(order.side.letter, "" if is_dim else side),
-        order.symbol,
-        f"{text(order.qty_filled)}/{text(order.qty)}",
-        price_words(order, digits),
-        Cell(state, "alarm" if alarm else "warn" if order.state in BAD else ""),
-        fixed(order.avg_price, digits + 1),
-        when,
-        order.tif.upper(),
-        plain(order.source),
-        _note(order),
-    )
-    has_tail = (order.state in BAD or alarm) and bool(cells[-1])
-    tail = -1 if not has_tail else TAIL if order.avg_price is None else TAIL_BEHIND_AVG
-    return Row(order.order_id, cells, "dim" if is_dim else "", tail)
+    def _sides(self, book: BookView, own: Mapping[Decimal, str], height: int) -> list[Row]:
+        rows = []
+        for index in range(min(height, max(len(book.bids), len(book.asks)))):
+            bid = book.bids[index] if index < len(book.bids) else None
+            ask = book.asks[index] if index < len(book.asks) else None
+            cells = (*self._half(bid, own, "buy"), *reversed(self._half(ask, own, "sell")))
+            price = fixed((bid or ask or (None,))[0], self._digits)
+            rows.append(Row(f"{index}:{price.replace(',', '')}", cells))
+        return rows
 
-
-def price_words(order: OrderView, digits: int) -> str:
-    """Type and price: ``MKT``, ``LMT 189.10``, ``STP 188.40``."""
-    word = TYPES.get(order.type, order.type.upper())
-    price = order.limit if order.limit is not None else order.stop
-    return f"{word} {fixed(price, digits)}".rstrip()
+    def _half(self, level: tuple[Price, Qty] | None, own: Mapping[Decimal, str], tone: str) -> tuple[str | Cell, ...]:
+        if level is None:
+            return ("", "")
+        mark = "*" if level[0] in own else ""
+        return (Cell(f"{mark}{fixed(level[0], self._digits)}", tone), short_quantity(level[1], 5) if level[1] else "")
 
 
-def _note(order: OrderView) -> str:
-    parts = []
-    if order.algo not in {"", "direct"}:
-        parts.append(f"{order.algo.upper()} {order.progress_pct}%")
-    if order.queue_ahead is not None:
-        parts.append(f"queue {text(order.queue_ahead)}")
-    if order.denials:
-        first = order.denials[0]
-        return plain(" ".join((*parts, first.code, first.text)))
-    if order.type == "stop_limit" and order.stop is not None:
-        parts.append(f"stop {text(order.stop)}")
-    if order.is_foreign:
-        parts.append("foreign")
-    return plain(" ".join(part for part in (*parts, order.flags, order.note) if part))
+def _touch(quote: QuoteView, made: Instrument) -> BookView:
+    """Where only the best prices are known: a book of one level."""
+    bids = () if quote.bid is None else ((quote.bid, quote.bid_qty or Qty(0)),)
+    asks = () if quote.ask is None else ((quote.ask, quote.ask_qty or Qty(0)),)
+    tick = made.tick_at(quote.bid or quote.ask or made.ticks[0].above)
+    return BookView(symbol=quote.symbol, venue=quote.venue, ts_ns=quote.ts_ns, tick=tick, bids=bids, asks=asks)
+
+
+def own_orders(view: DeskView, symbol: str) -> dict[Decimal, str]:
+    """What we have working at each price: ``B200``; unknown orders count, marked."""
+    open_at: dict[Decimal, tuple[Side, Qty, bool]] = {}
+    for order in view.orders:
+        price = order.limit
+        if order.symbol != symbol or not order.parent_id or not order.state.is_live or price is None:
+            continue
+        _, qty, unknown = open_at.get(price, (order.side, Qty(0), False))
+        open_at[price] = (order.side, qty + order.qty - order.qty_filled, unknown or order.state.value == "unknown")
+    return {
+        price: f"{side.letter}{quantity(qty)}{'?' if unknown else ''}"
+        for price, (side, qty, unknown) in open_at.items()
+    }
+
+
+def _size(qty: Qty | None, tone: str) -> str | Cell:
+    return "" if not qty else Cell(quantity(qty), tone)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from textual.content import Content
 from textual.widget import Widget
 
-from engine.domain.instrument import Instrument
 from engine.domain.money import Money
 from engine.views import DeskView, PositionView
 from widgets.formats import UNKNOWN, bar, fixed, plain, signed, signed_quantity
+from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
 COLUMNS = (
@@ -31,10 +29,11 @@ class PositionStrip(LiveTable):
     def __init__(self) -> None:
         super().__init__(COLUMNS, title="Positions", empty=EMPTY, id="positions")
 
-    def draw(self, view: DeskView, instruments: Mapping[str, Instrument], now_ns: int) -> None:
+    def draw(self, frame: Frame) -> None:
         """Show the picture's positions."""
+        view, now_ns = frame.view, frame.now_ns
         held = sorted(view.positions, key=lambda item: (not item.qty, item.symbol, item.broker))
-        self.show([position_row(item, _digits(instruments, item.symbol)) for item in held], now_ns)
+        self.show([position_row(item, frame.digits(item.symbol)) for item in held], now_ns)
         count = sum(1 for item in held if item.qty)
         title = f"Positions: {count} held" if count else "Positions"
         if self.border_title != title:
@@ -57,11 +56,6 @@ def position_row(item: PositionView, digits: int) -> Row:
         limit,
     )
     return Row(f"{item.broker}/{item.account}/{item.symbol}", cells, "" if item.qty else "dim")
-
-
-def _digits(instruments: Mapping[str, Instrument], symbol: str) -> int:
-    made = instruments.get(symbol)
-    return 2 if made is None else made.price_digits
 
 
 def _tone(value: Money | None) -> str:

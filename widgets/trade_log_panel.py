@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.domain.clock import hms
-from engine.views import DeskView, LogLine
+from engine.views import LogLine
 from widgets.formats import clock_second, plain
+from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
 NARROW = (Column(" time", 10), Column("what", 7), Column("order", 6), Column("text", 0))
@@ -26,8 +27,9 @@ class TradeLogPanel(LiveTable):
         self._lines: tuple[LogLine, ...] = ()
         self._shown: list[Row] = []
 
-    def draw(self, view: DeskView, now_ns: int) -> None:
+    def draw(self, frame: Frame) -> None:
         """Show the tail of the picture's log."""
+        view, now_ns = frame.view, frame.now_ns
         is_wide = self.size.width >= WIDE_FROM
         columns = WIDE if is_wide else NARROW
         if self.columns is columns and view.log is self._lines:

@@ -6,8 +6,8 @@ from engine.domain.clock import hms, iso
 from engine.domain.money import text
 from engine.domain.order import STATES
 from engine.views import DeskView, OrderView
+from widgets.blotter import price_words
 from widgets.formats import figure, plain, wrap
-from widgets.order_book_panel import price_words
 
 WIDTH = 72
 FILLS_SHOWN_MAX = 40

@@ -18,8 +18,8 @@ from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.frozen import order
 from tests.screens.play import LARGE, SIZES, SMALL, answer, keys, play, redraw, type_line
+from widgets.blotter import Blotter
 from widgets.kill_banner import KillBanner
-from widgets.ladder_panel import LadderPanel
 from widgets.live_table import words_of
 from widgets.messages import DeskExit
 from widgets.order_book_panel import OrderBookPanel
@@ -29,8 +29,8 @@ from widgets.trade_log_panel import TradeLogPanel
 LINE = "b100 AAPL @189.10"
 
 
-def orders(pilot: Pilot[str]) -> OrderBookPanel:
-    return pilot.app.screen_stack[0].query_one(OrderBookPanel)
+def orders(pilot: Pilot[str]) -> Blotter:
+    return pilot.app.screen_stack[0].query_one(Blotter)
 
 
 # -- an order's way ----------------------------------------------------------------------------------------------------
@@ -371,7 +371,7 @@ def test_a_log_line_leads_to_its_order() -> None:
 
 def test_a_ladder_row_gives_its_price_to_the_line() -> None:
     async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
-        ladder = pilot.app.screen.query_one(LadderPanel)
+        ladder = pilot.app.screen.query_one(OrderBookPanel)
         ladder.focus()
         ladder.select("p:189.04")
         await pilot.press(*keys("b200 "))

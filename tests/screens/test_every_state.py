@@ -25,7 +25,7 @@ from engine.views import OrderView
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.play import SIZES, keys, play, redraw
-from widgets.order_book_panel import OrderBookPanel
+from widgets.blotter import Blotter
 
 Act = Callable[[Pilot[str], FakeEngine], Awaitable[None]]
 ORDER = ("b", *keys("100 AAPL @189.10"), "enter")
@@ -149,7 +149,7 @@ def test_the_states_are_all_there_are() -> None:
 # -- no action on another order than the one that is shown -----------------------------------------------------------------
 
 
-def shown_under_cursor(panel: OrderBookPanel) -> str:
+def shown_under_cursor(panel: Blotter) -> str:
     """The id in the marked line, read from what is painted."""
     mark = panel.tone("cursor").bgcolor
     for y in range(panel.size.height):
@@ -201,7 +201,7 @@ def test_no_key_acts_on_another_order_than_the_one_shown(steps: list[str | tuple
     """Rows are sorted, put in and taken out between selection and key, painted or not painted yet."""
 
     async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
-        panel = pilot.app.screen_stack[0].query_one(OrderBookPanel)
+        panel = pilot.app.screen_stack[0].query_one(Blotter)
         chosen = ""
         for step in steps:
             if isinstance(step, tuple):

@@ -1,0 +1,106 @@
+"""What every part of the desk's app shares: the engine's port, the clock, who asks, and the one way to send a command."""
+
+from __future__ import annotations
+
+from textual import work
+from textual.app import App
+from textual.screen import Screen
+
+from bolt_tui.settings import who
+from engine.domain import commands as co
+from engine.domain.clock import Clock
+from engine.domain.order import Source, SourceKind
+from engine.views import DeskView, OrderView
+from widgets.blotter import Blotter
+from widgets.formats import figure
+from widgets.messages import EnginePort
+from widgets.order_book_panel import OrderBookPanel
+from widgets.quick_order_pad import QuickOrderPad
+
+NEVER_DRAWN = (-1, -1, "")
+
+
+class DeskBase(App[str]):
+    """The app without its keys. What it sends goes out once, and what came of it is said below the order line."""
+
+    _port: EnginePort
+    _clock: Clock
+    _base: Screen[object]
+    """The screen with the panes; dialogs lie above it."""
+
+    def __init__(self, port: EnginePort, clock: Clock) -> None:
+        super().__init__()
+        self._port = port
+        self._clock = clock
+        self._who = who()
+        self._source = Source(SourceKind.DESK, self._who)
+        self._drawn: tuple[int, int, str] = NEVER_DRAWN
+        self._awaited = ""
+        """A new order of this person's that no picture has shown yet."""
+        self._symbol = ""
+
+    # -- parts -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _orders(self) -> Blotter:
+        return self._base.query_one(Blotter)
+
+    @property
+    def _ladder(self) -> OrderBookPanel:
+        return self._base.query_one(OrderBookPanel)
+
+    @property
+    def _pad(self) -> QuickOrderPad:
+        return self._base.query_one(QuickOrderPad)
+
+    @property
+    def said(self) -> str:
+        """The last answer below the order line."""
+        return self._pad.answer
+
+    def _say(self, words: str, tone: str = "") -> None:
+        self._pad.say(words, tone)
+
+    def _order(self, view: DeskView) -> OrderView | None:
+        """The order under the cursor, as the newest picture has it."""
+        row = self._orders.row
+        return None if row is None else next((order for order in view.orders if order.order_id == row.id), None)
+
+    def _to_orders(self) -> None:
+        """Back from the order line."""
+        self._orders.focus()
+
+    def draw(self) -> None:
+        """Show the newest picture."""
+        raise NotImplementedError
+
+    def draw_anew(self) -> None:
+        """Show the newest picture though nothing in it changed."""
+        self._drawn = NEVER_DRAWN
+        self.draw()
+
+    # -- sending -----------------------------------------------------------------------------------------------------------
+
+    @work(group="send")
+    async def _post(self, command: co.AnyCommand) -> None:
+        """Send once and say what came of it."""
+        result = await self._port.submit(command)
+        if isinstance(command, co.NewOrder) and result.order_id and result.ok:
+            self._awaited = result.order_id
+            self._drawn = NEVER_DRAWN
+        self._tell(result)
+
+    def _tell(self, result: co.CommandResult) -> None:
+        if result.denials:
+            first = result.denials[0]
+            against = f" limit {figure(first.limit)}" if first.limit else ""
+            where = f" ({first.policy_line})" if first.policy_line else ""
+            self._say(f"DENIED {first.code} {figure(first.value)}{against}{where}: {first.text}", "bad")
+        elif result.code == "UNKNOWN":
+            self._say(f"UNKNOWN: {result.text}. Look at orders and broker before asking again", "bad")
+        elif not result.ok:
+            self._say(f"REFUSED {result.code}: {result.text}", "bad")
+        else:
+            self._say(
+                " ".join(part for part in (result.order_id, result.text or result.code or "done") if part), "good"
+            )
