@@ -10,8 +10,6 @@ from engine.domain.money import Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Tif
 
 IMMEDIATE = frozenset({Tif.IOC, Tif.FOK})
-_LIMITED = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-_STOPS = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
 
 
 class Refusal(NamedTuple):
@@ -21,25 +19,41 @@ class Refusal(NamedTuple):
     text: str
 
 
-def terms_refusal(spec: OrderSpec, instrument: Instrument) -> Refusal | None:
+def terms_refusal(spec: OrderSpec, instrument: Instrument, now_ns: int) -> Refusal | None:
     """Faults of the order itself: fields that do not fit its type, off the tick or the lot, beyond a size limit."""
-    is_limited = spec.type in _LIMITED
-    is_stop = spec.type in _STOPS
-    if (spec.limit is not None) != is_limited or (spec.stop is not None) != is_stop:
-        return Refusal("BAD_ORDER", f"a {spec.type} order {_needs(is_limited, is_stop)}")
-    if is_stop and spec.tif in IMMEDIATE:
+    terms = spec.type.terms
+    asked = (
+        ("limit price", terms.limit, spec.limit),
+        ("stop price", terms.stop, spec.stop),
+        ("trail", terms.trail, spec.trail),
+    )
+    for word, is_needed, price in asked:
+        if (price is not None) != is_needed:
+            return Refusal("BAD_ORDER", f"a {spec.type} order {'needs a' if is_needed else 'has no'} {word}")
+    if (terms.waits or spec.type is OrderType.MARKET_TO_LIMIT) and spec.tif in IMMEDIATE:
         return Refusal("BAD_TIF", f"a {spec.type} order cannot be {spec.tif}")
+    if (spec.tif is Tif.GTD) != bool(spec.expires_ns) or 0 < spec.expires_ns <= now_ns:
+        return Refusal("BAD_TIF", "a gtd order needs an end that is still to come, and only a gtd order has one")
     if spec.post_only and (spec.type is not OrderType.LIMIT or spec.tif in IMMEDIATE):
         return Refusal("BAD_ORDER", "post-only needs a limit order that may rest")
-    for price in (spec.limit, spec.stop):
+    for _, _, price in asked:
         refusal = None if price is None else _price_refusal(price, instrument)
         if refusal is not None:
             return refusal
-    return size_refusal(spec.qty, spec.limit, instrument)
+    return _display_refusal(spec, instrument) or size_refusal(spec.qty, spec.limit, instrument)
 
 
-def _needs(is_limited: bool, is_stop: bool) -> str:
-    return f"{'needs' if is_limited else 'has no'} limit price and {'needs' if is_stop else 'has no'} stop price"
+def _display_refusal(spec: OrderSpec, instrument: Instrument) -> Refusal | None:
+    shown = spec.display
+    if shown is None:
+        return None
+    if not spec.type.terms.limit or spec.tif in IMMEDIATE:
+        return Refusal("BAD_ORDER", "only a limit order that may rest can show a part of itself")
+    if not 0 < shown <= spec.qty or not instrument.is_on_lot(shown):
+        return Refusal(
+            "DISPLAY", f"shown quantity {shown} must be whole lots of {instrument.lot}, above zero, at most {spec.qty}"
+        )
+    return None
 
 
 def _price_refusal(price: Price, instrument: Instrument) -> Refusal | None:

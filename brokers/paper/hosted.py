@@ -34,12 +34,16 @@ class _Core(VenueCore):
     """The core, its orders as they stand, and whether one changed without a word to anybody."""
 
     is_touched = False
-    """A stop was triggered: where it comes to rest unfilled, no report says so."""
+    """A stop was triggered, a trailing one moved, an iceberg showed its next part: no report says so."""
 
     def triggered(self, listing: Listing, order: Working) -> None:
         """A stop was passed."""
         self.is_touched = True
         super().triggered(listing, order)
+
+    def changed_silently(self) -> None:
+        """An order changed and nobody is told."""
+        self.is_touched = True
 
     def working(self, account: str, wire_id: str) -> Working | None:
         """An order that arrived and was taken."""
@@ -299,5 +303,5 @@ def _print_of(order: Working) -> tuple[object, ...]:
     """What of an order can change."""
     return (
         order.filled, order.status, order.qty, order.limit, order.stop, order.is_open, order.is_waiting,
-        order.is_resting, order.expires_ns,
+        order.is_resting, order.expires_ns, order.shown,
     )  # fmt: skip

@@ -141,11 +141,8 @@ class LevelListing(Listing):
         bid, ask = bids.best(), asks.best()
         self.publish(bid, bids.sizes.get(bid, 0), ask, asks.sizes.get(ask, 0))
 
-    def _fill(self, order: Working, qty: int) -> int:
-        took = min(order.leaves, qty, self.host.room(order))
-        if took and order.limit is not None:
-            self.host.execute(self, order, took, order.limit, Liquidity.MAKER, guessed=True)
-        return took
+    def _fill(self, order: Working, qty: int, *, through: bool = True) -> int:
+        return self.fill_resting(order, qty, guessed=True, through=through)
 
     def _meet(self, own_sign: int) -> None:
         """Fill our resting orders with displayed size that has come to their price or through it."""
@@ -183,7 +180,7 @@ class LevelListing(Listing):
                 passed = min(order.ahead, left)
                 order.ahead -= passed
                 order.traded += left
-            left -= self._fill(order, left - passed)
+            left -= self._fill(order, left - passed, through=order.limit != price)
         return left
 
     def rest(self, order: Working) -> None:

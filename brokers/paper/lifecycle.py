@@ -19,7 +19,7 @@ from engine.domain.errors import InvariantError
 from engine.domain.events import Fill
 from engine.domain.ids import Random
 from engine.domain.money import EXACT, Money, Price, Qty
-from engine.domain.order import Liquidity, Tif
+from engine.domain.order import Liquidity, OrderType, Tif
 from engine.market.fees import charge
 from engine.oms.broker_interface import (
     Acked,
@@ -126,7 +126,7 @@ class Lifecycle:
             )
             return
         listing.settle()
-        refusal = self._venue_refusal(listing) or terms_refusal(spec, listing.instrument)
+        refusal = self._venue_refusal(listing) or terms_refusal(spec, listing.instrument, self.now_ns)
         if refusal is None:
             made = self._make(account, order, listing)
             refusal = self._standing_refusal(listing, made)
@@ -172,6 +172,8 @@ class Lifecycle:
             qty=instrument.qty_units(spec.qty),
             limit=None if spec.limit is None else instrument.price_units(spec.limit),
             stop=None if spec.stop is None else instrument.price_units(spec.stop),
+            trail=None if spec.trail is None else instrument.price_units(spec.trail),
+            display=None if spec.display is None else instrument.qty_units(spec.display),
             seq=self._numbered,
             updated_ns=self.now_ns,
         )
@@ -241,6 +243,9 @@ class Lifecycle:
             self._shrinking.append(order)
         if order.spec.tif is Tif.DAY:
             self._expire_at_day_end(listing, order)
+        elif order.spec.tif is Tif.GTD:
+            order.expires_ns = order.spec.expires_ns
+            self._schedule(order.expires_ns, self._end_day, listing, order.expires_ns)
         if order.is_stop and not listing.is_passed(order, listing.last_price):
             listing.wait(order)
         elif order.is_stop:
@@ -253,6 +258,8 @@ class Lifecycle:
         if order.spec.tif is Tif.FOK and listing.visible(order.sign, order.limit) < order.leaves:
             self._cancelled(order, "FOK: not enough visible quantity")
             return
+        if order.is_converting and not self._convert(listing, order):
+            return
         listing.take(order)
         if not order.is_open:
             return
@@ -260,6 +267,17 @@ class Lifecycle:
             self._cancelled(order, "no more quantity at its price" if order.limit is not None else "the book is empty")
         else:
             listing.rest(order)
+
+    def _convert(self, listing: Listing, order: Working) -> bool:
+        """A market-to-limit order becomes a limit order at the best opposing price; False where there is none."""
+        best = listing.levels(-order.sign, 1)
+        if not best:
+            self._cancelled(order, "the book is empty")
+            return False
+        order.limit = best[0][0]
+        order.spec = replace(order.spec, type=OrderType.LIMIT, limit=listing.instrument.price_of(order.limit))
+        self._tell(order.account, self._amended(order, self._ack_ns(order.account)))
+        return True
 
     # -- what listings ask for ----------------------------------------------------------------------------------------------
 
@@ -279,6 +297,14 @@ class Lifecycle:
         worse = impact.concession(self.now_ns, order.sign, qty)
         impact.absorb(self.now_ns, order.sign, qty)
         return worse
+
+    def requeue(self, order: Working) -> None:
+        """Give an order its place behind all others of ours."""
+        self._numbered += 1
+        order.seq = self._numbered
+
+    def changed_silently(self) -> None:
+        """Nothing: who remembers orders over a restart overrides this."""
 
     def triggered(self, listing: Listing, order: Working) -> None:
         """A stop was passed: it becomes a market or limit order now, wherever the book is."""
@@ -305,7 +331,8 @@ class Lifecycle:
         counters.fills += 1
         counters.maker_fills += liquidity is Liquidity.MAKER
         counters.guessed += guessed
-        if order.triggered and order.stop is not None and (price - order.stop) * order.sign > 0:
+        is_stopped = order.triggered and order.stop is not None and not order.waits_for_touch
+        if is_stopped and (price - (order.stop or 0)) * order.sign > 0:
             counters.stop_gaps += 1
         if order.leaves:
             order.status = "partially_filled"
@@ -410,7 +437,7 @@ class Lifecycle:
             "stop": spec.stop if stop is None or not order.is_waiting else stop,
         }
         new_spec = replace(spec, **changes)
-        refusal = self._venue_refusal(listing) or terms_refusal(new_spec, instrument)
+        refusal = self._venue_refusal(listing) or terms_refusal(new_spec, instrument, self.now_ns)
         if refusal is None and instrument.qty_units(qty) <= order.filled:
             refusal = Refusal("QTY_FILLED", f"{instrument.qty_of(order.filled)} are filled; ask for more, or cancel")
         if refusal is not None:
@@ -419,7 +446,8 @@ class Lifecycle:
         was_resting = order.is_resting
         order.spec, order.qty = new_spec, instrument.qty_units(qty)
         order.limit = None if new_spec.limit is None else instrument.price_units(new_spec.limit)
-        order.stop = None if new_spec.stop is None else instrument.price_units(new_spec.stop)
+        if new_spec.trail is None:  # the trigger of a trailing stop is where the market has led it
+            order.stop = None if new_spec.stop is None else instrument.price_units(new_spec.stop)
         refusal = self._standing_refusal(listing, order)
         if refusal is not None:
             order.spec, order.qty, order.limit, order.stop = old
@@ -429,8 +457,7 @@ class Lifecycle:
         keeps_place = order.qty <= old[1] and order.limit == old[2]
         if was_resting and not keeps_place:
             listing.remove(order)
-            self._numbered += 1
-            order.seq = self._numbered
+            self.requeue(order)
             self._enter(listing, order)
         elif order.is_waiting and listing.is_passed(order, listing.last_price):
             self.triggered(listing, order)
@@ -460,12 +487,12 @@ class Lifecycle:
             self._schedule(order.expires_ns, self._end_day, listing, order.expires_ns)
 
     def _end_day(self, listing: Listing, end_ns: int) -> None:
-        """Expire the DAY orders of a listing whose day ended."""
+        """Expire the orders of a listing whose time, or day, ended."""
         for orders in self._working.values():
             for order in [one for one in orders.values() if one.is_open and one.key == listing.key]:
                 if order.expires_ns and order.expires_ns <= end_ns:
                     self.counters.expired += 1
-                    self._end(order, "expired", "end of day")
+                    self._end(order, "expired", "its time ran out")
                     ts_ns = self._ack_ns(order.account)
                     self._tell(order.account, Expired(broker=self.config.broker, ts_ns=ts_ns, wire_id=order.wire_id))
 

@@ -51,6 +51,14 @@ class Host(Protocol):
         """A waiting stop was passed."""
         ...
 
+    def requeue(self, order: Working) -> None:
+        """Give an order its place behind all others of ours."""
+        ...
+
+    def changed_silently(self) -> None:
+        """An order changed in a way that no report tells, and that must be remembered all the same."""
+        ...
+
 
 class Listing:
     """One symbol at one venue: our orders there, what was last published, and the rules that do not depend on data depth."""
@@ -82,13 +90,17 @@ class Listing:
         """Put an order behind everything that stands at its price now."""
         order.is_resting = True
         order.rests_from = self.row
+        if order.display is not None:
+            order.shown = min(order.display, order.leaves)
         side = self.own[order.sign]
         side.append(order)
         side.sort(key=lambda other: (-(other.limit or 0) * other.sign, other.seq))
 
     def wait(self, order: Working) -> None:
-        """Keep a stop until a print passes it."""
+        """Keep a stop until a print passes it; a trailing one follows the prints from the last one on."""
         order.is_waiting = True
+        if self.last_price is not None:
+            order.follow(self.last_price)
         self.stops.append(order)
 
     def remove(self, order: Working) -> None:
@@ -101,8 +113,36 @@ class Listing:
             order.is_waiting = False
 
     def is_passed(self, order: Working, price: int | None) -> bool:
-        """Whether a print triggers a stop (the trigger is the last trade)."""
-        return price is not None and order.stop is not None and (price - order.stop) * order.sign >= 0
+        """Whether a print triggers a waiting order (the trigger is the last trade)."""
+        if price is None or order.stop is None:
+            return False
+        beyond = (price - order.stop) * order.sign
+        return beyond <= 0 if order.waits_for_touch else beyond >= 0
+
+    def fill_resting(self, order: Working, qty: int, *, guessed: bool, through: bool) -> int:
+        """Fill a resting order at its price; what of ``qty`` it took.
+
+        An iceberg gives what it shows; its next part then stands behind everything else at the price. ``through``: the volume
+        went through its price, so every part of it came first.
+        """
+        took_all = 0
+        while order.is_resting and order.limit is not None and took_all < qty:
+            standing = order.leaves if order.display is None else order.shown
+            took = min(standing, qty - took_all, self.host.room(order))
+            if not took:
+                break
+            took_all += took
+            order.shown = max(0, order.shown - took)
+            self.host.execute(self, order, took, order.limit, Liquidity.MAKER, guessed)
+            if order.display is None or order.shown or not order.is_resting:
+                break
+            self.remove(order)
+            self.host.requeue(order)
+            self.rest(order)
+            self.host.changed_silently()
+            if not through:
+                break
+        return took_all
 
     def meets_own(self, order: Working) -> bool:
         """Whether an arriving order would reach an opposing order of its account before it is filled.
@@ -170,6 +210,8 @@ class Listing:
         self.last_price = price
         self.market(TradeTick(self.symbol, self.mic, self.ts_ns, self.row, price, qty, AGGRESSOR[aggressor], hidden))
         if self.stops and not self.is_halted:
+            if sum(stop.follow(price) for stop in self.stops):
+                self.host.changed_silently()
             for order in [stop for stop in self.stops if self.is_passed(stop, price)]:
                 if order.is_waiting:
                     self.host.triggered(self, order)
@@ -253,12 +295,8 @@ class OrderListing(Listing):
             ask_qty = asks.levels[ask].total
         self.publish(bid, bid_qty, ask, ask_qty)
 
-    def _fill(self, order: Working, qty: int) -> int:
-        """Fill a resting order at its price; what it took, which may be less where it may not grow a position."""
-        took = min(order.leaves, qty, self.host.room(order))
-        if took and order.limit is not None:
-            self.host.execute(self, order, took, order.limit, Liquidity.MAKER, guessed=False)
-        return took
+    def _fill(self, order: Working, qty: int, *, through: bool = True) -> int:
+        return self.fill_resting(order, qty, guessed=False, through=through)
 
     def _meet(self, own_sign: int, price: int, qty: int) -> int:
         """A new visible order crosses our resting ones: they trade first. Returns what of it they took."""
@@ -277,7 +315,7 @@ class OrderListing(Listing):
             better = (order.limit - price) * sign
             if better < 0 or (not better and came <= order.rests_from):
                 break
-            usable -= self._fill(order, usable)
+            usable -= self._fill(order, usable, through=better > 0)
 
     def _serve_hidden(self, sign: int, price: int, usable: int) -> None:
         """The feed executed ``usable`` of a hidden order."""
@@ -290,7 +328,7 @@ class OrderListing(Listing):
             displayed = 0 if better else self.book.ahead(sign, price, order.rests_from)
             if usable <= displayed:
                 break
-            usable -= self._fill(order, usable - displayed)
+            usable -= self._fill(order, usable - displayed, through=better > 0)
 
     def _reopen(self) -> None:
         """Orders that came during the halt may cross ours: ours trade with them at our price."""

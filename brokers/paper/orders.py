@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from engine.domain.instrument import Instrument
-from engine.domain.order import OrderSpec, OrderType, Tif
+from engine.domain.order import TOUCHED, OrderSpec, OrderType, Tif
 from engine.market.fees import OrderFees
 from engine.oms.broker_interface import VenueOrder
 
@@ -23,7 +23,13 @@ class Working(msgspec.Struct, kw_only=True, eq=False):
     qty: int
     limit: int | None
     stop: int | None
+    """Trigger; that of a trailing stop moves, and is None until there is a trade to trail."""
     seq: int
+    trail: int | None = None
+    display: int | None = None
+    """Most of it that stands in the queue at a time; None for all."""
+    shown: int = 0
+    """Of an order with ``display``: what is left of the part that stands in the queue now."""
     filled: int = 0
     status: str = "new"
     text: str = ""
@@ -51,13 +57,33 @@ class Working(msgspec.Struct, kw_only=True, eq=False):
 
     @property
     def is_immediate(self) -> bool:
-        """It never rests: IOC, FOK and every order without a limit."""
+        """It never rests: IOC, FOK and every order without a limit (market-to-limit gets one when it first takes)."""
         return self.limit is None or self.spec.tif in {Tif.IOC, Tif.FOK}
 
     @property
     def is_stop(self) -> bool:
         """It waits for a trigger first."""
-        return self.spec.type in {OrderType.STOP, OrderType.STOP_LIMIT}
+        return self.spec.type.terms.waits
+
+    @property
+    def waits_for_touch(self) -> bool:
+        """Its trigger lies on the better side of the market."""
+        return self.spec.type in TOUCHED
+
+    @property
+    def is_converting(self) -> bool:
+        """A market-to-limit order that has not got its limit yet."""
+        return self.spec.type is OrderType.MARKET_TO_LIMIT
+
+    def follow(self, price: int) -> bool:
+        """Move the trigger of a trailing stop behind a trade; whether it moved. It never turns back."""
+        if self.trail is None:
+            return False
+        stop = price + self.sign * self.trail
+        if self.stop is None or (self.stop - stop) * self.sign > 0:
+            self.stop = stop
+            return True
+        return False
 
     def view(self, instrument: Instrument) -> VenueOrder:
         """The order as the venue reports it."""

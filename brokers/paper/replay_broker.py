@@ -28,9 +28,11 @@ from engine.oms.broker_interface import (
     WireOrder,
 )
 
+_RESTS = (Tif.DAY, Tif.GTC, Tif.GTD)
+_AT_ONCE = (OrderType.MARKET, OrderType.LIMIT)
 PAPER_TYPES = frozenset(
-    {(kind, tif) for kind in (OrderType.MARKET, OrderType.LIMIT) for tif in Tif}
-    | {(kind, tif) for kind in (OrderType.STOP, OrderType.STOP_LIMIT) for tif in (Tif.DAY, Tif.GTC)}
+    {(kind, tif) for kind in OrderType for tif in _RESTS}
+    | {(kind, tif) for kind in _AT_ONCE for tif in (Tif.IOC, Tif.FOK)}
 )
 
 PAPER_CAPABILITIES = Capabilities(

@@ -27,6 +27,7 @@ from engine.domain.errors import InputError
 from engine.domain.events import Fill
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
+from engine.domain.order import Tif
 from engine.market.calendar import AlwaysOpen, Calendar
 from engine.market.feed import BookTick, QuoteTick
 from engine.market.rows import Row, listing_key
@@ -325,8 +326,8 @@ class VenueCore(Lifecycle):
         self._working.setdefault(order.account, {})[order.wire_id] = order
         if order.spec.reduce_only:
             self._shrinking.append(order)
-        if order.expires_ns and listing.day_end_ns != order.expires_ns:
-            listing.day_end_ns = order.expires_ns
+        if order.expires_ns and (order.spec.tif is Tif.GTD or listing.day_end_ns != order.expires_ns):
+            listing.day_end_ns = order.expires_ns if order.spec.tif is Tif.DAY else listing.day_end_ns
             self._schedule(order.expires_ns, self._end_day, listing, order.expires_ns)
         was_waiting, order.is_waiting, order.is_resting = order.is_waiting, False, False
         if was_waiting:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
+from engine.domain.clock import iso
 from engine.domain.money import Price, Qty, padded
 
 
@@ -42,6 +43,47 @@ class OrderType(StrEnum):
     LIMIT = "limit"
     STOP = "stop"
     STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
+    """A stop that follows the last trade at a distance and never turns back; it becomes a market order."""
+    MARKET_IF_TOUCHED = "market_if_touched"
+    """Waits for a trade at or beyond a better price, then a market order."""
+    LIMIT_IF_TOUCHED = "limit_if_touched"
+    """The same, then a limit order."""
+    MARKET_TO_LIMIT = "market_to_limit"
+    """Takes the best opposing price only; the rest becomes a limit order at that price."""
+
+    @property
+    def terms(self) -> TypeTerms:
+        """Which prices it takes."""
+        return TYPE_TERMS[self]
+
+
+class TypeTerms(msgspec.Struct, frozen=True):
+    """Which prices an order type needs; those that it does not need it must not have."""
+
+    limit: bool = False
+    stop: bool = False
+    """A trigger: the stop price, or the price that must be touched."""
+    trail: bool = False
+
+    @property
+    def waits(self) -> bool:
+        """It waits at the venue for a trigger first."""
+        return self.stop or self.trail
+
+
+TYPE_TERMS: dict[OrderType, TypeTerms] = {
+    OrderType.MARKET: TypeTerms(),
+    OrderType.LIMIT: TypeTerms(limit=True),
+    OrderType.STOP: TypeTerms(stop=True),
+    OrderType.STOP_LIMIT: TypeTerms(limit=True, stop=True),
+    OrderType.TRAILING_STOP: TypeTerms(trail=True),
+    OrderType.MARKET_IF_TOUCHED: TypeTerms(stop=True),
+    OrderType.LIMIT_IF_TOUCHED: TypeTerms(limit=True, stop=True),
+    OrderType.MARKET_TO_LIMIT: TypeTerms(),
+}
+TOUCHED = frozenset({OrderType.MARKET_IF_TOUCHED, OrderType.LIMIT_IF_TOUCHED})
+"""Types whose trigger lies on the better side of the market."""
 
 
 class Tif(StrEnum):
@@ -49,6 +91,8 @@ class Tif(StrEnum):
 
     DAY = "day"
     GTC = "gtc"
+    GTD = "gtd"
+    """Until a stated time (``OrderSpec.expires_ns``)."""
     IOC = "ioc"
     FOK = "fok"
 
@@ -189,7 +233,14 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     type: OrderType
     limit: Price | None = None
     stop: Price | None = None
+    """Trigger: the stop price, or the price to be touched."""
+    trail: Price | None = None
+    """Distance of a trailing stop from the best trade since it came to work."""
+    display: Qty | None = None
+    """Most of a limit order that is shown at a time (iceberg); None shows all."""
     tif: Tif = Tif.DAY
+    expires_ns: int = 0
+    """When a GTD order ends."""
     post_only: bool = False
     reduce_only: bool = False
     broker: str = "paper"
@@ -202,12 +253,19 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
         """Say the order as a person would: ``buy 100 AAPL limit 189.10 day``; prices with at least so many decimals."""
         parts = [str(self.side), str(self.qty), self.symbol]
         if self.stop is not None:
-            parts.append(f"stop {padded(self.stop, price_digits)}")
+            trigger = "touch" if self.type in TOUCHED else "stop"
+            parts.append(f"{trigger} {padded(self.stop, price_digits)}")
+        if self.trail is not None:
+            parts.append(f"trail {padded(self.trail, price_digits)}")
         if self.limit is not None:
             parts.append(f"limit {padded(self.limit, price_digits)}")
-        elif self.stop is None:
-            parts.append(str(self.type))
-        parts.append(str(self.tif))
+        elif not self.type.terms.waits:
+            parts.append(str(self.type).replace("_", " "))
+        if self.display is not None:
+            parts.append(f"show {self.display}")
+        parts.append(
+            str(self.tif) if self.tif is not Tif.GTD else f"gtd {iso(self.expires_ns).replace('.000000000Z', 'Z')}"
+        )
         parts += [word for word, on in (("post-only", self.post_only), ("reduce-only", self.reduce_only)) if on]
         if self.algo.name != "direct":
             parts.append(self.algo.name)

@@ -18,7 +18,7 @@ from engine.domain.clock import Clock
 from engine.domain.errors import InvariantError
 from engine.domain.ids import wire_id
 from engine.domain.money import ZERO_QTY, Price, Qty
-from engine.domain.order import OrderSpec, OrderState, Source, SourceKind
+from engine.domain.order import OrderSpec, OrderState, OrderType, Source, SourceKind
 from engine.oms import broker_interface as bi
 from engine.store.order import Order
 from engine.store.order_store import OrderStore
@@ -234,7 +234,7 @@ class Orders:
                 made = ev.OrderAmended(
                     order_id=order_id, qty=event.qty, limit=event.limit, stop=event.stop, ts_ns=ts_ns
                 )
-                return made, order.amend is not None and event.qty > 0
+                return made, (order.amend is not None or _is_converting(order)) and event.qty > 0
             case bi.AmendRefused():
                 made = ev.AmendRejected(order_id=order_id, code=event.code, text=event.text, ts_ns=ts_ns)
                 return made, order.amend is not None
@@ -323,6 +323,11 @@ class Orders:
         self._record(ev.IllegalInput(what=what, order_id=order_id, why=why))
 
 
+def _is_converting(order: Order) -> bool:
+    """A market-to-limit order whose limit the venue has not told yet."""
+    return order.spec.type is OrderType.MARKET_TO_LIMIT and order.limit is None
+
+
 def _is_of(fill: ev.Fill, spec: OrderSpec) -> bool:
     return (fill.broker, fill.account, fill.symbol, fill.side) == (spec.broker, spec.account, spec.symbol, spec.side)
 
@@ -339,8 +344,10 @@ def is_exit(order: Order) -> bool:
 
 def amended(order: Order, qty: Qty | None, limit: Price | None, stop: Price | None) -> OrderSpec:
     """The order as it would be with new terms; None leaves a term as it is."""
+    is_converted = order.spec.type is OrderType.MARKET_TO_LIMIT and order.limit is not None
     return msgspec.structs.replace(
         order.spec,
+        type=OrderType.LIMIT if is_converted else order.spec.type,
         qty=order.qty if qty is None else qty,
         limit=order.limit if limit is None else limit,
         stop=order.stop if stop is None else stop,

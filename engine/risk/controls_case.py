@@ -16,7 +16,7 @@ import msgspec
 from engine.domain.events import TradingState
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_QTY, Qty
-from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
+from engine.domain.order import OrderSpec, Side, Source, SourceKind
 from engine.risk.controls_history import History, strategy_of
 from engine.risk.exposure import Abilities, OpenOrder, ParentView, Quote, RiskView
 from engine.risk.kill_switch import KillSwitch
@@ -446,6 +446,8 @@ def distance(case: Case) -> Decimal | None:
     spec, ref = case.spec, case.ref
     if ref is None:
         return None
+    if spec.trail is not None:
+        return percent(spec.trail, ref)
     if spec.stop is not None:
         return percent(EXACT.abs(EXACT.subtract(spec.stop, ref)), ref)
     if spec.limit is None:
@@ -455,9 +457,8 @@ def distance(case: Case) -> Decimal | None:
 
 
 def crosses(mine: OrderSpec, other: OpenOrder) -> bool:
-    """Whether two own orders on opposite sides could trade with each other now. Untriggered stops cannot."""
-    waiting = {OrderType.STOP, OrderType.STOP_LIMIT}
-    if other.side is mine.side or other.type in waiting or mine.type in waiting:
+    """Whether two own orders on opposite sides could trade with each other now. What waits for its trigger cannot."""
+    if other.side is mine.side or other.type.terms.waits or mine.type.terms.waits:
         return False
     if mine.limit is None or other.limit is None:
         return True

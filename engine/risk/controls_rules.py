@@ -4,12 +4,13 @@ found, what is allowed, and the sentence for a person.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 from engine.domain.clock import iso
 from engine.domain.events import BrokerState, TradingState
 from engine.domain.money import ZERO_QTY, Price, Qty, Rounding, text
-from engine.domain.order import OrderType, Side, SourceKind
+from engine.domain.order import OrderSpec, OrderType, Side, SourceKind, Tif
 from engine.risk.controls_case import Case, Role, crosses, is_exit
 from engine.risk.controls_history import strategy_of
 from engine.risk.exposure import CLOSED, OPEN, SYMBOL_HALTED
@@ -18,17 +19,10 @@ from engine.risk.policy import SOURCES
 
 Broken = tuple[str, str, str]
 
+_IMMEDIATE = frozenset({Tif.IOC, Tif.FOK})
+
 DIGITS_MAX = 18
 """Before and behind the point: beyond it no amount could be worked out exactly any more."""
-
-_NEEDS = {
-    OrderType.MARKET: (False, False),
-    OrderType.LIMIT: (True, False),
-    OrderType.STOP: (False, True),
-    OrderType.STOP_LIMIT: (True, True),
-}
-"""Whether a type needs a limit and a stop."""
-
 
 AUTHORITY_PATHS = {
     SourceKind(source): tuple(f"authority.{source}.{what}" for what in ("may_trade", "accounts", "symbols"))
@@ -49,22 +43,65 @@ def number_bad(case: Case) -> Broken | None:
     spec = case.spec
     if spec.qty.__class__ is not Qty or not spec.qty.is_finite() or spec.qty <= 0:
         return str(spec.qty), "above 0", f"quantity {spec.qty} is no number above zero"
-    for word, number in (("quantity", spec.qty), ("limit price", spec.limit), ("stop price", spec.stop)):
+    for word, number in _numbers(spec):
         if isinstance(number, Decimal) and number.is_finite() and number and abs(number.adjusted()) > DIGITS_MAX:
             said = f"{word} {number:.2E} has more than {DIGITS_MAX} digits"
             return f"{number:.2E}", f"{DIGITS_MAX} digits", said
-    instrument = case.instrument
+    instrument, terms = case.instrument, spec.type.terms
     below_zero = instrument is not None and instrument.price_negative
-    for word, price, is_needed in zip(("limit", "stop"), (spec.limit, spec.stop), _NEEDS[spec.type], strict=True):
-        if price is None:
-            if is_needed:
-                return "missing", f"a {word} price", f"a {spec.type} order needs a {word} price"
-        elif not is_needed:
-            return text(price), f"no {word} price", f"a {spec.type} order takes no {word} price, but {price} was given"
-        elif price.__class__ is not Price or not price.is_finite():
-            return str(price), "a finite decimal", f"{word} price {price} is not a finite decimal"
-        elif price <= 0 and not below_zero:
-            return text(price), "above 0", f"{word} price {price} is not above zero"
+    return (
+        _price_bad(spec.type, "limit price", spec.limit, is_needed=terms.limit, below_zero=below_zero)
+        or _price_bad(spec.type, "stop price", spec.stop, is_needed=terms.stop, below_zero=below_zero)
+        or _price_bad(spec.type, "trailing distance", spec.trail, is_needed=terms.trail, below_zero=False)
+        or (None if spec.display is None else _display_bad(spec, spec.display))
+        or _until_bad(spec, case.now_ns)
+    )
+
+
+def _numbers(spec: OrderSpec) -> Iterator[tuple[str, Decimal | None]]:
+    yield "quantity", spec.qty
+    yield "limit price", spec.limit
+    yield "stop price", spec.stop
+    yield "trailing distance", spec.trail
+    yield "shown quantity", spec.display
+
+
+def _price_bad(kind: OrderType, word: str, price: Price | None, *, is_needed: bool, below_zero: bool) -> Broken | None:
+    if price is None:
+        return ("missing", f"a {word}", f"a {kind} order needs a {word}") if is_needed else None
+    if not is_needed:
+        return text(price), f"no {word}", f"a {kind} order takes no {word}, but {price} was given"
+    if price.__class__ is not Price or not price.is_finite():
+        return str(price), "a finite decimal", f"{word} {price} is not a finite decimal"
+    if price <= 0 and not below_zero:
+        return text(price), "above 0", f"{word} {price} is not above zero"
+    return None
+
+
+def _display_bad(spec: OrderSpec, display: Qty) -> Broken | None:
+    if display.__class__ is not Qty or not display.is_finite() or display <= 0:
+        return str(display), "above 0", f"shown quantity {display} is no number above zero"
+    if spec.limit is None or spec.tif in _IMMEDIATE:
+        said = f"only a limit order that rests can show a part of itself, not {spec.type} {spec.tif}"
+        return text(display), "no shown quantity", said
+    if display > spec.qty:
+        return text(display), text(spec.qty), f"shown quantity {display} is more than the order's {spec.qty}"
+    return None
+
+
+def _until_bad(spec: OrderSpec, now_ns: int) -> Broken | None:
+    if spec.tif is not Tif.GTD:
+        if not spec.expires_ns:
+            return None
+        return iso(spec.expires_ns), "no end", f"a {spec.tif} order takes no end of its own; write gtd with a time"
+    if not spec.expires_ns:
+        return "missing", "an end", "a gtd order needs the time at which it ends, such as gtd 15:30"
+    if spec.expires_ns <= now_ns:
+        return (
+            iso(spec.expires_ns),
+            f"after {iso(now_ns)}",
+            f"the order would end at {iso(spec.expires_ns)}, which has passed",
+        )
     return None
 
 
@@ -179,7 +216,7 @@ def ledger_unhealthy(case: Case) -> Broken | None:
 def off_tick(case: Case) -> Broken | None:
     """C04."""
     made = case.instrument
-    for price in (case.spec.limit, case.spec.stop):
+    for price in (case.spec.limit, case.spec.stop, case.spec.trail):
         if made is None or price is None or made.is_on_tick(price):
             continue
         tick = made.tick_at(price)
@@ -194,10 +231,12 @@ def off_tick(case: Case) -> Broken | None:
 
 def off_lot(case: Case) -> Broken | None:
     """C04."""
-    made, qty = case.instrument, case.spec.qty
-    if made is None or made.is_on_lot(qty):
-        return None
-    return text(qty), text(made.lot), f"quantity {qty} is no multiple of the lot {made.lot} of {made.symbol}"
+    made = case.instrument
+    for qty in (case.spec.qty, case.spec.display):
+        if made is not None and qty is not None and not made.is_on_lot(qty):
+            said = f"quantity {qty} is no multiple of the lot {made.lot} of {made.symbol}"
+            return text(qty), text(made.lot), said
+    return None
 
 
 def type_unsupported(case: Case) -> Broken | None:

@@ -20,7 +20,7 @@ import msgspec
 from engine.domain.events import BrokerState, Decision, QuoteSeen, TradingState
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty
-from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
+from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.risk.controls import ROWS, Row
 from engine.risk.controls_case import Candidate, Case, Role
 from engine.risk.controls_history import source_name, strategy_of
@@ -254,6 +254,7 @@ def _is_plain(candidate: Candidate, policy: Policy, made: Instrument, caps: Abil
         and (caps.post_only or not spec.post_only)
         and (caps.amend or candidate.role is not _AMEND)
         and caps.short_sale
+        and spec.tif is not Tif.GTD
     )
 
 
@@ -427,6 +428,8 @@ class FastGate:
         """C02, C04, C09, C10, C24 of the prices."""
         bid, ask, limit = quote.bid, quote.ask, spec.limit
         if bid is None or ask is None or quote.crossed or quote.status != OPEN or spec.stop is not None:
+            raise Doubt
+        if spec.trail is not None or spec.display is not None or spec.expires_ns:
             raise Doubt
         if abs(now_ns - quote.ts_ns) > plan.quote_ns:
             raise Doubt

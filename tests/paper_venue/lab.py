@@ -103,22 +103,27 @@ class Lab:
     def order(self, side: Side, qty: int | str, limit: str | None = None, **terms: object) -> str:
         """Send an order and let it arrive; its wire id."""
         self.sent += 1
-        stop = terms.pop("stop", None)
-        kind = {
-            (False, False): OrderType.MARKET,
-            (True, False): OrderType.LIMIT,
-            (False, True): OrderType.STOP,
-            (True, True): OrderType.STOP_LIMIT,
-        }[limit is not None, stop is not None]
+        stop, trail, display = (terms.pop(name, None) for name in ("stop", "trail", "display"))
+        kind = (
+            terms.pop("kind", None)
+            or {
+                (False, False): OrderType.MARKET,
+                (True, False): OrderType.LIMIT,
+                (False, True): OrderType.STOP,
+                (True, True): OrderType.STOP_LIMIT,
+            }[limit is not None, stop is not None]
+        )
         wire_id = str(terms.pop("wire_id", f"W{self.sent}"))
         account = str(terms.pop("account", ME))
         spec = OrderSpec(
             symbol=str(terms.pop("symbol", "ABC")),
             side=side,
             qty=Qty(str(qty)),
-            type=kind,
+            type=OrderType(str(kind)),
             limit=None if limit is None else Price(limit),
             stop=None if stop is None else Price(str(stop)),
+            trail=None if trail is None else Price(str(trail)),
+            display=None if display is None else Qty(str(display)),
             **terms,  # type: ignore[arg-type]
         )
         self.core.submit_new(self.now, account, WireOrder(wire_id=wire_id, spec=spec))
