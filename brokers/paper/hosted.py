@@ -113,7 +113,8 @@ class HostedVenue:
 
     def submit_new(self, now_ns: int, account: str, order: WireOrder) -> None:
         """Take an order on its way."""
-        self._watched.setdefault((account, order.wire_id), None)
+        for one in (order, *order.linked):
+            self._watched.setdefault((account, one.wire_id), None)
         self._is_touched = True
         self.core.submit_new(now_ns, account, order)
 
@@ -241,7 +242,8 @@ class HostedVenue:
         state = self.core.state()
         self._log.start(Memory(schema=SCHEMA, venue=state, levels=self.market.levels()))
         self._flights = {one.number: one for one in state.flights}
-        coming = {(one.account, one.order.wire_id): None for one in state.flights if one.order is not None}
+        flown = ((one.account, one.order) for one in state.flights if one.order is not None)
+        coming = {(account, one.wire_id): None for account, order in flown for one in (order, *order.linked)}
         here = {(order.account, order.wire_id): _print_of(order) for order in state.orders if order.is_open}
         self._watched = {**coming, **here}
         for account, fills in state.fills.items():
@@ -303,5 +305,5 @@ def _print_of(order: Working) -> tuple[object, ...]:
     """What of an order can change."""
     return (
         order.filled, order.status, order.qty, order.limit, order.stop, order.is_open, order.is_waiting,
-        order.is_resting, order.expires_ns, order.shown,
+        order.is_resting, order.expires_ns, order.shown, order.held,
     )  # fmt: skip

@@ -13,13 +13,14 @@ from brokers.paper.checks import Refusal, terms_refusal
 from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig
 from brokers.paper.impact import Impact
 from brokers.paper.latency import Delay, Latency
+from brokers.paper.links import Share, link_role, share_of
 from brokers.paper.matching import Listing
 from brokers.paper.orders import Working
 from engine.domain.errors import InvariantError
 from engine.domain.events import Fill
 from engine.domain.ids import Random
 from engine.domain.money import EXACT, Money, Price, Qty
-from engine.domain.order import Liquidity, OrderType, Tif
+from engine.domain.order import LinkRole, Liquidity, OrderType, Tif
 from engine.market.fees import charge
 from engine.oms.broker_interface import (
     Acked,
@@ -66,6 +67,8 @@ class Lifecycle:
         self._impacts: dict[str, Impact] = {}
         self._shrinking: list[Working] = []
         """Open reduce-only orders."""
+        self._linked: dict[tuple[str, str], list[Working]] = {}
+        """Orders of each group, by account and the group's name."""
 
     @property
     def reacts(self) -> bool:
@@ -109,33 +112,46 @@ class Lifecycle:
         return found
 
     def _arrive_new(self, account: str, order: WireOrder, is_swept: bool) -> None:
+        """An order arrives, alone or with those linked to it: all of them are admitted or none."""
+        group = order.wire_id if order.linked else ""
+        found = [(one, self._judge_new(account, one, group, is_swept)) for one in (order, *order.linked)]
+        refused = next((f"{one.wire_id}: {got.text}" for one, got in found if isinstance(got, Refusal)), None)
+        known, working = self._orders.setdefault(account, {}), self._working.setdefault(account, {})
+        made = [got for _, got in found if isinstance(got, Working)]
+        if refused is not None:
+            for one, got in found:
+                linked = Refusal("LINKED", f"an order of its group was refused ({refused})")
+                self._reject(account, one, got if isinstance(got, Refusal) else linked)
+            return
+        for new in made:
+            known[new.wire_id] = working[new.wire_id] = new
+            if group:
+                self._linked.setdefault((account, group), []).append(new)
+        for new in made:
+            self._admit(self.listings[new.key], new)
+
+    def _judge_new(self, account: str, order: WireOrder, group: str, is_swept: bool) -> Working | Refusal:
+        """The order as it would be held here, or why it is not taken."""
         self.counters.orders += 1
-        known = self._orders.setdefault(account, {})
         spec = order.spec
-        if order.wire_id in known or order.wire_id in self._refused.get(account, {}):
+        if order.wire_id in self._orders.get(account, {}) or order.wire_id in self._refused.get(account, {}):
             self.counters.duplicates += 1
-            self._reject(account, order, Refusal("DUPLICATE_ID", f"order id {order.wire_id} was used before"))
-            return
+            return Refusal("DUPLICATE_ID", f"order id {order.wire_id} was used before")
         if is_swept:
-            self._reject(account, order, Refusal("MASS_CANCEL", "a mass cancel came while it was on its way"))
-            return
+            return Refusal("MASS_CANCEL", "a mass cancel came while it was on its way")
         listing = self._choose(spec.symbol, spec.venue, spec.side.sign)
         if listing is None:
-            self._reject(
-                account, order, Refusal("UNKNOWN_SYMBOL", f"{spec.symbol} is not listed at {spec.venue or 'any venue'}")
-            )
-            return
+            return Refusal("UNKNOWN_SYMBOL", f"{spec.symbol} is not listed at {spec.venue or 'any venue'}")
         listing.settle()
         refusal = self._venue_refusal(listing) or terms_refusal(spec, listing.instrument, self.now_ns)
-        if refusal is None:
-            made = self._make(account, order, listing)
-            refusal = self._standing_refusal(listing, made)
-            if refusal is None:
-                known[order.wire_id] = made
-                self._working.setdefault(account, {})[order.wire_id] = made
-                self._admit(listing, made)
-                return
-        self._reject(account, order, refusal)
+        if refusal is not None:
+            return refusal
+        made = self._make(account, order, listing)
+        made.group, made.asked = group, made.qty
+        if group and spec.link is not None and spec.link.role is LinkRole.LEG:
+            made.held = made.qty
+            return made
+        return self._standing_refusal(listing, made) or made
 
     def _choose(self, symbol: str, venue: str, sign: int) -> Listing | None:
         """The listing an order goes to: the named venue, else the best opposing price, else the first that lists it."""
@@ -196,6 +212,7 @@ class Lifecycle:
             other.leaves
             for other in self._shrinking
             if other is not order
+            and not (order.group and other.group == order.group)
             and (other.account, other.spec.symbol, other.sign) == (order.account, order.spec.symbol, order.sign)
         )
         return self._position(listing, order) - claimed
@@ -246,12 +263,17 @@ class Lifecycle:
         elif order.spec.tif is Tif.GTD:
             order.expires_ns = order.spec.expires_ns
             self._schedule(order.expires_ns, self._end_day, listing, order.expires_ns)
-        if order.is_stop and not listing.is_passed(order, listing.last_price):
-            listing.wait(order)
-        elif order.is_stop:
+        if not order.held:
+            self._start(listing, order)
+
+    def _start(self, listing: Listing, order: Working) -> None:
+        """Let an order meet the book, or wait for its trigger."""
+        if order.triggered or not order.is_stop:
+            self._enter(listing, order)
+        elif listing.is_passed(order, listing.last_price):
             self.triggered(listing, order)
         else:
-            self._enter(listing, order)
+            listing.wait(order)
 
     def _enter(self, listing: Listing, order: Working) -> None:
         """Match an order against the visible book; the rest comes to rest or ends, as its time in force says."""
@@ -261,7 +283,7 @@ class Lifecycle:
         if order.is_converting and not self._convert(listing, order):
             return
         listing.take(order)
-        if not order.is_open:
+        if not order.is_open or not order.leaves:  # a leg that has done what its entry let it do so far
             return
         if order.is_immediate:
             self._cancelled(order, "no more quantity at its price" if order.limit is not None else "the book is empty")
@@ -311,6 +333,7 @@ class Lifecycle:
         listing.remove(order)
         order.triggered = True
         self.counters.stops_triggered += 1
+        self._end_entry(order)
         refusal = self._standing_refusal(listing, order)
         if refusal is not None:
             self._cancelled(order, f"{refusal.code}: {refusal.text}")
@@ -334,10 +357,11 @@ class Lifecycle:
         is_stopped = order.triggered and order.stop is not None and not order.waits_for_touch
         if is_stopped and (price - (order.stop or 0)) * order.sign > 0:
             counters.stop_gaps += 1
-        if order.leaves:
+        if order.qty > order.filled:
             order.status = "partially_filled"
         else:
             self._end(order, "filled", "")
+        self._settle_later(order)
         ts_ns = self._back_ns(order.account, self.config.latency.report)
         self._tell(order.account, Filled(broker=self.config.broker, ts_ns=ts_ns, fill=fill))
         if self._shrinking:
@@ -386,6 +410,7 @@ class Lifecycle:
                 order.account == account
                 and order.spec.symbol == listing.symbol
                 and order.is_open
+                and not order.held
                 and self._position(listing, order) <= 0
             ):
                 self._cancelled(order, "reduce-only: the position is gone")
@@ -431,6 +456,8 @@ class Lifecycle:
         listing.settle()
         instrument = listing.instrument
         spec = order.spec
+        if order.group:  # what its group has filled meanwhile stays off it
+            qty = min(qty, instrument.qty_of(order.qty))
         changes = {
             "qty": qty,
             "limit": spec.limit if limit is None else limit,
@@ -505,10 +532,56 @@ class Lifecycle:
         if order.spec.reduce_only and order in self._shrinking:
             self._shrinking.remove(order)
         self._working.get(order.account, {}).pop(order.wire_id, None)
+        self._settle_later(order)
         self._ended.append(order)
         if len(self._ended) > self.config.history_max:
             oldest = self._ended.popleft()
             del self._orders[oldest.account][oldest.wire_id]
+
+    # -- linked orders -------------------------------------------------------------------------------------------------
+
+    def _settle_later(self, order: Working) -> None:
+        """Let what happened to an order reach its group: the venue takes its time, and meanwhile both legs may fill."""
+        if order.group:
+            due_ns = self.now_ns + self.latency.draw(self.config.latency.cancel, self.now_ns)
+            self._schedule(due_ns, self._settle_group, order.account, order.group)
+
+    def _settle_group(self, account: str, group: str) -> None:
+        """Bring every open order of a group to what it may do now. Asked twice it does nothing the second time."""
+        members = self._linked.get((account, group), [])
+        entry = next((one for one in members if link_role(one) is LinkRole.ENTRY), None)
+        for order in members:
+            if order.is_open and order is not entry:
+                others = sum(other.filled for other in members if other not in (order, entry))
+                self._settle_member(order, share_of(order, entry, others))
+        if not any(one.is_open for one in members):
+            self._linked.pop((account, group), None)
+
+    def _end_entry(self, leg: Working) -> None:
+        """A stop leg was passed: what its entry has not bought by now is not bought any more, nor in the stop's way."""
+        if link_role(leg) is LinkRole.LEG:
+            for order in self._linked.get((leg.account, leg.group), [])[:]:
+                if order.is_open and link_role(order) is LinkRole.ENTRY:
+                    self._cancelled(order, "a stop of its group was passed")
+
+    def _settle_member(self, order: Working, share: Share) -> None:
+        listing = self.listings[order.key]
+        if share.qty <= order.filled:
+            self._cancelled(order, share.why)
+            return
+        is_less, was_idle = share.qty < order.qty, not order.is_resting and not order.is_waiting
+        order.qty, order.held = share.qty, share.held
+        order.shown = min(order.shown, order.leaves)
+        self.changed_silently()
+        if is_less:
+            order.spec = replace(order.spec, qty=listing.instrument.qty_of(order.qty))
+            self._tell(order.account, self._amended(order, self._ack_ns(order.account)))
+        if order.leaves and was_idle:
+            refusal = self._standing_refusal(listing, order)
+            if refusal is None:
+                self._start(listing, order)
+            else:
+                self._cancelled(order, f"{refusal.code}: {refusal.text}")
 
     def _remember(self, account: str, fill: Fill) -> None:
         fills = self._fills.setdefault(account, [])

@@ -49,11 +49,17 @@ class Working(msgspec.Struct, kw_only=True, eq=False):
     expires_ns: int = 0
     """End of its day; 0 where it does not expire."""
     updated_ns: int = 0
+    group: str = ""
+    """Wire id of the first order of its group; empty for an order of its own."""
+    asked: int = 0
+    """Quantity of an order of a group when it was placed."""
+    held: int = 0
+    """Of a leg: what the entry has not let to work yet."""
 
     @property
     def leaves(self) -> int:
-        """What may still fill."""
-        return self.qty - self.filled
+        """What may fill now."""
+        return self.qty - self.filled - self.held
 
     @property
     def is_immediate(self) -> bool:

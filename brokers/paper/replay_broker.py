@@ -44,6 +44,7 @@ PAPER_CAPABILITIES = Capabilities(
     client_id_lookup=True,
     absence_wait_ns=2 * NS_PER_S,
     messages_per_s=10_000,
+    links=True,
 )
 """What the paper venue can do."""
 

@@ -304,6 +304,8 @@ class VenueCore(Lifecycle):
         for order in state.orders:
             self._restore(order)
         self._ended = deque(sorted(self._ended, key=lambda order: order.updated_ns))
+        for account, group in list(self._linked):
+            self._schedule(self.now_ns, self._settle_group, account, group)
         acts: dict[Message, Act] = {
             Message.NEW: self._arrive_new,
             Message.CANCEL: self._arrive_cancel,
@@ -320,6 +322,8 @@ class VenueCore(Lifecycle):
                 f"order {order.wire_id} stands at {order.key}, which is not listed; list it before loading"
             )
         self._orders.setdefault(order.account, {})[order.wire_id] = order
+        if order.group:
+            self._linked.setdefault((order.account, order.group), []).append(order)
         if not order.is_open:
             self._ended.append(order)
             return
@@ -330,6 +334,8 @@ class VenueCore(Lifecycle):
             listing.day_end_ns = order.expires_ns if order.spec.tif is Tif.DAY else listing.day_end_ns
             self._schedule(order.expires_ns, self._end_day, listing, order.expires_ns)
         was_waiting, order.is_waiting, order.is_resting = order.is_waiting, False, False
+        if order.held == order.qty - order.filled:
+            return
         if was_waiting:
             listing.wait(order)
         elif order.spec.post_only and listing.crosses(order):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.api.groups import linked_denials, place_linked
 from engine.api.what_if import WhatIf
 from engine.domain import commands as co
 from engine.domain import events as ev
@@ -115,6 +116,9 @@ class Commander:
         engine = self._engine
         order_id = f"P{engine.store.next_counter()}"
         verdict = engine.agent.judge(order_id, command.spec, command.source, "preview", dry=True)
+        if command.linked or command.spec.link is not None:
+            denials = (*verdict.denials, *linked_denials(engine, command))
+            verdict = msgspec.structs.replace(verdict, ok=not denials, denials=denials)
         figures: dict[str, str] = {}
         if verdict.figures:
             try:
@@ -133,6 +137,12 @@ class Commander:
 
     def _new(self, command: co.NewOrder) -> co.CommandResult:
         engine = self._engine
+        if command.linked or command.spec.link is not None:
+            if command.staged:
+                return _no(
+                    "LINK_STAGED", "orders that belong together cannot be staged; place them, or stage each by itself"
+                )
+            return place_linked(engine, command)
         order_id = f"P{engine.store.next_counter()}"
         verdict = engine.agent.judge(
             order_id, command.spec, command.source, command.intent_id, confirmed=command.confirmed, why=command.why
@@ -240,6 +250,9 @@ class Commander:
         order = self._amend_target(command.order_id)
         if isinstance(order, str):
             return self._illegal("amend", command.order_id, order)
+        if order.spec.link is not None and command.qty is not None and command.qty != order.qty:
+            why = "the size of an order that belongs to others cannot be changed; cancel the group and place it anew"
+            return self._illegal("amend", order.order_id, why)
         spec = amended(order, command.qty, command.limit, command.stop)
         if spec.qty <= order.qty_filled:
             why = f"new quantity {spec.qty} is not above the {order.qty_filled} filled; cancel the rest instead"
@@ -488,7 +501,7 @@ class Commander:
 def wish(command: co.NewOrder | co.AmendOrder) -> str:
     """What was asked for, in words."""
     if isinstance(command, co.NewOrder):
-        return command.words or command.spec.words()
+        return command.words or "; ".join(spec.words() for spec in (command.spec, *command.linked))
     terms = (("qty", command.qty), ("limit", command.limit), ("stop", command.stop))
     return " ".join([f"amend {command.order_id}", *(f"{name} {value}" for name, value in terms if value is not None)])
 
@@ -504,7 +517,7 @@ def is_same_wish(first: co.NewOrder | co.AmendOrder, again: co.NewOrder | co.Ame
     if isinstance(first, co.NewOrder) and isinstance(again, co.NewOrder):
         if first.words and again.words:
             return _same(first.words, again.words)
-        return first.spec == again.spec or not again.source.kind.is_person
+        return (first.spec, first.linked) == (again.spec, again.linked) or not again.source.kind.is_person
     return wish(first) == wish(again)
 
 

@@ -26,6 +26,7 @@ from engine.domain.errors import StoreUnwritable
 from engine.domain.instrument import Instrument
 from engine.domain.order import SourceKind
 from engine.execution.execution_agent import ExecutionAgent, Weights
+from engine.execution.linked import LinkedOrders
 from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_host import BUDGET_NS, StrategyHost
 from engine.ledger.day_book import DayBook
@@ -118,6 +119,7 @@ class Engine:
         self.agent = ExecutionAgent(
             self.store, self.orders, self.gate, self.view_of_risk, self.record, parts.clock, parts.weights
         )
+        self.linked = LinkedOrders(self.store, self.orders, self.gate, self.record, parts.clock)
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
         self.picture = Picture(self)
         self.commander = Commander(self)

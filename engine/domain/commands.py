@@ -32,12 +32,16 @@ class NewOrder(Command, frozen=True, kw_only=True, tag="new"):
     """Reason codes a person has seen in the preview and confirms (only codes marked confirmable)."""
     words: str = ""
     """The line that was typed, where it was: the same line asked again may freeze to another price."""
+    linked: tuple[OrderSpec, ...] = ()
+    """Orders that go with it in one message, each with its ``link``, as ``spec`` then has one: legs behind an entry, or peers."""
 
 
 class Preview(Command, frozen=True, kw_only=True, tag="preview"):
     """Run every check on an order without placing it. Changes nothing, is not journaled."""
 
     spec: OrderSpec
+    linked: tuple[OrderSpec, ...] = ()
+    """Orders that would go with it."""
 
 
 class LookUp(Command, frozen=True, kw_only=True, tag="look_up"):

@@ -224,6 +224,25 @@ class AlgoSpec(msgspec.Struct, frozen=True):
     params: dict[str, str] = {}
 
 
+class LinkRole(StrEnum):
+    """What an order is among the orders it was placed with."""
+
+    ENTRY = "entry"
+    """Its fills let the legs work: a bracket, or one-triggers-other."""
+    LEG = "leg"
+    """Waits at the venue for the entry; works as far as that is filled. The legs of one entry reduce one another."""
+    PEER = "peer"
+    """Works at once; what fills of one is taken off the others (one-cancels-other)."""
+
+
+class Link(msgspec.Struct, frozen=True):
+    """That an order was placed with others, as one message to the venue: all of them are taken or none is."""
+
+    role: LinkRole
+    group: str = ""
+    """Id of the first parent of the group; given by the engine."""
+
+
 class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What is ordered. The same shape serves parents and children."""
 
@@ -248,6 +267,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     venue: str = ""
     """MIC asked for; empty lets the broker choose."""
     algo: AlgoSpec = AlgoSpec()
+    link: Link | None = None
 
     def words(self, price_digits: int = 0) -> str:
         """Say the order as a person would: ``buy 100 AAPL limit 189.10 day``; prices with at least so many decimals."""

@@ -105,6 +105,13 @@ class ExecutionAgent:
 
     def begin(self, order_id: str, spec: OrderSpec, source: Source, intent_id: str, verdict: Verdict, why: str) -> None:
         """Accept a parent that passed the gate and queue its algorithm."""
+        self.accept(order_id, spec, source, intent_id, verdict, why)
+        self.calls.append((order_id, "start", ""))
+
+    def accept(
+        self, order_id: str, spec: OrderSpec, source: Source, intent_id: str, verdict: Verdict, why: str
+    ) -> None:
+        """Accept a parent that passed the gate; who asks sends its child."""
         self._record(
             ev.ParentAccepted(
                 order_id=order_id,
@@ -117,7 +124,6 @@ class ExecutionAgent:
             )
         )
         self._day_ends.watch(self._store.get(order_id))
-        self.calls.append((order_id, "start", ""))
 
     def stop_parent(self, parent: Order, why: str) -> None:
         """Let a parent send nothing more, and cancel what it has working."""

@@ -37,6 +37,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """How long after the send an order that two sources do not know may be called never arrived."""
     messages_per_s: int
     short_sale: bool = True
+    links: bool = False
+    """Whether the venue itself keeps linked orders (brackets, one-cancels-other): they live on without an engine."""
 
 
 class WireOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,8 @@ class WireOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     wire_id: str
     spec: OrderSpec
+    linked: tuple[WireOrder, ...] = ()
+    """The other orders of its group: the venue takes all of them or none."""
 
 
 class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):

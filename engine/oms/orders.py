@@ -9,7 +9,7 @@ journaled as an illegal input and has no other effect; nothing raises for what a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -44,6 +44,13 @@ class Effect(msgspec.Struct, frozen=True):
     waits_for: int
     order_id: str
     amend: ev.AmendIntent | None = None
+    linked: tuple[str, ...] = ()
+    """Other orders that leave with it, in the same message."""
+
+    @property
+    def new_ids(self) -> tuple[str, ...]:
+        """New orders that it sends."""
+        return () if self.amend is not None else (self.order_id, *self.linked)
 
 
 class Orders:
@@ -71,20 +78,28 @@ class Orders:
 
     def send_child(self, parent_id: str, spec: OrderSpec, source: Source, decision: ev.Decision) -> Order:
         """Journal the intent of a child that passed the gate and queue its send."""
-        counter = self._store.next_counter()
-        order_id = f"C{counter}"
-        seq = self._record(
-            ev.OrderIntent(
-                order_id=order_id,
-                parent_id=parent_id,
-                wire_id=wire_id(self._store.ledger_id, counter),
-                spec=spec,
-                source=source,
-                decision=decision,
-            )
-        )
+        seq, order_id = self._intend(parent_id, spec, source, decision)
         self._effects.append(Effect(seq, order_id))
         return self._store.get(order_id)
+
+    def send_linked(self, members: Sequence[tuple[str, OrderSpec, ev.Decision]], source: Source) -> None:
+        """Journal the intents of orders that passed the gate together (parent, terms, decision) and queue them as one send."""
+        intents = [self._intend(parent_id, spec, source, decision) for parent_id, spec, decision in members]
+        ids = [order_id for _, order_id in intents]
+        self._effects.append(Effect(intents[-1][0], ids[0], linked=tuple(ids[1:])))
+
+    def _intend(self, parent_id: str, spec: OrderSpec, source: Source, decision: ev.Decision) -> tuple[int, str]:
+        counter = self._store.next_counter()
+        order_id = f"C{counter}"
+        intent = ev.OrderIntent(
+            order_id=order_id,
+            parent_id=parent_id,
+            wire_id=wire_id(self._store.ledger_id, counter),
+            spec=spec,
+            source=source,
+            decision=decision,
+        )
+        return self._record(intent), order_id
 
     def send_amend(self, intent: ev.AmendIntent) -> None:
         """Journal an amend that passed the gate and queue its send."""
@@ -98,8 +113,10 @@ class Orders:
         """
         if order.state not in CANCELLABLE:
             return False
-        if self._drop_unsent(order.order_id):
-            self._record(ev.OrderKilled(order_id=order.order_id, why=f"cancelled before it left: {why}"))
+        dropped = self._drop_unsent(order.order_id)
+        if dropped:
+            for order_id in dropped:
+                self._record(ev.OrderKilled(order_id=order_id, why=f"cancelled before it left: {why}"))
             return True
         self._record(ev.CancelIntent(order_id=order.order_id, why=why))
         self._brokers[order.spec.broker].send_cancel(order.wire_id, order.venue_order_id)
@@ -107,14 +124,15 @@ class Orders:
 
     def unsent(self) -> list[str]:
         """New orders that wait for the disk, oldest first: none of them has left."""
-        return [effect.order_id for effect in self._effects if effect.amend is None]
+        return [order_id for effect in self._effects for order_id in effect.new_ids]
 
-    def _drop_unsent(self, order_id: str) -> bool:
+    def _drop_unsent(self, order_id: str) -> tuple[str, ...]:
+        """Take an order that has not left out of the queue, with those that would have left with it; their ids."""
         for effect in self._effects:
-            if effect.order_id == order_id and effect.amend is None:
+            if order_id in effect.new_ids:
                 self._effects.remove(effect)
-                return True
-        return False
+                return effect.new_ids
+        return ()
 
     def release(self, durable_seq: int) -> int:
         """Hand over every effect whose sequence number is on disk; the number of messages that left."""
@@ -141,11 +159,15 @@ class Orders:
             return 1
         if order.state is not OrderState.PENDING_NEW:
             return 0
+        others = [self._store.get(order_id) for order_id in effect.linked]
+        refusal = refusal or next(filter(None, map(self._may_send, others)), "")
         if refusal:
-            self._record(ev.OrderKilled(order_id=order.order_id, why=refusal))
+            for order_id in effect.new_ids:
+                self._record(ev.OrderKilled(order_id=order_id, why=refusal))
             return 0
-        self.sent += 1
-        broker.send_new(bi.WireOrder(wire_id=order.wire_id, spec=order.spec))
+        self.sent += 1 + len(others)
+        linked = tuple(bi.WireOrder(wire_id=other.wire_id, spec=other.spec) for other in others)
+        broker.send_new(bi.WireOrder(wire_id=order.wire_id, spec=order.spec, linked=linked))
         return 1
 
     def _amend_unsent(self, order: Order, code: str, why: str) -> None:
@@ -156,12 +178,13 @@ class Orders:
         kept: deque[Effect] = deque()
         killed: list[Effect] = []
         for effect in self._effects:
-            order = self._store.get(effect.order_id)
-            (killed if covers(order) and effect.amend is None else kept).append(effect)
+            is_covered = any(covers(self._store.get(order_id)) for order_id in effect.new_ids)
+            (killed if is_covered else kept).append(effect)
         self._effects = kept
-        for effect in killed:
-            self._record(ev.OrderKilled(order_id=effect.order_id, why=why))
-        return len(killed)
+        ids = [order_id for effect in killed for order_id in effect.new_ids]
+        for order_id in ids:
+            self._record(ev.OrderKilled(order_id=order_id, why=why))
+        return len(ids)
 
     @property
     def waiting(self) -> int:
@@ -234,7 +257,8 @@ class Orders:
                 made = ev.OrderAmended(
                     order_id=order_id, qty=event.qty, limit=event.limit, stop=event.stop, ts_ns=ts_ns
                 )
-                return made, (order.amend is not None or _is_converting(order)) and event.qty > 0
+                is_expected = order.amend is not None or _is_converting(order) or _is_cut(order, event.qty)
+                return made, is_expected and event.qty > 0
             case bi.AmendRefused():
                 made = ev.AmendRejected(order_id=order_id, code=event.code, text=event.text, ts_ns=ts_ns)
                 return made, order.amend is not None
@@ -326,6 +350,11 @@ class Orders:
 def _is_converting(order: Order) -> bool:
     """A market-to-limit order whose limit the venue has not told yet."""
     return order.spec.type is OrderType.MARKET_TO_LIMIT and order.limit is None
+
+
+def _is_cut(order: Order, qty: Qty) -> bool:
+    """Whether the venue may have made a linked order smaller: what an entry did not fill, or another of its group did."""
+    return order.spec.link is not None and qty <= order.qty
 
 
 def _is_of(fill: ev.Fill, spec: OrderSpec) -> bool:

@@ -166,6 +166,11 @@ class Reconciler:
     def _settle(self, order: Order, seen: bi.VenueOrder, ts_ns: int, asked_ns: int, broker: bi.Broker) -> None:
         """The venue has it open: settle pending amends and unknown states by its terms; ask again for a cancel."""
         is_new = order.amend is not None and _has_terms(seen, order.amend)
+        if order.spec.link is not None and order.amend is None and seen.qty < order.qty:
+            # The venue took off it what others of its group filled; its word of that was lost.
+            self._record(
+                ev.OrderAmended(order_id=order.order_id, qty=seen.qty, limit=seen.limit, stop=seen.stop, ts_ns=ts_ns)
+            )
         if order.state is OrderState.UNKNOWN or is_new:
             was_cancelling = order.cancel_asked
             is_early = asked_ns - order.unknown_since_ns < broker.capabilities.absence_wait_ns

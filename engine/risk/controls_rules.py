@@ -256,8 +256,9 @@ def flag_unsupported(case: Case) -> Broken | None:
         ("post-only", spec.post_only),
         ("reduce-only", spec.reduce_only),
         ("amend", case.candidate.role is Role.AMEND),
+        ("linked", spec.link is not None),
     )
-    given = (caps.post_only, caps.reduce_only, caps.amend) if caps else (False, False, False)
+    given = (caps.post_only, caps.reduce_only, caps.amend, caps.links) if caps else (False, False, False, False)
     for (word, is_asked), is_given in zip(asked, given, strict=True):
         if is_asked and not is_given:
             return word, "supported", f"{spec.broker} does not know {word}"

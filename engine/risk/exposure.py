@@ -112,6 +112,11 @@ class Abilities(Protocol):
         """Whether a position below zero can be opened."""
         ...
 
+    @property
+    def links(self) -> bool:
+        """Whether the venue keeps linked orders itself."""
+        ...
+
 
 class RiskView(Protocol):
     """What the controls and monitors read. Every call is a look-up in memory."""

@@ -429,7 +429,7 @@ class FastGate:
         bid, ask, limit = quote.bid, quote.ask, spec.limit
         if bid is None or ask is None or quote.crossed or quote.status != OPEN or spec.stop is not None:
             raise Doubt
-        if spec.trail is not None or spec.display is not None or spec.expires_ns:
+        if spec.trail is not None or spec.display is not None or spec.expires_ns or spec.link is not None:
             raise Doubt
         if abs(now_ns - quote.ts_ns) > plan.quote_ns:
             raise Doubt

@@ -1,0 +1,84 @@
+"""Placing orders that belong together: every member is judged before any is accepted, and all are placed or none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.domain import events as ev
+from engine.domain.commands import CommandResult, Denial, NewOrder, Preview
+from engine.domain.order import OrderSpec, OrderState
+from engine.execution.linked import group_refusal, in_group
+from engine.risk.risk_manager import Verdict
+
+if TYPE_CHECKING:
+    from engine.api.engine import Engine
+
+
+def place_linked(engine: Engine, command: NewOrder) -> CommandResult:
+    """Place the order of a command with those linked to it."""
+    first = engine.store.next_counter()
+    ids = [f"P{first + at}" for at in range(1 + len(command.linked))]
+    specs = in_group((command.spec, *command.linked), ids[0])
+    verdicts = _judge(engine, command, ids, specs)
+    denied = next((at for at, verdict in enumerate(verdicts) if not verdict.ok), None)
+    if denied is not None:
+        verdict = verdicts[denied]
+        engine.record(
+            ev.OrderDenied(
+                order_id=ids[0], intent_id=command.intent_id, spec=specs[denied], source=command.source,
+                denials=verdict.denials, decision=verdict.decision,
+            )
+        )  # fmt: skip
+        return _told(engine, ids[:1], verdict)
+    for order_id, spec, verdict, intent_id in zip(ids, specs, verdicts, _intents(command), strict=True):
+        engine.agent.accept(order_id, spec, command.source, intent_id, verdict, command.why)
+    engine.linked.send(ids, command.source)
+    engine.agent.pump()
+    return _told(engine, ids, None)
+
+
+def linked_denials(engine: Engine, command: Preview) -> tuple[Denial, ...]:
+    """Why the group as such, or an order that would go with the first, is denied; nothing is counted or placed."""
+    first = engine.store.next_counter()
+    refused = group_refusal((command.spec, *command.linked))
+    verdicts = [
+        engine.agent.judge(f"P{first + at}", spec, command.source, f"preview#{at}", dry=True)
+        for at, spec in enumerate(command.linked, 1)
+    ]
+    return (*(() if refused is None else (refused,)), *(denial for one in verdicts for denial in one.denials))
+
+
+def _intents(command: NewOrder) -> list[str]:
+    """An intent id for each member, so that no id serves two orders."""
+    return [command.intent_id, *(f"{command.intent_id}#{at}" for at in range(2, 2 + len(command.linked)))]
+
+
+def _judge(engine: Engine, command: NewOrder, ids: list[str], specs: list[OrderSpec]) -> list[Verdict]:
+    verdicts = [
+        engine.agent.judge(order_id, spec, command.source, intent_id, confirmed=command.confirmed, why=command.why)
+        for order_id, spec, intent_id in zip(ids, specs, _intents(command), strict=True)
+    ]
+    refused = group_refusal(specs)
+    if refused is not None:
+        verdicts[0] = Verdict(
+            ok=False, denials=(refused, *verdicts[0].denials), decision=verdicts[0].decision,
+            checks=verdicts[0].checks, figures=verdicts[0].figures,
+        )  # fmt: skip
+    return verdicts
+
+
+def _told(engine: Engine, ids: list[str], denied: Verdict | None) -> CommandResult:
+    order = engine.store.get(ids[0])
+    denials = denied.denials if denied is not None else ()
+    ended = next((engine.store.get(one) for one in ids if engine.store.get(one).state is OrderState.DENIED), None)
+    if not denials and ended is not None:
+        denials = next((child.denials for child in ended.children if child.denials), ())
+    words = "; ".join(f"{one} {engine.store.get(one).spec.words()}" for one in ids)
+    return CommandResult(
+        ok=not denials and order.state is not OrderState.DENIED,
+        code=denials[0].code if denials else "",
+        text=denials[0].text if denials else words,
+        order_id=ids[0],
+        state=order.state,
+        denials=denials,
+    )
