@@ -10,7 +10,7 @@ from decimal import Decimal
 from engine.domain.clock import iso
 from engine.domain.events import BrokerState, TradingState
 from engine.domain.money import ZERO_QTY, Price, Qty, Rounding, text
-from engine.domain.order import OrderSpec, OrderType, Side, SourceKind, Tif
+from engine.domain.order import LinkRole, OrderSpec, OrderType, Side, SourceKind, Tif
 from engine.risk.controls_case import Case, Role, crosses, is_exit
 from engine.risk.controls_history import strategy_of
 from engine.risk.exposure import CLOSED, OPEN, SYMBOL_HALTED
@@ -390,8 +390,10 @@ def parent_gone(case: Case) -> Broken | None:
 
 def not_reducing(case: Case) -> Broken | None:
     """C16."""
-    if not case.spec.reduce_only or case.is_reducing:
-        return None
+    link = case.spec.link
+    is_leg = link is not None and link.role is LinkRole.LEG
+    if not case.spec.reduce_only or case.is_reducing or is_leg:
+        return None  # the venue lets a leg work only as far as its entry has made a position
     held, added = case.position, case.added
     own = case.open_buy if case.spec.side is Side.BUY else case.open_sell
     is_against = held * case.spec.side.sign < 0
