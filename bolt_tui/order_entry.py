@@ -89,8 +89,8 @@ class OrderEntry(DeskBase):
     async def _offer(self, line: str, draft: NewOrderDraft) -> Offer:
         """What the engine says to an order now. The intent id is born here, so that whatever happens it goes out once."""
         intent_id = new_intent_id("d")
-        result = await self._port.submit(co.Preview(source=self._source, spec=draft.spec))
-        return Offer(line, draft.echo, draft.spec, intent_id, result)
+        result = await self._port.submit(co.Preview(source=self._source, spec=draft.spec, linked=draft.linked))
+        return Offer(line, draft.echo, draft.spec, intent_id, result, linked=draft.linked)
 
     async def _offer_again(self, line: str) -> Offer | None:
         draft = parse_line(line, self._words_known())
@@ -130,6 +130,7 @@ class OrderEntry(DeskBase):
             source=self._source,
             intent_id=offer.intent_id,
             spec=offer.spec,
+            linked=offer.linked,
             why="",
             staged=choice.act == "stage",
             confirmed=confirmed,

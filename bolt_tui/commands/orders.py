@@ -52,11 +52,14 @@ def order(context: Context) -> Exit:
                 draft = read_words(context, client, view, line)
                 context.out.say(f"bolt: {draft.echo}")
                 if args.preview:
-                    return context.report(client.submit(Preview(source=context.source, spec=draft.spec)))
+                    return context.report(
+                        client.submit(Preview(source=context.source, spec=draft.spec, linked=draft.linked))
+                    )
                 command = NewOrder(
                     source=context.source,
                     intent_id=intent_id,
                     spec=draft.spec,
+                    linked=draft.linked,
                     why=args.why,
                     staged=args.stage,
                     confirmed=frozenset(args.confirm),

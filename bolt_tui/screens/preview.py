@@ -42,6 +42,8 @@ class Offer(msgspec.Struct, frozen=True):
     spec: OrderSpec
     intent_id: str
     result: CommandResult
+    linked: tuple[OrderSpec, ...] = ()
+    """Orders that go with it."""
 
 
 class Choice(msgspec.Struct, frozen=True):

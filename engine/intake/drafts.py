@@ -34,6 +34,8 @@ class NewOrderDraft(msgspec.Struct, frozen=True, kw_only=True):
     """An order, not placed."""
 
     spec: OrderSpec
+    linked: tuple[OrderSpec, ...] = ()
+    """Orders that go with it: a bracket's exits, the other one of a pair."""
     echo: str
     """The order in words, with what each price and money word was turned into."""
     quote: QuoteSeen | None = None
@@ -43,7 +45,7 @@ class NewOrderDraft(msgspec.Struct, frozen=True, kw_only=True):
 
     def command(self, source: Source, intent_id: str, *, why: str = "", staged: bool = False) -> NewOrder:
         """The command that places it."""
-        return NewOrder(source=source, intent_id=intent_id, spec=self.spec, why=why, staged=staged)
+        return NewOrder(source=source, intent_id=intent_id, spec=self.spec, linked=self.linked, why=why, staged=staged)
 
 
 class CancelDraft(msgspec.Struct, frozen=True, kw_only=True):

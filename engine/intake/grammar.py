@@ -1,6 +1,7 @@
 """The one-line order grammar: a line of words becomes a draft, or names the first wrong word and what was expected.
 
-``side size symbol [@price] [stop price] [tif] [algo duration param=value ...] [post] [reduce] [acct: broker: venue:]``
+``side size symbol [@price] [stop price] [tif] [algo duration param=value ...] [post] [reduce] [acct: broker: venue:]``,
+and the words of :mod:`engine.intake.terms`.
 
 Nothing is guessed. An order without a price is an error, not a market order: ``@mkt`` says it, or an algorithm
 prices the children. Price words (``@join``, ``@bid+2t``) are frozen into a limit on the quote of this moment, which the
@@ -17,14 +18,16 @@ from types import MappingProxyType
 
 import msgspec
 
+from engine.domain.clock import iso
 from engine.domain.events import QuoteSeen
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty, padded, text
-from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Tif
+from engine.domain.order import TOUCHED, AlgoSpec, OrderSpec, OrderType, Side, Tif
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.line_words import Words, Wrong
 from engine.intake.presets import NONE, Default, Presets, mirrored
 from engine.intake.sizes import PARTS, PositionPart, RiskSize, Size, of_money, of_position, of_risk, read_part
+from engine.intake.terms import MTL, TERM_WORDS, WAITS, Terms
 from engine.intake.words import (
     PRICE_WORDS,
     PriceWord,
@@ -82,7 +85,7 @@ class GrammarContext(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SIDES = {"b": Side.BUY, "buy": Side.BUY, "s": Side.SELL, "sell": Side.SELL}
-TIFS = {str(tif): tif for tif in Tif}
+TIFS = {str(tif): tif for tif in Tif if tif is not Tif.GTD}
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._/-]{0,23}")
 _ORDER_ID = re.compile(r"[A-Z][0-9]{1,12}")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,32}")
@@ -90,8 +93,6 @@ FLAGS = {"post": "post", "post-only": "post", "reduce": "reduce", "reduce-only":
 COMMANDS = {"x": "cancel", "cancel": "cancel", "a": "amend", "amend": "amend", "release": "release"}
 _SIZE_EXPECTED = ("a size: 100, 5k, 2.5m, $10k, 25%pos, risk 200 stop 188.4",)
 _RISK_EXPECTED = ("risk 200 stop 188.4",)
-BRACKET_WORDS = ("tp", "sl")
-BRACKETS_NOT_YET = "BRACKETS_NOT_YET"
 _PRICE_EXPECTED = ("a price: @189.10", *PRICE_WORDS, "@bid+2t")
 
 
@@ -126,12 +127,16 @@ def order_words(spec: OrderSpec) -> str:
     """The canonical line of an order: :func:`parse_order` reads it back to the same spec (frozen prices as numbers)."""
     parts = [str(spec.side), text(spec.qty), spec.symbol]
     if spec.stop is not None:
-        parts.append(f"stop {text(spec.stop)}")
+        parts.append(f"{'touch' if spec.type in TOUCHED else 'stop'} {text(spec.stop)}")
+    if spec.trail is not None:
+        parts.append(f"trail {text(spec.trail)}")
     if spec.limit is not None:
         parts.append(f"@{text(spec.limit)}")
-    elif spec.stop is None:
-        parts.append("@mkt")
-    parts.append(str(spec.tif))
+    elif not spec.type.terms.waits:
+        parts.append("@mtl" if spec.type is OrderType.MARKET_TO_LIMIT else "@mkt")
+    if spec.display is not None:
+        parts.append(f"show {text(spec.display)}")
+    parts.append(f"gtd {iso(spec.expires_ns)}" if spec.tif is Tif.GTD else str(spec.tif))
     if spec.algo.name != "direct":
         parts += [spec.algo.name, duration_word(spec.algo.duration_ns)]
         parts += [f"{name}={value}" for name, value in sorted(spec.algo.params.items())]
@@ -157,6 +162,7 @@ class _OrderReader:
         self.stop: Price | None = None
         self.tif = Tif.DAY
         self.algo = AlgoSpec()
+        self.terms = Terms()
         self.broker = context.broker
         self.account = context.account
         self.venue = ""
@@ -211,8 +217,10 @@ class _OrderReader:
         """Words that may follow."""
         context = self.context
         found = [] if "price" in self.at else [*PRICE_WORDS]
-        found += [] if "stop" in self.at else ["stop"]
-        found += [] if "tif" in self.at else [*TIFS]
+        if self.algo.name == "direct":
+            found += [] if self.at.keys() & WAITS else ["stop", "trail", "touch"]
+            found += [word for word in ("show", "tp", "sl", "oco") if word not in self.at]
+        found += [] if "tif" in self.at else [*TIFS, *(["gtd"] if self.algo.name == "direct" else [])]
         found += [word for word in ("post", "reduce") if word not in self.at]
         if "algo" not in self.at:
             found += [*context.algos]
@@ -246,9 +254,10 @@ class _OrderReader:
         elif colon and name.lower() in _routes(self.context):
             self._once(name.lower())
             self._route(name.lower(), value)
-        elif low in BRACKET_WORDS:
-            reason = "brackets are not there yet; nothing was made of this line. Order without it, and guard the position by a stop order"
-            raise self.words.fail(reason, self.choices(), code=BRACKETS_NOT_YET)
+        elif low in TERM_WORDS:
+            self._once("tif" if low == "gtd" else low)
+            self.terms.read(low, self.words, _number)
+            self.tif = Tif.GTD if low == "gtd" else self.tif
         else:
             raise self.words.fail("not understood", self.choices())
 
@@ -259,9 +268,11 @@ class _OrderReader:
 
     def _price(self, word: str) -> None:
         said = read_price(word)
-        if said is None:
+        if word == MTL:
+            self.terms.is_mtl = True
+        elif said is None:
             raise self.words.fail("no price", _PRICE_EXPECTED)
-        if isinstance(said, Price):
+        elif isinstance(said, Price):
             self.limit = said
         elif said.anchor != "mkt":
             self.limit, self.quote = _freeze(self.words, said, OrderRef(self.symbol, self.side), self.context)
@@ -306,14 +317,18 @@ class _OrderReader:
         """The order, after the presets and the rules that span several words."""
         self._fill_in()
         self._check()
+        terms = self.terms
         spec = OrderSpec(
             symbol=self.symbol,
             side=self.side,
             qty=self._qty(),
-            type=_type_of(self.limit, self.stop),
+            type=terms.type_of(self.limit, self.stop),
             limit=self.limit,
-            stop=self.stop,
+            stop=terms.touch if terms.touch is not None else self.stop,
+            trail=terms.trail,
+            display=terms.display,
             tif=self.tif,
+            expires_ns=terms.expires_ns,
             post_only="post" in self.at,
             reduce_only="reduce" in self.at,
             broker=self.broker,
@@ -322,17 +337,19 @@ class _OrderReader:
             algo=self.algo,
         )
         timed = f" over {duration_word(self.algo.duration_ns)}" if self.algo.duration_ns else ""
-        echo = "; ".join([spec.words(self._digits()) + timed, *self.notes])
-        return NewOrderDraft(spec=spec, echo=echo, quote=self.quote, defaults=tuple(self.defaults))
+        spec, linked = terms.group(spec)
+        with_it = [f"with {other.words(self._digits())}" for other in linked]
+        echo = "; ".join([spec.words(self._digits()) + timed, *with_it, *self.notes])
+        return NewOrderDraft(spec=spec, linked=linked, echo=echo, quote=self.quote, defaults=tuple(self.defaults))
 
     # -- presets -----------------------------------------------------------------------------------------------------------
 
     def _fill_in(self) -> None:
         """Take what the line does not say from the presets: first what the type of the order hangs on."""
         at = self.at
-        if not {"algo", "stop"} & at.keys():
+        if not {"algo", *WAITS} & at.keys():
             self._preset("algo", "")
-        if not {"price", "stop"} & at.keys() and self.algo.name == "direct":
+        if not {"price", *WAITS} & at.keys() and self.algo.name == "direct":
             self._preset("price", "@")
         if "size" not in at:
             value, where = self.context.presets.find("size", self._kind(), self.symbol)
@@ -355,8 +372,8 @@ class _OrderReader:
         """What kind of order the presets see: its algorithm, else its type by the words so far."""
         if self.algo.name != "direct":
             return self.algo.name
-        if "price" in self.at or "stop" in self.at:
-            return str(_type_of(self.limit, self.stop))
+        if {"price", *WAITS} & self.at.keys():
+            return str(self.terms.type_of(self.limit, self.stop))
         return str(OrderType.LIMIT)
 
     def _preset(self, field: str, prefix: str) -> None:
@@ -379,17 +396,24 @@ class _OrderReader:
     def _check(self) -> None:
         at, fail = self.at, self.words.fail
         scheduled = self.algo.name != "direct"
-        if not (scheduled or {"price", "stop"} & at.keys()):
+        if not (scheduled or {"price", *WAITS} & at.keys()):
             self.words.fail_end("the order has no price", _PRICE_EXPECTED, PRICE_WORDS)
-        if scheduled and "stop" in at:
-            raise fail(f"{self.algo.name} takes no stop price", ("a limit: @189.10",), at["stop"])
+        if len(waits := sorted(WAITS & at.keys())) > 1:
+            raise fail(f"an order waits for one trigger, not for {' and '.join(waits)}", (), at[waits[1]])
+        wrong = self.terms.fault(self.side, self.limit)
+        if wrong is not None:
+            raise fail(wrong[1], (), at[wrong[0]])
+        out_of_place = next((word for word in ("stop", *TERM_WORDS) if scheduled and word in at), None)
+        if out_of_place is not None or (scheduled and (self.terms.is_mtl or self.tif is Tif.GTD)):
+            word = out_of_place or ("price" if self.terms.is_mtl else "tif")
+            raise fail(f"{self.algo.name} works plain market and limit orders", ("a limit: @189.10",), at[word])
         if scheduled and self.tif is Tif.FOK:
             raise fail(
                 f"{self.algo.name} sends many children and cannot fill all or none", ("day", "gtc", "ioc"), at["tif"]
             )
         if "post" in at and self.tif in {Tif.IOC, Tif.FOK}:
             raise fail(f"a post-only order rests, {self.tif} never does", ("day", "gtc"), at["post"])
-        if "post" in at and not scheduled and (self.limit is None or self.stop is not None):
+        if "post" in at and not scheduled and (self.limit is None or WAITS & at.keys()):
             raise fail("only a plain limit order can be post-only", _PRICE_EXPECTED, at["post"])
 
     def _digits(self) -> int:
@@ -421,7 +445,8 @@ class _OrderReader:
 
     def _entry(self) -> Price:
         """The price that a size is worked out at: the order's own, else the far touch of now."""
-        price = self.limit if self.limit is not None else self.stop
+        terms = self.terms
+        price = next((one for one in (self.limit, self.stop, terms.touch) if one is not None), None)
         if price is None:
             order = OrderRef(self.symbol, self.side)
             price, self.quote = _freeze(self.words, PriceWord("take"), order, self.context, self.at["size"])
@@ -439,12 +464,6 @@ _PRESET_WORDS = (
 
 def _routes(context: GrammarContext) -> dict[str, tuple[str, ...]]:
     return {"acct": context.accounts, "broker": context.brokers, "venue": context.venues}
-
-
-def _type_of(limit: Price | None, stop: Price | None) -> OrderType:
-    if stop is None:
-        return OrderType.MARKET if limit is None else OrderType.LIMIT
-    return OrderType.STOP if limit is None else OrderType.STOP_LIMIT
 
 
 def _symbol(words: Words, context: GrammarContext) -> str:
@@ -520,13 +539,14 @@ def _read_line(words: Words, context: GrammarContext) -> Draft:
 
 
 _AMEND_WORDS = ("qty", "stop", "@")
+AMEND_PRICES = tuple(word for word in PRICE_WORDS if word not in {"@mkt", "@mtl"})
 
 
 def _read_amend(words: Words, context: GrammarContext) -> AmendDraft:
     draft = AmendDraft(order_id=_order_id(words, context))
     seen: set[str] = set()
     while not words.is_done or not seen:
-        word = words.take(("qty 200", "@189.20", "stop 188.40"), ("qty", "stop", *PRICE_WORDS[1:])).lower()
+        word = words.take(("qty 200", "@189.20", "stop 188.40"), ("qty", "stop", *AMEND_PRICES)).lower()
         kind = "@" if word.startswith("@") else word
         if kind not in _AMEND_WORDS or kind in seen:
             raise words.fail("not understood or said twice", ("qty 200", "@189.20", "stop 188.40"))
@@ -561,9 +581,7 @@ def _choices(before: str, context: GrammarContext) -> tuple[str, ...]:
         if words.words and words.words[0][0].lower() in COMMANDS:
             draft = _read_line(words, context)
             more = isinstance(draft, AmendDraft)
-            return (
-                tuple(w for w in ("qty", "stop", *PRICE_WORDS[1:]) if w not in before.lower().split()) if more else ()
-            )
+            return tuple(w for w in ("qty", "stop", *AMEND_PRICES) if w not in before.lower().split()) if more else ()
         reader = _OrderReader(words, context)
         reader.read()
         return reader.choices()

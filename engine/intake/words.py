@@ -24,7 +24,7 @@ _PRICE_WORD = re.compile(r"(mkt|join|take|mid|bid|ask)(?:([+-])([0-9]{1,3})t)?")
 _DURATION = re.compile(r"(?:([0-9]{1,5})h)?(?:([0-9]{1,5})m)?(?:([0-9]{1,6})s)?")
 _SCALE = {"": Decimal(1), "k": Decimal(1_000), "m": Decimal(1_000_000)}
 
-PRICE_WORDS = ("@mkt", "@join", "@take", "@mid", "@bid", "@ask")
+PRICE_WORDS = ("@mkt", "@mtl", "@join", "@take", "@mid", "@bid", "@ask")
 
 
 class PriceWord(msgspec.Struct, frozen=True):

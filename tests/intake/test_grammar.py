@@ -12,7 +12,7 @@ from engine.domain.errors import SettingsError
 from engine.domain.events import QuoteSeen
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, Qty
-from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
+from engine.domain.order import AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.grammar import (
     ALGO_WORDS,
@@ -261,12 +261,12 @@ def test_drafts_become_commands() -> None:
         ("b risk ", ["100", "200", "500"]),
         ("b risk 200 ", ["stop"]),
         ("b risk 200 stop 188 A", ["AAPL"]),
-        ("b 100 AAPL t", ["twap"]),
-        ("b 100 AAPL @m", ["@mkt", "@mid"]),
+        ("b 100 AAPL t", ["trail", "touch", "tp", "twap"]),
+        ("b 100 AAPL @m", ["@mkt", "@mtl", "@mid"]),
         ("b 100 AAPL @1 @m", []),
         ("b 100 AAPL tw", ["twap"]),
         ("b 100 AAPL twap ", ["5m", "10m", "30m", "1h"]),
-        ("b 100 AAPL twap 5m st", ["stop", "style=passive", "style=take"]),
+        ("b 100 AAPL twap 5m st", ["style=passive", "style=take"]),
         ("b 100 AAPL twap 5m style=take sl", ["slices="]),
         ("b 100 AAPL @1 i", ["ioc"]),
         ("b 100 NOPE ", []),
@@ -297,7 +297,7 @@ def specs(draw: st.DrawFn) -> OrderSpec:
     params = draw(st.sampled_from([{}, {"slices": "7"}, {"style": "take"}, {"slices": "3", "style": "passive"}]))
     seconds = draw(st.integers(1, 86_400))
     tif = draw(st.sampled_from([Tif.DAY, Tif.GTC, Tif.IOC] if scheduled else list(Tif)))
-    may_post = tif in {Tif.DAY, Tif.GTC} and (scheduled or (limit is not None and stop is None))
+    may_post = tif in {Tif.DAY, Tif.GTC, Tif.GTD} and (scheduled or (limit is not None and stop is None))
     kind = {
         (False, False): OrderType.MARKET,
         (True, False): OrderType.LIMIT,
@@ -312,6 +312,7 @@ def specs(draw: st.DrawFn) -> OrderSpec:
         limit=limit,
         stop=stop,
         tif=tif,
+        expires_ns=draw(st.integers(1, 1 << 62)) if tif is Tif.GTD else 0,
         post_only=may_post and draw(st.booleans()),
         reduce_only=draw(st.booleans()),
         broker=draw(st.sampled_from(["paper", "ibkr"])),
@@ -328,7 +329,7 @@ def test_an_order_said_in_words_reads_back_the_same(made: OrderSpec) -> None:
 
 SAMPLES = (
     "b s buy x a all 100 5k $10k $0.001 2.5m AAPL BTC-USD BANDS ES @mkt @join @mid @take @bid-999t @ask+9t @1 @-1 stop "
-    "188 risk 200 25%pos tp sl twap vwap 30m 1h slices=4 style=take = : acct: broker:paper post reduce gtc ioc fok P104 qty @ é"
+    "188 risk 200 25%pos tp sl trail touch show gtd 2026-12-01 oco @mtl twap vwap 30m 1h slices=4 style=take = : acct: broker:paper post reduce gtc ioc fok P104 qty @ é"
 )
 WORDS = st.sampled_from([*SAMPLES.split(), "", "\x1c"])
 
@@ -373,13 +374,75 @@ def test_a_size_said_by_its_meaning_becomes_whole_lots_and_says_both(line: str, 
     assert draft.spec.stop is None
 
 
-@pytest.mark.parametrize("line", ["b 100 AAPL @189.10 tp 191 sl 188.4", "b 100 AAPL @189.10 sl 188.4"])
-def test_brackets_are_refused_with_a_reason_code_of_their_own(line: str) -> None:
+TERMS = [
+    ("s 100 AAPL trail 0.50 gtc", {"type": OrderType.TRAILING_STOP, "trail": Price("0.50"), "tif": Tif.GTC}),
+    ("b 100 AAPL touch 188.4", {"type": OrderType.MARKET_IF_TOUCHED, "stop": Price("188.4")}),
+    (
+        "b 100 AAPL @188.5 touch 188.4",
+        {"type": OrderType.LIMIT_IF_TOUCHED, "stop": Price("188.4"), "limit": Price("188.5")},
+    ),
+    ("b 100 AAPL @mtl", {"type": OrderType.MARKET_TO_LIMIT}),
+    ("b 100 AAPL @189 show 10", {"type": OrderType.LIMIT, "limit": Price(189), "display": Qty(10)}),
+    ("b 100 AAPL @189 gtd 1970-01-02", {"type": OrderType.LIMIT, "tif": Tif.GTD, "expires_ns": 2 * 86_400 * NS_PER_S}),
+    ("b 100 AAPL @189 gtd 1970-01-02T00:00Z", {"tif": Tif.GTD, "expires_ns": 86_400 * NS_PER_S}),
+    ("b 100 AAPL @189 gtd 1970-01-02t05:30+05:30", {"tif": Tif.GTD, "expires_ns": 86_400 * NS_PER_S}),
+]
+
+
+@pytest.mark.parametrize(("line", "terms"), TERMS, ids=[row[0] for row in TERMS])
+def test_the_words_of_further_terms(line: str, terms: dict[str, object]) -> None:
+    made = order(line)
+    assert {name: getattr(made, name) for name in terms} == terms
+    assert order(order_words(made)) == made
+
+
+WRONG_TERMS = [
+    ("b 100 AAPL @189 trail 0.5", "trail", "takes no price"),
+    ("b 100 AAPL stop 190 trail 0.5", "trail", "one trigger"),
+    ("b 100 AAPL stop 190 touch 188", "touch", "one trigger"),
+    ("b 100 AAPL @mkt show 10", "show", "only an order with a limit"),
+    ("b 100 AAPL @189 show $5", "$5", "no size"),
+    ("b 100 AAPL @189 gtd tomorrow", "tomorrow", "no time"),
+    ("b 100 AAPL @189 gtd 2026-12-01T21:00", "2026-12-01T21:00", "has no zone"),
+    ("b 100 AAPL @189 gtc gtd 2026-12-01", "gtd", "already gave the tif"),
+    ("b 100 AAPL @189 tp 188", "tp", "must lie above"),
+    ("b 100 AAPL @189 sl 190", "sl", "must lie below"),
+    ("s 100 AAPL @189 tp 190", "tp", "must lie below"),
+    ("b 100 AAPL @189 tp 191 oco stop 187", "oco", "either one of a pair"),
+    ("b 100 AAPL @189 oco 187", "187", "not understood"),
+    ("b 100 AAPL twap 30m tp 191", "tp", "plain market and limit orders"),
+    ("b 100 AAPL twap 30m gtd 2026-12-01", "gtd", "plain market and limit orders"),
+    ("b 100 AAPL @189 foo 1", "foo", "not understood"),
+]
+
+
+@pytest.mark.parametrize(("line", "word", "text"), WRONG_TERMS, ids=[row[0] for row in WRONG_TERMS])
+def test_terms_that_cannot_be_are_named(line: str, word: str, text: str) -> None:
     error = wrong(line)
-    assert error.code == "BRACKETS_NOT_YET"
-    assert error.word in {"tp", "sl"}
-    assert "nothing was made" in error.text
-    assert wrong("b 100 AAPL @1 foo").code == "NOT_READ"
+    assert error.word == word
+    assert text in error.text
+
+
+def test_a_bracket_brings_its_exits() -> None:
+    draft = parse_order("b 100 AAPL @189.10 ioc tp 191 sl 188.4", CONTEXT)
+    assert isinstance(draft, NewOrderDraft), draft
+    assert draft.spec.link == Link(LinkRole.ENTRY)
+    assert [(leg.side, leg.qty, leg.limit, leg.stop, leg.tif, leg.reduce_only) for leg in draft.linked] == [
+        (Side.SELL, Qty(100), Price(191), None, Tif.GTC, True),
+        (Side.SELL, Qty(100), None, Price("188.4"), Tif.GTC, True),
+    ]
+    assert {leg.link for leg in draft.linked} == {Link(LinkRole.LEG)}
+    assert draft.command(ME, "i1").linked == draft.linked
+
+
+def test_a_pair_brings_its_other_order() -> None:
+    draft = parse_order("s 100 AAPL @191 gtc reduce oco stop 187", CONTEXT)
+    assert isinstance(draft, NewOrderDraft), draft
+    (other,) = draft.linked
+    assert (draft.spec.link, other.link) == (Link(LinkRole.PEER), Link(LinkRole.PEER))
+    assert (other.side, other.qty, other.stop, other.tif, other.reduce_only) == (
+        Side.SELL, Qty(100), Price(187), Tif.GTC, True,
+    )  # fmt: skip
 
 
 def test_an_id_that_a_late_picture_does_not_hold_is_still_taken() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.domain.events import BrokerState, Decision, InstrumentDefined, OrderIntent, TradingState
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import OrderSpec, OrderState, OrderType, Side, SourceKind
+from engine.domain.order import Link, LinkRole, OrderSpec, OrderState, OrderType, Side, SourceKind, Tif
 from engine.risk.controls import ROWS
 from engine.risk.exposure import OpenOrder, ParentView
 from engine.risk.fast_gate import COVERED, covers
@@ -423,7 +423,9 @@ def test_without_a_rate_nothing_takes_the_short_way(world: World) -> None:
     [
         msgspec.structs.replace(order(), type=OrderType.MARKET), msgspec.structs.replace(order(limit=None), type=OrderType.LIMIT),
         msgspec.structs.replace(order(), limit=nan_price()), msgspec.structs.replace(order(), limit=Decimal(100)),
-        msgspec.structs.replace(order(), stop=Price(99)),
+        msgspec.structs.replace(order(), stop=Price(99)), msgspec.structs.replace(order(), trail=Price(1)),
+        msgspec.structs.replace(order(), display=Qty(5)), msgspec.structs.replace(order(), expires_ns=NOW + SECOND),
+        msgspec.structs.replace(order(), tif=Tif.GTD), msgspec.structs.replace(order(), link=Link(LinkRole.PEER)),
     ],
 )  # fmt: skip
 def test_prices_that_do_not_fit_the_type_never_take_the_short_way(world: World, spec: OrderSpec) -> None:

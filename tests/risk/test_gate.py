@@ -21,7 +21,7 @@ from engine.domain.events import (
     TradingStateChanged,
 )
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import AlgoSpec, OrderState, OrderType, Side, Source, SourceKind
+from engine.domain.order import AlgoSpec, Link, LinkRole, OrderState, OrderType, Side, Source, SourceKind, Tif
 from engine.risk.exposure import OpenOrder, ParentView, RiskView
 from engine.risk.policy import load
 from engine.risk.risk_manager import Candidate, Role
@@ -112,6 +112,58 @@ def test_a_price_too_many_or_too_few_is_denied(world: World) -> None:
     ):
         world.spec = spec
         assert world.codes() == {"NUMBER_BAD"}
+
+
+TRAIL = {"type": OrderType.TRAILING_STOP, "limit": None, "trail": Price(1)}
+TOUCH = {"type": OrderType.LIMIT_IF_TOUCHED, "stop": Price(99)}
+
+
+@pytest.mark.parametrize(
+    ("terms", "codes"),
+    [
+        (TRAIL, set()),
+        ({**TRAIL, "trail": None}, {"NUMBER_BAD"}),
+        ({**TRAIL, "trail": Price(0)}, {"NUMBER_BAD"}),
+        ({**TRAIL, "trail": nan_price()}, {"NUMBER_BAD"}),
+        ({**TRAIL, "limit": Price(100)}, {"NUMBER_BAD"}),
+        ({**TRAIL, "trail": Price("0.001")}, {"TICK"}),
+        ({**TRAIL, "trail": Price(999)}, {"FAR"}),
+        ({"trail": Price(1)}, {"NUMBER_BAD"}),
+        (TOUCH, set()),
+        ({**TOUCH, "stop": None}, {"NUMBER_BAD"}),
+        ({**TOUCH, "stop": Price(10)}, {"COLLAR"}),
+        ({"type": OrderType.MARKET_TO_LIMIT, "limit": None}, set()),
+        ({"type": OrderType.MARKET_TO_LIMIT}, {"NUMBER_BAD"}),
+        ({"display": Qty(10)}, set()),
+        ({"display": Qty(11)}, {"NUMBER_BAD"}),
+        ({"display": Qty(0)}, {"NUMBER_BAD"}),
+        ({"display": nan_qty()}, {"NUMBER_BAD"}),
+        ({"display": Qty("1.5")}, {"LOT"}),
+        ({"display": Qty(5), "tif": Tif.IOC}, {"NUMBER_BAD"}),
+        ({"display": Qty(5), "type": OrderType.MARKET, "limit": None}, {"NUMBER_BAD"}),
+        ({"tif": Tif.GTD, "expires_ns": NOW + 1}, set()),
+        ({"tif": Tif.GTD, "expires_ns": NOW}, {"NUMBER_BAD"}),
+        ({"tif": Tif.GTD}, {"NUMBER_BAD"}),
+        ({"expires_ns": NOW + 1}, {"NUMBER_BAD"}),
+        ({"link": Link(LinkRole.PEER)}, set()),
+        ({"reduce_only": True, "side": Side.SELL}, {"NOT_REDUCING"}),
+        ({"reduce_only": True, "side": Side.SELL, "link": Link(LinkRole.LEG)}, set()),
+    ],
+)
+def test_terms_beyond_price_and_size_are_judged(world: World, terms: dict[str, object], codes: set[str]) -> None:
+    world.spec = msgspec.structs.replace(order(), **terms)
+    assert world.codes() == codes
+
+
+def test_what_waits_for_its_trigger_crosses_nothing_of_ours(world: World) -> None:
+    world.orders = [
+        OpenOrder(
+            order_id="C9", account="PAPER", symbol="AAPL", side=Side.SELL, leaves=Qty(5), type=OrderType.LIMIT_IF_TOUCHED,
+            limit=Price(100), stop=Price(101),
+        )
+    ]  # fmt: skip
+    world.spec = order()
+    assert world.codes() == set()
 
 
 NOT_JUDGED = {"brokers", "session_words", "session_close_ns", "pnl_words", "side_count", "version"}

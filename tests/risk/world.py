@@ -54,6 +54,7 @@ class FakeCaps:
         self.amend = True
         self.messages_per_s = 10**9
         self.short_sale = True
+        self.links = True
 
 
 class World:
