@@ -46,7 +46,6 @@ _OFF = {
     "P10": ("margin", "no margin call and no liquidation; futures and perpetuals move only realised results"),
     "P11": ("carry", "no funding, dividends, splits or settlement dates"),
     "P14": ("auctions", "no auction orders; auction prints of the feed fill nobody"),
-    "P17": ("brackets", "no brackets or one-cancels-other at the venue"),
     "P19": ("rate limits", "the venue takes any number of messages"),
     "P23": ("foreign activity", "none unless another session trades the account"),
     "P24": ("combos", "no combination orders"),
@@ -150,10 +149,14 @@ def _rules(core: Lifecycle) -> list[Effect]:
             f"calendars {', '.join(calendars)}; orders outside a session are refused",
         ),
         _effect("P13", "halts", "on", "orders are refused and stops wait while halted; no price bands"),
-        _effect("P15", "time in force", "on", f"DAY ends with the session ({count.expired} expired), GTC, IOC, FOK"),
+        _effect("P15", "time in force", "on", f"DAY ends with the session, GTD at its time ({count.expired} expired), GTC, IOC, FOK"),
         _effect(
             "P16", "stops", "on",
             f"triggered by the last print ({count.stops_triggered}), filled at the book ({count.stop_gaps} fills worse than the stop)",
+        ),
+        _effect(
+            "P17", "brackets", "on",
+            "the venue keeps brackets and one-cancels-other; what one fills reaches the others a cancel later, so both may fill",
         ),
         _effect("P18", "refusals", "on", f"tick, lot, size, session, halt, duplicate id: {count.rejected} orders; not funds"),
         _effect("P20", "transport faults", "off", "none unless faults were asked for"),
