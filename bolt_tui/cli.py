@@ -67,6 +67,17 @@ def run(row: Subcommand, args: argparse.Namespace, out: Output) -> int:
         # The reader has seen enough (`bolt events | head`); a second failure at interpreter exit is avoided.
         _silence(sys.stdout)
         return Exit.OK
+    except OSError as error:
+        # A file, a disk or a socket that a person can mend: words, not a trace.
+        where = f" {error.filename}:" if error.filename else ""
+        fail(out, "FILE", f"{row.name}:{where} {error.strerror or error}; mend that and ask again", Exit.FAULT)
+        return Exit.FAULT
+    except Exception as error:  # loop edge: Python's own exit code for it, 1, would say that nothing was done
+        from traceback import print_exc
+
+        print_exc()
+        fail(out, type(error).__name__, f"Bolt itself failed in {row.name}: {error!r}; please report it", Exit.FAULT)
+        return Exit.FAULT
 
 
 def describe(error: Exception) -> tuple[str, Exit]:

@@ -81,6 +81,9 @@ def _folder(home: Home) -> Finding:
         return Finding(
             "state folder", False, f"{home.root} is open to others (mode {mode:03o})", f"chmod 700 {home.root}"
         )
+    if not os.access(home.root, os.W_OK | os.X_OK):
+        todo = f"chmod 700 {home.root}, or set BOLT_HOME to a folder on a disk that can be written"
+        return Finding("state folder", False, f"{home.root} cannot be written: no engine can start on it", todo)
     return Finding("state folder", True, f"{home.root}, yours alone")
 
 

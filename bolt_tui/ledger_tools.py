@@ -37,7 +37,7 @@ def verify(path: Path) -> Proof:
     found: VerifyReport = verify_store(path, make)
     faults = tuple(ledger.conservation_faults()) if found.ok else ()
     is_good = found.ok and not faults
-    text = f"{found.ledger_id}: {found.rows} rows, head {found.head_hash[:16]}: "
+    text = f"{found.ledger_id or 'no ledger id'}: {found.rows} rows, head {found.head_hash[:16]}: "
     text += "every hash, link and projection holds; cash and positions add up" if is_good else "NOT PROVEN"
     return Proof(
         ok=is_good,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bolt_tui.output import Output
     from bolt_tui.replay_run import ReplayAsk
 
 _HELP = {
@@ -87,7 +88,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
     )
 
 
-def main(args: argparse.Namespace) -> int:
+def main(args: argparse.Namespace, out: Output) -> int:
     """Run it and print the result; 0 where the orders were taken, 1 where the gate refused one."""
     import msgspec
 
@@ -95,7 +96,10 @@ def main(args: argparse.Namespace) -> int:
 
     ask = ask_of(args)
     with tempfile.TemporaryDirectory(prefix="bolt-replay-") as folder:
-        result = run_replay(ask, Path(folder))
+        try:
+            result = run_replay(ask, Path(folder), out.progress)
+        finally:
+            out.progress_end()
     if args.json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(result), indent=1).decode() + "\n")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,15 @@ from engine.store.journal import Journal
 
 PRINTS = (EXEC, HIDDEN, TRADE)
 BPS_DIGITS = 4
+ROWS_BETWEEN_WORDS = 8192
+"""So many rows between two words of progress: a power of two, some tenths of a second apart."""
+
+Tell = Callable[[str], None]
+"""Takes a passing word of progress."""
+
+
+def tell_nobody(_words: str) -> None:
+    """Progress that nobody watches."""
 
 
 class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,9 +70,11 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
 class Replay:
     """One run."""
 
-    def __init__(self, ask: ReplayAsk, folder: Path) -> None:
+    def __init__(self, ask: ReplayAsk, folder: Path, tell: Tell = tell_nobody) -> None:
         self.ask = ask
+        self.tell = tell
         words = parse_instrument(ask.instrument) if ask.instrument else None
+        tell(f"reading {', '.join(path.name for path in ask.files)} ...")
         self.tapes = [open_recorded(path, words) for path in ask.files]
         self.clock = SimClock(min(tape.first_ns for tape in self.tapes))
         first = self.tapes[0].instrument
@@ -135,6 +147,7 @@ class Replay:
         is_placed = False
         until_ns = self.ask.until_ns or FOREVER_NS
         on_row, market = core.on_row, engine.market
+        rows = sum(tape.rows for tape in self.tapes)
         for key, row in merge(self.tapes):
             ts_ns = row[0]
             if ts_ns > until_ns:
@@ -146,6 +159,8 @@ class Replay:
             seen = engine.journal.head_seq
             on_row(key, row)
             self.events += 1
+            if not self.events % ROWS_BETWEEN_WORDS:
+                self.tell(f"{self.events} of {rows} rows, {iso(ts_ns)}")
             if is_placed:
                 if row[1] in PRINTS:
                     self.prints.append((ts_ns, key, row[4], row[5]))
@@ -212,13 +227,13 @@ class Replay:
         self.journal.commit()
 
 
-def run_replay(ask: ReplayAsk, folder: Path) -> dict[str, Any]:
-    """Run a replay and describe it: money and sizes as decimal text.
+def run_replay(ask: ReplayAsk, folder: Path, tell: Tell = tell_nobody) -> dict[str, Any]:
+    """Run a replay and describe it: money and sizes as decimal text. ``tell`` hears how far it is.
 
     Raises:
         InputError: a file, an order or a term that cannot be used.
     """
-    replay = Replay(ask, folder)
+    replay = Replay(ask, folder, tell)
     clock = SystemClock()
     begin_ns = clock.monotonic_ns()
     try:

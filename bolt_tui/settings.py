@@ -205,7 +205,14 @@ def _private_folder(folder: Path) -> list[str]:
         raise SettingsError(msg)
     mode = stat.S_IMODE(found.st_mode)
     if mode & 0o077:
-        folder.chmod(DIR_MODE)
+        try:
+            folder.chmod(DIR_MODE)
+        except OSError as error:
+            msg = (
+                f"the state folder {folder} is open to other users (mode {mode:03o}) and cannot be closed: {error.strerror}; "
+                f"set BOLT_HOME to a folder of your own"
+            )
+            raise SettingsError(msg) from error
         return [f"{folder} was open to other users (mode {mode:03o}); it is closed now (700)"]
     return []
 

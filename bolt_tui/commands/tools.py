@@ -15,6 +15,7 @@ from engine.domain.errors import SettingsError
 
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
+    from bolt_tui.settings import Home
 
 
 def init(context: Context) -> Exit:
@@ -47,7 +48,10 @@ def policy_check(context: Context) -> Exit:
     """Read a policy file as the engine would."""
     from engine.risk.policy import check_file
 
-    path = Path(context.args.file) if context.args.file else context.home.policy
+    path = Path(context.args.file) if context.args.file else named_home().policy
+    if not context.args.file and not path.exists():
+        msg = f"there is no policy at {path} yet; `bolt init` copies the shipped one there, or name a file"
+        raise SettingsError(msg)
     problems = check_file(path)
     fields = [{**show.fields(problem), "text": str(problem)} for problem in problems]
     context.out.object("policy_check", {"file": str(path), "ok": not problems, "problems": fields})
@@ -62,19 +66,30 @@ def replay(context: Context) -> Exit:
     """Trade against recorded data."""
     from bolt_tui.replay import main
 
-    return Exit(main(context.args))
+    return Exit(main(context.args, context.out))
+
+
+def named_home() -> Home:
+    """The state folder's paths, whether or not it is there: who only reads makes nothing."""
+    from bolt_tui.settings import Home, home_path
+
+    return Home(root=home_path())
 
 
 def ledger_path(context: Context) -> Path:
     """The ledger that was named, or the folder's."""
-    return Path(context.args.ledger) if context.args.ledger else context.home.ledger
+    return Path(context.args.ledger) if context.args.ledger else named_home().ledger
 
 
 def open_target(name: str) -> int:
     """A file descriptor for an export: a new file that only its owner reads, or stdout for a dash."""
     if name == "-":
         return os.dup(sys.stdout.fileno())
-    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        msg = f"{name} cannot be written: {error.strerror}; name a new file in a folder of yours, or - for stdout"
+        raise SettingsError(msg) from None
 
 
 def ledger_verify(context: Context) -> Exit:
@@ -107,9 +122,10 @@ def ledger_show(context: Context) -> Exit:
 
 def ledger_export(context: Context) -> Exit:
     """Write the journal out."""
-    from engine.store.verify import export
+    from engine.store.verify import export, last_seq
 
     path, target = ledger_path(context), context.args.file
+    last_seq(path)  # a ledger that cannot be read is said before the target is emptied
     form = "yaml" if target.endswith((".yaml", ".yml")) else "jsonl"
     with os.fdopen(open_target(target), "w", encoding="utf-8") as out:
         count = export(path, out, form)

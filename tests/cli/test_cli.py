@@ -3,15 +3,16 @@
 import json
 import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bolt_tui.cli import main, parser
+from bolt_tui.cli import main, parser, run
 from bolt_tui.commands.exits import Exit
 from bolt_tui.commands.table import FAMILIES, TABLE, Subcommand
-from bolt_tui.output import columns
+from bolt_tui.output import Output, columns
 from tests.cli.conftest import Ran
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,6 +108,34 @@ def test_a_reader_that_has_seen_enough_is_no_failure(bolt: Bolt) -> None:
     )  # fmt: skip
     assert "BrokenPipe" not in done.stderr
     assert done.returncode in {Exit.OK, Exit.INCOMPLETE}
+
+
+def test_a_fault_of_bolts_own_is_told_apart_from_a_refusal(bolt: Bolt, capsys: pytest.CaptureFixture[str]) -> None:
+    """Python would end with 1, which promises a script that nothing was done."""
+    row = Subcommand("broken", "No function stands behind it.", "bolt broken", "tools:there_is_no_such_function")
+    assert run(row, Namespace(), Output(sys.stdout, sys.stderr, json=True)) == Exit.FAULT
+    told = capsys.readouterr()
+    assert json.loads(told.out)["exit"] == Exit.FAULT
+    assert "Bolt itself failed in broken" in told.err
+
+
+def test_who_only_reads_makes_no_state_folder(tmp_path: Path, bolt: Bolt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOLT_HOME", str(tmp_path / "none"))
+    for words in (("ledger", "verify"), ("ledger", "show"), ("ledger", "export", "-"), ("ledger", "rebuild")):
+        ran = bolt(*words)
+        assert ran.code == Exit.STORE
+        assert "there is no ledger at" in ran.out + ran.err
+    ran = bolt("policy", "check")
+    assert ran.code == Exit.USAGE
+    assert "`bolt init` copies the shipped one" in ran.err
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_export_of_no_ledger_leaves_its_target_as_it_is(tmp_path: Path, bolt: Bolt) -> None:
+    target = tmp_path / "day.jsonl"
+    target.write_text("of yesterday")
+    assert bolt("ledger", "export", str(target)).code == Exit.STORE
+    assert target.read_text() == "of yesterday"
 
 
 def test_init_makes_the_folder_and_leaves_the_users_policy(bolt: Bolt) -> None:

@@ -55,6 +55,12 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
         open_home(stranger)
 
 
+def test_an_open_folder_that_cannot_be_closed_is_refused() -> None:
+    """As on a read-only disk: nobody may change the mode of a process's own folder in /proc."""
+    with pytest.raises(SettingsError, match="set BOLT_HOME to a folder of your own"):
+        open_home(Path("/proc/self") if Path("/proc/self").exists() else Path("/dev/null"), create=False)
+
+
 def test_a_file_in_the_folders_place_is_refused(tmp_path: Path) -> None:
     place = tmp_path / "bolt"
     place.write_text("", encoding="utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bolt_tui.replay_run import ReplayAsk, run_replay
+from bolt_tui.replay_run import ReplayAsk, run_replay, tell_nobody
 from bolt_tui.resources import data_file
 from engine.domain.clock import NS_PER_S, parse_iso
 from engine.domain.money import Money
@@ -41,6 +41,7 @@ def write(folder: Path, rows: list[str], name: str = "abc.csv") -> Path:
 
 def replay(folder: Path, rows: list[str], *orders: str, at: str = "", terms: str = "", **more: Any) -> dict[str, Any]:
     """Run orders over rows. ``terms`` are those of ``--instrument`` behind the symbol ABC."""
+    tell = more.pop("tell", tell_nobody)
     ask = ReplayAsk(
         files=(write(folder, rows),),
         orders=orders,
@@ -57,4 +58,4 @@ def replay(folder: Path, rows: list[str], *orders: str, at: str = "", terms: str
         calendars=more.pop("calendars", folder / "calendars"),
         **more,
     )
-    return run_replay(ask, folder)
+    return run_replay(ask, folder, tell)
