@@ -8,6 +8,9 @@ WORKERS ?= 2
 BIN := .venv/bin
 SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
 
+# Bolt starts processes of its own: where this forbade to keep compiled code, each would compile every library anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup run test check pytest proof mutants bench screenshots fmt clean
 
 help:
@@ -52,7 +55,7 @@ setup: .venv/.installed
 		"$$uv" pip install --quiet --python $(BIN)/python -e '.[dev]'; \
 	else \
 		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null; \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+		$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -e '.[dev]'; \
 	fi; \
 	touch $@
 
