@@ -165,7 +165,7 @@ def report(home: Home, out: Output, session: Session, view: DeskView, error: str
     from bolt_tui.ledger_tools import verify
     from bolt_tui.session_report import shown
 
-    proof = verify(home.ledger)
+    proof = verify(home.place)
     how_real, real_lines = shown(home)
     wrong = [step.title for step, _, result in session.results if result.ok == step.is_denied]
     is_good = not error and not wrong and proof.ok and len(session.results) == len(STEPS)

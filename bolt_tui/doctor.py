@@ -119,7 +119,7 @@ def _latch(home: Home) -> Finding:
             f"remove it, then `bolt rearm`: {home.sentinel}",
         )
     if not home.latch.exists():
-        if home.ledger.exists():
+        if home.is_used:
             return Finding(
                 "latch", False, "missing beside a used ledger: trading is halted", "find out why, then `bolt rearm`"
             )
@@ -154,10 +154,14 @@ def _engine(home: Home) -> Finding:
 
 def _ledger(home: Home) -> Finding:
     from bolt_tui.ledger_tools import verify
+    from engine.store.link import is_there
 
-    if not home.ledger.exists():
-        return Finding("ledger", True, "none yet; the first start makes it")
-    proof = verify(home.ledger)
+    try:
+        if not is_there(home.place):
+            return Finding("ledger", True, "none yet; the first start makes it")
+    except BoltError as error:
+        return Finding("ledger", False, str(error), "no order can leave until the ledger can be opened")
+    proof = verify(home.place)
     if proof.ok:
         return Finding("ledger", True, proof.text)
     faults = (*proof.findings, *proof.conservation)

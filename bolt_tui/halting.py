@@ -13,13 +13,14 @@ from bolt_tui.settings import Home
 from brokers.paper.listings import LISTINGS
 from engine.domain.clock import NS_PER_S, Clock
 from engine.domain.commands import Halt
-from engine.domain.errors import StoreError
+from engine.domain.errors import SettingsError, StoreError
 from engine.domain.events import encode
 from engine.oms.broker_interface import SessionFactory, VenueOrder
 from engine.oms.halt import HaltPlan, emergency_wire_ids, run_halt
 from engine.oms.receipt import Receipt, words, write_receipt
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder
+from engine.store.head import noted_ledger_id
 from engine.store.journal import read_journal
 
 _LOG = logging.getLogger("bolt.halting")
@@ -125,9 +126,13 @@ class Halting:
     def _ledger_id(self) -> str:
         """For the ids of exits; a ledger that cannot be read must not keep orders from being cancelled."""
         try:
-            for row in read_journal(self._home.ledger, 1, 1):
+            place = self._home.place
+            noted = noted_ledger_id(place)
+            if noted:
+                return noted
+            for row in read_journal(place, 1, 1):
                 return str(msgspec.json.decode(row.payload)["ledger_id"])
-        except (StoreError, msgspec.DecodeError, KeyError) as error:
+        except (StoreError, SettingsError, msgspec.DecodeError, KeyError) as error:
             _LOG.error("the ledger cannot be read, exits get ids of no ledger: %s", error)
         return "00000"
 

@@ -14,7 +14,6 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import TextIO
 
 from bolt_tui.commands.lists import event_fields
@@ -22,6 +21,7 @@ from bolt_tui.commands.show import fields
 from bolt_tui.output import json_line
 from bolt_tui.server import EngineDoor
 from engine.domain.events import AnyEvent, decode_event
+from engine.store.place import Place
 
 PERIOD_S = 0.05
 EVENTS_PER_TURN = 200
@@ -32,8 +32,8 @@ Read = Callable[[int, int], list[tuple[int, int, AnyEvent]]]
 """Events from a sequence number on, at most so many."""
 
 
-def stored_events(ledger: Path) -> Read:
-    """Events of a ledger file whose engine has let go of it."""
+def stored_events(ledger: Place) -> Read:
+    """Events of a ledger whose engine has let go of it."""
     from engine.store.journal import read_journal
 
     def read(from_seq: int, limit: int) -> list[tuple[int, int, AnyEvent]]:

@@ -25,7 +25,7 @@ _HELP = {
     "--cash": "opening cash in the instrument's currency (default: 10000000)",
     "--policy": "policy file (default: the shipped one)",
     "--curve": "volume curve for vwap (default: the sidecar's, else flat)",
-    "--ledger": "keep the ledger in this new file (default: in memory)",
+    "--ledger": "keep the ledger in this new file, or on the server of this PostgreSQL URL (default: in memory)",
     "--until": "end at this ISO time at the latest (default: the end of the file)",
 }
 
@@ -52,6 +52,8 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
     from engine.domain.clock import parse_iso
     from engine.domain.errors import SettingsError
     from engine.domain.money import Money
+    from engine.store.link import is_there
+    from engine.store.place import read_place
 
     times = {}
     for name in ("at", "until"):
@@ -67,9 +69,9 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
     if not args.order and not args.strategy:
         msg = 'nothing to do: give --strategy NAME or --order, as in --order "b 5000 AAPL vwap 30m"'
         raise SettingsError(msg)
-    ledger = Path(args.ledger) if args.ledger else None
-    if ledger is not None and ledger.exists():
-        msg = f"--ledger {ledger} exists; a replay writes a ledger of its own: name a new file"
+    ledger = read_place(args.ledger, home_path()) if args.ledger else None
+    if ledger is not None and is_there(ledger):
+        msg = f"--ledger {ledger} exists; a replay writes a ledger of its own: name a new file or an empty database"
         raise SettingsError(msg)
     return ReplayAsk(
         files=tuple(args.files),

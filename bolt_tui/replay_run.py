@@ -33,6 +33,7 @@ from engine.market.volume import VolumeCurve, read_curve, window_weights
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
+from engine.store.place import Place
 
 PRINTS = (EXEC, HIDDEN, TRADE)
 BPS_DIGITS = 4
@@ -62,7 +63,7 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
     is_cash_given: bool
     policy: Path
     curve: Path | None
-    ledger: Path | None
+    ledger: Place | None
     calendars: Path
     """Folder of compiled session calendars."""
 

@@ -19,6 +19,7 @@ import msgspec
 from bolt_tui.resources import data_file
 from engine.domain.errors import SettingsError
 from engine.intake.presets import Presets
+from engine.store.place import URL_FORM, Place, is_server_url, read_place
 
 DIR_MODE = 0o700
 FILE_MODE = 0o600
@@ -29,6 +30,8 @@ class Environment(msgspec.Struct, frozen=True):
 
     home: str = ""
     """`BOLT_HOME`."""
+    ledger: str = ""
+    """`BOLT_LEDGER`: a PostgreSQL URL, in place of the one in `settings.yaml`. It may hold a password: never shown."""
     runtime_dir: str = ""
     """`XDG_RUNTIME_DIR`: short private paths for sockets."""
     temp_dir: str = "/tmp"  # noqa: S108 - the system's own answer when TMPDIR says nothing
@@ -48,6 +51,7 @@ def environment(variables: Mapping[str, str] = os.environ) -> Environment:
     locale = next((variables[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if variables.get(name)), "")
     return Environment(
         home=variables.get("BOLT_HOME", ""),
+        ledger=variables.get("BOLT_LEDGER", ""),
         runtime_dir=variables.get("XDG_RUNTIME_DIR", ""),
         temp_dir=variables.get("TMPDIR", "") or "/tmp",  # noqa: S108 - as above
         term=variables.get("TERM", ""),
@@ -86,8 +90,27 @@ class Home(msgspec.Struct, frozen=True):
 
     @property
     def ledger(self) -> Path:
-        """The journal and its projections."""
+        """The ledger's file, where no server is named: ask :attr:`place` for the ledger itself."""
         return self.root / "ledger.db"
+
+    @property
+    def place(self) -> Place:
+        """Where the ledger is: on the server that `BOLT_LEDGER` or `ledger.url` names, or in :attr:`ledger`.
+
+        Raises:
+            SettingsError: the settings cannot be read, or name no place that can be used.
+        """
+        named = environment().ledger
+        url = named or load_settings(self).ledger.url
+        if named and not is_server_url(named):
+            msg = f"BOLT_LEDGER is no URL of a server; expected {URL_FORM}, or unset it for the file {self.ledger}"
+            raise SettingsError(msg)
+        return read_place(url, self.root) if url else self.ledger
+
+    @property
+    def is_used(self) -> bool:
+        """Whether an engine ever had a ledger here. Asks no server and no settings: a halt must wait for neither."""
+        return self.ledger.exists() or any(self.root.glob("ledger-*.head"))
 
     @property
     def latch(self) -> Path:
@@ -244,6 +267,18 @@ class DeskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     """What the desk draws with; `auto` is ASCII where the locale or the terminal's encoding knows no more."""
 
 
+class LedgerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the ledger is kept."""
+
+    url: str = ""
+    """A PostgreSQL URL, such as `postgresql://bolt@db.example:5432/ledger`; empty for the file `ledger.db`. `BOLT_LEDGER` goes before \
+it. Needs the extra `pg`. Keep the password in `~/.pgpass`."""
+
+    def __repr__(self) -> str:
+        """Without the URL, which may hold a password."""
+        return f"LedgerSettings(url={'set' if self.url else ''!r})"
+
+
 class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The paper market."""
 
@@ -257,6 +292,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Everything `settings.yaml` may hold. Limits are not here: those are in `policy.yaml`."""
 
     desk: DeskSettings = DeskSettings()
+    ledger: LedgerSettings = LedgerSettings()
     paper: PaperSettings = PaperSettings()
     strategies: dict[str, dict[str, str]] = {}
     """Strategies started with the engine: name, then its parameters as text."""
@@ -323,6 +359,9 @@ def _check(made: Settings, name: str) -> None:
 
     if not 0 <= made.desk.updates_per_s <= 10:
         msg = f"{name}: desk.updates_per_s was {made.desk.updates_per_s}; expected 1 to 10, or 0 to let Bolt choose"
+        raise SettingsError(msg)
+    if made.ledger.url and not is_server_url(made.ledger.url):
+        msg = f"{name}: ledger.url is no URL of a server; expected {URL_FORM}, or nothing for a file"
         raise SettingsError(msg)
     try:
         enough = Money(made.paper.cash) >= 0

@@ -7,8 +7,7 @@ awaited is shown as UNKNOWN, which is what the next engine will call it, and eve
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -25,16 +24,18 @@ from engine.domain.money import EXACT, ZERO_QTY, Money, Price, Qty, ratio
 from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind
 from engine.ledger.positions import AVERAGE_DIGITS
 from engine.risk.latch import Latch, read_notes, sentinel
-from engine.store.connection import open_reader, store_error
 from engine.store.journal import read_journal
-from engine.store.lock import holder_of
+from engine.store.link import DATABASE_ERRORS, holder_of, is_there, open_reader, store_error
+from engine.store.place import ServerPlace
 from engine.views import BrokerView, FillView, HaltView, OrderView, PositionView, StatusView
 
+Named = Mapping[str, Any]
+"""One row, by the names of its columns."""
 ROWS_MAX = 1_000
 """Rows that one answer holds; the newest are kept."""
 DEFINED_WITHIN = 5_000
 """Instruments are looked for in so many of the first and of the last rows."""
-_ENDED = msgspec.json.encode([state.value for state in OrderState if state.is_terminal]).decode()
+_ENDED = tuple(state.value for state in OrderState if state.is_terminal)
 _PENDING = {OrderState.PENDING_NEW, OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE}
 _NOTED = {"UNKN", "REJ", "DENY", "KILLED", "RESOLV", "CXLREJ", "AMDREJ", "DONE"}
 _ORDERS = """
@@ -42,15 +43,14 @@ SELECT o.*, j.ts_ns AS event_ns, j.payload AS event FROM orders o LEFT JOIN jour
 """
 _ORDER = _ORDERS + "WHERE o.order_id = ?"
 _ORDERS_NEWEST = (
-    _ORDERS  # noqa: S608 - our own words
-    + """WHERE o.state NOT IN (SELECT value FROM json_each(?)) AND (? = '' OR o.symbol = ?)
+    _ORDERS
+    + """WHERE o.state NOT IN ({ended}) AND (? = '' OR o.symbol = ?)
 ORDER BY o.created_ns DESC, o.last_seq DESC LIMIT ?"""
 )
 _VALUES = """
 SELECT c.order_id, c.parent_id, f.qty, f.price FROM fills f JOIN orders c ON c.order_id = f.order_id
 LEFT JOIN orders p ON p.order_id = c.parent_id
-WHERE f.busted = 0 AND (c.state NOT IN (SELECT value FROM json_each(?)) OR p.state NOT IN (SELECT value FROM json_each(?)))
-AND (? = '' OR f.symbol = ?)
+WHERE f.busted = 0 AND (c.state NOT IN ({ended}) OR p.state NOT IN ({ended})) AND (? = '' OR f.symbol = ?)
 """
 _FILLS = """
 SELECT f.*, o.parent_id, j.payload AS event FROM fills f LEFT JOIN orders o ON o.order_id = f.order_id
@@ -115,9 +115,11 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     def orders(self, *, with_ended: bool, symbol: str = "") -> tuple[OrderView, ...]:
         """Open orders (all with ``with_ended``), the newest up to the bound, oldest first."""
-        ended = "[]" if with_ended else _ENDED
+        ended = ("",) if with_ended else _ENDED
+        marks = _marks(ended)
         rows, fills = self._read(
-            (_ORDERS_NEWEST, (ended, symbol, symbol, ROWS_MAX)), (_VALUES, (ended, ended, symbol, symbol))
+            (_ORDERS_NEWEST.format(ended=marks), (*ended, symbol, symbol, ROWS_MAX)),
+            (_VALUES.format(ended=marks), (*ended, *ended, symbol, symbol)),
         )
         values: dict[str, Any] = {}
         for row in fills:
@@ -129,9 +131,10 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     def intent(self, intent_id: str, line: str) -> CommandResult | None:
         """What became of an intent, as far as the ledger knows; None where it never came here."""
         mark = f'"intent_id":"{intent_id}"'.encode()
+        holds = "position(? IN payload)" if isinstance(self.home.place, ServerPlace) else "instr(payload, ?)"
         found, rows = self._read(
             (
-                "SELECT payload FROM journal WHERE kind = ? AND instr(payload, ?) ORDER BY seq LIMIT 1",
+                f"SELECT payload FROM journal WHERE kind = ? AND {holds} > 0 ORDER BY seq LIMIT 1",  # noqa: S608 - our own words
                 (_kind(ev.CommandReceived), mark),
             ),
             ("SELECT order_id FROM orders WHERE intent_id = ?", (intent_id,)),
@@ -172,7 +175,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     def positions(self, symbol: str = "") -> tuple[PositionView, ...]:
         """Every position; without marks, as no price comes here."""
         rows, defined = self._read(
-            ("SELECT * FROM positions WHERE (? = '' OR symbol = ?) ORDER BY broker, account, symbol", (symbol, symbol)),
+            ("SELECT * FROM positions WHERE (? = '' OR symbol = ?)", (symbol, symbol)),
             (
                 "SELECT payload FROM journal WHERE kind = ? AND (seq <= ? OR seq > ?) ORDER BY seq",
                 (_kind(ev.InstrumentDefined), DEFINED_WITHIN, self.head_seq - DEFINED_WITHIN),
@@ -183,20 +186,22 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
             event = ev.decode_event(row["payload"])
             if isinstance(event, ev.InstrumentDefined):
                 made[event.instrument.symbol] = event.instrument
+        rows.sort(key=lambda row: (row["broker"], row["account"], row["symbol"]))  # each store has an order of its own
         return tuple(_position(row, made.get(row["symbol"])) for row in rows)
 
     def events(self, from_seq: int, limit: int) -> Iterator[tuple[int, int, ev.AnyEvent]]:
         """Events from a row on."""
-        for row in read_journal(self.home.ledger, from_seq, limit):
+        for row in read_journal(self.home.place, from_seq, limit):
             yield row.seq, row.ts_ns, ev.decode_event(row.payload)
 
     def status(self) -> StatusView:
         """The state as the ledger and the latch have it."""
         counts, accounts, *last = self._read(
             ("SELECT order_id LIKE 'P%' AS is_parent, state, count(*) AS n FROM orders GROUP BY 1, 2", ()),
-            ("SELECT DISTINCT broker, account, currency FROM cash ORDER BY 1, 2", ()),
+            ("SELECT DISTINCT broker, account, currency FROM cash", ()),
             *((_LAST_OF, (_kind(kind),)) for kind in (ev.EngineStarted, ev.PolicyLoaded, ev.TradingStateChanged)),
         )
+        accounts.sort(key=lambda row: (row["broker"], row["account"], row["currency"]))
         live = [row for row in counts if OrderState(row["state"]).is_live]
         unknown = {OrderState.UNKNOWN, *_PENDING}
         started, policy, changed = (
@@ -224,11 +229,12 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     def states(self, order_ids: tuple[str, ...]) -> dict[str, OrderState]:
         """State of each of these orders that the ledger knows."""
-        names = msgspec.json.encode(order_ids).decode()
-        (rows,) = self._read(
-            ("SELECT order_id, state FROM orders WHERE order_id IN (SELECT value FROM json_each(?))", (names,))
-        )
-        return {row["order_id"]: OrderState(row["state"]) for row in rows}
+        found: dict[str, OrderState] = {}
+        for start in range(0, len(order_ids), ROWS_MAX):
+            part = order_ids[start : start + ROWS_MAX]
+            (rows,) = self._read((f"SELECT order_id, state FROM orders WHERE order_id IN ({_marks(part)})", part))  # noqa: S608 - marks only
+            found |= {row["order_id"]: OrderState(row["state"]) for row in rows}
+        return found
 
     def session(self) -> SessionFigures | None:
         """What happened since the last engine started; None where none ever did."""
@@ -246,15 +252,15 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
             counts={name: found.get(_kind(kind), 0) for name, kind in _COUNTED.items()},
         )
 
-    def _read(self, *questions: tuple[str, tuple[object, ...]]) -> list[list[sqlite3.Row]]:
+    def _read(self, *questions: tuple[str, tuple[object, ...]]) -> list[list[Named]]:
         """Answers to several questions at one moment, in one short read transaction."""
-        with closing(open_reader(self.home.ledger)) as connection:
+        place = self.home.place
+        with closing(open_reader(place)) as link:
             try:
-                connection.row_factory = sqlite3.Row
-                connection.execute("BEGIN")
-                return [connection.execute(*question).fetchall() for question in questions]
-            except sqlite3.Error as error:
-                raise store_error(error, self.home.ledger) from None
+                link.execute("BEGIN")
+                return [_named(link.execute(*question)) for question in questions]
+            except DATABASE_ERRORS as error:
+                raise store_error(error, place) from None
 
 
 def open_stored(home: Home) -> Stored | None:
@@ -263,20 +269,21 @@ def open_stored(home: Home) -> Stored | None:
     Raises:
         StoreError: it cannot be read.
     """
-    if not home.ledger.exists():
+    place = home.place
+    if not is_there(place):
         return None
-    with closing(open_reader(home.ledger)) as connection:
+    with closing(open_reader(place)) as link:
         try:
-            last = connection.execute("SELECT seq, ts_ns, kind FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-            first = connection.execute("SELECT payload FROM journal ORDER BY seq LIMIT 1").fetchone()
-        except sqlite3.Error as error:
-            raise store_error(error, home.ledger) from None
+            last = link.execute("SELECT seq, ts_ns, kind FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+            first = link.execute("SELECT payload FROM journal ORDER BY seq LIMIT 1").fetchone()
+        except DATABASE_ERRORS as error:
+            raise store_error(error, place) from None
     if last is None:
         return None
     opened = ev.decode_event(first[0])
     return Stored(
         home=home,
-        holder=holder_of(home.ledger),
+        holder=holder_of(place),
         ledger_id=getattr(opened, "ledger_id", ""),
         head_seq=last[0],
         as_of_ns=last[1],
@@ -284,12 +291,21 @@ def open_stored(home: Home) -> Stored | None:
     )
 
 
+def _named(cursor: Any) -> list[Named]:
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _marks(values: tuple[str, ...]) -> str:
+    return ", ".join("?" * len(values))
+
+
 def _kind(event: type[msgspec.Struct]) -> str:
     """How the journal names a kind of event."""
     return str(event.__struct_config__.tag)
 
 
-def _order(row: sqlite3.Row, value: Any) -> OrderView:
+def _order(row: Named, value: Any) -> OrderView:
     spec = _SPECS.decode(row["spec"])
     state = OrderState(row["state"])
     note = _note(row)
@@ -328,7 +344,7 @@ def _order(row: sqlite3.Row, value: Any) -> OrderView:
     )
 
 
-def _note(row: sqlite3.Row) -> str:
+def _note(row: Named) -> str:
     """What the last event of an order says of it."""
     if row["event"] is None:
         return ""
@@ -336,7 +352,7 @@ def _note(row: sqlite3.Row) -> str:
     return line.text if line is not None and line.word in _NOTED else ""
 
 
-def _fill(row: sqlite3.Row) -> FillView:
+def _fill(row: Named) -> FillView:
     event = None if row["event"] is None else ev.decode_event(row["event"])
     own = event if isinstance(event, ev.OrderFilled) else None
     return FillView(
@@ -359,7 +375,7 @@ def _fill(row: sqlite3.Row) -> FillView:
     )
 
 
-def _position(row: sqlite3.Row, made: Instrument | None) -> PositionView:
+def _position(row: Named, made: Instrument | None) -> PositionView:
     qty, cost = Qty(row["qty"]), Money(row["cost"])
     average = None
     if qty and made is not None:
@@ -412,7 +428,7 @@ def _halt(home: Home, changed: tuple[int, Any] | None) -> HaltView:
     )
 
 
-def _distinct(accounts: list[sqlite3.Row]) -> list[sqlite3.Row]:
+def _distinct(accounts: list[Named]) -> list[Named]:
     return list({(row["broker"], row["account"]): row for row in accounts}.values())
 
 

@@ -40,8 +40,9 @@ from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch, TripNote, leave_note, read_notes, sentinel
 from engine.risk.policy import PolicyHolder
-from engine.store.journal import Journal, JournalWriter
+from engine.store.journal import Journal
 from engine.store.order_store import OrderStore
+from engine.store.writer import JournalWriter
 
 _LOG = logging.getLogger("bolt.wiring")
 BATCH_MAX = 2_000
@@ -167,7 +168,7 @@ class LiveEngine:
         """Inputs and turns at which the engine failed."""
         self._stopping: asyncio.Future[bool] = self._loop.create_future()
         ensure_policy(home)
-        self._journal = Journal.open(home.ledger, self._clock.now_ns(), new_ledger_id, "USD")
+        self._journal = Journal.open(home.place, self._clock.now_ns(), new_ledger_id, "USD")
         with ExitStack() as undo:
             undo.callback(self._journal.close)
             self._latch = Latch.open(home.latch, ledger_used=not self._journal.is_new)
@@ -382,7 +383,7 @@ def halt_here(home: Home, command: Halt, *, is_durable: bool) -> dict[str, objec
     work again with it.
     """
     policy = _policy_or_none(home)
-    latch = Latch.open(home.latch, ledger_used=home.ledger.exists())
+    latch = Latch.open(home.latch, ledger_used=home.is_used)
     with ExitStack() as undo:
         undo.callback(latch.close)
         try:

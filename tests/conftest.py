@@ -5,9 +5,13 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.store.server import Server
 
 # Hundreds of tests start a Python of their own. Where a variable forbids to keep compiled code, each of them compiles every
 # library anew: collecting the tests alone took 20 s instead of 6.
@@ -33,3 +37,12 @@ def interrupt_arrives() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="session")
+def server() -> "Iterator[Server]":
+    """A PostgreSQL server for all tests of this process; each takes a database of its own."""
+    from tests.store.server import running
+
+    with running() as made:
+        yield made

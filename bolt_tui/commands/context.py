@@ -83,8 +83,6 @@ class Context:
 
     def stored(self, error: NoEngine) -> Stored:
         """What the ledger says in place of an engine that does not answer; says so. Raises ``error`` where there is no ledger."""
-        if not self.found.ledger.exists():
-            raise error
         from bolt_tui.stored import open_stored
 
         found = open_stored(self.found)

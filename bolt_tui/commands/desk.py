@@ -99,7 +99,7 @@ async def _headless(context: Context, home: Home) -> None:
     finally:
         lines.cancel()
         await asyncio.gather(lines, return_exceptions=True)
-        stream.close(stored_events(home.ledger))
+        stream.close(stored_events(home.place))
         how_real, _ = shown(home)
         if how_real and not stream.is_broken:
             sys.stdout.write(json_line("realism", {"effects": how_real}))

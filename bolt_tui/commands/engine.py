@@ -84,10 +84,10 @@ def _end_lonely_venue(context: Context, error: NoEngine) -> None:
     """
     from bolt_tui.session_report import note_session, shown
     from brokers.paperbroker import is_venue_running, stop_venue
-    from engine.store.lock import holder_of
+    from engine.store.link import holder_of
 
     home = context.found
-    holder = holder_of(home.ledger)
+    holder = holder_of(home.place)
     if holder:
         msg = (
             f"{error}; process {holder} holds the ledger. `bolt kill` halts and cancels without it; then end it with SIGTERM, "

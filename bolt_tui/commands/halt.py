@@ -102,7 +102,7 @@ def trip(home: Home, command: Halt, latch: Latch | None = None) -> bool:
 
 def open_latch(home: Home) -> Latch:
     """The folder's latch; made where it is missing, HALTED where a ledger shows that it was once there."""
-    return Latch.open(home.latch, ledger_used=home.ledger.exists())
+    return Latch.open(home.latch, ledger_used=home.is_used)
 
 
 def carry_out(

@@ -63,7 +63,7 @@ SCOPE = arg(
     help="global, account:NAME, strategy:NAME or symbol:NAME (default: global)",
 )
 FROM_LEDGER = "Where no engine answers, the ledger does: as of its last row, and it says so."
-LEDGER_FILE = arg("--ledger", metavar="FILE", default="", help="the ledger file (default: the one in BOLT_HOME)")
+LEDGER_FILE = arg("--ledger", metavar="FILE|URL", default="", help="the ledger (default: the one of BOLT_HOME)")
 
 DESK = (
     Subcommand(

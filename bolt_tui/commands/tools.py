@@ -16,6 +16,7 @@ from engine.domain.errors import SettingsError
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
     from bolt_tui.settings import Home
+    from engine.store.place import Place
 
 
 def init(context: Context) -> Exit:
@@ -76,9 +77,12 @@ def named_home() -> Home:
     return Home(root=home_path())
 
 
-def ledger_path(context: Context) -> Path:
-    """The ledger that was named, or the folder's."""
-    return Path(context.args.ledger) if context.args.ledger else named_home().ledger
+def ledger_place(context: Context) -> Place:
+    """The ledger that was named by path or URL, or the folder's."""
+    from engine.store.place import read_place
+
+    home = named_home()
+    return read_place(context.args.ledger, home.root) if context.args.ledger else home.place
 
 
 def open_target(name: str) -> int:
@@ -96,10 +100,10 @@ def ledger_verify(context: Context) -> Exit:
     """Prove a ledger."""
     from bolt_tui.ledger_tools import verify
 
-    path = ledger_path(context)
-    proof = verify(path)
-    context.out.object("ledger_verify", {"ledger": str(path), **show.fields(proof)})
-    context.out.line(f"{path}: {proof.text}")
+    place = ledger_place(context)
+    proof = verify(place)
+    context.out.object("ledger_verify", {"ledger": str(place), **show.fields(proof)})
+    context.out.line(f"{place}: {proof.text}")
     for fault in (*proof.findings, *proof.conservation):
         context.out.line(f"  {fault}")
     return Exit.OK if proof.ok else Exit.STORE
@@ -110,10 +114,10 @@ def ledger_show(context: Context) -> Exit:
     from engine.domain.clock import iso
     from engine.store.verify import last_seq, shown
 
-    path, args = ledger_path(context), context.args
-    start = args.from_seq or max(1, last_seq(path) - args.limit + 1)
-    rows = list(shown(path, start, args.limit))
-    context.out.object("ledger_show", {"ledger": str(path), "rows": rows})
+    place, args = ledger_place(context), context.args
+    start = args.from_seq or max(1, last_seq(place) - args.limit + 1)
+    rows = list(shown(place, start, args.limit))
+    context.out.object("ledger_show", {"ledger": str(place), "rows": rows})
     for row in rows:
         payload = msgspec.json.encode(row["payload"]).decode()
         context.out.line(f"{row['seq']:>7} {iso(row['ts_ns'])} {row['hash'][:12]} {payload}")
@@ -124,11 +128,11 @@ def ledger_export(context: Context) -> Exit:
     """Write the journal out."""
     from engine.store.verify import export, last_seq
 
-    path, target = ledger_path(context), context.args.file
-    last_seq(path)  # a ledger that cannot be read is said before the target is emptied
+    place, target = ledger_place(context), context.args.file
+    last_seq(place)  # a ledger that cannot be read is said before the target is emptied
     form = "yaml" if target.endswith((".yaml", ".yml")) else "jsonl"
     with os.fdopen(open_target(target), "w", encoding="utf-8") as out:
-        count = export(path, out, form)
+        count = export(place, out, form)
     context.out.say(f"bolt: {count} rows written to {'stdout' if target == '-' else target} as {form}")
     return Exit.OK
 
@@ -138,10 +142,10 @@ def ledger_rebuild(context: Context) -> Exit:
     from bolt_tui.wiring import projections
     from engine.store.verify import rebuild
 
-    path = ledger_path(context)
-    count = rebuild(path, projections)
-    context.out.object("ledger_rebuild", {"ledger": str(path), "rows": count})
-    context.out.line(f"{path}: projections made again from {count} journal rows")
+    place = ledger_place(context)
+    count = rebuild(place, projections)
+    context.out.object("ledger_rebuild", {"ledger": str(place), "rows": count})
+    context.out.line(f"{place}: projections made again from {count} journal rows")
     return Exit.OK
 
 

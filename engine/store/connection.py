@@ -6,11 +6,11 @@ import os
 import sqlite3
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from engine.domain.errors import InvariantError, StoreCorrupt, StoreError, StoreLocked, StoreUnwritable, StoreVersion
-from engine.store.tables import SCHEMA
+from engine.domain.errors import InvariantError, StoreCorrupt, StoreError, StoreLocked, StoreUnwritable
 
 BUSY_MS = 2_000
 PAGE_BYTES = 2_048
@@ -88,21 +88,6 @@ def _refuse_read_only(path: Path) -> None:
         raise StoreUnwritable(msg)
 
 
-def check_version(connection: sqlite3.Connection, path: Path | None) -> None:
-    """Raise StoreVersion where the file is a database but no ledger that this Bolt reads; an empty file is fine."""
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if not names:
-        return
-    if "meta" not in names or "journal" not in names:
-        msg = f"{path} is a database but no ledger (it has no journal); give another path"
-        raise StoreVersion(msg)
-    found = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
-    if found is None or found[0] != str(SCHEMA):
-        version = found[0] if found else "none"
-        msg = f"ledger {path} has schema {version}; this Bolt reads schema {SCHEMA}; use the Bolt that wrote it"
-        raise StoreVersion(msg)
-
-
 def store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
     """The error of ours that says what a database error means for the person."""
     words = str(error)
@@ -121,8 +106,8 @@ def store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
     return StoreUnwritable(f"ledger {path} cannot be used ({words}, {name}); check the disk, then start again")
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection for another process; raises StoreError where there is no ledger."""
+def open_reader(path: Path, check: Callable[[sqlite3.Connection, Path], object]) -> sqlite3.Connection:
+    """A read-only connection for another process; raises StoreError where there is no ledger, or ``check`` refuses it."""
     if not path.is_file():
         msg = f"there is no ledger at {path}; start Bolt once, or name another with --ledger"
         raise StoreUnwritable(msg)
@@ -137,7 +122,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
             check_same_thread=False,
         )
         try:
-            check_version(connection, path)
+            check(connection, path)
         except StoreError:
             connection.close()
             raise

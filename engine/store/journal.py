@@ -9,7 +9,6 @@ After a failed write nothing is ever tried again: the page cache cannot be trust
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -19,24 +18,27 @@ from typing import Any, Protocol, Self
 
 import msgspec
 
-from engine.domain.errors import InvariantError, StoreCorrupt, StoreError, StoreUnwritable
+from engine.domain.errors import InvariantError, StoreCorrupt, StoreLocked, StoreUnwritable
 from engine.domain.events import AnyEvent, LedgerOpened, encode, kind_of
-from engine.store.connection import check_version, grow_log, open_reader, open_writer, store_error
+from engine.store.connection import grow_log
+from engine.store.head import note_head, noted_head
+from engine.store.link import DATABASE_ERRORS, Link, as_server, check_version, open_link, open_reader, store_error
 from engine.store.lock import LedgerLock
+from engine.store.place import Place, ServerPlace, head_file
 from engine.store.tables import SCHEMA, create_statements, upsert
 
 GENESIS = bytes(32)
 PENDING_MAX = 200_000
 """Rows that may be ahead of the disk, wherever they wait."""
-SEQ_MAX = 2**63 - 1
-"""The last row number that the store can hold."""
 PAGE_ROWS = 2_000
+RECENT_ROWS = 10_000
+"""Rows of a ledger on a server that are kept in memory for who follows it: the engine's loop must not wait for a network."""
+TRIES_MAX = 3
+"""How often a commit is begun again after the server was proven not to have done it."""
 LOG_BYTES = 8 * 2**20
 """Room that the write-ahead log has from the start."""
 CHECKPOINT_ROWS = 1_000
 """The write-ahead log is folded into the file after so many rows, when nothing waits; after ten times as many in any case."""
-IDLE_S = 1.0
-"""So long without a row, and the writer notes the head beside the ledger."""
 _INSERT = "INSERT INTO journal (seq, ts_ns, kind, payload, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -103,11 +105,32 @@ def row_faults(row: Row, seq: int, prev_hash: bytes) -> list[str]:
     return faults
 
 
+class Recent:
+    """The last durable rows of a ledger on a server, in memory. One thread takes, any other looks, and neither waits."""
+
+    def __init__(self, first_seq: int) -> None:
+        self._held: tuple[int, list[tuple[int, int, str, bytes, bytes, bytes]]] = (first_seq, [])
+
+    def take(self, rows: list[tuple[int, int, str, bytes, bytes, bytes]]) -> None:
+        """Rows that are durable now; the oldest ones go where there are too many."""
+        first, held = self._held
+        held += rows
+        if len(held) > 2 * RECENT_ROWS:
+            self._held = (first + len(held) - RECENT_ROWS, held[-RECENT_ROWS:])
+
+    def rows(self, from_seq: int, limit: int) -> list[tuple[int, int, str, bytes, bytes, bytes]] | None:
+        """Rows from a number on, none where it is still to come; None where it is older than what is held."""
+        first, held = self._held
+        start = from_seq - first
+        return None if start < 0 else held[start : None if limit < 0 else start + limit]
+
+
 class Journal:
     """The single writer of a ledger. Open it with :meth:`open` or :meth:`open_memory`."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path | None, lock: LedgerLock | None) -> None:
-        self.path = path
+    def __init__(self, connection: Link, place: Place | None, lock: LedgerLock | None) -> None:
+        self.place = place
+        self.ledger_id = ""
         self.failed = ""
         """Why no write is taken any more; empty while healthy."""
         self.head_seq = 0
@@ -124,29 +147,37 @@ class Journal:
         self._connection = connection
         self._kept: list[tuple[int, int, str, bytes, bytes, bytes]] | None = None
         """Rows of a journal without a file."""
-        self._reader: sqlite3.Connection | None = None
+        self._reader: Link | None = None
+        self._recent: Recent | None = None
+        """Of a ledger on a server."""
         self._lock = lock
         self._pending: list[tuple[int, int, str, bytes, bytes, bytes]] = []
         self._projections: list[Projection] = []
         self._writing = threading.Lock()
 
     @classmethod
-    def open(cls, path: Path, now_ns: int, new_ledger_id: Callable[[], str], currency: str) -> Self:
-        """Open or create the ledger for writing, holding its kernel lock.
+    def open(cls, place: Place, now_ns: int, new_ledger_id: Callable[[], str], currency: str) -> Self:
+        """Open or create the ledger for writing, holding its lock: the kernel's on its file, or the server's.
 
         Raises:
             StoreLocked, StoreCorrupt, StoreVersion, StoreUnwritable: each with the next step.
         """
         with ExitStack() as undo:
-            lock = LedgerLock(path)
-            undo.callback(lock.release)
-            made = cls(open_writer(path), path, lock)
-            undo.callback(made._connection.close)
-            made._check_head(path)
+            link, lock = open_link(place)
+            if lock is not None:
+                undo.callback(lock.release)
+            undo.callback(link.close)
+            made = cls(link, place, lock)
+            made._check_head(place)
             made._start(now_ns, new_ledger_id, currency)
-            made.checkpoint()
-            grow_log(path, LOG_BYTES)
-            made._reader = open_reader(path)
+            if isinstance(place, ServerPlace):
+                made._recent = Recent(made.durable_seq + 1)
+                # At once: the note is the only thing outside the server that knows of this ledger.
+                made.write_head()
+            else:
+                made.checkpoint()
+                grow_log(place, LOG_BYTES)
+            made._reader = open_reader(place)
             undo.callback(made._reader.close)
             undo.pop_all()
             return made
@@ -162,39 +193,54 @@ class Journal:
 
     def _start(self, now_ns: int, new_ledger_id: Callable[[], str], currency: str) -> None:
         try:
-            check_version(self._connection, self.path)
+            check_version(self._connection, self.place)
             self._connection.execute("BEGIN IMMEDIATE")
-            for statement in create_statements():
+            for statement in create_statements(on_server=isinstance(self.place, ServerPlace)):
                 self._connection.execute(statement)
-            self._connection.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+            self._connection.execute("INSERT INTO meta VALUES ('schema', ?) ON CONFLICT DO NOTHING", (str(SCHEMA),))
             self._connection.execute("COMMIT")
-            last = self._connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
-        except sqlite3.Error as error:
-            raise store_error(error, self.path) from None
+            last = self._last()
+        except DATABASE_ERRORS as error:
+            raise store_error(error, self.place) from None
         if last is not None:
-            self.head_seq, self.head_hash = int(last[0]), bytes(last[1])
-            self.durable_seq, self.durable_hash = self.head_seq, self.head_hash
+            self.head_seq, self.head_hash = last
+            self.durable_seq, self.durable_hash = last
             self.is_new = False
+            self.ledger_id = self._id_in_first_row()
             return
-        self.append(now_ns, LedgerOpened(ledger_id=new_ledger_id(), schema=SCHEMA, currency=currency))
+        self.ledger_id = new_ledger_id()
+        self.append(now_ns, LedgerOpened(ledger_id=self.ledger_id, schema=SCHEMA, currency=currency))
         self.commit()
 
-    def _check_head(self, path: Path) -> None:
+    def _last(self) -> tuple[int, bytes] | None:
+        last = self._connection.execute("SELECT seq, hash FROM journal ORDER BY seq DESC LIMIT 1").fetchone()
+        return None if last is None else (int(last[0]), bytes(last[1]))
+
+    def _id_in_first_row(self) -> str:
+        """For the note; a row that does not hold is found when the journal is read."""
+        first = self._connection.execute("SELECT payload FROM journal ORDER BY seq LIMIT 1").fetchone()
+        try:
+            return str(msgspec.json.decode(first[0])["ledger_id"])
+        except (msgspec.DecodeError, KeyError, TypeError):
+            return ""
+
+    def _check_head(self, place: Place) -> None:
         """Refuse a ledger that ends before what was noted of it: its numbers would be used a second time at the venue."""
-        noted = noted_head(path)
+        noted = noted_head(place)
         if noted is None:
             return
         try:
-            check_version(self._connection, path)
-            has_table = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'journal'").fetchone()
             query = "SELECT hash FROM journal WHERE seq = ?"
-            found = self._connection.execute(query, (noted[0],)).fetchone() if has_table else None
-        except sqlite3.Error as error:
-            raise store_error(error, path) from None
+            is_there = check_version(self._connection, place)
+            found = self._connection.execute(query, (noted[0],)).fetchone() if is_there else None
+        except DATABASE_ERRORS as error:
+            raise store_error(error, place) from None
         if found is None or found[0] != noted[1]:
+            note = head_file(place)
+            files = note.name if isinstance(place, ServerPlace) else f"{place.name}*"
             msg = (
-                f"ledger {path} does not hold row {noted[0]} that {path.name}.head noted: its tail was cut, or an older copy "
-                f"was put back; restore the newest copy, or move {path.name}* away to begin a new ledger"
+                f"ledger {place} does not hold row {noted[0]} that {note.name} noted: its tail was cut, or an older copy "
+                f"was put back; restore the newest copy, or move {files} away to begin a new ledger"
             )
             raise StoreCorrupt(msg)
 
@@ -252,22 +298,63 @@ class Journal:
                 self.durable_seq, self.durable_hash = batch.last_seq, batch.rows[-1][5]
                 return batch.last_seq
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.executemany(_INSERT, batch.rows)
-                for name, rows in batch.projections:
-                    self._connection.executemany(upsert(name), rows)
-                self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                found = store_error(error, self.path)
+                self._put(batch)
+            except DATABASE_ERRORS as error:
+                found = store_error(error, self.place)
                 self.failed = str(found)
                 raise found from None
-            finally:
-                if self._connection.in_transaction:
-                    # Not a second try: what failed is given up, so that nobody else waits for its lock.
-                    with suppress(sqlite3.Error):
-                        self._connection.execute("ROLLBACK")
+            if self._recent is not None:
+                self._recent.take(batch.rows)
             self.durable_seq, self.durable_hash = batch.last_seq, batch.rows[-1][5]
             return batch.last_seq
+
+    def _put(self, batch: Batch) -> None:
+        """Commit a batch, once. Where a server does not say whether it did, its last row does, and then it is known."""
+        server = as_server(self._connection)
+        if server is None:
+            return self._transact(batch)
+        for left in reversed(range(TRIES_MAX)):
+            try:
+                return self._transact(batch)
+            except StoreUnwritable:
+                if not server.is_lost or not left:
+                    raise
+            server.again()
+            if self._is_written(batch):
+                break
+        return None
+
+    def _is_written(self, batch: Batch) -> bool:
+        """Whether the server's last row is the batch's last; it is the one before the batch where it is not.
+
+        Raises:
+            StoreLocked: another program wrote.
+            StoreCorrupt: rows that the server had confirmed are gone.
+        """
+        last = self._last() or (0, GENESIS)
+        if last == (batch.last_seq, batch.rows[-1][5]):
+            return True
+        if last == (self.durable_seq, self.durable_hash):
+            return False
+        if last[0] < self.durable_seq:
+            msg = f"ledger {self.place} ends at row {last[0]}, and its server had confirmed row {self.durable_seq}; restore a backup"
+            raise StoreCorrupt(msg)
+        msg = f"another program wrote row {last[0]} to ledger {self.place}; end it, then start again"
+        raise StoreLocked(msg)
+
+    def _transact(self, batch: Batch) -> None:
+        link = self._connection
+        try:
+            link.execute("BEGIN IMMEDIATE")
+            link.executemany(_INSERT, batch.rows)
+            for name, rows in batch.projections:
+                link.executemany(upsert(name), rows)
+            link.execute("COMMIT")
+        finally:
+            if link.in_transaction:
+                # Not a second try: what failed is given up, so that nobody else waits for its lock.
+                with suppress(*DATABASE_ERRORS):
+                    link.execute("ROLLBACK")
 
     def commit(self) -> int:
         """Take and write what waits, on this thread."""
@@ -282,11 +369,11 @@ class Journal:
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file as far as readers allow; call it when idle, it costs milliseconds."""
         with self._writing:
-            if not self.failed and self.path is not None:
+            if not self.failed and isinstance(self.place, Path):
                 try:
                     self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
                 except sqlite3.Error as error:
-                    self.failed = str(store_error(error, self.path))
+                    self.failed = str(store_error(error, self.place))
             self.checkpointed_seq = self.durable_seq
 
     def write_head(self) -> bool:
@@ -295,22 +382,11 @@ class Journal:
         The note may be behind the ledger (an engine was killed), never ahead: it is written after the rows are on disk.
         A failed note harms nothing that is booked, so it does not fail the journal.
         """
-        if self.path is None or self.failed:
+        if self.place is None or self.failed:
             return False
         with self._writing:
-            words = f"{self.durable_seq} {self.durable_hash.hex()}\n"
-        head = self.path.with_name(f"{self.path.name}.head")
-        fresh = self.path.with_name(f"{self.path.name}.head.new")
-        try:
-            handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            with os.fdopen(handle, "w", encoding="ascii") as out:
-                out.write(words)
-                out.flush()
-                os.fsync(handle)
-            fresh.replace(head)
-        except OSError:
-            return False
-        return True
+            head = self.durable_seq, self.durable_hash
+        return note_head(self.place, head, self.ledger_id)
 
     def read(self, from_seq: int = 1, limit: int = -1) -> Iterator[Row]:
         """Durable rows, oldest first, each checked against its hash and the row before it.
@@ -323,21 +399,26 @@ class Journal:
         seq, prev_hash = from_seq - 1, GENESIS if from_seq == 1 else None
         guard = self._writing if self._reader is None else None
         try:
-            for row in self._rows_kept(from_seq, limit) or pages(
-                self._reader or self._connection, from_seq, limit, guard
-            ):
+            kept = self._rows_kept(from_seq, limit)
+            for row in pages(self._reader or self._connection, from_seq, limit, guard) if kept is None else kept:
                 faults = row_faults(row, seq, row.prev_hash if prev_hash is None else prev_hash)
                 if faults:
-                    raise StoreCorrupt(f"ledger {self.path}: {faults[0]}; run `bolt ledger verify`, restore a backup")
+                    raise StoreCorrupt(f"ledger {self.place}: {faults[0]}; run `bolt ledger verify`, restore a backup")
                 seq, prev_hash = row.seq, row.hash
                 yield row
-        except sqlite3.Error as error:
-            raise store_error(error, self.path) from None
+        except DATABASE_ERRORS as error:
+            raise store_error(error, self.place) from None
 
-    def _rows_kept(self, from_seq: int, limit: int) -> list[Row]:
-        first = max(0, from_seq - 1)
-        rows = (self._kept or [])[first : None if limit < 0 else first + limit]
-        return [Row(*row) for row in rows]
+    def _rows_kept(self, from_seq: int, limit: int) -> list[Row] | None:
+        """Rows from memory; None where the store must be asked."""
+        if self._recent is not None:
+            rows = self._recent.rows(from_seq, limit)
+        elif self._kept is not None:
+            first = max(0, from_seq - 1)
+            rows = self._kept[first : None if limit < 0 else first + limit]
+        else:
+            return None
+        return None if rows is None else [Row(*row) for row in rows]
 
     def close(self) -> None:
         """Write what waits, note the head and let go of the ledger."""
@@ -354,28 +435,7 @@ class Journal:
                 self._lock.release()
 
 
-def noted_head(path: Path) -> tuple[int, bytes] | None:
-    """The head that was noted beside the ledger; None where there is no such file.
-
-    Raises:
-        StoreCorrupt: the note cannot be read.
-    """
-    try:
-        seq, digest = path.with_name(f"{path.name}.head").read_text(encoding="ascii").split()
-        head = int(seq), bytes.fromhex(digest)
-        if not 0 < head[0] <= SEQ_MAX:
-            raise ValueError(seq)
-        return head
-    except FileNotFoundError:
-        return None
-    except (ValueError, OSError):
-        msg = f"the noted head {path.name}.head cannot be read; it was changed: compare the ledger with a backup"
-        raise StoreCorrupt(msg) from None
-
-
-def pages(
-    connection: sqlite3.Connection, from_seq: int, limit: int = -1, guard: threading.Lock | None = None
-) -> Iterator[Row]:
+def pages(connection: Link, from_seq: int, limit: int = -1, guard: threading.Lock | None = None) -> Iterator[Row]:
     """Rows as they stand in the file, unchecked, each page in a read transaction of its own.
 
     A long transaction would keep the write-ahead log from being reset.
@@ -398,109 +458,12 @@ def pages(
         left = left if left < 0 else left - len(rows)
 
 
-def read_journal(path: Path, from_seq: int = 1, limit: int = -1) -> Iterator[Row]:
+def read_journal(place: Place, from_seq: int = 1, limit: int = -1) -> Iterator[Row]:
     """Rows of a ledger, from another process, also while an engine writes."""
-    connection = open_reader(path)
+    connection = open_reader(place)
     try:
         yield from pages(connection, from_seq, limit)
-    except sqlite3.Error as error:
-        raise store_error(error, path) from None
+    except DATABASE_ERRORS as error:
+        raise store_error(error, place) from None
     finally:
         connection.close()
-
-
-class JournalWriter:
-    """A thread that commits batches, so that a stalled disk delays no tick, cancel or halt.
-
-    The engine's thread calls :meth:`hand_over`; while a commit runs, what comes waits and then shares the next one.
-    Both callbacks run on the writer's thread.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        on_durable: Callable[[int], None],
-        on_failure: Callable[[str], None],
-        idle_s: float = IDLE_S,
-    ) -> None:
-        self._journal = journal
-        self._on_durable = on_durable
-        self._on_failure = on_failure
-        self._idle_s = idle_s
-        self._batches: list[Batch] = []
-        self._wake = threading.Condition()
-        self._written = threading.Condition()
-        self._is_ending = False
-        self._noted_seq = journal.durable_seq
-        self._thread = threading.Thread(target=self._run, name="bolt-journal", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def hand_over(self) -> None:
-        """Pass on what the journal has buffered. On the engine's thread only."""
-        batch = self._journal.take()
-        if batch is not None:
-            with self._wake:
-                self._batches.append(batch)
-                self._wake.notify()
-
-    def wait_durable(self, seq: int, timeout_s: float) -> bool:
-        """Whether a row is on disk, waiting for it. In any thread but the engine's and this one."""
-        journal = self._journal
-        with self._written:
-            self._written.wait_for(lambda: journal.durable_seq >= seq or bool(journal.failed), timeout_s)
-        return journal.durable_seq >= seq
-
-    def stop(self, timeout_s: float = 10.0) -> bool:
-        """Write what was handed over and end; False where that did not come to an end in time."""
-        with self._wake:
-            self._is_ending = True
-            self._wake.notify()
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not self._batches and not self._is_ending:
-                    if not self._wake.wait(self._idle_s) and self._journal.durable_seq != self._noted_seq:
-                        break
-                waiting, self._batches = self._batches, []
-                if not waiting and self._is_ending:
-                    return
-            if not waiting:
-                self._noted_seq = self._journal.durable_seq
-                self._journal.write_head()
-                continue
-            is_written = self._commit(_joined(waiting))
-            with self._written:
-                self._written.notify_all()
-            if not is_written:
-                return
-
-    def _commit(self, batch: Batch) -> bool:
-        try:
-            seq = self._journal.write(batch)
-        except StoreError as error:
-            self._on_failure(str(error))
-            return False
-        except Exception as error:  # loop edge: a writer that ended in silence would leave the engine waiting for ever
-            self._journal.failed = f"the journal writer broke: {error!r}; report it, then start again"
-            self._on_failure(self._journal.failed)
-            return False
-        self._on_durable(seq)
-        since = seq - self._journal.checkpointed_seq
-        enough = self._journal.checkpoint_rows
-        if since >= 10 * enough or (since >= enough and not self._batches):
-            # Milliseconds that should not stand before a commit that waits; but the log must not grow without bound.
-            self._journal.checkpoint()
-        return True
-
-
-def _joined(batches: list[Batch]) -> Batch:
-    if len(batches) == 1:
-        return batches[0]
-    rows = [row for batch in batches for row in batch.rows]
-    return Batch(rows, [part for batch in batches for part in batch.projections], rows[-1][0])

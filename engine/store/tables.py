@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Table
-from sqlalchemy.dialects import sqlite
+from sqlalchemy import BigInteger, Column, Dialect, Integer, LargeBinary, Table
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
 
@@ -118,11 +119,12 @@ def table(name: str) -> Table:
     return SQLModel.metadata.tables[name]
 
 
-def create_statements() -> list[str]:
-    """SQLite statements that create what is missing."""
+def create_statements(*, on_server: bool = False) -> list[str]:
+    """Statements that create what is missing, for SQLite or for PostgreSQL."""
+    dialect: Dialect = (postgresql if on_server else sqlite).dialect()
     made = []
     for name in ("journal", "meta", *PROJECTIONS):
-        made.append(str(CreateTable(table(name), if_not_exists=True).compile(dialect=sqlite.dialect())))
+        made.append(str(CreateTable(table(name), if_not_exists=True).compile(dialect=dialect)))
         made += [
             f"CREATE INDEX IF NOT EXISTS {index.name} ON {name} ({', '.join(column.name for column in index.columns)})"
             for index in sorted(table(name).indexes, key=lambda item: str(item.name))
@@ -144,3 +146,12 @@ def upsert(name: str) -> str:
         f"INSERT INTO {name} ({names}) VALUES ({values}) "  # noqa: S608 - names are this module's own
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
     )
+
+
+_NAMED = re.compile(r"(?<![:\w]):([a-z_]+)")
+
+
+@cache
+def marked(words: str) -> str:
+    """A statement of ours with the parameter marks of PostgreSQL's library in place of SQLite's."""
+    return _NAMED.sub(r"%(\1)s", words.replace("%", "%%").replace("?", "%s"))

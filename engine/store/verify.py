@@ -6,7 +6,6 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Any, TextIO
 
 import msgspec
@@ -14,9 +13,10 @@ import yaml
 
 from engine.domain.errors import BoltError, StoreCorrupt
 from engine.domain.events import LedgerOpened, decode_event, kind_of
-from engine.store.connection import open_reader, open_writer, store_error
-from engine.store.journal import GENESIS, Projection, Row, is_well_typed, noted_head, pages, read_journal, row_faults
-from engine.store.lock import LedgerLock
+from engine.store.head import noted_head
+from engine.store.journal import GENESIS, Projection, Row, is_well_typed, pages, read_journal, row_faults
+from engine.store.link import DATABASE_ERRORS, Link, open_link, open_reader, store_error
+from engine.store.place import Place, ServerPlace
 from engine.store.tables import PROJECTIONS, create_statements, table, upsert
 
 FINDINGS_MAX = 20
@@ -36,7 +36,7 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
     """Each fault with its row, bounded to the first twenty."""
 
 
-def verify(path: Path, make: MakeProjections, expected_head: tuple[int, bytes] | None = None) -> VerifyReport:
+def verify(path: Place, make: MakeProjections, expected_head: tuple[int, bytes] | None = None) -> VerifyReport:
     """Check every row's hash and link, the noted head, and each projection table against a rebuild.
 
     ``expected_head`` is a row number and its hash kept by the caller, beside the one noted with the ledger. A ledger that an
@@ -54,10 +54,10 @@ def verify(path: Path, make: MakeProjections, expected_head: tuple[int, bytes] |
             walk.findings += walk.head_faults()
             if not walk.findings:
                 walk.findings += _against_tables(connection, walk)
-    except BoltError as error:
-        walk.findings.append(str(error))
     except sqlite3.Error as error:
         walk.findings.append(str(store_error(error, path)))
+    except BoltError as error:
+        walk.findings.append(str(error))
     return VerifyReport(
         ok=not walk.findings,
         rows=walk.seq,
@@ -110,7 +110,7 @@ class _Walk:
         return found
 
 
-def _against_tables(connection: sqlite3.Connection, walk: _Walk) -> list[str]:
+def _against_tables(connection: Link, walk: _Walk) -> list[str]:
     """Rows that came meanwhile and the tables, in one picture: an engine may be writing both."""
     connection.execute("BEGIN")
     for row in list(pages(connection, walk.seq + 1)):
@@ -144,7 +144,7 @@ def projected_rows(projections: Sequence[Projection]) -> dict[str, list[dict[str
     return {name: list(held.values()) for name, held in rows.items()}
 
 
-def rebuild(path: Path, make: MakeProjections) -> int:
+def rebuild(path: Place, make: MakeProjections) -> int:
     """Make every projection table anew from the journal, holding the ledger's lock; the number of journal rows.
 
     Raises:
@@ -153,28 +153,30 @@ def rebuild(path: Path, make: MakeProjections) -> int:
     """
     open_reader(path).close()
     with ExitStack() as held:
-        held.callback(LedgerLock(path).release)
+        link, lock = open_link(path)
+        if lock is not None:
+            held.callback(lock.release)
+        held.callback(link.close)
         walk = _Walk(make())
         for row in read_journal(path):
             walk.take(row)
             if walk.findings:
                 raise StoreCorrupt(f"ledger {path}: {walk.findings[0]}; nothing was made from it, restore a backup")
         wanted = projected_rows(walk.projections)
-        with closing(open_writer(path)) as connection:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                for statement in create_statements():
-                    connection.execute(statement)
-                for name in PROJECTIONS:
-                    connection.execute(f"DELETE FROM {name}")  # noqa: S608 - our own table name
-                    connection.executemany(upsert(name), wanted[name])
-                connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise store_error(error, path) from None
+        try:
+            link.execute("BEGIN IMMEDIATE")
+            for statement in create_statements(on_server=isinstance(path, ServerPlace)):
+                link.execute(statement)
+            for name in PROJECTIONS:
+                link.execute(f"DELETE FROM {name}")  # noqa: S608 - our own table name
+                link.executemany(upsert(name), wanted[name])
+            link.execute("COMMIT")
+        except DATABASE_ERRORS as error:
+            raise store_error(error, path) from None
         return walk.seq
 
 
-def shown(path: Path, from_seq: int = 1, limit: int = -1) -> Iterator[dict[str, Any]]:
+def shown(path: Place, from_seq: int = 1, limit: int = -1) -> Iterator[dict[str, Any]]:
     """Rows for people and programs: the payload as an object."""
     for row in read_journal(path, from_seq, limit):
         yield {
@@ -186,19 +188,19 @@ def shown(path: Path, from_seq: int = 1, limit: int = -1) -> Iterator[dict[str, 
         }
 
 
-def last_seq(path: Path) -> int:
+def last_seq(path: Place) -> int:
     """Number of the last row; 0 where there is none."""
     connection = open_reader(path)
     try:
         found = connection.execute("SELECT max(seq) FROM journal").fetchone()[0]
-    except sqlite3.Error as error:
+    except DATABASE_ERRORS as error:
         raise store_error(error, path) from None
     finally:
         connection.close()
     return int(found or 0)
 
 
-def export(path: Path, out: TextIO, form: str) -> int:
+def export(path: Place, out: TextIO, form: str) -> int:
     """Write the journal as ``jsonl`` or ``yaml`` (text quoted, so that no reader turns an id into a number); the rows."""
     count = 0
     for row in shown(path):

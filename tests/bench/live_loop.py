@@ -32,7 +32,8 @@ from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder
-from engine.store.journal import Journal, JournalWriter
+from engine.store.journal import Journal
+from engine.store.writer import JournalWriter
 from tests.bench.arrays import SYMBOL, columns
 
 TICKS_PER_S = 1_900

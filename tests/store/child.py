@@ -6,7 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
-from engine.store.journal import Journal, JournalWriter
+from engine.store.journal import Journal
+from engine.store.writer import JournalWriter
 from tests.store.shop import START_NS, Desk, alert, fill
 
 

@@ -14,6 +14,7 @@ from engine.domain.order import Side
 from engine.ledger.ledger import Ledger
 from engine.store.journal import Journal, Projection
 from engine.store.order_store import OrderStore
+from engine.store.place import Place
 
 AAPL = make_instrument("AAPL", "equity", "XSIM", "USD", "0.01")
 START_NS = 1_700_000_000_000_000_000
@@ -46,7 +47,7 @@ def alert(number: int, text: str = "") -> ev.AlertRaised:
 class Desk:
     """A journal with its projections, used as an engine uses them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.journal = Journal.open(path, START_NS, lambda: "TEST0", "USD")
         self.projections: tuple[Projection, ...] = make()
         for projection in self.projections:
@@ -66,7 +67,7 @@ class Desk:
         return seq
 
 
-def trade(path: Path, fills: int = 6) -> None:
+def trade(path: Place, fills: int = 6) -> None:
     """A ledger of 2 + ``fills`` rows, closed cleanly."""
     desk = Desk(path)
     desk.record(ev.InstrumentDefined(instrument=AAPL))

@@ -12,7 +12,8 @@ import pytest
 
 from engine.domain import events as ev
 from engine.domain.errors import StoreLocked
-from engine.store.journal import Journal, noted_head, read_journal
+from engine.store.head import noted_head
+from engine.store.journal import Journal, read_journal
 from engine.store.verify import verify
 from tests.store.shop import AAPL, START_NS, Desk, make, run_sql, trade
 

@@ -15,7 +15,8 @@ import yaml
 
 from engine.domain import events as ev
 from engine.domain.errors import StoreCorrupt, StoreError, StoreLocked, StoreUnwritable
-from engine.store.journal import GENESIS, Journal, chain, noted_head, read_journal
+from engine.store.head import noted_head
+from engine.store.journal import GENESIS, Journal, chain, read_journal
 from engine.store.verify import export, rebuild, shown, state_hash, verify
 from tests.store.shop import AAPL, START_NS, Desk, alert, fill, make, run_sql, trade
 

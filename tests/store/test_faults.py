@@ -16,8 +16,11 @@ from typing import Any
 import pytest
 
 from engine.domain.errors import InvariantError, StoreCorrupt, StoreLocked, StoreUnwritable, StoreVersion
-from engine.store.journal import JournalWriter, noted_head, read_journal
+from engine.store.head import noted_head
+from engine.store.journal import read_journal
+from engine.store.link import Link
 from engine.store.verify import verify
+from engine.store.writer import JournalWriter
 from tests.store.shop import Desk, alert, make, put_in_place, run_sql, trade
 
 ROOT = Path(__file__).parents[2]
@@ -170,7 +173,7 @@ def test_no_connection_is_left_open(ledger: Path) -> None:
 class Gate:
     """A connection whose commits wait for the test: a disk that hangs."""
 
-    def __init__(self, inner: sqlite3.Connection) -> None:
+    def __init__(self, inner: Link) -> None:
         self._inner = inner
         self.open = threading.Event()
         self.reached = threading.Event()
@@ -194,7 +197,7 @@ class Hung:
     def __init__(self, path: Path) -> None:
         self.desk = Desk(path)
         self.gate = Gate(self.desk.journal._connection)
-        self.desk.journal._connection = self.gate  # type: ignore[assignment] # the seam of the fault
+        self.desk.journal._connection = self.gate
         self.durable: list[int] = []
         self.failures: list[str] = []
         self.told = threading.Event()
