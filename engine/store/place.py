@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from engine.domain.errors import SettingsError
 
@@ -102,7 +103,8 @@ def _password(url: str) -> str:
     """The password as the URL spells it; empty where it has none."""
     address, _, query = url.partition("://")[2].partition("?")
     login = address.rpartition("@")[0]
-    return login.partition(":")[2] or quote(dict(parse_qsl(query)).get("password", ""))
+    in_query = re.search(r"(?:^|&)password=([^&]*)", query)
+    return login.partition(":")[2] or (in_query.group(1) if in_query else "")
 
 
 def _without_password(url: str) -> str:
