@@ -7,11 +7,12 @@ import threading
 from pathlib import Path
 
 from engine.store.journal import Journal
+from engine.store.place import Place
 from engine.store.writer import JournalWriter
 from tests.store.shop import START_NS, Desk, alert, fill
 
 
-def append(path: Path) -> None:
+def append(path: Place) -> None:
     """Trade as fast as the disk takes it, and say each durable number; the test kills this process."""
     desk = Desk(path)
     print("open", flush=True)

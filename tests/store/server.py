@@ -113,6 +113,16 @@ class Server:
             for pid in held:
                 os.kill(pid, signal.SIGCONT)
 
+    def until(self, ask: str, wanted: str) -> None:
+        """Wait until a new session of the server answers so."""
+        for _ in range(WAIT_S * 20):
+            if self.sql("postgres", ask) == [(wanted,)]:
+                return
+            with suppress(subprocess.TimeoutExpired):
+                assert self._process is not None
+                self._process.wait(0.05)
+        raise AssertionError(f"{ask} never was {wanted}")
+
     def log(self) -> str:
         """What it said."""
         return (self.root / "log").read_text(errors="replace")
