@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +14,14 @@ import pytest
 
 
 @contextmanager
-def small_disk(folder: Path, size_mb: int) -> Iterator[Path]:
-    """A tmpfs of so many megabytes on a folder; only root may mount one."""
+def small_disk(size_mb: int) -> Iterator[Path]:
+    """A tmpfs of so many megabytes, on a folder that everybody may enter; only root may mount one."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip(
             "a small disk is a mount, which only root may make; /dev/full and RLIMIT_FSIZE are tested for everybody"
         )
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="bolt-disk-"))
+    folder.chmod(0o755)
     done = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode=755", "tmpfs", str(folder)],
         capture_output=True,
@@ -27,8 +29,10 @@ def small_disk(folder: Path, size_mb: int) -> Iterator[Path]:
         check=False,
     )
     if done.returncode:
+        folder.rmdir()
         pytest.skip(f"this machine does not let root mount a small disk: {done.stderr.strip()}")
     try:
         yield folder
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+        folder.rmdir()

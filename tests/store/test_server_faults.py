@@ -85,7 +85,10 @@ def test_damage_is_found_and_named(ledger: ServerPlace, server: Server, kind: st
 def test_a_replaced_database_does_not_fit_its_note(ledger: ServerPlace, server: Server, tmp_path: Path) -> None:
     other = ServerPlace(server.make_database(), tmp_path / "elsewhere")
     other.folder.mkdir()
-    trade(other, 7)
+    desk = Desk(other)
+    for number in range(9):
+        desk.record(alert(number))
+    desk.journal.close()
     name, put = ledger.url.partition("?")[0].rpartition("/")[2], other.url.partition("?")[0].rpartition("/")[2]
     server.sql("postgres", f"DROP DATABASE {name}", f"ALTER DATABASE {put} RENAME TO {name}")
     assert "the file was replaced" in verify(ledger, make).findings[0]
@@ -263,7 +266,7 @@ def test_a_cut_write_ahead_log_is_found_by_the_note(tmp_path: Path) -> None:
 
 @pytest.mark.proof
 def test_a_full_disk_of_the_server_fails_the_journal(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 160) as folder, running(folder, ("-c", "max_wal_size=32MB")) as own:
+    with small_disk(160) as folder, running(folder, ("-c", "max_wal_size=32MB")) as own:
         place = ServerPlace(own.make_database(), tmp_path)
         trade(place)
         desk = Desk(place)
