@@ -404,6 +404,9 @@ class Commander:
             return self._illegal("resolve", command.order_id, f"it is {state}; only a child in UNKNOWN can be resolved")
         if not command.reason.strip():
             return _no("REASON", "a statement needs a reason; say how you know", order.order_id)
+        if command.as_ is co.ResolveAs.NEVER_SENT and (order.acked_ns or order.qty_filled or order.is_foreign):
+            why = f"the venue had it ({order.qty_filled} filled), so it was sent; state cancelled or filled"
+            return self._illegal("resolve", order.order_id, why)
         who = command.source.name or command.source.kind.value
         if command.as_ is co.ResolveAs.FILLED:
             if command.price is None:
@@ -445,11 +448,12 @@ class Commander:
     def _reconcile(self, command: co.Reconcile) -> co.CommandResult:
         engine = self._engine
         told: list[str] = []
+        unknown: list[str] = []
         if command.accept:
             if not command.reason.strip():
                 return _no("REASON", "accepting a difference needs a reason; say why the broker is right")
             who = command.source.name or command.source.kind.value
-            told = engine.reconciler.accept(command.symbol, command.reason, who, self._mark)
+            told, unknown = engine.reconciler.accept(command.symbol, command.reason, who, self._mark)
             self._lift_reconciled(command.symbol, "ACCEPTED", who, command.reason)
         for name, broker in engine.parts.brokers.items():
             if engine.view_of_risk.channel(name) is not ev.BrokerState.DOWN:
@@ -458,6 +462,9 @@ class Commander:
             item.text for done in engine.reconciler.last.values() for item in done.differences if not item.explained
         ]
         text = f"booked: {'; '.join(told)}" if told else f"asked; open until now: {'; '.join(open_items) or 'nothing'}"
+        if unknown:
+            booked = f"booked: {'; '.join(told)}; " if told else ""
+            return _no("INSTRUMENT_UNKNOWN", f"{booked}not booked: {'; '.join(unknown)}")
         return co.CommandResult(ok=True, text=text)
 
     def _lift_reconciled(self, symbol: str, code: str, who: str, reason: str) -> None:

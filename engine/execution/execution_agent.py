@@ -217,14 +217,19 @@ class ExecutionAgent:
                 algo.on_child(info, argument, self)
 
     def _follow_amend(self, parent: Order, child: Order) -> None:
-        """A direct parent has its only child's terms, once no amend is under way."""
+        """A direct parent has its only child's terms, once no amend is under way.
+
+        It never grows by the venue's word: what was asked for it has from the gate. A venue that works more than that has
+        its order cancelled as an excess.
+        """
         if parent.spec.algo.name != "direct" or child.amend is not None or child.state is OrderState.DENIED:
             return
-        if (parent.qty, parent.limit, parent.stop) != (child.qty, child.limit, child.stop):
+        qty = min(parent.qty, child.qty)
+        if (parent.qty, parent.limit, parent.stop) != (qty, child.limit, child.stop):
             self._record(
                 ev.OrderAmended(
                     order_id=parent.order_id,
-                    qty=child.qty,
+                    qty=qty,
                     limit=child.limit,
                     stop=child.stop,
                     ts_ns=self._clock.now_ns(),

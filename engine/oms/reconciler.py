@@ -347,15 +347,24 @@ class Reconciler:
             return HaltScope(HaltScopeKind.SYMBOL, self._store.get(item.name).spec.symbol)
         return HaltScope(HaltScopeKind.ACCOUNT, account)
 
-    def accept(self, symbol: str, reason: str, who: str, mark: Callable[[str], Money | None]) -> list[str]:
-        """Book the unexplained differences of the last comparison as the broker has them; what was booked, in words.
+    def accept(
+        self, symbol: str, reason: str, who: str, mark: Callable[[str], Money | None]
+    ) -> tuple[list[str], list[str]]:
+        """Book the unexplained differences of the last comparison as the broker has them; what was booked, in words, and
+        what could not be: a position in something whose terms are not known stays as it is.
 
         ``mark`` values a position that came from nowhere, at cost = today's price.
         """
-        told = []
+        told: list[str] = []
+        unknown: list[str] = []
         for key, (snapshot, items) in self._held.items():
             self._lifted[key] = None
             for item in [item for item in items if item.what != "order" and (not symbol or item.name == symbol)]:
+                if item.what == "position" and item.name not in self._ledger.instruments:
+                    unknown.append(
+                        f"{item.text}; the terms of {item.name} are not known here, so close it at the broker"
+                    )
+                    continue
                 items.remove(item)  # booked once: the next comparison tells what is left
                 if not self._still_stands(item, snapshot):
                     continue
@@ -369,7 +378,7 @@ class Reconciler:
                     cash = Money(Money(item.theirs) - Money(item.ours))
                     self._adjust(snapshot, "", ZERO_QTY, ZERO_MONEY, cash, item.name, reason, who)
                 told.append(item.text)
-        return told
+        return told, unknown
 
     def open_scopes(self) -> list[HaltScope]:
         """Scopes of what the last comparison left unexplained and nobody accepted: they stay as they are."""

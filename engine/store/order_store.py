@@ -319,7 +319,8 @@ class OrderStore:
     def _amended(self, seq: int, ts_ns: int, event: ev.OrderAmended) -> None:
         order, worst = self._child(event)
         order.amend = None
-        order.qty, order.limit, order.stop = event.qty, event.limit, event.stop
+        # What has filled was ordered: an amendment that came behind its fills cannot make it less.
+        order.qty, order.limit, order.stop = max(event.qty, order.qty_filled), event.limit, event.stop
         if not order.is_parent and not order.state.is_terminal and order.state not in _WAITING:
             order.state = _working(order)
         self._change(order, seq, ts_ns, worst)

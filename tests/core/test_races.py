@@ -418,3 +418,50 @@ def test_the_latch_is_looked_at_after_a_clock_stepped_back(lab: Lab) -> None:
     lab.latch.trip(HaltScope(), ev.TradingState.HALTED)
     lab.engine.on_time(lab.clock.now_ns(), lab.clock.now_ns())
     assert [held.code for held in lab.engine.kill.held()] == ["LATCH"]
+
+
+# -- what a venue and a person cannot make true -----------------------------------------------------------------------------
+
+
+def test_an_amendment_behind_its_fills_takes_none_of_them_back(lab: Lab) -> None:
+    wire = working(lab)
+    amend(lab, qty=Qty(50))
+    lab.answer(lab.fill(wire, 80, "k1"))
+    lab.answer(amended(lab, wire, 50, "189"))
+    for order in lab.engine.store.orders.values():
+        assert (order.qty, order.qty_filled, order.worst_qty, order.overfill) == (80, 80, 0, 0)
+    assert lab.state("P1") == "filled"
+
+
+def test_a_venue_that_works_more_than_was_asked_has_its_order_cancelled(lab: Lab) -> None:
+    wire = working(lab)
+    amend(lab, qty=Qty(120))
+    lab.answer(amended(lab, wire, 5000, "189"))
+    child, parent = lab.engine.store.get("C2"), lab.engine.store.get("P1")
+    assert child.worst_qty == 5000, "what works is counted as it works"
+    assert parent.qty == 120, "a parent never grows beyond what passed the gate"
+    assert lab.broker.cancels == [wire]
+
+
+@pytest.mark.parametrize("seen", ["acked", "filled"])
+def test_what_the_venue_had_was_not_never_sent(lab: Lab, seen: str) -> None:
+    assert lab.buy(100, "189").ok
+    wire = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire) if seen == "acked" else lab.fill(wire, 10, "k1"))
+    lab.answer(uncertain(lab, wire))
+    result = lab.submit(co.Resolve(source=ME, order_id="C2", as_=co.ResolveAs.NEVER_SENT, reason="I think so"))
+    assert (result.ok, result.code) == (False, "ILLEGAL")
+    assert "state cancelled or filled" in result.text
+    assert lab.state("C2") == "unknown"
+    assert lab.kinds()[-1] == "illegal_input"
+
+
+def test_a_position_in_something_unknown_is_refused_in_words_and_stays_open(lab: Lab) -> None:
+    ask(lab)
+    lab.answer(lab.snapshot(positions=(bi.VenuePosition(symbol="XYZ", qty=Qty(7)),)))
+    for _ in range(2):
+        result = lab.submit(co.Reconcile(source=ME, accept=True, reason="transferred in"))
+        assert (result.ok, result.code) == (False, "INSTRUMENT_UNKNOWN")
+        assert "close it at the broker" in result.text
+    assert [held.scope.name for held in lab.engine.kill.held()] == ["XYZ"]
+    assert lab.engine.ledger.conservation_faults() == []
