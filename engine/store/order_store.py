@@ -130,7 +130,7 @@ class OrderStore:
         self._dirty_orders[order.order_id] = order
         parent = self.orders.get(order.parent_id) if order.parent_id else None
         if parent is not None:
-            _take_over(parent, order)
+            self.overfills += _take_over(parent, order)
             _derive_parent(parent)
             parent.updated_seq = seq
             parent.updated_ns = ts_ns
@@ -282,7 +282,7 @@ class OrderStore:
     def _end(self, seq: int, ts_ns: int, event: Any, state: OrderState, note: str) -> None:
         order, worst = self._child(event)
         order.state = state
-        order.amend = None
+        _end_amend(order)
         order.cancel_asked = False
         order.note = note or order.note
         self._change(order, seq, ts_ns, worst)
@@ -320,7 +320,7 @@ class OrderStore:
         order, worst = self._child(event)
         order.amend = None
         # What has filled was ordered: an amendment that came behind its fills cannot make it less.
-        order.qty, order.limit, order.stop = max(event.qty, order.qty_filled), event.limit, event.stop
+        order.qty, order.limit, order.stop = max(event.qty, _rightly_filled(order)), event.limit, event.stop
         if not order.is_parent and not order.state.is_terminal and order.state not in _WAITING:
             order.state = _working(order)
         self._change(order, seq, ts_ns, worst)
@@ -328,6 +328,11 @@ class OrderStore:
     def _amend_rejected(self, seq: int, ts_ns: int, event: ev.AmendRejected) -> None:
         order, worst = self._child(event)
         order.amend = None
+        over = _rightly_filled(order) - order.qty
+        if over > 0:
+            # It filled what it now says that it never granted.
+            order.overfill = order.overfill + over
+            self.overfills += 1
         order.note = f"amend refused: {event.code} {event.text}".strip()
         if order.state is OrderState.PENDING_REPLACE:
             order.state = _working(order)
@@ -350,7 +355,7 @@ class OrderStore:
             self.overfills += 1
         if order.qty_filled >= order.most_qty:
             order.state = OrderState.FILLED
-            order.amend = None
+            _end_amend(order)
             order.cancel_asked = False
         elif order.state in {OrderState.PENDING_NEW, OrderState.NEW, OrderState.PARTIALLY_FILLED}:
             order.state = OrderState.PARTIALLY_FILLED
@@ -405,6 +410,18 @@ class OrderStore:
         self._dirty_orders, self._dirty_fills = {}, []
 
 
+def _rightly_filled(order: Order) -> Qty:
+    """What has filled, without what the venue filled too much."""
+    return order.qty_filled - order.overfill
+
+
+def _end_amend(order: Order) -> None:
+    """No amend is under way any more; what filled beyond the old quantity shows that the new one was in force."""
+    if order.amend is not None and _rightly_filled(order) > order.qty:
+        order.qty = order.amend.qty
+    order.amend = None
+
+
 def _working(order: Order) -> OrderState:
     """State of an order that the venue surely has, from what is pending and filled."""
     if order.qty_filled >= order.qty:
@@ -416,9 +433,9 @@ def _working(order: Order) -> OrderState:
     return OrderState.PARTIALLY_FILLED if order.qty_filled else OrderState.NEW
 
 
-def _take_over(parent: Order, child: Order) -> None:
+def _take_over(parent: Order, child: Order) -> bool:
     """Bring a parent's sums up to what one child is now: what it told before is replaced, so the cost of an event does not
-    grow with the number of children.
+    grow with the number of children. True where the venue filled the parent too much, and no child of it by itself.
     """
     filled, committed = child.qty_filled, child.qty_filled + child.worst_qty if child.qty_filled else child.worst_qty
     if filled != child.told_filled or child.value_filled != child.told_value:
@@ -435,6 +452,12 @@ def _take_over(parent: Order, child: Order) -> None:
         parent.children_live[child.order_id] = child
     else:
         parent.children_live.pop(child.order_id, None)
+    excess = parent.qty_filled - parent.qty
+    if excess <= parent.overfill:
+        return False
+    # A late fill of what another child took the place of, or more than an amendment asked for.
+    parent.overfill = excess
+    return True
 
 
 def _derive_parent(parent: Order) -> None:

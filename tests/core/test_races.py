@@ -429,7 +429,7 @@ def test_an_amendment_behind_its_fills_takes_none_of_them_back(lab: Lab) -> None
     lab.answer(lab.fill(wire, 80, "k1"))
     lab.answer(amended(lab, wire, 50, "189"))
     for order in lab.engine.store.orders.values():
-        assert (order.qty, order.qty_filled, order.worst_qty, order.overfill) == (80, 80, 0, 0)
+        assert [order.qty, order.qty_filled, order.worst_qty, order.overfill] == [Qty(80), Qty(80), Qty(0), Qty(0)]
     assert lab.state("P1") == "filled"
 
 
@@ -465,3 +465,35 @@ def test_a_position_in_something_unknown_is_refused_in_words_and_stays_open(lab:
         assert "close it at the broker" in result.text
     assert [held.scope.name for held in lab.engine.kill.held()] == ["XYZ"]
     assert lab.engine.ledger.conservation_faults() == []
+
+
+def test_what_filled_beyond_the_old_quantity_shows_the_new_one_in_force(lab: Lab) -> None:
+    """The venue's confirmation of a larger quantity is lost; its fills are not."""
+    wire = working(lab)
+    amend(lab, qty=Qty(120))
+    lab.answer(lab.fill(wire, 110, "k1"))
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire))
+    for order in lab.engine.store.orders.values():
+        assert order.state.value == "cancelled"
+        assert [order.qty, order.qty_filled, order.overfill] == [Qty(120), Qty(110), Qty(0)]
+
+
+def test_what_filled_of_terms_that_were_refused_is_an_overfill(lab: Lab) -> None:
+    wire = working(lab)
+    amend(lab, qty=Qty(120))
+    lab.answer(lab.fill(wire, 110, "k1"))
+    lab.answer(bi.AmendRefused(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, code="X", text="no"))
+    for order in lab.engine.store.orders.values():
+        assert order.state.value == "filled"
+        assert [order.qty, order.qty_filled, order.overfill] == [Qty(100), Qty(110), Qty(10)]
+    assert lab.engine.view().status.overfills == 1
+
+
+def test_what_filled_beyond_what_was_asked_is_an_overfill_of_its_parent(lab: Lab) -> None:
+    wire = working(lab)
+    amend(lab, qty=Qty(120))
+    lab.answer(amended(lab, wire, 150, "189"))
+    lab.answer(lab.fill(wire, 150, "k1"))
+    parent = lab.engine.store.get("P1")
+    assert [parent.qty, parent.qty_filled, parent.overfill] == [Qty(120), Qty(150), Qty(30)]
+    assert lab.engine.view().status.overfills == 1
