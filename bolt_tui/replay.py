@@ -21,7 +21,8 @@ _HELP = {
     "--order": "an order in the order grammar, placed when the replay begins (again for more orders)",
     "--strategy": "run a strategy over the file: NAME or NAME:param=value,param=value",
     "--at": "when the orders are placed: ISO time with zone (default: at the first two-sided quote in session)",
-    "--instrument": "SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=] (default: the sidecar FILE.yaml, else stated defaults)",
+    "--instrument": "SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=]; again for each file in its order (default: the sidecar FILE.yaml, else "
+    "stated defaults)",
     "--cash": "opening cash in the instrument's currency (default: 10000000)",
     "--policy": "policy file (default: the shipped one)",
     "--curve": "volume curve for vwap (default: the sidecar's, else flat)",
@@ -36,7 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--order", action="append", default=[], metavar="WORDS", help=_HELP["--order"])
     parser.add_argument("--strategy", action="append", default=[], metavar="NAME", help=_HELP["--strategy"])
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of latencies and ids (default: 1)")
-    for name in ("--at", "--until", "--instrument", "--cash", "--policy", "--curve", "--ledger"):
+    parser.add_argument("--instrument", action="append", default=[], metavar="TERMS", help=_HELP["--instrument"])
+    for name in ("--at", "--until", "--cash", "--policy", "--curve", "--ledger"):
         parser.add_argument(name, default="", metavar=name.strip("-").upper(), help=_HELP[name])
 
 
@@ -80,7 +82,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
         seed=args.seed,
         at_ns=times["at"],
         until_ns=times["until"],
-        instrument=args.instrument,
+        instruments=tuple(args.instrument),
         cash=cash,
         is_cash_given=bool(args.cash),
         policy=Path(args.policy) if args.policy else data_file("policy.yaml"),

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from bolt_tui.sim_driver import FOREVER_NS, SimDriver
+from brokers.paper.bars import BarListing
 from brokers.paper.config import VenueConfig
 from brokers.paper.realism import realism_report
 from brokers.paper.replay_broker import ReplayBroker
@@ -25,7 +26,8 @@ from engine.intake.grammar import GrammarContext, parse_order
 from engine.intake.strategy_loader import load_strategies
 from engine.market.calendar import ALWAYS, Calendar, load_calendar
 from engine.market.fees import shipped_fees
-from engine.market.replay import RecordedFile, merge, open_recorded
+from engine.market.formats.layout import BARS, LEVELS
+from engine.market.replay import RecordedFile, check_together, merge, open_all
 from engine.market.rows import EXEC, HIDDEN, TRADE, listing_key
 from engine.market.sessions import Sessions
 from engine.market.sidecar import parse_instrument
@@ -58,7 +60,8 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     at_ns: int
     until_ns: int
-    instrument: str
+    instruments: tuple[str, ...]
+    """Terms: none, one for all files, or one for each."""
     cash: Money
     is_cash_given: bool
     policy: Path
@@ -74,9 +77,9 @@ class Replay:
     def __init__(self, ask: ReplayAsk, folder: Path, tell: Tell = tell_nobody) -> None:
         self.ask = ask
         self.tell = tell
-        words = parse_instrument(ask.instrument) if ask.instrument else None
         tell(f"reading {', '.join(path.name for path in ask.files)} ...")
-        self.tapes = [open_recorded(path, words) for path in ask.files]
+        self.tapes = list(open_all(ask.files, [parse_instrument(words) for words in ask.instruments]))
+        check_together(self.tapes)
         self.clock = SimClock(min(tape.first_ns for tape in self.tapes))
         first = self.tapes[0].instrument
         self.calendars = self._load_calendars()
@@ -88,7 +91,15 @@ class Replay:
         for tape in self.tapes:
             for venue in tape.venues or (tape.instrument.mic,):
                 calendar = self.calendars[tape.instrument.calendar]
-                self.broker.core.list_instrument(tape.instrument, venue, calendar, by_level=tape.depth != "L3")
+                if listing_key(tape.instrument.symbol, venue) not in self.broker.core.listings:
+                    self.broker.core.list_instrument(
+                        tape.instrument,
+                        venue,
+                        calendar,
+                        by_level=tape.depth == LEVELS,
+                        by_event=tape.by_event,
+                        by_bar=tape.depth == BARS,
+                    )
         self.engine = Engine(
             EngineParts(
                 journal=self.journal,
@@ -103,6 +114,8 @@ class Replay:
             )
         )
         self.driver = SimDriver(self.engine, self.broker, self.clock)
+        listings = self.broker.core.listings.values()
+        self.driver.bars = tuple(one for one in listings if isinstance(one, BarListing))
         self.results: list[tuple[str, co.CommandResult]] = []
         self.events = 0
         self.prints: list[tuple[int, str, int, int]] = []
@@ -117,7 +130,8 @@ class Replay:
         made = tape.instrument
         if made.adv is not None:
             return tape
-        found = self.curve.adv(tape.first_ns) if self.curve is not None and tape is self.tapes[0] else None
+        is_first = made.symbol == self.tapes[0].instrument.symbol
+        found = self.curve.adv(tape.first_ns) if self.curve is not None and is_first else None
         if found is None or not found[0]:
             words = f"{made.symbol}: average daily volume not known, order.max_notional_without_adv holds instead"
         else:
@@ -191,14 +205,20 @@ class Replay:
         engine = self.engine
         if engine.view_of_risk.channel("paper") is not ev.BrokerState.UP:
             return False
-        for tape in self.tapes:
+        for tape in self._wanted():
             quote = engine.market.quote(tape.instrument.symbol)
             if quote is None or quote.bid is None or quote.ask is None:
                 return False
             # Who names a time is asked nothing: the gate says whether that time is in session.
-            if not self.ask.at_ns and not self.calendars[tape.instrument.calendar].is_open(self.clock.now_ns()):
+            if not self.ask.at_ns and self.broker.core.status(tape.instrument.symbol) != "open":
                 return False
         return True
+
+    def _wanted(self) -> list[RecordedFile]:
+        """The tapes of which a quote is awaited: of a file with many symbols those that an order names, else all."""
+        words = {word for line in self.ask.orders for word in line.upper().replace("@", " ").split()}
+        named = [tape for tape in self.tapes if tape.instrument.symbol in words]
+        return named if named and not self.ask.strategies else self.tapes
 
     def _place(self) -> None:
         context = GrammarContext(
@@ -268,7 +288,7 @@ def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
         "schema": 1,
         "type": "replay",
         "mode": "PAPER",
-        "files": [tape.name for tape in replay.tapes],
+        "files": list(dict.fromkeys(tape.name for tape in replay.tapes)),
         "order": line,
         "seed": replay.ask.seed,
         "parent": _plain(view[parent.order_id]),
@@ -303,6 +323,7 @@ def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
 def _realism(replay: Replay) -> Any:
     ask = replay.ask
     defaults = [sentence for tape in replay.tapes for sentence in tape.defaults]
+    notes = tuple(f"{tape.name}: {words}" for tape in replay.tapes for words in tape.findings)
     if not ask.is_cash_given:
         defaults.append(f"cash not given, used {text(ask.cash)}")
     if not ask.at_ns:
@@ -310,7 +331,7 @@ def _realism(replay: Replay) -> Any:
     curve = "; ".join(f"{symbol}: {note}" for symbol, note in sorted(replay.engine.agent.weight_notes.items()))
     if curve:
         defaults.append(f"volume curve: {curve}")
-    return realism_report(replay.broker.core, source="recorded", defaults=tuple(defaults), curve=curve)
+    return realism_report(replay.broker.core, source="recorded", defaults=tuple(defaults), curve=curve, notes=notes)
 
 
 def _fill(order_id: str, fill: ev.Fill) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from brokers.paper.bars import BarListing
 from brokers.paper.replay_broker import ReplayBroker
 from brokers.paper.top import TopListing
 from engine.api import Engine
@@ -28,6 +29,8 @@ class SimDriver:
         self.clock = clock
         self.journal = engine.journal
         self.ticks = 0
+        self.bars: tuple[BarListing, ...] = ()
+        """Listings known by bars: while one of them runs, its quote is as young as it can be."""
 
     def due_ns(self) -> int:
         """When something happens by itself next."""
@@ -38,6 +41,8 @@ class SimDriver:
         while (due_ns := self.due_ns()) <= ts_ns:
             self.clock.set_ns(due_ns)
             now_ns = self.clock.now_ns()
+            if self.bars and any(one.is_running for one in self.bars):
+                self.engine.market.alive_ns = now_ns
             self.core.advance(now_ns)
             if self.engine.next_time_ns() <= now_ns:
                 self.engine.on_time(now_ns, now_ns)

@@ -64,6 +64,17 @@ SCOPE = arg(
 )
 FROM_LEDGER = "Where no engine answers, the ledger does: as of its last row, and it says so."
 LEDGER_FILE = arg("--ledger", metavar="FILE|URL", default="", help="the ledger (default: the one of BOLT_HOME)")
+DATA_FILES = arg(
+    "files", nargs="+", metavar="FILE", help="recorded market data, gzip or plain CSV, of any layout that is read"
+)
+TERMS = arg(
+    "--instrument",
+    metavar="TERMS",
+    action="append",
+    default=[],
+    help="SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=]; again for each file in its order (default: the sidecar FILE.yaml, else "
+    "stated defaults)",
+)
 
 DESK = (
     Subcommand(
@@ -345,6 +356,22 @@ TOOLS = (
         extend="bolt_tui.replay",
     ),
     Subcommand(
+        "data inspect",
+        "Say what a recorded file is: its layout, span, silences, how sound its book is, and what realism it allows.",
+        "bolt data inspect day.csv.gz",
+        "data:inspect",
+        (DATA_FILES, TERMS),
+    ),
+    Subcommand(
+        "data import",
+        "Write recorded files of one symbol as one file of our layout, its terms beside it.",
+        "bolt data import depth.csv.gz trades.csv.gz --out btcusdt.csv.gz --instrument BTCUSDT:mic=BINS,kind=crypto_spot",
+        "data:import_data",
+        (DATA_FILES, TERMS, arg("--out", metavar="FILE", required=True, help="the new file, written as gzip")),
+        detail="Order-by-order files become our order layout; levels, quotes and trades our own layout, several files and venues in "
+        "one; bars stay bars. A wrong, cut or unsorted file is refused with the row, and nothing is written.",
+    ),
+    Subcommand(
         "ledger verify",
         "Prove the ledger: the hash chain, and that the projections follow from it.",
         "bolt ledger verify",
@@ -461,6 +488,7 @@ GROUPS: dict[str, tuple[Subcommand, ...]] = {
 }
 TABLE: tuple[Subcommand, ...] = tuple(row for rows in GROUPS.values() for row in rows)
 FAMILIES: dict[str, str] = {
+    "data": "Inspect recorded market data, or write it anew in our layout.",
     "ledger": "Prove, show, export or rebuild the ledger.",
     "policy": "Check, explain or reload the limits.",
 }

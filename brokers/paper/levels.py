@@ -6,6 +6,7 @@ What cannot be seen is estimated against us and each such fill is marked ``guess
   portion as large as the best level costs one more step of ``beyond_ticks`` ticks.
 * A resting order stands behind the displayed size at its price. Prints at its price move it forward; a shrinking level does
   so only by the share of cancels that the queue model puts ahead of it (none in the pessimistic default).
+* A print in which no displayed order took part (hidden, off the exchange) is volume and fills nobody.
 * A print through its price, or an opposing quote at or through it, fills it, never for more than that print or quote shows.
 """
 
@@ -19,7 +20,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.order import Liquidity
 from engine.market.book import LevelBook, Levels
 from engine.market.calendar import Calendar
-from engine.market.rows import CLEAR, HALT, LEVEL, QUOTE, RESUME, TRADE, Row
+from engine.market.rows import CLEAR, HALT, HIDDEN, LEVEL, NEITHER, QUOTE, RESUME, TRADE, Row
 
 STEPS_MAX = 50
 """Portions beyond the displayed size; what is left then is not there."""
@@ -39,6 +40,8 @@ class QueueModel(msgspec.Struct, frozen=True):
 
     power: int = 0
     beyond_ticks: int = 1
+    bar_share_pct: int = 10
+    """Where only bars are known: how much of a bar's volume our orders may have."""
 
 
 def advance_queue(front: int, before: int, after: int, traded: int, power: int) -> int:
@@ -83,6 +86,9 @@ class LevelListing(Listing):
             self._quote(sign, price, qty)
         elif action == TRADE:
             self._trade(sign, price, qty)
+        elif action == HIDDEN:
+            self.settle()
+            self.print_trade(price, qty, NEITHER, hidden=True)
         elif action == CLEAR:
             self.book.clear()
             self._dirty = True

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from brokers.paper.bars import BarListing
 from brokers.paper.config import Counters
 from brokers.paper.levels import LevelListing
 from brokers.paper.lifecycle import Lifecycle
@@ -29,7 +30,7 @@ class RealismReport(msgspec.Struct, frozen=True, kw_only=True):
 
     effects: tuple[Effect, ...]
     depth: str
-    """Data depth: ``L3``, ``L1/L2`` or both."""
+    """Data depth: ``L3``, ``L1/L2``, ``bars`` or several."""
     source: str
     """``recorded`` or ``simulated``."""
     fills: int
@@ -54,7 +55,9 @@ _OFF = {
 }
 
 
-def realism_report(core: Lifecycle, *, source: str, defaults: tuple[str, ...] = (), curve: str = "") -> RealismReport:
+def realism_report(
+    core: Lifecycle, *, source: str, defaults: tuple[str, ...] = (), curve: str = "", notes: tuple[str, ...] = ()
+) -> RealismReport:
     """Describe a session.
 
     Args:
@@ -62,6 +65,7 @@ def realism_report(core: Lifecycle, *, source: str, defaults: tuple[str, ...] = 
         source: ``recorded`` or ``simulated``.
         defaults: sentences on values that nobody gave.
         curve: where volume weights were from, empty where none were asked for.
+        notes: sentences on the data.
     """
     effects = [*_timing(core), *_trading(core), *_rules(core)]
     effects += [Effect(code=code, name=name, state="off", text=text) for code, (name, text) in _OFF.items()]
@@ -75,14 +79,17 @@ def realism_report(core: Lifecycle, *, source: str, defaults: tuple[str, ...] = 
         fills_guessed=guessed,
         guessed_share=f"{permille // 10}.{permille % 10}",
         defaults=defaults,
-        notes=_notes(core, curve),
+        notes=(*_notes(core, curve), *notes),
         counters=core.counters,
     )
 
 
 def _depths(core: Lifecycle) -> list[str]:
-    kinds = {isinstance(listing, LevelListing) for listing in core.listings.values()}
-    return [word for is_level, word in ((False, "L3"), (True, "L1/L2")) if is_level in kinds]
+    found = {
+        "bars" if isinstance(one, BarListing) else "L1/L2" if isinstance(one, LevelListing) else "L3"
+        for one in core.listings.values()
+    }
+    return [word for word in ("L3", "L1/L2", "bars") if word in found]
 
 
 def _effect(code: str, name: str, state: str, text: str) -> Effect:
@@ -104,10 +111,49 @@ def _timing(core: Lifecycle) -> list[Effect]:
     ]
 
 
-def _trading(core: Lifecycle) -> list[Effect]:
-    levels = "L1/L2" in _depths(core)
+_DEPTH_WORDS = {
+    "P03": ("taking", {
+        "L3": ("on", "walks the visible book; what we took stays gone"),
+        "L1/L2": ("on", "walks the visible book; what we took stays gone"),
+        "bars": ("estimated", "at the worst price of the bar it arrives in, known only in hindsight"),
+    }),
+    "P04": ("missing depth", {
+        "L3": ("on", "every visible order is known; nothing trades beyond them"),
+        "L1/L2": ("estimated", "beyond the displayed size each further portion costs {ticks} tick"),
+        "bars": ("estimated", "all orders together have at most {share} % of a bar's volume; quotes are made, a tick each side of open and close"),
+    }),
+    "P05": ("resting fills", {
+        "L3": ("on", "true queue: a unit of feed volume serves at most one fill of ours"),
+        "L1/L2": ("estimated", "prints through our price, or at it behind the estimated queue"),
+        "bars": ("estimated", "where a later bar went through the limit, at its end and at the limit; stops before limits"),
+    }),
+    "P06": ("queue position", {
+        "L3": ("on", "exact, from the orders themselves"),
+        "L1/L2": ("estimated", "displayed size at entry, moved by prints; {cancels}"),
+        "bars": ("estimated", "none: at the back of every queue, a touch fills nothing"),
+    }),
+}  # fmt: skip
+"""By effect and depth of data: state and words."""
+
+
+def _by_depth(core: Lifecycle) -> list[Effect]:
     queue = core.config.queue
     cancels = "no cancel moves us" if not queue.power else f"cancels move us by the power-{queue.power} model"
+    depths = _depths(core) or ["L3"]
+    effects = []
+    for code, (name, words) in _DEPTH_WORDS.items():
+        state = "estimated" if any(words[depth][0] == "estimated" for depth in depths) else "on"
+        said = dict.fromkeys(words[depth][1] for depth in depths)
+        mark = len(said) > 1
+        texts = [f"{depth}: {words[depth][1]}" if mark else words[depth][1] for depth in depths]
+        text = "; ".join(dict.fromkeys(texts)).format(
+            ticks=queue.beyond_ticks, share=queue.bar_share_pct, cancels=cancels
+        )
+        effects.append(_effect(code, name, state, text))
+    return effects
+
+
+def _trading(core: Lifecycle) -> list[Effect]:
     impact = ", ".join(symbol for symbol, params in sorted(core.config.impact.items()) if params.is_on)
     if impact:
         shock = _effect("P07", "impact", "on", f"linear, permanent and decaying, for {impact}")
@@ -115,24 +161,7 @@ def _trading(core: Lifecycle) -> list[Effect]:
         shock = _effect("P07", "impact", "on", "the simulated market reacts to what we take")
     else:
         shock = _effect("P07", "impact", "off", "the feed does not react to us beyond the orders we took from it")
-    return [
-        _effect("P03", "taking", "on", "walks the visible book; what we took stays gone"),
-        _effect(
-            "P04", "missing depth", "estimated" if levels else "on",
-            f"beyond the displayed size each further portion costs {queue.beyond_ticks} tick" if levels
-            else "every visible order is known; nothing trades beyond them",
-        ),
-        _effect(
-            "P05", "resting fills", "estimated" if levels else "on",
-            "prints through our price, or at it behind the estimated queue" if levels
-            else "true queue: a unit of feed volume serves at most one fill of ours",
-        ),
-        _effect(
-            "P06", "queue position", "estimated" if levels else "on",
-            f"displayed size at entry, moved by prints; {cancels}" if levels else "from the orders themselves",
-        ),
-        shock,
-    ]  # fmt: skip
+    return [*_by_depth(core), shock]
 
 
 def _rules(core: Lifecycle) -> list[Effect]:

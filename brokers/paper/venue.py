@@ -15,7 +15,9 @@ from collections import deque
 from heapq import heappop
 
 from brokers.paper.accounts import check_conservation
+from brokers.paper.bars import BarListing
 from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig, VenueState
+from brokers.paper.event_orders import EventListing
 from brokers.paper.flights import Flight, Message, flight
 from brokers.paper.impact import Impact
 from brokers.paper.levels import LevelListing
@@ -65,15 +67,28 @@ class VenueCore(Lifecycle):
     # -- set-up and feed -----------------------------------------------------------------------------------------------
 
     def list_instrument(
-        self, instrument: Instrument, venue_mic: str, calendar: Calendar | None = None, *, by_level: bool = False
+        self,
+        instrument: Instrument,
+        venue_mic: str,
+        calendar: Calendar | None = None,
+        *,
+        by_level: bool = False,
+        by_event: bool = False,
+        by_bar: bool = False,
     ) -> str:
         """Make an instrument tradable at a venue; returns its listing key.
 
         Args:
+            instrument: its terms.
+            venue_mic: the venue.
             calendar: sessions; always open where it is not given.
             by_level: the feed names levels, quotes and trades, not orders: queues are then estimated.
+            by_event: the feed names orders, and its book may be judged only where an event ends.
+            by_bar: the feed is bars.
         """
-        kind = LevelListing if by_level else OrderListing
+        kind: type[Listing] = OrderListing
+        if by_level or by_event or by_bar:
+            kind = LevelListing if by_level else EventListing if by_event else BarListing
         return self._list(kind(instrument, venue_mic, calendar or AlwaysOpen(), self, self._market))
 
     def list_ticks(self, instrument: Instrument, venue_mic: str, calendar: Calendar | None = None) -> TopListing:
@@ -83,6 +98,8 @@ class VenueCore(Lifecycle):
         return listing
 
     def _list(self, listing: Listing) -> str:
+        if isinstance(listing, BarListing):
+            listing.share_pct = self.config.queue.bar_share_pct
         if isinstance(listing, LevelListing):
             listing.model = self.config.queue
             self._by_level.append(listing)

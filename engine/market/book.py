@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 
 from engine.domain.errors import DataError
-from engine.market.rows import ACTION_NAMES, ADD, BUY, DELETE, EXEC, SELL, Row
+from engine.market.rows import ACTION_NAMES, ADD, BUY, DELETE, EXEC, FILL, MODIFY, SELL, Row
 
 Levels = tuple[tuple[int, int], ...]
 
@@ -127,6 +127,42 @@ class OrderBook:
                     self.execute(order_id, entry, qty)
                 else:
                     self.reduce(order_id, entry, qty)
+        elif action == FILL:
+            if order_id:
+                self.match(order_id, qty, number)
+        elif action == MODIFY:
+            self.move(order_id, price, qty, number)
+
+    def match(self, order_id: int, qty: int, row: int) -> tuple[int, int]:
+        """The feed matches ``qty`` of an order, at whatever price: what of it was still there, and after which row the order came.
+
+        Raises:
+            DataError: where it has not so much left.
+        """
+        entry = self.orders.get(order_id)
+        if entry is None:
+            self.unknown += 1
+            return qty, 0
+        if qty > entry.left + entry.taken:
+            raise DataError(
+                f"row {row}: FILL of {qty} units of order {order_id}, of which {entry.left + entry.taken} are left"
+            )
+        came = entry.row
+        return self.execute(order_id, entry, qty), came
+
+    def move(self, order_id: int, price: int, qty: int, row: int) -> int:
+        """The feed gives an order new terms, behind all others at its price; its side, 0 (counted) where it is unannounced.
+
+        What we took of it stays taken.
+        """
+        entry = self.orders.get(order_id)
+        if entry is None:
+            self.unknown += 1
+            return 0
+        taken, sign = min(entry.taken, qty), entry.sign
+        self.delete(order_id, entry, entry.left + entry.taken)
+        self.add(order_id, sign, price, qty, row, taken)
+        return sign
 
     def find(self, action: int, sign: int, order_id: int, price: int, qty: int, row: int) -> Resting | None:
         """The order a row names, None (counted) where it is unannounced.

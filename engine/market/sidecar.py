@@ -10,11 +10,37 @@ import yaml
 
 from engine.domain.errors import DataError, InstrumentError, MoneyError
 from engine.domain.instrument import Instrument, make_instrument
+from engine.market.ticks import parse_ticks
 
 PRICE_DIGITS_MIN = 4
 """Prints may lie between ticks (a mid-point is half a tick): LOBSTER's own grid is a hundredth of a cent."""
 
-_STEM = re.compile(r"[A-Za-z]{1,12}")
+_STEM = re.compile(r"[A-Za-z0-9]{1,12}")
+_NO_SYMBOL = frozenset(
+    [
+        "binance",
+        "bitstamp",
+        "cme",
+        "nasdaq",
+        "spot",
+        "usdm",
+        "coinm",
+        "depth",
+        "trades",
+        "quotes",
+        "orders",
+        "book",
+        "bbo",
+        "bars",
+        "ib",
+        "ticks",
+        "min",
+        "taq",
+        "data",
+        "day",
+    ]
+)
+"""Words in names of files that are no symbols."""
 FIELDS = ("tick", "lot", "mult", "ccy", "mic", "kind", "calendar", "adv")
 EXAMPLE = "AAPL:tick=0.01,lot=1,mult=1,ccy=USD,mic=XNAS"
 
@@ -89,27 +115,49 @@ def read_sidecar(path: Path) -> Sidecar:
         raise DataError(f"{beside}: {error}; expected instrument: {{symbol, {', '.join(FIELDS)}}} and curve") from None
 
 
+def stem_of(path: Path) -> str:
+    """The first word of a file's name that may be a symbol, in capitals; empty where there is none."""
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", path.name.partition(".")[0]) if word[:1].isalpha()]
+    likely = next((word for word in words if word.lower() not in _NO_SYMBOL), "")
+    matched = _STEM.match(likely or (words[0] if words else ""))
+    return matched.group(0).upper() if matched else ""
+
+
+def join_words(first: InstrumentWords, second: InstrumentWords) -> InstrumentWords:
+    """The terms of the first, and where it gives none those of the second."""
+    given = {field: getattr(first, field) or getattr(second, field) for field in ("symbol", *FIELDS)}
+    return InstrumentWords(**given)
+
+
 def settle_instrument(
-    path: Path, words: InstrumentWords | None, sidecar: Sidecar, venue: str
+    path: Path, given: InstrumentWords, found: dict[str, str], *, is_inferred: bool
 ) -> tuple[Instrument, tuple[str, ...]]:
-    """The instrument of a recorded file, and a sentence for each term that nobody gave."""
-    given = words or InstrumentWords()
+    """The instrument of a recorded file, and a sentence for each term that nobody gave.
+
+    Args:
+        path: the file.
+        given: what a person gave.
+        found: what the file or its layout say themselves.
+        is_inferred: its tick and lot in ``found`` are the coarsest that fit its numbers.
+    """
     sentences: list[str] = []
-    matched = _STEM.match(path.name)
     fallback = {
-        "symbol": matched.group(0).upper() if matched else "",
+        "symbol": "",
         "tick": "0.01",
         "lot": "1",
         "mult": "1",
         "ccy": "USD",
-        "mic": venue,
+        "mic": "",
         "kind": "equity",
         "calendar": "24x7",
+        **found,
     }
-    origin = {"symbol": "from the file name", "mic": "from the file's layout", "calendar": "no session ends"}
+    origin = {"symbol": "from the file or its name", "mic": "from the file's layout", "calendar": "no session ends"}
+    if is_inferred:
+        origin |= dict.fromkeys(("tick", "lot"), "the coarsest step that holds every number of the file")
     chosen: dict[str, str] = {}
     for field, default in fallback.items():
-        value = getattr(given, field) or getattr(sidecar.instrument, field)
+        value = getattr(given, field)
         if not value:
             value = default
             sentences.append(
@@ -122,11 +170,11 @@ def settle_instrument(
             chosen["kind"],
             chosen["mic"],
             chosen["ccy"],
-            chosen["tick"],
+            parse_ticks(chosen["tick"]),
             chosen["lot"],
             calendar=chosen["calendar"],
             multiplier=chosen["mult"],
-            adv=given.adv or sidecar.instrument.adv or None,
+            adv=given.adv or None,
         )
     except MoneyError as error:
         raise InstrumentError(f"{path.name}: {error}") from None

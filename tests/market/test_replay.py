@@ -168,7 +168,7 @@ def test_a_plain_file_without_its_last_newline_is_refused(tmp_path: Path) -> Non
     ("text", "expected"),
     [
         ("", "the header is ''"),
-        ("a,b\n1,2\n", "the header is 'a,b'; expected 'ts_ns,action"),
+        ("a,b\n1,2\n", "the header is 'a,b'; expected one of the"),
         (HEAD, "no row after the header"),
         (f"{HEAD}{T},ADD,B,1,10.00,é5\n", "not ASCII"),
     ],

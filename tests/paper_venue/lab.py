@@ -47,12 +47,16 @@ class Lab:
         instrument: Instrument = ABC,
         calendar: Calendar | None = None,
         by_level: bool = False,
+        by_event: bool = False,
+        by_bar: bool = False,
         own_flow: OwnFlow | None = None,
     ) -> None:
         self.events: list[BrokerEvent] = []
         self.ticks: list[MarketTick] = []
         self.core = VenueCore(config, lambda _account, event: self.events.append(event), self.ticks.append, own_flow)
-        self.key = self.core.list_instrument(instrument, "XNAS", calendar, by_level=by_level)
+        self.key = self.core.list_instrument(
+            instrument, "XNAS", calendar, by_level=by_level, by_event=by_event, by_bar=by_bar
+        )
         self.now = START
         self.rows = 0
         self.sent = 0

@@ -1,0 +1,170 @@
+"""Trades and quotes of US stocks (TAQ): one national best bid and offer stream, and the consolidated prints.
+
+Two writings: quotes ``ts_ns,side,price,qty,exchange,suspicious`` with trades ``ts_ns,price,qty,exchange,cond,suspicious`` (``cond``
+a hexadecimal flag word), and quotes ``ts_ns,exchange,bid,bid_lots,ask,ask_lots`` with trades ``ts_ns,price,qty,exchange,cond,corr``
+(sale conditions as letters). The last row of a side is the best of that side: books per exchange cannot be rebuilt.
+
+A print reported by FINRA (``D``), outside regular hours, late or out of sequence took part in no queue on an exchange: it counts as volume
+and fills nobody. Rows marked suspicious, corrected or cancelled are left out and counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from engine.market.formats.fields import Wrong, side_of, whole
+from engine.market.formats.layout import LEVELS, Layout, Reader, Reading, each
+from engine.market.rows import BUY, HIDDEN, NEITHER, QUOTE, SELL, TRADE, Feed, Row
+
+LOT = 100
+"""Shares in a lot of the second writing."""
+OFF_EXCHANGE = "D"
+REGULAR_FLAGS = 0x1 | 0x20 | 0x40 | 0x80 | 0x20000000
+"""Flags of the first writing that leave a print regular: regular, intermarket sweep, opening, closing, exempt under Rule 611. Any
+other (2000 is extended hours) sets it aside."""
+LATE_LETTERS = frozenset("TUZLGPBWCNRV4789HMQ")
+"""Letters of the second writing: extended hours, out of sequence, late, average or derived prices, official prints."""
+_EXCHANGE = re.compile(r"[A-Z]")
+_HEX = re.compile(r"[0-9a-fA-F]{1,16}")
+
+
+def _exchange(word: str) -> str:
+    if not _EXCHANGE.fullmatch(word):
+        raise Wrong(f"expected the capital letter of an exchange, was {word[:20]!r}")
+    return word
+
+
+def _flag(word: str, name: str) -> bool:
+    """Whether a row is marked."""
+    return whole(word, name) != 0
+
+
+def _by_flags(word: str) -> bool:
+    if not _HEX.fullmatch(word):
+        raise Wrong(f"expected a hexadecimal flag word in cond, was {word[:20]!r}")
+    return bool(int(word, 16) & ~REGULAR_FLAGS)
+
+
+def _by_letters(word: str) -> bool:
+    return not LATE_LETTERS.isdisjoint(word)
+
+
+def _trades(marked: str, is_late: Callable[[str], bool]) -> Callable[[Reading, Iterator[str]], Feed]:
+    def read(reading: Reading, lines: Iterator[str]) -> Feed:
+        grid, findings = reading.grid, reading.findings
+
+        def decode(ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
+            _, price, qty, exchange, cond, mark = fields
+            at, size = grid.prints[price], grid.sizes[qty]
+            if not size:
+                raise Wrong("expected a quantity above zero")
+            is_aside = _exchange(exchange) == OFF_EXCHANGE or is_late(cond)
+            if _flag(mark, marked):
+                findings.add(f"prints marked {marked}, left out")
+                return ()
+            if is_aside:
+                findings.add("prints off the exchanges or out of order: volume only, they fill nobody")
+            return ((ts_ns, HIDDEN if is_aside else TRADE, NEITHER, 0, at, size, number),)
+
+        return each(reading, lines, 6, decode)
+
+    return read
+
+
+def read_sides(reading: Reading, lines: Iterator[str]) -> Feed:
+    """Rows of quotes, one side each."""
+    grid, findings = reading.grid, reading.findings
+
+    def decode(ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
+        _, side, price, qty, exchange, mark = fields
+        sign, size = side_of(side), grid.sizes[qty]
+        _exchange(exchange)
+        if _flag(mark, "suspicious"):
+            findings.add("quotes marked suspicious, left out")
+            return ()
+        if not size:
+            return ((ts_ns, QUOTE, sign, 0, 0, 0, number),)
+        return ((ts_ns, QUOTE, sign, 0, grid.ticks[price], size, number),)
+
+    return each(reading, lines, 6, decode)
+
+
+def read_pairs(reading: Reading, lines: Iterator[str]) -> Feed:
+    """Rows of quotes with both sides; a price or size of 0 is an empty side."""
+    grid = reading.grid
+
+    def decode(ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
+        _, exchange, bid, bid_lots, ask, ask_lots = fields
+        _exchange(exchange)
+        rows: list[Row] = []
+        for sign, price, lots in ((BUY, bid, bid_lots), (SELL, ask, ask_lots)):
+            size = whole(lots, "the lots") * LOT
+            is_empty = not size or not price.strip("0.")
+            at = 0 if is_empty else grid.ticks[price]
+            rows.append((ts_ns, QUOTE, sign, 0, at, 0 if is_empty else grid.sizes[str(size)], number))
+        return rows
+
+    return each(reading, lines, 6, decode)
+
+
+def _layout(
+    name: str,
+    header: str,
+    title: str,
+    read: Reader,
+    prices: tuple[int, ...],
+    sizes: tuple[int, ...],
+    depth: str = LEVELS,
+    *,
+    prints_only: bool = False,
+) -> Layout:
+    return Layout(
+        name=name,
+        header=header,
+        title=title,
+        read=read,
+        depth=depth,
+        prices=prices,
+        sizes=sizes,
+        prints_only=prints_only,
+        mic="NBBO",
+    )
+
+
+TAQ_LAYOUTS = (
+    _layout(
+        name="taq quotes",
+        header="ts_ns,side,price,qty,exchange,suspicious",
+        title="national best bid and offer (TAQ), a side a row",
+        read=read_sides,
+        prices=(2,),
+        sizes=(3,),
+    ),
+    _layout(
+        name="taq trades",
+        header="ts_ns,price,qty,exchange,cond,suspicious",
+        title="consolidated trades (TAQ), conditions as flags",
+        read=_trades("suspicious", _by_flags),
+        prices=(1,),
+        sizes=(2,),
+        prints_only=True,
+    ),
+    _layout(
+        name="taq quote pairs",
+        header="ts_ns,exchange,bid,bid_lots,ask,ask_lots",
+        title="national best bid and offer (TAQ), both sides a row",
+        read=read_pairs,
+        prices=(2, 4),
+        sizes=(3, 5),
+    ),
+    _layout(
+        name="taq trades with letters",
+        header="ts_ns,price,qty,exchange,cond,corr",
+        title="consolidated trades (TAQ), conditions as letters",
+        read=_trades("corr", _by_letters),
+        prices=(1,),
+        sizes=(2,),
+        prints_only=True,
+    ),
+)
