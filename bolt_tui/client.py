@@ -8,6 +8,7 @@ ask again with the same intent id: the engine reports and does not resend.
 from __future__ import annotations
 
 import socket
+from bisect import bisect_left
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -38,12 +39,14 @@ from engine.domain.clock import NS_PER_S, Clock, SystemClock
 from engine.domain.commands import AnyCommand, CommandResult
 from engine.domain.errors import BoltError, InputError
 from engine.domain.events import AnyEvent, decoder
-from engine.views import SCHEMA, BookView, DeskUpdate, DeskView, FillView, OrderView, PositionView, QuoteView
+from engine.views import SCHEMA, BarView, BookView, DeskUpdate, DeskView, FillView, OrderView, PositionView, QuoteView
 
 DEADLINE_S = 5.0
 ORDERS_KEPT = 500
 FILLS_KEPT = 500
 LOG_KEPT = 500
+BARS_KEPT = 6_000
+COSTS_KEPT = 600
 _LOOK_UP_S = 1.0
 _READ_BYTES = 256 * 1024
 
@@ -286,6 +289,10 @@ def merge(view: DeskView, update: DeskUpdate) -> DeskView:
         books=_merge_rows(view.books, update.books, _quote_key),
         log=(*view.log, *update.log)[-LOG_KEPT:],
         fills=_merge_rows(view.fills, update.fills, _fill_key)[-FILLS_KEPT:],
+        bars=_merge_bars(view.bars, update.bars),
+        limits=view.limits if update.limits is None else update.limits,
+        exposures=view.exposures if update.exposures is None else update.exposures,
+        costs=_merge_rows(view.costs, update.costs, lambda row: row.order_id)[-COSTS_KEPT:],
     )
 
 
@@ -298,6 +305,15 @@ def _merge_orders(rows: tuple[OrderView, ...], changed: tuple[OrderView, ...]) -
     gone = [row.order_id for row in sorted(merged, key=lambda row: row.updated_ns) if row.state.is_terminal][:surplus]
     dropped = dict.fromkeys(gone)
     return tuple(row for row in merged if row.order_id not in dropped)
+
+
+def _merge_bars(rows: tuple[BarView, ...], changed: tuple[BarView, ...]) -> tuple[BarView, ...]:
+    """Rows in order of their minute: only the last ones can change, and the oldest go."""
+    if not changed:
+        return rows
+    at = bisect_left(rows, min(row.ts_ns for row in changed), key=lambda row: row.ts_ns)
+    tail = _merge_rows(rows[at:], changed, lambda row: (row.symbol, row.ts_ns))
+    return (*rows[:at], *sorted(tail, key=lambda row: row.ts_ns))[-BARS_KEPT:]
 
 
 def _merge_rows(rows: tuple[Any, ...], changed: tuple[Any, ...], key: Any) -> tuple[Any, ...]:

@@ -121,6 +121,78 @@ class BookView(msgspec.Struct, frozen=True, kw_only=True):
     asks: tuple[tuple[Price, Qty], ...] = ()
 
 
+class BarView(msgspec.Struct, frozen=True, kw_only=True):
+    """One minute of a symbol's prints."""
+
+    symbol: str
+    ts_ns: int
+    """Start of the minute."""
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Qty
+
+
+class LimitView(msgspec.Struct, frozen=True, kw_only=True):
+    """One standing limit: what is used of it, as the gate measures it."""
+
+    code: str
+    control: str
+    what: str
+    scope: str
+    """The account, symbol, sector or currency it holds for."""
+    value: str
+    """Decimal text; empty where it is not known, and then the gate denies."""
+    limit: str
+    unit: str = ""
+    """Base currency, ``s``, ``%``, or nothing for counts and quantities."""
+    used_pct: int | None = None
+    policy_line: str = ""
+
+
+class ExposureView(msgspec.Struct, frozen=True, kw_only=True):
+    """Longs and shorts of one name in base currency; None where a mark or a rate is missing."""
+
+    kind: str
+    """``symbol``, ``source``, ``broker`` or ``currency``."""
+    name: str
+    long: Money | None = None
+    short: Money | None = None
+    """Zero or below."""
+
+
+class VenueShare(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue filled of a parent."""
+
+    venue: str
+    qty: Qty
+
+
+class CostView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a parent cost so far, in basis points of its arrival price times its filled quantity; positive is a cost.
+
+    ``slip_bp`` = ``timing_bp`` + ``execution_bp``, to the rounding; fees come on top. None = it cannot be told.
+    """
+
+    order_id: str
+    arrival: Price
+    """Middle of the quote on which the gate let it through."""
+    arrival_ns: int
+    slip_bp: Money | None = None
+    timing_bp: Money | None = None
+    """From the arrival to the middle at which each child was decided."""
+    execution_bp: Money | None = None
+    """From there to the fills: half the spread, and what the child itself moved."""
+    fees_bp: Money | None = None
+    fees: Money | None = None
+    """In the instrument's currency."""
+    venues: tuple[VenueShare, ...] = ()
+    market_vwap: Price | None = None
+    """Average of the market's prints since the arrival, while it works."""
+    market_qty: Qty | None = None
+
+
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the trade log, drilling to its order by id."""
 
@@ -247,6 +319,11 @@ class DeskView(msgspec.Struct, frozen=True, kw_only=True):
     fills: tuple[FillView, ...] = ()
     instruments: tuple[Instrument, ...] = ()
     """What can be traded: order words are read with its ticks and lots."""
+    bars: tuple[BarView, ...] = ()
+    """The last minutes of each symbol, oldest first, up to a bound."""
+    limits: tuple[LimitView, ...] = ()
+    exposures: tuple[ExposureView, ...] = ()
+    costs: tuple[CostView, ...] = ()
 
 
 class DeskUpdate(msgspec.Struct, frozen=True, kw_only=True):
@@ -259,3 +336,8 @@ class DeskUpdate(msgspec.Struct, frozen=True, kw_only=True):
     books: tuple[BookView, ...] = ()
     log: tuple[LogLine, ...] = ()
     fills: tuple[FillView, ...] = ()
+    bars: tuple[BarView, ...] = ()
+    limits: tuple[LimitView, ...] | None = None
+    """All of them, where one changed; they are measured once a second."""
+    exposures: tuple[ExposureView, ...] | None = None
+    costs: tuple[CostView, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from engine.domain.instrument import Instrument
+from engine.market.bars import Bars
 from engine.market.feed import BookTick, MarketTick, QuoteTick, TradeTick
 from engine.risk.exposure import OPEN, Quote
 
@@ -23,6 +24,7 @@ class MarketState:
         self.status: dict[tuple[str, str], str] = {}
         self.changed: dict[str, int] = {}
         """Symbol -> number of the tick that touched it last."""
+        self.bars = Bars()
         self.ticks = 0
         self.alive_ns = 0
         """When a feed that is known to be whole last spoke: an unchanged quote is as young as that."""
@@ -42,6 +44,7 @@ class MarketState:
             if symbol not in self.trades:
                 self.first_trade[symbol] = tick.price
             self.trades[symbol] = tick
+            self.bars.on_trade(tick, number)
         elif isinstance(tick, BookTick):
             self.books[symbol, tick.venue] = tick
         else:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from engine.api import log_lines
+from engine.api.overview import Overview
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
+from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Price, ratio, text
+from engine.market.bars import Bar
 from engine.store.order import Order
 from engine.views import (
+    BarView,
     BookView,
     BrokerView,
     DeskUpdate,
@@ -36,6 +41,8 @@ TICK_BITS = 36
 """A cursor holds the journal sequence above this many bits of tick count."""
 LOG_MAX = 2_000
 FILLS_MAX = 2_000
+BARS_SHOWN_MAX, BARS_TOTAL_MAX = 120, 4_000
+"""Minutes of one symbol, and of all symbols together, in a whole picture."""
 DONE_SHOWN_MAX = 300
 """Ended orders that a picture holds; all of them are in the ledger."""
 
@@ -51,6 +58,7 @@ class Picture:
         self._changed: dict[str, int] = {}
         """Order id -> sequence number of its last change, oldest change first."""
         self._cursor = 0
+        self._overview = Overview(engine)
         self._started_ns = 0
         self._mode = ""
         self._halt = HaltView(state="active")
@@ -58,7 +66,9 @@ class Picture:
         self._remarks: dict[str, str] = {}
         self._handlers: dict[type, Callable[[int, int, Any], None]] = {
             ev.EngineStarted: self._started,
+            ev.ParentAccepted: self._accepted,
             ev.OrderFilled: self._filled,
+            ev.FillBusted: self._busted,
             ev.ForeignFillSeen: self._filled,
             ev.PolicyLoaded: self._policy,
             ev.PolicyRefused: self._policy,
@@ -92,6 +102,13 @@ class Picture:
     def _filled(self, seq: int, _ts_ns: int, event: ev.OrderFilled | ev.ForeignFillSeen) -> None:
         order = self._engine.store.orders.get(event.order_id) if isinstance(event, ev.OrderFilled) else None
         self._fills.append((seq, event, order))
+        self._overview.booked(order, event.fill, 1)
+
+    def _accepted(self, _seq: int, _ts_ns: int, event: ev.ParentAccepted) -> None:
+        self._overview.accepted(event)
+
+    def _busted(self, _seq: int, _ts_ns: int, event: ev.FillBusted) -> None:
+        self._overview.booked(self._engine.store.orders.get(event.order_id), event.fill, -1)
 
     def _policy(self, _seq: int, _ts_ns: int, event: ev.PolicyLoaded | ev.PolicyRefused) -> None:
         self._policy_error = event.error if isinstance(event, ev.PolicyRefused) else ""
@@ -145,6 +162,7 @@ class Picture:
         wanted = {**dict.fromkeys(store.parents_open), **dict.fromkeys(store.staged), **dict.fromkeys(store.live)}
         wanted |= dict.fromkeys(recent)
         orders = sorted((store.orders[order_id] for order_id in wanted), key=lambda order: order.counter)
+        self._overview.refresh(self._number())
         return DeskView(
             status=self.status(),
             orders=tuple(self._order(order) for order in orders),
@@ -154,12 +172,18 @@ class Picture:
             log=self._lines(0),
             fills=self._fill_views(0),
             instruments=tuple(self._engine.market.instruments.values()),
+            bars=self._bars(0),
+            limits=self._overview.limits,
+            exposures=self._overview.exposures,
+            costs=self._overview.costs_since(0),
         )
 
     def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
         """Rows that changed since a cursor that :meth:`update_since` gave (0: everything)."""
         seq, ticks = divmod(cursor, 1 << TICK_BITS) if cursor else (0, 0)
         changed = self._changed_since(seq)
+        self._overview.refresh(self._number())
+        sums = self._overview.limits_since(cursor)
         store = self._engine.store
         update = DeskUpdate(
             status=self.status(),
@@ -169,8 +193,16 @@ class Picture:
             books=tuple(self._books(ticks)),
             log=self._lines(seq),
             fills=self._fill_views(seq),
+            bars=self._bars(ticks),
+            limits=None if sums is None else sums[0],
+            exposures=None if sums is None else sums[1],
+            costs=self._overview.costs_since(cursor),
         )
-        return (self._cursor << TICK_BITS) + self._engine.market.ticks, update
+        return self._number(), update
+
+    def _number(self) -> int:
+        """The cursor of now: the journal's place and the market's."""
+        return (self._cursor << TICK_BITS) + self._engine.market.ticks
 
     def _changed_since(self, seq: int) -> list[str]:
         """Orders that changed after a sequence number, oldest change first; looks at those and one more."""
@@ -357,6 +389,19 @@ class Picture:
         change = ratio(EXACT.multiply(EXACT.subtract(last, start), 100), start, 2)
         return f"{'+' if change >= 0 else ''}{text(change)}"
 
+    def _bars(self, ticks: int) -> tuple[BarView, ...]:
+        """Bars that changed after a tick, in order of their minute; of all symbols no more than a picture can carry."""
+        market = self._engine.market
+        kept = max(2, min(BARS_SHOWN_MAX, BARS_TOTAL_MAX // max(1, len(market.bars.of))))
+        found: list[BarView] = []
+        for symbol, bars in market.bars.of.items():
+            made = market.instruments.get(symbol)
+            if made is None or bars[-1].tick <= ticks:
+                continue
+            last = islice(bars, max(0, len(bars) - (2 if ticks else kept)), None)
+            found += [_bar_view(made, bar) for bar in last if bar.tick > ticks]
+        return tuple(sorted(found, key=lambda bar: bar.ts_ns))
+
     def _books(self, ticks: int) -> list[BookView]:
         market = self._engine.market
         found = []
@@ -386,6 +431,18 @@ def _after(items: deque[Item], seq: int) -> list[Item]:
             break
         found.append(item)
     return found[::-1]
+
+
+def _bar_view(made: Instrument, bar: Bar) -> BarView:
+    return BarView(
+        symbol=made.symbol,
+        ts_ns=bar.start_ns,
+        open=made.price_of(bar.open),
+        high=made.price_of(bar.high),
+        low=made.price_of(bar.low),
+        close=made.price_of(bar.close),
+        volume=made.qty_of(bar.volume),
+    )
 
 
 def _fill_view(seq: int, event: ev.OrderFilled | ev.ForeignFillSeen, order: Order | None) -> FillView:

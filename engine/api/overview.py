@@ -1,0 +1,96 @@
+"""The figures that need sums over the account: limits, exposures and what parents cost. Made once a second, when asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.api.costs import Costs
+from engine.api.exposures import Exposures
+from engine.domain import events as ev
+from engine.domain.clock import NS_PER_S
+from engine.domain.instrument import Instrument
+from engine.risk.headroom import SYMBOLS_MAX, standing
+from engine.store.order import Order
+from engine.views import CostView, ExposureView, LimitView
+
+if TYPE_CHECKING:
+    from engine.api.engine import Engine
+
+COSTS_KEPT = 600
+"""Parents whose costs are kept ready; the oldest go."""
+
+
+class Overview:
+    """What the picture shows of risk and cost. Its parts follow fills; the rest is read when a second has passed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._costs = Costs(engine.market)
+        self._exposures = Exposures(engine.ledger, engine.view_of_risk)
+        self._second = -1
+        self._number = 0
+        """Cursor at which limits and exposures changed last."""
+        self._dirty: dict[str, None] = {}
+        self._made: dict[str, tuple[int, CostView]] = {}
+        self.limits: tuple[LimitView, ...] = ()
+        self.exposures: tuple[ExposureView, ...] = ()
+
+    # -- following the journal ---------------------------------------------------------------------------------------------
+
+    def accepted(self, event: ev.ParentAccepted) -> None:
+        """A parent starts."""
+        self._costs.accepted(event)
+        self._dirty[event.order_id] = None
+
+    def booked(self, order: Order | None, fill: ev.Fill, sign: int) -> None:
+        """A fill, or (``sign`` -1) one that was taken back."""
+        self._costs.booked(order, fill, sign)
+        self._exposures.booked(None if order is None else order.source, fill, sign)
+        if order is not None:
+            self._dirty[order.parent_id or order.order_id] = None
+
+    # -- pictures ----------------------------------------------------------------------------------------------------------
+
+    def refresh(self, number: int) -> None:
+        """Work the figures out again where a second has passed; ``number`` is the picture's cursor of now."""
+        second = self._engine.clock.now_ns() // NS_PER_S
+        if second == self._second:
+            return
+        self._second = second
+        found = self._limits(), self._exposures.views()
+        if found != (self.limits, self.exposures):
+            self.limits, self.exposures = found
+            self._number = number
+        store = self._engine.store
+        for order_id in {**self._dirty, **dict.fromkeys(store.parents_open)}:
+            order = store.orders.get(order_id)
+            view = None if order is None or not order.is_parent else self._costs.view(order)
+            if view is not None and (order_id not in self._made or self._made[order_id][1] != view):
+                self._made.pop(order_id, None)
+                self._made[order_id] = (number, view)
+        self._dirty.clear()
+        while len(self._made) > COSTS_KEPT:
+            del self._made[next(iter(self._made))]
+
+    def limits_since(self, cursor: int) -> tuple[tuple[LimitView, ...], tuple[ExposureView, ...]] | None:
+        """Limits and exposures where they changed after a cursor."""
+        return (self.limits, self.exposures) if cursor < self._number or not cursor else None
+
+    def costs_since(self, cursor: int) -> tuple[CostView, ...]:
+        """Costs that changed after a cursor, oldest change first."""
+        return tuple(view for number, view in self._made.values() if number > cursor)
+
+    def _limits(self) -> tuple[LimitView, ...]:
+        engine = self._engine
+        found: list[LimitView] = []
+        for broker in engine.parts.brokers.values():
+            named = self._named(broker.account)
+            found += standing(engine.gate, broker.name, broker.account, named, engine.clock.now_ns())
+        return tuple(found)
+
+    def _named(self, account: str) -> list[Instrument]:
+        """The instruments whose own limits matter: held, or with live orders; with none, one to measure the account by."""
+        market = self._engine.market
+        symbols = dict.fromkeys(symbol for symbol, _ in self._engine.view_of_risk.positions(account))
+        found = [market.instruments[symbol] for symbol in symbols if symbol in market.instruments][:SYMBOLS_MAX]
+        return found or [made for made in market.instruments.values() if market.quote(made.symbol) is not None][:1]
