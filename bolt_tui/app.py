@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Input
 
 from bolt_tui import themes
@@ -22,20 +20,20 @@ from bolt_tui.halt_keys import DeskDriver
 from bolt_tui.keymap import Place, bindings, card, commands, opens_line
 from bolt_tui.order_entry import OrderEntry
 from bolt_tui.order_keys import OrderKeys
+from bolt_tui.pane_keys import PaneKeys
 from bolt_tui.screens.dialog import DIALOG_CSS
 from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
-from bolt_tui.screens.floor import HOME, Floor, Mode
+from bolt_tui.screens.filter_bar import FilterBar
+from bolt_tui.screens.floor import Floor
 from bolt_tui.screens.footer import FooterLine
-from bolt_tui.screens.order_card import order_card
 from bolt_tui.settings import Settings
 from engine.domain import commands as co
 from engine.domain.clock import NS_PER_S, Clock, SystemClock
-from engine.views import DeskView, OrderView
+from engine.views import DeskView
 from widgets.ascii_filter import AsciiFilter
 from widgets.blotter import Blotter
 from widgets.frame import Frame, frame_of
 from widgets.kill_banner import KillBanner
-from widgets.live_table import LiveTable
 from widgets.messages import DeskExit, EnginePort
 from widgets.position_strip import DayLine
 from widgets.quick_order_pad import QuickOrderPad
@@ -49,10 +47,10 @@ if TYPE_CHECKING:
 ASKED_SHOWN_NS = 30 * NS_PER_S
 """How long the desk says by itself that its halt key was pressed, where the engine does not show it."""
 DATA_HZ = 10
-PARTS = (StatusBar, DayLine, KillBanner, Floor, Blotter, TradeLogPanel, QuickOrderPad, FooterLine)
+PARTS = (StatusBar, DayLine, KillBanner, Blotter, TradeLogPanel, FilterBar, QuickOrderPad, FooterLine)
 
 
-class Desk(OrderEntry, OrderKeys):
+class Desk(OrderEntry, OrderKeys, PaneKeys):
     """The whole desk; its result is a :class:`DeskExit`.
 
     Args:
@@ -85,8 +83,8 @@ class Desk(OrderEntry, OrderKeys):
         self._is_ours = is_ours
         self._hz = settings.desk.updates_per_s or hz
         self._halt_asked_ns = 0
-        self.mode_shown = Mode.DESK
-        self._focus_of: dict[Mode, str] = dict(HOME)
+        self._is_loud = settings.desk.bell
+        self._start_panes()
         self._themes = themes.shipped()
         for theme in self._themes.values():
             self.register_theme(theme)
@@ -117,6 +115,7 @@ class Desk(OrderEntry, OrderKeys):
         yield DayLine()
         yield KillBanner()
         yield Floor()
+        yield FilterBar(self.apply_filter, self.end_filter)
         yield QuickOrderPad(self._complete)
         yield FooterLine(Place.DESK)
 
@@ -128,10 +127,6 @@ class Desk(OrderEntry, OrderKeys):
         self.draw()
         self.call_after_refresh(self.draw)
         self.set_interval(1 / self._hz, self.draw)
-
-    @property
-    def _floor(self) -> Floor:
-        return self._base.query_one(Floor)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The keys that open the order line are letters where text is typed, and do nothing behind a dialog."""
@@ -170,15 +165,15 @@ class Desk(OrderEntry, OrderKeys):
             self._orders.select("")
             self._orders.draw(frame_of(view, now_ns))
             self._orders.select(self._awaited, in_place=True)
+            self._follow_order(view)
             self._awaited = ""
+        self._check_alerts(view, now_ns, is_loud=self._is_loud)
         self._floor.draw(self._frame(view, now_ns))
         self._aim(view)
 
     def _frame(self, view: DeskView, now_ns: int) -> Frame:
         """The picture with what the cursor points to; at first that is the symbol of the newest order or book."""
         order = self._order(view)
-        if order is not None:
-            self._symbol = order.symbol
         known = {book.symbol for book in view.books}
         if not self._symbol and known:
             newest = max(view.orders, key=lambda item: item.created_ns, default=None)
@@ -186,50 +181,16 @@ class Desk(OrderEntry, OrderKeys):
         return frame_of(view, now_ns, self._symbol, order.order_id if order is not None else "")
 
     def _draw_footer(self) -> None:
-        is_typing = isinstance(self._base.focused, Input)
-        self._base.query_one(FooterLine).draw(Place.LINE if is_typing else Place.DESK)
+        focused = self._base.focused
+        place = Place.DESK
+        if isinstance(focused, Input):
+            place = Place.FILTER if isinstance(focused.parent, FilterBar) else Place.LINE
+        self._base.query_one(FooterLine).draw(place)
 
     def on_resize(self) -> None:
         """Widths decide what is shown."""
         self._drawn = NEVER_DRAWN
         self.call_after_refresh(self.draw)
-
-    @on(LiveTable.Moved)
-    def follow_cursor(self) -> None:
-        """The ladder shows the symbol under the cursor at once."""
-        self.draw_anew()
-
-    # -- modes -------------------------------------------------------------------------------------------------------------
-
-    def action_mode(self, name: str) -> None:
-        """Show another mode. Selection, filters and the order line stay as they are; each mode keeps its own focus."""
-        mode = Mode(f"mode-{name}")
-        held = self._base.focused
-        if held is not None and held.id and not isinstance(held, Input):
-            self._focus_of[self.mode_shown] = held.id
-        self._base.remove_class(self.mode_shown)
-        self._base.add_class(mode)
-        self.mode_shown = mode
-        self._drawn = NEVER_DRAWN
-        self.call_after_refresh(self._entered)
-
-    def _entered(self) -> None:
-        """The mode's panes have their places now."""
-        if not isinstance(self._base.focused, Input):
-            self._home_pane().focus()
-        self.draw_anew()
-
-    def _home_pane(self) -> Widget:
-        """The pane that had the focus in this mode last; its first one where that has no place at this size."""
-        for name in (self._focus_of[self.mode_shown], HOME[self.mode_shown]):
-            pane = self._base.query_one(f"#{name}")
-            if self._floor.is_shown(pane):
-                return pane
-        return self._orders
-
-    def _to_orders(self) -> None:
-        """Back from the order line: to the pane that had the focus before."""
-        self._home_pane().focus()
 
     # -- halting -----------------------------------------------------------------------------------------------------------
 
@@ -259,64 +220,7 @@ class Desk(OrderEntry, OrderKeys):
 
         self.push_screen(RearmScreen(self._port.view, ask, self._clock.now_ns), end)
 
-    # -- around ------------------------------------------------------------------------------------------------------------
-
-    def action_move(self, steps: int) -> None:
-        """Move the cursor of the focused table."""
-        table = self.focused
-        if isinstance(table, LiveTable):
-            table.move(steps)
-
-    def action_up(self) -> None:
-        """Let go of the selected row, and from another pane go back to the orders."""
-        table = self.focused
-        if isinstance(table, LiveTable):
-            table.release()
-        (self._orders if self._floor.is_shown(self._orders) else self._home_pane()).focus()
-        self.draw_anew()
-
-    def action_open(self) -> None:
-        """Details of the selected order; in the log, go to the line's order."""
-        view = self._port.view()
-        if isinstance(self.focused, TradeLogPanel):
-            self._drill(view, self.focused)
-        elif isinstance(self.focused, Blotter):
-            self._show_order(view, self._chosen("open"))
-
-    def _drill(self, view: DeskView, log: TradeLogPanel) -> None:
-        """From a line of the log to its order: to its row where it has one, else to its card."""
-        order_id = log.row.words(2) if log.row is not None else ""
-        if not self._floor.is_shown(self._orders):
-            self.action_mode("blotter")
-        if any(row.id == order_id for row in self._orders.rows):
-            self._orders.select(order_id)
-            self._focus_of[self.mode_shown] = "orders"
-            self._orders.focus()
-            self.draw_anew()
-        elif order_id:
-            self._show_order(view, next((order for order in view.orders if order.order_id == order_id), None))
-
-    def _show_order(self, view: DeskView, order: OrderView | None) -> None:
-        if order is None:
-            return
-        made = next((made for made in view.instruments if made.symbol == order.symbol), None)
-        digits = 2 if made is None else made.price_digits
-        self.push_screen(CardScreen(f"{order.order_id} {order.symbol}", order_card(view, order, digits)))
-
-    def action_recentre(self) -> None:
-        """Put the market in the middle of the ladder."""
-        self._ladder.recentre()
-        self.draw_anew()
-
-    def action_follow(self) -> None:
-        """Follow the log's newest line."""
-        self._base.query_one(TradeLogPanel).set_follow()
-        self.draw_anew()
-
-    def action_done(self) -> None:
-        """Show or hide done orders."""
-        self._orders.is_done_shown = not self._orders.is_done_shown
-        self.draw_anew()
+    # -- around -----------------------------------------------------------------------------------------------------------
 
     def action_theme(self) -> None:
         """The next shipped theme."""

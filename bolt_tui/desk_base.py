@@ -66,6 +66,12 @@ class DeskBase(App[str]):
         row = self._orders.row
         return None if row is None else next((order for order in view.orders if order.order_id == row.id), None)
 
+    def _follow_order(self, view: DeskView) -> None:
+        """The symbol of the order under the cursor is the desk's symbol from here on."""
+        order = self._order(view)
+        if order is not None:
+            self._symbol = order.symbol
+
     def _to_orders(self) -> None:
         """Back from the order line."""
         self._orders.focus()

@@ -23,6 +23,9 @@ class Place(StrEnum):
     REARM = "re-arm"
     FORM = "order form"
     CARD = "card"
+    ASK = "question"
+    JUMP = "jump"
+    FILTER = "filter line"
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -40,9 +43,11 @@ class Key(msgspec.Struct, frozen=True):
     """What the command palette calls it; empty where it is not a command of its own."""
     is_bound: bool = True
     """False where the widget itself reads the key; it stands here for the card and the docs."""
+    shown: str = ""
+    """How the footer writes it, where not as its first key."""
 
 
-E, D, L, P, Q, R, F, C = Place
+E, D, L, P, Q, R, F, C, A, J, S = Place
 KEYS: tuple[Key, ...] = (
     Key("halt", "ctrl+g", "halt", "HALT", "halt: shut the gate and cancel what works; asks nothing", E, "HALT trading now"),
     Key("halt-f9", "f9", "halt", "", "the same halt; plain ^G inside a paste halts too", E),
@@ -59,9 +64,24 @@ KEYS: tuple[Key, ...] = (
     Key("rearm", "R", "rearm", "Rearm", "lift a halt: hold time, clean reconciliation, reason", D, "Re-arm trading"),
     Key("open", "enter", "open", "Open", "details of the order; in the log, go to its order", D, "Open selected"),
     Key("up-level", "escape", "up", "", "let go of the selected row; never cancels anything", D),
-    Key("mode-desk", "1", "mode('desk')", "", "desk: orders, book, positions, log", D, "Screen 1: Desk"),
-    Key("mode-blotter", "2", "mode('blotter')", "", "blotter: every order, staged and done", D, "Screen 2: Blotter"),
+    Key("mode-desk", "1", "mode('desk')", "Screens", "desk: orders, book, positions, log", D, "Screen 1: Desk", shown="1-5"),
+    Key("mode-blotter", "2", "mode('blotter')", "", "blotter: every order with its family, staged and done", D, "Screen 2: Blotter"),
+    Key("mode-analysis", "3,t", "mode('analysis')", "", "analysis: what the selected parent cost", D, "Screen 3: Analysis"),
+    Key("mode-risk", "4", "mode('risk')", "", "risk: headroom of each limit, exposures", D, "Screen 4: Risk"),
     Key("mode-log", "5", "mode('log')", "", "log: everything that happened", D, "Screen 5: Log"),
+    Key("filter", "slash", "filter", "Filter", "narrow orders or log: words, sym:aapl, -not, qty>100", D, "Filter orders or log"),
+    Key("sort", "greater_than_sign", "sort", "", "sort orders by the next column", D, "Sort orders"),
+    Key("reverse", "less_than_sign", "reverse", "", "turn the sorting round", D, "Reverse sorting"),
+    Key("mark", "space", "mark", "", "mark the selected order; x then cancels the marked ones", D, "Mark selected order"),
+    Key("mark-all", "asterisk", "mark_all", "", "mark every order shown, or take all marks off", D, "Mark all orders shown"),
+    Key("family-open", "right,l", "tree(1)", "", "open the parent: live children, then all with their fills", D),
+    Key("family-shut", "left,h", "tree(-1)", "", "shut the parent a step", D),
+    Key("close", "c", "close", "", "fill the order line with what closes the position", D, "Close position"),
+    Key("alert", "A", "alert", "", "be told when a price is reached", D, "Set or remove a price alert"),
+    Key("ladder", "o", "ladder", "", "go to the ladder", D, "Go to ladder"),
+    Key("jump", "ctrl+o", "jump", "", "a letter on every pane: the next key goes there", D, "Jump to a pane"),
+    Key("copy", "y", "copy", "", "copy the selected line, or the pane", D, "Copy to clipboard"),
+    Key("export", "e", "export", "", "write the pane as a csv file", D, "Export pane to csv"),
     Key("next-row", "down,j", "move(1)", "", "next row", D),
     Key("row-before", "up,k", "move(-1)", "", "row before", D),
     Key("rows-on", "pagedown,ctrl+d", "move(10)", "", "ten rows on", D),
@@ -96,6 +116,12 @@ KEYS: tuple[Key, ...] = (
     Key("form-drop", "escape", "drop", "drops", "forget it", F),
     Key("card-close", "escape,enter,question_mark", "close", "close", "close the card", C),
     Key("card-on", "down,j,pagedown", "scroll(8)", "more", "read on", C),
+    Key("ask-take", "enter", "", "take", "take what was typed", A, is_bound=False),
+    Key("ask-drop", "escape", "drop", "drops", "forget it", A),
+    Key("jump-letter", "letter", "", "go", "the letter of a pane goes there", J, is_bound=False),
+    Key("jump-stay", "escape", "drop", "stay", "stay where it was", J),
+    Key("filter-keep", "enter", "", "keep", "keep the filter", S, is_bound=False),
+    Key("filter-clear", "escape", "", "clear", "clear the filter", S, is_bound=False),
     Key("card-back", "up,k,pageup", "scroll(-8)", "", "read back", C),
 )  # fmt: skip
 
@@ -112,7 +138,7 @@ FORBIDDEN = frozenset(
 CARD_COLUMN = 16
 
 _NAMES = {
-    "colon": ":", "question_mark": "?", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "shift+tab": "shift-tab",
+    "colon": ":", "question_mark": "?", "slash": "/", "greater_than_sign": ">", "less_than_sign": "<", "asterisk": "*", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "shift+tab": "shift-tab",
 }  # fmt: skip
 
 
@@ -159,7 +185,7 @@ def footer(place: Place) -> list[tuple[str, str]]:
     first = [key for key in own if key.action not in LAST]
     always = [key for key in KEYS if key.short and key.place is Place.EVERYWHERE]
     last = [key for key in own if key.action in LAST]
-    return [(plain(key.key.partition(",")[0]), key.short) for key in (*first, *reversed(always), *last)]
+    return [(key.shown or plain(key.key.partition(",")[0]), key.short) for key in (*first, *reversed(always), *last)]
 
 
 def clashes() -> list[str]:

@@ -17,6 +17,8 @@ class OrderKeys(DeskBase):
     """The desk's half that amends, cancels and releases."""
 
     _asked_all_ns = -TWICE_NS
+    _asked_marked: tuple[int, tuple[str, ...]] = (-TWICE_NS, ())
+    """When x announced which marked orders it would cancel."""
 
     def _chosen(self, what: str) -> OrderView | None:
         if not self._orders.display:
@@ -44,7 +46,10 @@ class OrderKeys(DeskBase):
         )
 
     def action_cancel(self) -> None:
-        """Cancel the selected order, by its id."""
+        """Cancel the selected order, by its id; where orders are marked, those, on a second press."""
+        if self._orders.marked and self._orders.display:
+            self._cancel_marked()
+            return
         order = self._chosen("cancel")
         if order is None:
             return
@@ -53,6 +58,19 @@ class OrderKeys(DeskBase):
             return
         self._say(f"cancelling {order.order_id} {order.side} {order.symbol}: gone only when the venue says so")
         self._post(co.CancelOrder(source=self._source, order_id=order.order_id))
+
+    def _cancel_marked(self) -> None:
+        marked = tuple(self._orders.marked)
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._asked_marked[0] <= TWICE_NS and self._asked_marked[1] == marked:
+            self._asked_marked = (-TWICE_NS, ())
+            self._orders.marked.clear()
+            for order_id in marked:
+                self._post(co.CancelOrder(source=self._source, order_id=order_id))
+            return
+        self._asked_marked = (now_ns, marked)
+        names = ", ".join(marked[:8]) + (f" and {len(marked) - 8} more" if len(marked) > 8 else "")
+        self._say(f"x again within 2 s cancels the {len(marked)} marked orders: {names}. * takes the marks off", "bad")
 
     def action_cancel_all(self) -> None:
         """The first press says what would go, the second within two seconds does it."""

@@ -1,19 +1,21 @@
-"""Our own orders as a table: open ones with their children, staged ones, and what is done."""
+"""The blotter: our own orders as a tree of parents, children and fills; what is staged; what is done."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
 
-from engine.domain.instrument import Instrument
-from engine.domain.money import text
+from engine.domain.clock import hms
+from engine.domain.money import Money, text
 from engine.domain.order import STATES, OrderState, Side
-from engine.views import DeskView, OrderView
-from widgets.formats import age, clock_minute, fixed, plain
+from engine.views import CostView, DeskView, FillView, OrderView
+from widgets.formats import age, clock_minute, fixed, plain, signed
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
+from widgets.row_filter import RowFilter, read_filter
 
 COLUMNS = (
-    Column(" id", 7),
+    Column(" id", 8),
     Column("S", 2),
     Column("symbol", 8),
     Column("done/qty", 12, is_right=True, is_live=True),
@@ -21,87 +23,179 @@ COLUMNS = (
     Column("state", 7, is_live=True),
     Column("avg", 11, is_right=True, is_live=True),
     Column("age", 6, is_right=True),
+    Column("slip bp", 8, is_right=True, from_width=100),
     Column("tif", 4, from_width=110),
-    Column("source", 16, from_width=130),
+    Column("account", 11, from_width=150),
+    Column("source", 20, from_width=120),
     Column("algo, note", 0),
 )
 TAIL, TAIL_BEHIND_AVG = 6, 7
 """Column from which a refusal's reason is written over the rest: the average's, where there is none."""
 DONE_SHOWN_MAX = 60
 CHILDREN_SHOWN_MAX = 6
+FAMILY_SHOWN_MAX = 200
+"""Children, and fills, of one opened parent."""
 EMPTY = "no orders: press b or s and type a size, or n for a form; ? shows every key"
+EMPTY_FILTER = "no order passes the filter: / changes it, esc in it clears it"
 
 BAD = frozenset({OrderState.REJECTED, OrderState.DENIED, OrderState.KILLED, OrderState.EXPIRED})
 TYPES = {"market": "MKT", "limit": "LMT", "stop": "STP", "stop_limit": "STL"}
+FILTER_NAMES = ("id", "sym", "side", "state", "algo", "src", "broker", "acct", "type", "tif", "qty", "note")
+
+
+class Open(Enum):
+    """How much of a parent's family is shown."""
+
+    SHUT = "shut"
+    LIVE = "live"
+    """Its live children: as every parent starts."""
+    ALL = "all"
+    """Every child with its fills."""
+
+
+STEPS = (Open.SHUT, Open.LIVE, Open.ALL)
+
+Key = Callable[[OrderView], object]
+SORTS: dict[str, Key] = {
+    "newest": lambda order: -order.created_ns,
+    "symbol": lambda order: order.symbol,
+    "side": lambda order: order.side.value,
+    "state": lambda order: STATES[order.state].screen,
+    "done": lambda order: -order.progress_pct,
+}
 
 
 class Blotter(LiveTable):
-    """The order book of this ledger; the row under the cursor is the order that a key acts on."""
+    """The orders of this ledger; the row under the cursor is the order that a key acts on."""
 
     def __init__(self) -> None:
         super().__init__(COLUMNS, title="Orders", empty=EMPTY, id="orders")
         self.is_done_shown = True
-        self._made: dict[str, tuple[OrderView, str, Row]] = {}
+        self.filter = RowFilter()
+        self.sort = "newest"
+        self.is_reversed = False
+        self.marked: dict[str, None] = {}
+        """Ids that were marked, in order of marking; a mark outlives sorting and filtering, not the order's end."""
+        self._opened: dict[str, Open] = {}
+        self._made: dict[str, tuple[OrderView, tuple[str, bool, str, CostView | None], Row]] = {}
+
+    # -- what a person sets ------------------------------------------------------------------------------------------------
+
+    def set_filter(self, words: str) -> str:
+        """Show only what passes; the words that are wrong with it, or nothing."""
+        self.filter = read_filter(words, FILTER_NAMES)
+        self.empty = EMPTY_FILTER if words.strip() else EMPTY
+        return self.filter.error
+
+    def next_sort(self) -> str:
+        """Sort by the next column; its name."""
+        names = list(SORTS)
+        self.sort = names[(names.index(self.sort) + 1) % len(names)]
+        return self.sort
+
+    def step(self, parent_id: str, by: int) -> Open:
+        """Open a parent's family further, or shut it a step."""
+        at = STEPS.index(self._opened.get(parent_id, Open.LIVE))
+        self._opened[parent_id] = STEPS[max(0, min(len(STEPS) - 1, at + by))]
+        return self._opened[parent_id]
+
+    def toggle_mark(self, order_id: str) -> None:
+        """Mark an order, or take its mark off."""
+        if self.marked.pop(order_id, 0) == 0:
+            self.marked[order_id] = None
+
+    # -- drawing -----------------------------------------------------------------------------------------------------------
 
     def draw(self, frame: Frame) -> None:
         """Show the picture's orders."""
-        view, instruments, now_ns = frame.view, frame.instruments, frame.now_ns
-        tops = [order for order in view.orders if not order.parent_id]
-        staged = [order for order in tops if order.state is OrderState.STAGED]
-        done = [order for order in tops if order.state.is_terminal]
-        shut = {order.order_id for order in (*staged, *done)}
-        running = [order for order in tops if order.order_id not in shut]
+        view = frame.view
         children: dict[str, list[OrderView]] = {}
         for order in view.orders:
             if order.parent_id:
                 children.setdefault(order.parent_id, []).append(order)
+        live = {order.order_id for order in view.orders if not order.state.is_terminal}
+        self.marked = {order_id: None for order_id in self.marked if order_id in live}
+        tops = [order for order in view.orders if not order.parent_id and self._passes(order, children)]
+        staged = [order for order in tops if order.state is OrderState.STAGED]
+        done = [order for order in tops if order.state.is_terminal]
+        shut = {order.order_id for order in (*staged, *done)}
+        costs = {cost.order_id: cost for cost in view.costs}
         rows: list[Row] = []
-        for parent in _newest(running):
-            rows.append(self._row(parent, instruments, now_ns))
-            rows += self._children(parent, children.get(parent.order_id, []), instruments, now_ns)
+        for parent in self._sorted([order for order in tops if order.order_id not in shut]):
+            rows += self._family(parent, children.get(parent.order_id, []), frame, costs)
         if staged:
             rows.append(Row("#staged", ("staged: nothing has left; r releases",), is_rule=True))
-            rows += [self._row(order, instruments, now_ns) for order in _newest(staged)]
+            rows += [self._row(order, frame, None, "") for order in self._sorted(staged)]
         if done:
             words = f"done: {len(done)}" + ("" if self.is_done_shown else ", D shows them")
             rows.append(Row("#done", (words,), is_rule=True))
             if self.is_done_shown:
-                ended = sorted(done, key=lambda order: (-order.updated_ns, order.order_id))[:DONE_SHOWN_MAX]
-                rows += [self._row(order, instruments, now_ns) for order in ended]
+                ended = sorted(done, key=lambda order: (-order.updated_ns, order.order_id))
+                for order in (ended if self.sort == "newest" else self._sorted(done))[:DONE_SHOWN_MAX]:
+                    family = children.get(order.order_id, []) if self._opened.get(order.order_id) is Open.ALL else []
+                    rows += self._family(order, family, frame, costs)
         self._forget(rows)
-        self.show(rows, now_ns)
+        self.show(rows, frame.now_ns)
         self.say(view)
 
     def say(self, view: DeskView) -> None:
-        """Counts above the rows, and below them the order that a key would act on."""
+        """Counts, filter and sorting above the rows, and below them the order that a key would act on."""
         status = view.status
         unknown = f", {status.orders_unknown} UNKNOWN" if status.orders_unknown else ""
         title = f"Orders: {status.orders_working} working, {status.parents_open} parents{unknown}"
-        if self.border_title != title:
-            self.border_title = title
+        if self.marked:
+            title += f", {len(self.marked)} marked"
+        if self.sort != "newest" or self.is_reversed:
+            title += f"  sort: {self.sort}{' reversed' if self.is_reversed else ''}"
+        if self.filter.text:
+            title += f"  /{self.filter.text}"
         target = self.row
-        words = f"{target.id} selected" if target else ""
-        if self.border_subtitle != words:
-            self.border_subtitle = words
+        self.retitle(title, f"{target.id} selected" if target and "/" not in target.id else "")
 
-    def _children(
-        self, parent: OrderView, children: Sequence[OrderView], instruments: Mapping[str, Instrument], now_ns: int
-    ) -> list[Row]:
-        """The live children of an algorithm, newest first; a direct order is its own child and shows none."""
-        live = _newest([child for child in children if child.state.is_live])
-        if parent.algo == "direct" and len(live) <= 1:
-            live = [child for child in live if child.state is OrderState.UNKNOWN]
-        return [self._row(child, instruments, now_ns) for child in live[:CHILDREN_SHOWN_MAX]]
+    def _passes(self, order: OrderView, children: dict[str, list[OrderView]]) -> bool:
+        """A family is shown as a whole where one of it passes."""
+        if not self.filter.terms:
+            return True
+        family = (order, *children.get(order.order_id, ()))
+        return any(self.filter.passes(filter_fields(member)) for member in family)
 
-    def _row(self, order: OrderView, instruments: Mapping[str, Instrument], now_ns: int) -> Row:
-        """The order's row, made again only when the order or its age in words changed."""
-        when = clock_minute(order.updated_ns) if order.state.is_terminal else age(now_ns - order.created_ns)
+    def _sorted(self, orders: Sequence[OrderView]) -> list[OrderView]:
+        key = SORTS[self.sort]
+        found = sorted(orders, key=lambda order: (key(order), -order.created_ns, -len(order.order_id), order.order_id))
+        return found[::-1] if self.is_reversed else found
+
+    def _family(
+        self, parent: OrderView, children: Sequence[OrderView], frame: Frame, costs: dict[str, CostView]
+    ) -> Iterable[Row]:
+        """A parent with as much of its family as is open; a direct order is its own child and shows none while it works."""
+        opened = self._opened.get(parent.order_id, Open.LIVE)
+        shown: list[OrderView] = []
+        if opened is Open.LIVE:
+            shown = [child for child in children if child.state.is_live]
+            if parent.algo == "direct" and len(shown) <= 1:
+                shown = [child for child in shown if child.state is OrderState.UNKNOWN]
+            shown = _newest(shown)[:CHILDREN_SHOWN_MAX]
+        elif opened is Open.ALL:
+            shown = _newest(children)[:FAMILY_SHOWN_MAX]
+        hidden = len(children) - len(shown)
+        sign = "" if not children else "v" if opened is Open.ALL else ">" if hidden else "v"
+        yield self._row(parent, frame, costs.get(parent.order_id), sign)
+        for child in shown:
+            yield self._row(child, frame, None, "")
+            if opened is Open.ALL:
+                fills = [fill for fill in frame.view.fills if fill.order_id == child.order_id]
+                yield from (fill_row(fill, frame.digits(fill.symbol)) for fill in fills[-FAMILY_SHOWN_MAX:])
+
+    def _row(self, order: OrderView, frame: Frame, cost: CostView | None, sign: str) -> Row:
+        """The order's row, made again only when something that it shows changed."""
+        is_done = order.state.is_terminal
+        when = clock_minute(order.updated_ns) if is_done else age(frame.now_ns - order.created_ns)
+        shown = (when, order.order_id in self.marked, sign, cost)
         cached = self._made.get(order.order_id)
-        if cached is not None and cached[0] is order and cached[1] == when:
+        if cached is not None and cached[0] is order and cached[1] == shown:
             return cached[2]
-        made = instruments.get(order.symbol)
-        row = order_row(order, when, 2 if made is None else made.price_digits)
-        self._made[order.order_id] = (order, when, row)
+        row = order_row(order, when, frame.digits(order.symbol), is_marked=shown[1], sign=sign, cost=cost)
+        self._made[order.order_id] = (order, shown, row)
         return row
 
     def _forget(self, rows: Sequence[Row]) -> None:
@@ -111,17 +205,44 @@ class Blotter(LiveTable):
 
 
 def _newest(orders: Sequence[OrderView]) -> list[OrderView]:
-    return sorted(orders, key=lambda order: (-order.created_ns, -len(order.order_id), order.order_id), reverse=False)
+    return sorted(orders, key=lambda order: (-order.created_ns, -len(order.order_id), order.order_id))
 
 
-def order_row(order: OrderView, when: str, digits: int) -> Row:
+def filter_fields(order: OrderView) -> dict[str, str]:
+    """An order's columns by the names that a filter may use."""
+    return {
+        "id": order.order_id,
+        "sym": order.symbol,
+        "side": order.side.value,
+        "state": f"{STATES[order.state].screen} {order.state.value}",
+        "algo": order.algo,
+        "src": order.source,
+        "broker": order.broker,
+        "acct": order.account,
+        "type": f"{TYPES.get(order.type, '')} {order.type}",
+        "tif": order.tif,
+        "qty": text(order.qty),
+        "note": order.note,
+    }
+
+
+def order_row(
+    order: OrderView,
+    when: str,
+    digits: int,
+    *,
+    is_marked: bool = False,
+    sign: str = "",
+    cost: CostView | None = None,
+) -> Row:
     """One order as a row."""
     state = STATES[order.state].screen + ("!" if order.stale else "")
     is_dim = order.state.is_terminal and order.state not in BAD
     alarm = order.state in {OrderState.UNKNOWN, OrderState.SUSPENDED}
     side = "buy" if order.side is Side.BUY else "sell"
+    mark = "*" if is_marked else " "
     cells = (
-        f"{'  ' if order.parent_id else ' '}{order.order_id}",
+        f"{mark}{' ' if order.parent_id else ''}{order.order_id}{sign}",
         Cell(order.side.letter, "" if is_dim else side),
         order.symbol,
         f"{text(order.qty_filled)}/{text(order.qty)}",
@@ -129,13 +250,30 @@ def order_row(order: OrderView, when: str, digits: int) -> Row:
         Cell(state, "alarm" if alarm else "warn" if order.state in BAD else ""),
         fixed(order.avg_price, digits + 1),
         when,
+        _slip(cost),
         order.tif.upper(),
+        plain(order.account),
         plain(order.source),
         _note(order),
     )
     has_tail = (order.state in BAD or alarm) and bool(cells[-1])
     tail = -1 if not has_tail else TAIL if order.avg_price is None else TAIL_BEHIND_AVG
     return Row(order.order_id, cells, "dim" if is_dim else "", tail)
+
+
+def fill_row(fill: FillView, digits: int) -> Row:
+    """An execution below its child; no key acts on it."""
+    flag = "  BUSTED" if fill.busted else "  LATE" if fill.late else ""
+    words = (
+        f"{text(fill.qty)} @{fixed(fill.price, digits)}  {hms(fill.ts_ns)}  {plain(fill.venue)} {fill.liquidity}  "
+        f"fee {text(fill.fee)} {fill.fee_currency}{flag}"
+    )
+    return Row(f"{fill.order_id}/{fill.seq}", ("   f", fill.side.letter, words), "dim", 2)
+
+
+def _slip(cost: CostView | None) -> str:
+    slip: Money | None = None if cost is None else cost.slip_bp
+    return "" if slip is None else signed(slip, 1)
 
 
 def price_words(order: OrderView, digits: int) -> str:

@@ -110,11 +110,11 @@ def fit(words: str, width: int) -> str:
         return set_cell_size(words, width)
     if width <= 2:
         return set_cell_size(words, width)
-    cut = set_cell_size(words, width - 2).rstrip()
-    space = cut.rfind(" ")
-    if space > width // 2 and not words[len(cut) : len(cut) + 1].isspace():
-        cut = cut[:space].rstrip()
-    return set_cell_size(f"{cut}..", width)
+    cut = set_cell_size(words, width - 2)
+    if not words[len(cut) : len(cut) + 1].isspace():
+        end = max(cut.rfind(" "), *(cut.rfind(char) + 1 for char in "-_/:"))
+        cut = cut[: max(0, end)]
+    return set_cell_size(f"{cut.rstrip()}..", width)
 
 
 def fit_number(words: str, width: int) -> str:

@@ -10,13 +10,14 @@ would have come above arrives under an ``n new`` line below. :meth:`LiveTable.re
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import msgspec
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
@@ -64,8 +65,8 @@ class Row(msgspec.Struct, frozen=True):
     """It is not in the data any more and only holds its place."""
 
     def words(self, column: int) -> str:
-        """The text of a cell."""
-        cell = self.cells[column]
+        """The text of a cell; empty behind the last one."""
+        cell = self.cells[column] if column < len(self.cells) else ""
         return cell if isinstance(cell, str) else cell.text
 
 
@@ -117,6 +118,7 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         """The newest line, at the end, is always shown."""
         self.selected = ""
         """Id of the row under the cursor; empty where there is none."""
+        self._titles = ("", "")
         self._rows: tuple[Row, ...] = ()
         self._new: dict[str, None] = {}
         self._bold: dict[tuple[str, int], int] = {}
@@ -147,6 +149,13 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
                 self._refresh_row(index)
         if self.follow:
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+
+    def retitle(self, title: str, subtitle: str = "") -> None:
+        """Words in the border; repaints only where they changed."""
+        if (title, subtitle) != self._titles:
+            self._titles = (title, subtitle)
+            # As content, which Textual takes as it is: a filter's words must not be read as markup.
+            self.border_title, self.border_subtitle = (cast("str", Content(words)) for words in self._titles)
 
     def select(self, row_id: str, *, in_place: bool = False) -> None:
         """Put the cursor on a row by its id (empty: nowhere). ``in_place`` lets the rows take their own order first."""

@@ -14,13 +14,14 @@ from widgets.live_table import Cell, Column, LiveTable, Row
 COLUMNS = (
     Column(" symbol", 10),
     Column("net", 10, is_right=True, is_live=True),
-    Column("avg", 12, is_right=True),
-    Column("mark", 12, is_right=True),
-    Column("open P&L", 12, is_right=True),
-    Column("booked", 12, is_right=True, is_live=True),
-    Column("limit", 0),
+    Column("avg", 11, is_right=True, from_width=64),
+    Column("mark", 11, is_right=True),
+    Column("open P&L", 11, is_right=True),
+    Column("booked", 12, is_right=True, is_live=True, from_width=90),
+    Column("  limit", 0),
 )
 EMPTY = "flat: b buys, s sells"
+WARN_PCT = 80
 
 
 class PositionStrip(LiveTable):
@@ -45,7 +46,7 @@ class PositionStrip(LiveTable):
 
 def position_row(item: PositionView, digits: int) -> Row:
     """One position as a row. A mark that is old is the word STALE, and what depends on it is a question mark."""
-    limit = "" if item.limit_pct is None else f" {bar(item.limit_pct, 6)} {item.limit_pct}%"
+    limit = "" if item.limit_pct is None else f"  {bar(item.limit_pct, 5)} {item.limit_pct}%"
     cells = (
         f" {item.symbol}",
         signed_quantity(item.qty),
@@ -77,7 +78,7 @@ def _totals(view: DeskView) -> str:
         else:
             unrealised += item.unrealised
     shown = signed(unrealised) if known else UNKNOWN
-    return f"open {shown}  booked {signed(realised)}  fees {fixed(fees, 2)} {currency}"
+    return f"open {shown}  booked {signed(realised)}  fees {fixed(fees, 2)}"
 
 
 class DayLine(Widget):
@@ -120,7 +121,11 @@ def day_content(view: DeskView, width: int) -> Content:
         if not held:
             parts.append(("  flat", "$quiet"))
         return Content.assemble(*parts)
-    parts.append((f"   {status.orders_working} working  {status.parents_open} parents open", ""))
+    parts += _results(view)
+    parts.append((f"  |  {status.orders_working} working, {status.parents_open} parents", ""))
+    gross = next((item.used_pct for item in view.limits if item.code == "GROSS_MAX"), None)
+    if gross is not None:
+        parts.append((f"  |  gross {gross}% {bar(gross, 10)}", "bold $caution" if gross >= WARN_PCT else ""))
     for source in status.sources:
         words = f"   {plain(source.name)} {source.state.upper()}"
         parts.append((words, "$quiet" if source.state == "on" else "bold $caution"))
@@ -129,6 +134,13 @@ def day_content(view: DeskView, width: int) -> Content:
     if status.policy_error:
         parts.append(("   POLICY NOT TAKEN: the old one stays (see log)", "bold $caution"))
     return Content.assemble(*parts)
+
+
+def _results(view: DeskView) -> list[tuple[str, str]]:
+    """What the day's result is made of."""
+    if not view.positions:
+        return [("  flat", "$quiet")]
+    return [(f"  ({_totals(view)})", "$quiet")]
 
 
 def _style(value: Money | None) -> str:

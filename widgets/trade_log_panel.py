@@ -9,14 +9,17 @@ from engine.views import LogLine
 from widgets.formats import clock_second, plain
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
+from widgets.row_filter import RowFilter, read_filter
 
 NARROW = (Column(" time", 10), Column("what", 7), Column("order", 6), Column("text", 0))
 WIDE = (Column(" time", 14), Column("what", 8), Column("order", 8), Column("text", 0))
 WIDE_FROM = 90
 LINES_MAX = 400
-EMPTY = "nothing has happened yet"
+EMPTY = "nothing has happened yet: what orders, brokers and limits do is told here"
+EMPTY_FILTER = "no line passes the filter: / changes it, esc in it clears it"
 TONES: Mapping[str, str] = {"FILL": "strong", "REJ": "warn", "DENY": "warn", "UNKN": "alarm", "HALT": "alarm"}
 SEVERE = {"warn": "warn", "critical": "alarm"}
+FILTER_NAMES = ("time", "what", "id", "text", "sev")
 
 
 class TradeLogPanel(LiveTable):
@@ -24,37 +27,57 @@ class TradeLogPanel(LiveTable):
 
     def __init__(self) -> None:
         super().__init__(WIDE, title="Log", empty=EMPTY, id="log", follow=True)
+        self.filter = RowFilter()
         self._lines: tuple[LogLine, ...] = ()
         self._shown: list[Row] = []
+        self._is_made = False
+
+    def set_filter(self, words: str) -> str:
+        """Show only the lines that pass; the words that are wrong with it, or nothing."""
+        self.filter = read_filter(words, FILTER_NAMES)
+        self.empty = EMPTY_FILTER if words.strip() else EMPTY
+        self._is_made = False
+        return self.filter.error
 
     def draw(self, frame: Frame) -> None:
         """Show the tail of the picture's log."""
-        view, now_ns = frame.view, frame.now_ns
-        is_wide = self.size.width >= WIDE_FROM
-        columns = WIDE if is_wide else NARROW
-        if self.columns is columns and view.log is self._lines:
-            return
+        columns = WIDE if self.size.width >= WIDE_FROM else NARROW
         if self.columns is not columns:
             self.columns = columns
+            self._is_made = False
+            self._shown = []
             self.refresh()
-        self._lines = view.log
-        known = (
-            {row.id: row for row in self._shown}
-            if self._shown and is_wide == (len(self._shown[0].words(0)) > 9)
-            else {}
+        self._say()
+        if self._is_made and frame.view.log is self._lines:
+            return
+        self._is_made = True
+        self._lines = frame.view.log
+        known = {row.id: row for row in self._shown}
+        passed = self._lines if not self.filter.terms else [line for line in self._lines if self._passes(line)]
+        is_wide = columns is WIDE
+        self._shown = [known.get(str(line.seq)) or log_row(line, is_wide=is_wide) for line in passed[-LINES_MAX:]]
+        self.show(self._shown, frame.now_ns)
+
+    def _passes(self, line: LogLine) -> bool:
+        return self.filter.passes(
+            {
+                "time": clock_second(line.ts_ns),
+                "what": line.word,
+                "id": line.order_id,
+                "text": line.text,
+                "sev": line.severity,
+            }
         )
-        self._shown = [known.get(str(line.seq)) or log_row(line, is_wide=is_wide) for line in view.log[-LINES_MAX:]]
-        self.show(self._shown, now_ns)
-        words = "Log" if self.follow else "Log: held, f follows"
-        if self.border_title != words:
-            self.border_title = words
+
+    def _say(self) -> None:
+        held = "" if self.follow else ": held, f follows"
+        self.retitle(f"Log{held}" + (f"  /{self.filter.text}" if self.filter.text else ""))
 
     def set_follow(self) -> None:
         """Follow the newest line again."""
         self.follow = True
         self.release()
-        self.border_title = "Log"
-        self._lines = ()
+        self._is_made = False
 
 
 def log_row(line: LogLine, *, is_wide: bool = True) -> Row:

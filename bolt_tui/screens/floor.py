@@ -7,17 +7,25 @@ each pair. So a row that is selected, a filter and a half-typed line outlive a c
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, cast
 
 from textual.app import ComposeResult
-from textual.containers import Container
+from textual.containers import Container, Vertical
 from textual.widget import Widget
 
+from widgets.alerts_panel import AlertsPanel
 from widgets.blotter import Blotter
+from widgets.exposure_panel import ExposurePanel
+from widgets.fills_panel import FillsPanel
 from widgets.frame import Frame
 from widgets.order_book_panel import OrderBookPanel
 from widgets.position_strip import PositionStrip
+from widgets.price_chart import PriceChart
+from widgets.risk_panel import RiskPanel
+from widgets.sources_panel import SourcesPanel
+from widgets.tca_panel import TcaPanel
 from widgets.trade_log_panel import TradeLogPanel
+from widgets.watch_list import WatchList
 
 
 class Mode(StrEnum):
@@ -25,11 +33,25 @@ class Mode(StrEnum):
 
     DESK = "mode-desk"
     BLOTTER = "mode-blotter"
+    ANALYSIS = "mode-analysis"
+    RISK = "mode-risk"
     LOG = "mode-log"
 
 
-HOME: dict[Mode, str] = {Mode.DESK: "orders", Mode.BLOTTER: "orders", Mode.LOG: "log"}
+HOME: dict[Mode, str] = {
+    Mode.DESK: "orders",
+    Mode.BLOTTER: "orders",
+    Mode.ANALYSIS: "orders",
+    Mode.RISK: "limits",
+    Mode.LOG: "log",
+}
 """The pane that takes the keys when a mode is entered for the first time."""
+
+JUMPS: dict[str, str] = {
+    "w": "watch", "a": "alerts", "s": "sources", "o": "orders", "b": "ladder", "p": "positions", "f": "fills",
+    "r": "limits", "e": "exposure", "g": "log", ":": "pad",
+}  # fmt: skip
+"""Letter to pane, for the jump key."""
 
 
 class Pane(Protocol):
@@ -45,25 +67,24 @@ class Floor(Container):
 
     def __init__(self) -> None:
         super().__init__(id="floor")
+        self.panes: tuple[Widget, ...] = (
+            WatchList(), AlertsPanel(), SourcesPanel(), Blotter(), OrderBookPanel(), PositionStrip(), TcaPanel(),
+            PriceChart(), FillsPanel(), RiskPanel(), ExposurePanel(), TradeLogPanel(),
+        )  # fmt: skip
+        """Every pane, shown or not, in the order in which the grid takes them."""
 
     def compose(self) -> ComposeResult:
-        """In the order in which the grid takes them."""
-        yield Blotter()
-        yield OrderBookPanel()
-        yield PositionStrip()
-        yield TradeLogPanel()
-
-    @property
-    def panes(self) -> list[Widget]:
-        """Every pane, shown or not."""
-        return [pane for pane in self.query("*") if hasattr(pane, "draw")]
+        """The first three share a column."""
+        with Vertical(id="side"):
+            yield from self.panes[:3]
+        yield from self.panes[3:]
 
     def is_shown(self, pane: Widget) -> bool:
         """Whether a pane has a place in this mode and size."""
-        return pane.display and (pane.parent is self or getattr(pane.parent, "display", False))
+        return pane.display and (pane.parent is self or (isinstance(pane.parent, Widget) and pane.parent.display))
 
     def draw(self, frame: Frame) -> None:
-        """Draw the panes that can be seen, the orders first: the cursor in them decides what others show."""
+        """Draw the panes that can be seen."""
         for pane in self.panes:
             if self.is_shown(pane):
-                pane.draw(frame)  # type: ignore[attr-defined]  # they are Panes
+                cast("Pane", pane).draw(frame)

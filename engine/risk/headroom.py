@@ -93,7 +93,7 @@ def _measured(code: str, scope: str, case: Case) -> LimitView | None:
     return LimitView(
         code=code,
         control=row.control,
-        what=row.input.removesuffix(" with this one"),
+        what=row.input.removesuffix(" with this one").replace(" on the order's side", "").replace("the order's ", ""),
         scope=scope,
         value=_shown(row, value),
         limit=text(limit.value),

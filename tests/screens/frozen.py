@@ -10,17 +10,22 @@ from engine.domain.instrument import Instrument, make_instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderState, Side
 from engine.views import (
+    BarView,
     BookView,
     BrokerView,
+    CostView,
     DeskView,
+    ExposureView,
     FillView,
     HaltView,
+    LimitView,
     LogLine,
     OrderView,
     PositionView,
     QuoteView,
     SourceView,
     StatusView,
+    VenueShare,
 )
 
 NOW_NS = 1_785_163_327 * NS_PER_S
@@ -230,6 +235,90 @@ def working_day() -> DeskView:
         log=_log(),
         fills=_fills(),
         instruments=INSTRUMENTS,
+        bars=_bars(),
+        limits=_limits(),
+        exposures=_exposures(),
+        costs=_costs(),
+    )
+
+
+def _bars() -> tuple[BarView, ...]:
+    """Forty minutes of two symbols, as a market moves: up and down by a fixed pattern."""
+    steps = (3, -1, 2, 4, -2, -3, 1, 5, -4, 2, 3, -1, -2, -5, 1, 2, 4, 1, -3, 2)
+    found = []
+    for symbol, last, tick in (("AAPL", "188.83", "0.01"), ("BTCUSD", "60990", "5.5")):
+        price = Price(last)
+        for minute in range(40):
+            step = steps[(minute + len(symbol)) % len(steps)]
+            end = price + Price(tick) * step
+            found.append(
+                BarView(
+                    symbol=symbol,
+                    ts_ns=NOW_NS - NOW_NS % MIN_NS - (39 - minute) * MIN_NS,
+                    open=price,
+                    high=max(price, end) + Price(tick) * (minute % 3),
+                    low=min(price, end) - Price(tick) * (minute % 2),
+                    close=end,
+                    volume=Qty(1000 + 37 * (step * step) % 4000),
+                )
+            )
+            price = end
+    return tuple(sorted(found, key=lambda bar: bar.ts_ns))
+
+
+def limit(code: str, scope: str, value: str, most: str, used: int | None, line: int, **changes: str) -> LimitView:
+    return LimitView(
+        code=code, control=changes.get("control", "C17"), what=changes["what"], scope=scope, value=value, limit=most,
+        unit=changes.get("unit", ""), used_pct=used, policy_line=f"policy.yaml:{line}",
+    )  # fmt: skip
+
+
+def _limits() -> tuple[LimitView, ...]:
+    return (
+        limit("LOSS_MAX", "PAPER", "0", "250000", 0, 72, what="loss of the day", unit="USD"),
+        limit("DRAWDOWN_MAX", "PAPER", "64210.4", "300000", 22, 73, what="drawdown of the day", unit="USD"),
+        limit("GROSS_MAX", "PAPER", "12214300", "20000000", 62, 50, what="gross exposure", unit="USD"),
+        limit("LEVERAGE_MAX", "PAPER", "", "200", None, 54, what="gross in percent of equity", unit="%"),
+        limit("OPEN_COUNT", "PAPER", "6", "200", 3, 57, what="open orders of the account"),
+        limit("DAY_ORDERS", "PAPER", "212", "20000", 2, 66, what="orders sent today"),
+        limit("UNKNOWN_COUNT", "PAPER", "1", "3", 34, 89, what="orders in UNKNOWN"),
+        limit("POSITION_MAX", "BTCUSD", "42.5", "50", 85, 137, what="worst position"),
+        limit("POSITION_MAX", "AAPL", "50000", "50000", 100, 46, what="worst position"),
+    )
+
+
+def _exposures() -> tuple[ExposureView, ...]:
+    rows = (
+        ("symbol", "AAPL", "56719.5", "0"), ("symbol", "MSFT", "0", "-42112"), ("symbol", "ESZ6", None, None),
+        ("symbol", "BTCUSD", "6150", "0"), ("source", "BuyTheDip", "56719.5", "0"), ("source", "desk:anna", "6150", "-42112"),
+        ("broker", "paper", "62869.5", "-42112"), ("currency", "USD", "62869.5", "-42112"),
+    )  # fmt: skip
+    return tuple(
+        ExposureView(
+            kind=kind,
+            name=name,
+            long=None if long is None else Money(long),
+            short=None if short is None else Money(short),
+        )
+        for kind, name, long, short in rows
+    )
+
+
+def _costs() -> tuple[CostView, ...]:
+    return (
+        CostView(
+            order_id="P104",
+            arrival=Price("189.02"),
+            arrival_ns=NOW_NS - 8 * MIN_NS,
+            slip_bp=Money("2.33"),
+            timing_bp=Money("1.6"),
+            execution_bp=Money("0.73"),
+            fees_bp=Money("0.18"),
+            fees=Money("4.2"),
+            venues=(VenueShare(venue="XSIM", qty=Qty(700)), VenueShare(venue="XSIX", qty=Qty(500))),
+            market_vwap=Price("189.071"),
+            market_qty=Qty(14800),
+        ),
     )
 
 
@@ -314,20 +403,23 @@ def _log() -> tuple[LogLine, ...]:
 
 
 def _fills() -> tuple[FillView, ...]:
-    return (
+    rows = (("P98", "C208", "BTCUSD", "0.1", "61188.5", 300, "maker"), ("P104", "C209", "AAPL", "600", "189.02", 420, "maker"),
+            ("P104", "C210", "AAPL", "500", "189.11", 190, "taker"), ("P104", "C211", "AAPL", "100", "189.05", 4, "maker"))  # fmt: skip
+    return tuple(
         FillView(
-            seq=41_196,
-            order_id="C211",
-            parent_id="P104",
-            symbol="AAPL",
+            seq=41_150 + number,
+            order_id=order_id,
+            parent_id=parent_id,
+            symbol=symbol,
             side=Side.BUY,
-            qty=Qty(100),
-            price=Price("189.05"),
+            qty=Qty(qty),
+            price=Price(price),
             venue="XSIM",
-            liquidity="maker",
+            liquidity=liquidity,
             fee=Money("0.35"),
             fee_currency="USD",
-            ts_ns=NOW_NS - 4 * NS_PER_S,
-            fill_key="x1",
-        ),
+            ts_ns=NOW_NS - ago * NS_PER_S,
+            fill_key=f"x{number}",
+        )
+        for number, (parent_id, order_id, symbol, qty, price, ago, liquidity) in enumerate(rows)
     )

@@ -1,0 +1,245 @@
+"""Each pane by itself, from a frozen model: what its rows and lines say."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.domain.money import Price, Qty
+from engine.domain.order import OrderState, Side
+from engine.views import CostView, SourceView
+from tests.screens import frozen
+from widgets.alerts_panel import AlertBook, PriceAlert, alert_rows, read_alert, warning_rows
+from widgets.exposure_panel import exposure_rows
+from widgets.fills_panel import fill_row
+from widgets.formats import fit
+from widgets.frame import frame_of
+from widgets.live_table import words_of
+from widgets.price_chart import ChartModel, Mark, chart_lines
+from widgets.risk_panel import limit_rows
+from widgets.row_filter import read_filter
+from widgets.sources_panel import source_row
+from widgets.tca_panel import TcaModel, tca_lines
+from widgets.watch_list import sparkline, watch_row
+
+NAMES = ("id", "sym", "qty", "time")
+ROW = {"id": "P104", "sym": "AAPL", "qty": "5000", "time": "14:42:07", "note": "outside price band (5%)"}
+
+
+@pytest.mark.parametrize(
+    ("line", "is_shown"),
+    [
+        ("", True),
+        ("aapl", True),
+        ("aapl msft", False),
+        ("aapl|msft", True),
+        ("-aapl", False),
+        ("-msft p104", True),
+        ("sym:AAP", True),
+        ("sym:msft|aapl", True),
+        ("sym=aap", False),
+        ("sym=aapl", True),
+        ("qty>100", True),
+        ("qty>=5,000", True),
+        ("qty<5000", False),
+        ("time>14:30", True),
+        ("time<14:42:07", False),
+        ('"price band"', True),
+        ('"band price"', False),
+        ("band (5%)", True),
+        ("(.*)+$", False),
+        ("sym:", True),
+        ("-", False),
+    ],
+)
+def test_a_filter_holds_what_its_words_say(line: str, is_shown: bool) -> None:
+    found = read_filter(line, NAMES)
+    assert found.error == ""
+    assert found.passes(ROW) is is_shown
+
+
+def test_a_wrong_number_in_a_filter_is_named_and_hides_nothing() -> None:
+    found = read_filter("aapl qty>many", NAMES)
+    assert "'many'" in found.error
+    assert "qty>100" in found.error
+    assert found.passes({})
+
+
+@given(line=st.text(max_size=60))
+def test_no_filter_line_ever_fails(line: str) -> None:
+    read_filter(line, NAMES).passes(ROW)
+
+
+def test_a_limit_is_a_bar_with_its_line_of_the_policy_and_what_is_unknown_says_so() -> None:
+    rows = {row.id: words_of(row) for row in limit_rows(frozen.working_day().limits)}
+    assert rows["GROSS_MAX/PAPER"] == (
+        " gross exposure PAPER [######    ] 62% 12,214,300 USD 20,000,000 USD policy.yaml:50"
+    )
+    assert "not known ? ? 200 % policy.yaml:54" in rows["LEVERAGE_MAX/PAPER"]
+    assert rows["POSITION_MAX/AAPL"].endswith("100% 50,000 50,000 policy.yaml:46 AT LIMIT")
+
+
+def test_exposure_is_in_four_sections_with_the_largest_first() -> None:
+    rows = exposure_rows(frozen.working_day().exposures)
+    assert [row.id for row in rows if row.is_rule] == ["#symbol", "#source", "#broker", "#currency"]
+    assert [row.id for row in rows[1:5]] == ["symbol/AAPL", "symbol/MSFT", "symbol/BTCUSD", "symbol/ESZ6"]
+    assert words_of(rows[2]) == " MSFT 42,112.00 -42,112.00 0.00 -42,112.00   [####      ] 40%"
+    assert "?" in words_of(rows[4])
+
+
+def tca(order_id: str, cost: CostView | None, width: int = 78) -> str:
+    order = next(order for order in frozen.working_day().orders if order.order_id == order_id)
+    return "\n".join(
+        words for words, _ in tca_lines(TcaModel(order=order, cost=cost, digits=2, now_ns=frozen.NOW_NS), width)
+    )
+
+
+def test_tca_says_what_was_paid_and_what_is_not_measured() -> None:
+    shown = tca("P104", frozen.working_day().costs[0])
+    assert "arrival 189.020  avg 189.064  slip +2.3bp" in shown
+    assert "timing +1.6bp  execution +0.7bp  fees +0.2bp" in shown
+    assert "venue   XSIM 58.3%  XSIX 41.7%" in shown
+    assert "(-0.4bp against it)" in shown
+    assert "not measured yet" in shown
+
+
+def test_tca_invents_nothing() -> None:
+    assert "arrival not known" in tca("P104", None)
+    bare = CostView(order_id="P105", arrival=Price("421.5"), arrival_ns=0)
+    shown = tca("P105", bare)
+    assert "avg none yet  slip ?bp" in shown
+    assert "nothing has filled yet" in shown
+    assert "the engine was started again since" in shown
+    cut = msgspec.structs.replace(frozen.working_day().costs[0], timing_bp=None, market_qty=None)
+    assert "a child was sent without a journaled quote" in tca("P104", cut)
+
+
+@pytest.mark.parametrize("width", [30, 44, 78])
+def test_tca_breaks_its_lines_between_words(width: int) -> None:
+    shown = tca("P104", frozen.working_day().costs[0], width)
+    assert all(len(line) <= width for line in shown.splitlines())
+
+
+def model(*marks: Mark) -> ChartModel:
+    view = frozen.working_day()
+    return ChartModel("AAPL", tuple(bar for bar in view.bars if bar.symbol == "AAPL"), marks, 2)
+
+
+def test_a_chart_shows_prices_minutes_volume_and_each_fill_by_its_letter() -> None:
+    bars = model().bars
+    lines = chart_lines(
+        model(Mark(bars[5].ts_ns, bars[5].close, Side.BUY), Mark(bars[9].ts_ns, bars[9].close, Side.SELL)), 60, 12
+    )
+    words = ["".join(part for part, _ in line) for line in lines]
+    assert len(lines) == 12
+    assert max(map(len, words)) <= 60
+    body = [line[8:] for line in words[:-2]]
+    assert [sum(line.count(letter) for line in body) for letter in "BS"] == [1, 1]
+    columns = {letter: next(line.index(letter) for line in body if letter in line) for letter in "BS"}
+    assert columns == {"B": 5, "S": 9}
+    assert "14:15" in words[-2]
+    assert words[-1].lstrip().startswith("vol ")
+    prices = [Decimal(line[:7].strip()) for line in words[:-2:2]]
+    assert prices == sorted(prices, reverse=True)
+
+
+@pytest.mark.parametrize("size", [(10, 3), (19, 12), (60, 4), (300, 40), (21, 5)])
+def test_a_chart_never_fails_on_a_size(size: tuple[int, int]) -> None:
+    lines = chart_lines(model(), *size)
+    assert lines
+    empty = chart_lines(ChartModel("AAPL", (), (), 2), *size)
+    assert "".join(part for part, _ in empty[0]).strip()
+
+
+def test_a_market_that_stands_still_is_drawn() -> None:
+    flat = [
+        msgspec.structs.replace(bar, open=Price(5), high=Price(5), low=Price(5), close=Price(5), volume=Qty(0))
+        for bar in model().bars
+    ]
+    assert chart_lines(ChartModel("AAPL", tuple(flat), (), 2), 60, 10)
+
+
+def test_a_sparkline_rises_with_its_values() -> None:
+    assert sparkline([Price(n) for n in range(1, 9)]) == "▁▂▃▄▅▆▇█"
+    assert sparkline([Price(5)] * 3) == "▄▄▄"
+    assert sparkline([]) == ""
+
+
+def test_a_stale_price_is_a_word_and_no_number() -> None:
+    quote = msgspec.structs.replace(frozen.quotes()[0], stale=True, ts_ns=frozen.NOW_NS - 4_000_000_000)
+    row = words_of(watch_row(quote, 2, "▁▂", frozen.NOW_NS))
+    assert "STALE 4.0s" in row
+    assert "189" not in row
+
+
+def test_alerts_are_read_set_reached_once_and_taken_away() -> None:
+    book = AlertBook()
+    view = frozen.working_day()
+    alert = read_alert("aapl > 189.05", ["AAPL"])
+    assert alert == PriceAlert("AAPL", True, Decimal("189.05"))
+    assert isinstance(alert, PriceAlert)
+    far = PriceAlert("MSFT", False, Decimal(400))
+    book.toggle(alert)
+    book.toggle(far)
+    assert book.check(view, 7) == [alert]
+    assert book.check(view, 8) == []
+    shown = [words_of(row) for row in alert_rows(book.alerts, frame_of(view, frozen.NOW_NS))]
+    assert shown[0].startswith(" AAPL > 189.05 REACHED")
+    assert shown[1] == " MSFT < 400.00 21.50 away"
+    assert "taken away" in book.toggle(far)
+    assert len(book.alerts) == 1
+
+
+def test_a_stale_price_reaches_no_alert() -> None:
+    book = AlertBook()
+    book.toggle(PriceAlert("AAPL", True, Decimal(1)))
+    view = frozen.working_day()
+    stale = tuple(msgspec.structs.replace(quote, stale=True) for quote in view.quotes)
+    assert book.check(msgspec.structs.replace(view, quotes=stale), 1) == []
+
+
+@pytest.mark.parametrize("words", ["AAPL 190", "NOSUCH > 5", "AAPL > many", "AAPL > nan", "> 5", ""])
+def test_a_wrong_alert_says_what_was_expected(words: str) -> None:
+    found = read_alert(words, ["AAPL"])
+    assert isinstance(found, str)
+    assert "AAPL > 190.00" in found
+
+
+def test_limits_that_come_near_are_warned_of() -> None:
+    words = [words_of(row) for row in warning_rows(frozen.working_day())]
+    assert [line.split()[0] for line in words] == ["NOT", "85%", "100%"]
+
+
+def test_sources_and_fills_say_their_state_in_words() -> None:
+    row = source_row(SourceView(name="BuyTheDip", state="disabled", why="kept executing", parents=2))
+    assert words_of(row) == " BuyTheDip DISABLED 2  kept executing"
+    late = msgspec.structs.replace(frozen.working_day().fills[0], late=True)
+    assert words_of(fill_row(late, 1)).endswith("LATE maker")
+
+
+@given(
+    words=st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126), max_size=40),
+    width=st.integers(0, 30),
+)
+def test_what_does_not_fit_is_cut_between_words_only(words: str, width: int) -> None:
+    shown = fit(words, width)
+    assert len(shown) == width
+    if len(words) > width > 2:
+        kept = shown.rstrip().removesuffix("..")
+        assert words.startswith(kept)
+        assert not kept or not words[len(kept) :] or not (kept[-1].isalnum() and words[len(kept)].isalnum())
+
+
+def test_the_frozen_day_has_every_state_that_a_row_can_show() -> None:
+    shown = {order.state for order in frozen.working_day().orders}
+    assert shown >= {
+        OrderState.UNKNOWN,
+        OrderState.STAGED,
+        OrderState.DENIED,
+        OrderState.PARTIALLY_FILLED,
+        OrderState.FILLED,
+    }
