@@ -66,6 +66,16 @@ class DeskBase(App[str]):
         row = self._orders.row
         return None if row is None else next((order for order in view.orders if order.order_id == row.id), None)
 
+    def _chosen(self, what: str) -> OrderView | None:
+        if not self._orders.display:
+            self._say(f"no orders are shown here; 2 shows them, then select the one to {what}")
+            return None
+        order = self._order(self._port.view())
+        if order is None:
+            gone = f"{self._orders.selected} is not shown any more; " if self._orders.selected else ""
+            self._say(f"{gone}select the order to {what} with up and down first")
+        return order
+
     def _follow_order(self, view: DeskView) -> None:
         """The symbol of the order under the cursor is the desk's symbol from here on."""
         order = self._order(view)

@@ -7,7 +7,6 @@ from engine.domain import commands as co
 from engine.domain.clock import NS_PER_S
 from engine.domain.money import text
 from engine.domain.order import OrderState
-from engine.views import OrderView
 
 TWICE_NS = 2 * NS_PER_S
 """Within this time a second X does what the first one announced."""
@@ -19,16 +18,6 @@ class OrderKeys(DeskBase):
     _asked_all_ns = -TWICE_NS
     _asked_marked: tuple[int, tuple[str, ...]] = (-TWICE_NS, ())
     """When x announced which marked orders it would cancel."""
-
-    def _chosen(self, what: str) -> OrderView | None:
-        if not self._orders.display:
-            self._say(f"no orders are shown here; 2 shows them, then select the one to {what}")
-            return None
-        order = self._order(self._port.view())
-        if order is None:
-            gone = f"{self._orders.selected} is not shown any more; " if self._orders.selected else ""
-            self._say(f"{gone}select the order to {what} with up and down first")
-        return order
 
     def action_amend(self) -> None:
         """Put the selected order's amend in the order line, with its terms of now."""

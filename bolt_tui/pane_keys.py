@@ -117,10 +117,7 @@ class PaneKeys(DeskBase):
         if isinstance(self.focused, TradeLogPanel):
             self._drill(view, self.focused)
         elif isinstance(self.focused, Blotter):
-            order = self._order(view)
-            if order is None:
-                self._say("select an order with up and down first; enter then shows everything about it")
-            self._show_order(view, order)
+            self._show_order(view, self._chosen("open"))
 
     def _drill(self, view: DeskView, log: TradeLogPanel) -> None:
         """From a line of the log to its order: to its row where it has one, else to its card."""

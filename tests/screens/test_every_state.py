@@ -18,6 +18,8 @@ from textual.widgets import Input
 from bolt_tui.halt_keys import HALT_KEYS
 from bolt_tui.screens.dialog import Dialog
 from bolt_tui.screens.dialogs import CardScreen, FormScreen, QuitScreen, RearmScreen
+from bolt_tui.screens.jump import JumpScreen
+from bolt_tui.screens.line_dialog import LineScreen
 from bolt_tui.screens.preview import PreviewScreen
 from engine.domain import commands as co
 from engine.domain.order import OrderState
@@ -111,6 +113,14 @@ STATES: dict[str, tuple[Act, type[Screen[Any]]]] = {
     "palette with words": (pressed("ctrl+p", *keys("can"), "down"), CommandPalette),
     "quit": (pressed("ctrl+q"), QuitScreen),
     "cancel all asked": (pressed("X"), Screen),
+    "blotter": (pressed("2"), Screen),
+    "analysis": (pressed("down", "3"), Screen),
+    "risk": (pressed("4"), Screen),
+    "log": (pressed("5"), Screen),
+    "marked orders asked": (pressed("down", "space", "space", "x"), Screen),
+    "filter line": (pressed("slash", *keys("aapl")), Screen),
+    "jump letters": (pressed("ctrl+o"), JumpScreen),
+    "alert": (pressed("A"), LineScreen),
     "halted": (halted, Screen),
     "rearm": (rearming, RearmScreen),
     "no engine": (cut_off, Screen),
