@@ -148,7 +148,7 @@ def _venues(cost: CostView) -> list[tuple[str, str]]:
 def _market(order: OrderView, cost: CostView, digits: int) -> list[tuple[str, str]]:
     if cost.market_qty is None:
         why = "it has ended" if order.state.is_terminal else "the engine was started again since"
-        return [(f"market  average since the arrival not known: {why}", "$quiet")]
+        return [(f"market  average since then not known: {why}", "$quiet")]
     if cost.market_vwap is None:
         return [("market  nobody has traded since the arrival", "$quiet")]
     words = f"market  vwap {fixed(cost.market_vwap, digits + 1)}"
