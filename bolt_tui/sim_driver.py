@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from brokers.paper.bars import BarListing
 from brokers.paper.replay_broker import ReplayBroker
@@ -10,6 +11,9 @@ from brokers.paper.top import TopListing
 from engine.api import Engine
 from engine.domain.clock import SimClock
 from engine.market.feed import QuoteTick, TradeTick
+
+if TYPE_CHECKING:  # numpy only where columns are used
+    from engine.market.columns import TickColumns
 
 FOREVER_NS = 1 << 62
 GROUP_ROWS = 4_096
@@ -59,21 +63,58 @@ class SimDriver:
 
     def feed(self, listing: TopListing, ticks: Iterable[QuoteTick | TradeTick]) -> None:
         """Run ticks of one listing, in order of time, with everything that falls due between them."""
-        journal, market = self.journal, self.engine.market
+        journal, market, host = self.journal, self.engine.market, self.engine.host
         on_tick, set_ns = listing.on_tick, self.clock.set_ns
-        due_ns, seen = self.due_ns(), journal.head_seq
+        due_ns, seen, timers = self.due_ns(), journal.head_seq, host.timers_set
         count = 0
         for tick in ticks:
             ts_ns = tick.ts_ns
             if due_ns <= ts_ns:
                 due_ns = self.run_until(ts_ns)
-                seen = journal.head_seq
+                seen, timers = journal.head_seq, host.timers_set
             set_ns(ts_ns)
             market.alive_ns = ts_ns
             on_tick(tick)
             count += 1
-            if journal.head_seq != seen:
+            if journal.head_seq != seen or host.timers_set != timers:
                 self.settle()
-                seen = journal.head_seq
+                seen, timers = journal.head_seq, host.timers_set
                 due_ns = self.due_ns()
         self.ticks += count
+
+    def feed_columns(self, listing: TopListing, columns: TickColumns) -> None:
+        """Run ticks of one listing as :meth:`feed` does, going straight to the next one that can matter.
+
+        That is the next that can touch an order at the venue, or the first after something fell due; where a strategy wants each
+        tick, each one. Every event, fill and hash is that of :meth:`feed`.
+        """
+        engine, journal = self.engine, self.journal
+        market, host = engine.market, engine.host
+        set_ns, on_tick, symbol = self.clock.set_ns, listing.on_tick, columns.symbol
+        due_ns, at, until = self.due_ns(), 0, 0
+        while at < columns.rows:
+            if at >= until:  # else nothing was journaled since: what is due is due when it was
+                ts_ns = int(columns.ts_ns[at])
+                if due_ns <= ts_ns:
+                    due_ns = self.run_until(ts_ns)
+                until = columns.before(due_ns)
+            next_at = listing.next_mattering(columns, at, until) if engine.can_pass_over(symbol) else at
+            if next_at > at:
+                passed = listing.pass_over(columns, at, next_at)
+                set_ns(passed.ts_ns)
+                market.alive_ns = passed.ts_ns
+                engine.pass_over(passed)
+                at = next_at
+            if at == until:
+                continue
+            tick = columns.tick(at)
+            set_ns(tick.ts_ns)
+            market.alive_ns = tick.ts_ns
+            seen, timers = journal.head_seq, host.timers_set
+            on_tick(tick)
+            at += 1
+            if journal.head_seq != seen or host.timers_set != timers:
+                self.settle()
+                due_ns = self.due_ns()
+                until = at
+        self.ticks += columns.rows

@@ -113,8 +113,11 @@ class LevelListing(Listing):
 
     def _requeue(self, sign: int, before: dict[int, int]) -> None:
         """Move our orders forward where the level they stand at changed."""
-        sizes = self.book.side(sign).sizes
-        for order in self.own[sign]:
+        sizes, orders = self.book.side(sign).sizes, self.own[sign]
+        if not self.book.has_depth:  # one price is shown
+            shown = next(iter(sizes), None)
+            orders = [order for order in orders if order.limit == shown]
+        for order in orders:
             price = order.limit or 0
             after = sizes.get(price, 0)
             if not after and (price not in before or not self.book.has_depth):
@@ -154,6 +157,8 @@ class LevelListing(Listing):
         """Fill our resting orders with displayed size that has come to their price or through it."""
         side = self.book.side(-own_sign)
         for order in self.own[own_sign][:]:
+            if not side.prices or order.limit is None or (order.limit - side.best()) * own_sign < 0:
+                break  # the best price first: where it does not reach, no later one does
             for price in side.best_first():
                 if not order.is_open or order.limit is None or (order.limit - price) * own_sign < 0:
                     break

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -46,6 +46,9 @@ from engine.store.journal import Journal
 from engine.store.order import Order
 from engine.store.order_store import OrderStore
 from engine.views import DeskUpdate, DeskView
+
+if TYPE_CHECKING:  # numpy only where columns are used
+    from engine.market.columns import PassedTicks
 
 RECONCILE_EVERY_NS = 10 * NS_PER_S
 MONITOR_EVERY_NS = NS_PER_S
@@ -267,6 +270,16 @@ class Engine:
             self.settle()
         except StoreUnwritable:
             self.aftermath.begin()
+
+    def can_pass_over(self, symbol: str) -> bool:
+        """Whether ticks of a symbol that change nothing about any order may be taken in by :meth:`pass_over`."""
+        return not self.host.wants(symbol) and not self.host.queue and not self.agent.calls and not self.journal.failed
+
+    def pass_over(self, passed: PassedTicks) -> None:
+        """Take in many ticks at once, in place of :meth:`on_market` for each."""
+        self.market.pass_over(passed)
+        if passed.quote is not None:
+            self.host.pass_over(passed.quote)
 
     def on_broker(self, event: bi.BrokerEvent) -> None:
         """Take in what a broker said; behind a failed journal it is counted and left to the next start's comparison."""

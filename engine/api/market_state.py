@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from engine.domain.instrument import Instrument
 from engine.market.bars import Bars
 from engine.market.feed import BookTick, MarketTick, QuoteTick, TradeTick
 from engine.risk.exposure import OPEN, Quote
+
+if TYPE_CHECKING:  # numpy only where columns are used
+    from engine.market.columns import PassedTicks
 
 
 class MarketState:
@@ -49,6 +54,18 @@ class MarketState:
             self.books[symbol, tick.venue] = tick
         else:
             self.status[symbol, tick.venue] = tick.status
+
+    def pass_over(self, passed: PassedTicks) -> None:
+        """Take in ticks that nobody looked at; the state is the same as after each of them."""
+        symbol = passed.symbol
+        self.ticks += passed.count
+        self.changed[symbol] = self.ticks
+        if passed.quote is not None:
+            self._quotes.setdefault(symbol, {})[passed.quote.venue] = passed.quote
+        if passed.trade is not None and passed.first_price is not None:
+            if symbol not in self.trades:
+                self.first_trade[symbol] = passed.first_price
+            self.trades[symbol] = passed.trade
 
     def venue_of(self, symbol: str) -> str:
         """The venue an order without one would meet: the listing venue, else the first that quoted."""

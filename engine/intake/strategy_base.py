@@ -134,6 +134,9 @@ class Strategy:
 
     name: ClassVar[str] = ""
     """Empty means the class's own name."""
+    wants_ticks: ClassVar[bool] = True
+    """False: told of timers and own orders only, and ``ctx.quote`` still answers. A simulated run of columns of ticks then goes straight to
+    the next tick that can matter."""
 
     def symbols(self) -> tuple[str, ...]:
         """Symbols whose ticks are wanted; by default the parameter ``symbol``."""

@@ -82,10 +82,13 @@ class StrategyHost:
         self.quotes: dict[str, QuoteTick] = {}
         self._runners: dict[str, Runner] = {}
         self._by_symbol: dict[str, tuple[Runner, ...]] = {}
+        self._quoted: set[str] = set()
+        """Symbols of strategies that want no ticks: their newest quote is kept all the same."""
         self.queue: deque[tuple[str, StrategyEvent]] = deque()
         """What waits to be told by :meth:`pump`: strategy and event."""
         self._timers: list[tuple[int, int, str, str]] = []
-        self._timer_count = 0
+        self.timers_set = 0
+        """How many timers were ever asked for: a driver that keeps the next due time looks here for a new one."""
         self._is_busy = False
         self._last: dict[str, ev.StrategyChanged] = {}
         self._saved: dict[str, dict[str, str]] = {}
@@ -149,8 +152,11 @@ class StrategyHost:
         self._recover()
         runner = Runner(self, name, strategy, dict(self._saved.get(name, {})))
         self._runners[name] = runner
-        for symbol in symbols:
-            self._by_symbol[symbol] = (*self._by_symbol.get(symbol, ()), runner)
+        if strategy.wants_ticks:
+            for symbol in symbols:
+                self._by_symbol[symbol] = (*self._by_symbol.get(symbol, ()), runner)
+        else:
+            self._quoted.update(symbols)
         self.record(ev.StrategyChanged(name=name, state="on", why=why, params=params))
         self._call(runner, strategy.on_start)
         if runner.is_on:
@@ -231,6 +237,8 @@ class StrategyHost:
         """A market tick: strategies of its symbol are told at once, or after the call in progress."""
         runners = self._by_symbol.get(tick.symbol)
         if not runners:
+            if self._quoted and tick.symbol in self._quoted and isinstance(tick, QuoteTick):
+                self.quotes[tick.symbol] = tick
             return
         if isinstance(tick, QuoteTick):
             self.quotes[tick.symbol] = tick
@@ -247,6 +255,11 @@ class StrategyHost:
                 self._call(runner, runner.strategy.on_event, tick)
         if self.queue:
             self.pump()
+
+    def pass_over(self, quote: QuoteTick) -> None:
+        """The newest quote of ticks that no strategy wanted."""
+        if quote.symbol in self._quoted:
+            self.quotes[quote.symbol] = quote
 
     def on_time(self, now_ns: int) -> None:
         """Queue every timer that is due."""
@@ -286,9 +299,9 @@ class StrategyHost:
 
     def set_timer(self, name: str, at_ns: int, timer: str) -> int:
         """Ask for a TimerDue; its number."""
-        self._timer_count += 1
-        heapq.heappush(self._timers, (at_ns, self._timer_count, name, timer))
-        return self._timer_count
+        self.timers_set += 1
+        heapq.heappush(self._timers, (at_ns, self.timers_set, name, timer))
+        return self.timers_set
 
     def views(self) -> tuple[SourceView, ...]:
         """Every strategy that can be started, with how it stands."""

@@ -2,7 +2,8 @@
 
     python -m tests.bench.bolt_workload W1 [ticks]
 
-W1   a strategy called on each tick                      W2   a marketable order on every 10th tick, journal on disk
+W1   a strategy called on each tick                      W1b  100 resting orders re-pegged by a timer, no tick wanted
+W2   a marketable order on every 10th tick, journal on disk
 W2b  the same, journal in memory                         W3   submit, amend, cancel, one a tick
 W4   TWAP parents of 100 children, a second apart        W5   the live loop: command to disk and to confirmation
 W6   rows of the journal on disk
@@ -22,6 +23,7 @@ import resource
 import sys
 import tempfile
 import time
+from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,8 @@ from engine.domain.clock import NS_PER_S, SimClock
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import AlgoSpec, OrderState, Side, Source, SourceKind
-from engine.intake.strategy_base import OwnFill, OwnOrder, Strategy, StrategyContext, StrategyEvent
+from engine.intake.strategy_base import OwnFill, OwnOrder, Strategy, StrategyContext, StrategyEvent, TimerDue
+from engine.market.columns import NAMES, TickColumns
 from engine.market.feed import QuoteTick, TradeTick
 from engine.market.volume import flat_weights
 from engine.risk.latch import Latch
@@ -54,14 +57,20 @@ ONE, HUNDRED = Qty(1), Qty(100)
 EVERY = 10
 
 
-def lifted_policy(folder: Path) -> Path:
-    """The shipped policy with its daily counts, message rates and repeats lifted, and the duplicate window shut."""
+def lifted_policy(folder: Path, *, is_wide: bool = False) -> Path:
+    """The shipped policy with its daily counts, message rates and repeats lifted, and the duplicate window shut.
+
+    ``is_wide`` lets a hundred orders of one symbol rest, where the shipped file allows fifty.
+    """
     text, count = re.subn(
         rf"(?m)^(  (?:{'|'.join(LIFTED)}):) *[\d_.]+", r"\1 1_000_000_000_000", POLICY.read_text("utf-8")
     )
     assert count == len(LIFTED) + 1, "max_orders stands twice: a day's and the repeats'"
     text, count = re.subn(r"(?m)^(duplicate:\n  window_s:) *[\d_.]+", r"\1 0", text)
     assert count == 1
+    if is_wide:
+        text, count = re.subn(r"(?m)^(  max_count_per_symbol:) *[\d_]+", r"\1 200", text)
+        assert count == 1
     path = folder / "policy.yaml"
     path.write_text(text, encoding="utf-8")
     return path
@@ -110,6 +119,53 @@ class Watch(Strategy):
 
     def on_event(self, ctx: StrategyContext, event: StrategyEvent) -> None:
         self.ticks += 1
+
+
+class Pegs(Counted):
+    """W1b: a hundred orders, fifty a side, each re-pegged in its turn by a timer; no tick is wanted.
+
+    An order that was filled or refused is placed anew when its turn comes.
+    """
+
+    wants_ticks = False
+    every_ns: int = 1_500_000_000
+    orders_max: int = 100
+    nearest_ticks: int = 40
+
+    def on_start(self, ctx: StrategyContext) -> None:
+        super().on_start(ctx)
+        self.turn = 0
+        self.pegged: dict[int, str] = {}
+        ctx.timer("peg", ctx.now_ns() + NS_PER_S)
+
+    def on_event(self, ctx: StrategyContext, event: StrategyEvent) -> None:
+        if not isinstance(event, TimerDue):
+            super().on_event(ctx, event)
+            return
+        for _ in range(1 if self.turn >= self.orders_max else self.orders_max):
+            self.peg(ctx, self.turn % self.orders_max)
+            self.turn += 1
+        ctx.timer("peg", event.due_ns + self.every_ns)
+
+    def peg(self, ctx: StrategyContext, number: int) -> None:
+        """Put one order at its distance from the market."""
+        quote = ctx.quote(SYMBOL)
+        if quote is None:
+            return
+        side = Side.SELL if number % 2 else Side.BUY
+        best = quote.bid if side is Side.BUY else quote.ask
+        limit = Price(Decimal(best - side.sign * (self.nearest_ticks + 2 * (number // 2))).scaleb(-2))
+        store = BENCHES[-1].engine.store
+        order_id = self.pegged.get(number)
+        if order_id is None or order_id not in store.parents_open:
+            self.sent += 1
+            made = ctx.order(SYMBOL, side, HUNDRED, limit=limit, why="pegged")
+            if made is not None:
+                self.pegged[number] = made
+        elif store.orders[order_id].spec.limit != limit:
+            source = Source(SourceKind.STRATEGY, type(self).__name__)
+            asked = co.AmendOrder(source=source, intent_id=f"p{self.turn}", order_id=order_id, limit=limit)
+            self.amended += BENCHES[-1].engine.commander.submit(asked).ok
 
 
 class Rounds(Counted):
@@ -186,6 +242,16 @@ def ticks(rows: int) -> list[QuoteTick | TradeTick]:
     return found
 
 
+def tick_columns(rows: int) -> TickColumns:
+    """The arrays as columns."""
+    made = columns(rows)
+    if rows == 1_000_000:
+        assert checksum(made) == MILLION
+    names = {"ts_ns": "ts", "is_trade": "trade", "bid_qty": "bsz", "ask_qty": "asz", "price": "px"}
+    named = {name: made[names.get(name, name)] for name in NAMES if name != "aggressor"}
+    return TickColumns(SYMBOL, "XSIM", {**named, "aggressor": 2 * made["buy"].astype("int64") - 1})
+
+
 class Bench:
     """An engine, a venue and a driver."""
 
@@ -202,7 +268,7 @@ class Bench:
             if on_disk
             else Journal.open_memory(START_NS, "BENCH", "USD")
         )
-        self.policy = PolicyHolder.from_file(lifted_policy(folder))
+        self.policy = PolicyHolder.from_file(lifted_policy(folder, is_wide=strategy is Pegs))
         self.engine = Engine(
             EngineParts(
                 journal=self.journal,
@@ -252,7 +318,7 @@ def probe_ns() -> float:
 
 
 STRATEGIES: dict[str, type[Strategy]] = {
-    "W1": Watch, "W2": Rounds, "W2b": Rounds, "W2NEST": Stack, "W3": Rest, "W3b": Rest, "W4": Slices, "W4b": Slices,
+    "W1": Watch, "W1b": Pegs, "W2": Rounds, "W2b": Rounds, "W2NEST": Stack, "W3": Rest, "W3b": Rest, "W4": Slices, "W4b": Slices,
 }  # fmt: skip
 """A ``b`` keeps the journal in memory."""
 
@@ -260,20 +326,24 @@ STRATEGIES: dict[str, type[Strategy]] = {
 def measure(workload: str, rows: int, folder: Path, parents: int) -> dict[str, Any]:
     """Run one workload; its JSON line."""
     begin = time.perf_counter()
-    made = ticks(rows)
+    is_column = workload == "W1b"
+    by_column, by_tick = (tick_columns(rows), []) if is_column else (None, ticks(rows))
     build_s = time.perf_counter() - begin
     params = {"parents_max": str(parents)} if workload.startswith("W4") else {}
-    is_on_disk = workload != "W1" and not workload.endswith("b")
+    is_on_disk = is_column or (workload != "W1" and not workload.endswith("b"))
     bench = Bench(folder, on_disk=is_on_disk, strategy=STRATEGIES[workload], params=params)
     calm()
     before = resident_mb()
     wall, cpu = time.perf_counter(), time.process_time()
-    bench.driver.feed(bench.listing, made)
-    bench.driver.run_until(made[-1].ts_ns + 1)
+    if by_column is not None:
+        bench.driver.feed_columns(bench.listing, by_column)
+    else:
+        bench.driver.feed(bench.listing, by_tick)
+    bench.driver.run_until(bench.clock.now_ns() + 1)
     bench.journal.commit()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     told = bench.strategy
-    done = told.ticks if workload == "W1" else told.fills
+    done = told.ticks if workload == "W1" else rows if is_column else told.fills
     if workload.startswith("W3"):
         done = told.accepted + told.amended + told.ended
     policy = bench.policy.policy
@@ -282,7 +352,7 @@ def measure(workload: str, rows: int, folder: Path, parents: int) -> dict[str, A
         "wall_s": round(wall, 4), "cpu_s": round(cpu, 4), "rate": round(done / wall, 1), "rate_cpu": round(done / cpu, 1),
         "rss_before_mb": round(before, 1), "rss_after_mb": round(resident_mb(), 1),
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1), "probe_ns": round(probe_ns(), 2),
-        "build_s": round(build_s, 2), "ticks": told.ticks, "policy_hash": "" if policy is None else policy.hash,
+        "build_s": round(build_s, 2), "ticks": bench.driver.ticks if is_column else told.ticks, "policy_hash": "" if policy is None else policy.hash,
         "journal_rows": bench.journal.head_seq, "ledger_hash": bench.journal.head_hash.hex(),
     }  # fmt: skip
     if workload != "W1":
