@@ -160,7 +160,7 @@ class LevelListing(Listing):
             if not side.prices or order.limit is None or (order.limit - side.best()) * own_sign < 0:
                 break  # the best price first: where it does not reach, no later one does
             for price in side.best_first():
-                if not order.is_open or order.limit is None or (order.limit - price) * own_sign < 0:
+                if not order.is_open or (order.limit - price) * own_sign < 0:
                     break
                 took = self._fill(order, side.sizes[price])
                 if took:
