@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bolt_tui.commands.exits import Exit
 from bolt_tui.output import Output
 from engine.domain.errors import BoltError, InputError
+from engine.store.place import ServerPlace
 
 if TYPE_CHECKING:
     from bolt_tui.client import EngineClient, NoEngine
@@ -83,6 +84,8 @@ class Context:
 
     def stored(self, error: NoEngine) -> Stored:
         """What the ledger says in place of an engine that does not answer; says so. Raises ``error`` where there is no ledger."""
+        if not isinstance(self.found.place, ServerPlace) and not self.found.ledger.exists():
+            raise error  # before what reads a ledger is loaded
         from bolt_tui.stored import open_stored
 
         found = open_stored(self.found)

@@ -373,11 +373,21 @@ TOOLS = (
     ),
     Subcommand(
         "ledger verify",
-        "Prove the ledger: the hash chain, and that the projections follow from it.",
-        "bolt ledger verify",
+        "Prove the ledger: the hash chain, the noted head, and that the projections follow from it.",
+        "bolt ledger verify --head 8412:9f1c...e0",
         "tools:ledger_verify",
-        (LEDGER_FILE,),
+        (
+            arg("files", metavar="FILE", nargs="*", help="prove these exported or archived files instead of a ledger"),
+            LEDGER_FILE,
+            arg(
+                "--head",
+                metavar="SEQ:HASH|FILE",
+                default="",
+                help="a head that was kept elsewhere: what `verify` printed, or the .head file of a backup",
+            ),
+        ),
         (Exit.STORE,),
+        detail="Who can write the state folder can forge the ledger and the note beside it; only a head kept elsewhere shows that.",
     ),
     Subcommand(
         "ledger show",
@@ -400,11 +410,40 @@ TOOLS = (
     ),
     Subcommand(
         "ledger export",
-        "Write the whole journal as JSON lines.",
-        "bolt ledger export day.jsonl",
+        "Write the whole journal as records that prove themselves.",
+        "bolt ledger export ledger.yaml",
         "tools:ledger_export",
-        (arg("file", metavar="FILE", help="where to; - for stdout"), LEDGER_FILE),
+        (
+            arg("file", metavar="FILE", help="where to: .jsonl or .yaml, with .gz behind it packed; - for stdout"),
+            LEDGER_FILE,
+        ),
         (Exit.STORE,),
+        detail="`bolt ledger verify FILE` proves such a file; docs/prove_export.py does so without Bolt.",
+    ),
+    Subcommand(
+        "ledger backup",
+        "Copy the ledger as of one moment, also while an engine writes it, and prove the copy.",
+        "bolt ledger backup /mnt/copies/ledger.db",
+        "tools:ledger_backup",
+        (
+            arg(
+                "target",
+                metavar="FILE|URL",
+                help="a new file, or a PostgreSQL URL of an empty database; its head is noted beside it",
+            ),
+            LEDGER_FILE,
+        ),
+        (Exit.STORE,),
+        detail="A ledger moves so from a file to a server and back.",
+    ),
+    Subcommand(
+        "ledger archive",
+        "Write each day (UTC) that is over and not archived yet to a file of its own.",
+        "bolt ledger archive /mnt/copies/days",
+        "tools:ledger_archive",
+        (arg("folder", metavar="DIR", help="where to; files are YYYY-MM-DD.jsonl.gz"), LEDGER_FILE),
+        (Exit.STORE,),
+        detail="The ledger keeps its rows. `bolt ledger verify DIR/*.jsonl.gz` proves the files and that none is missing between them.",
     ),
     Subcommand(
         "ledger rebuild",
@@ -489,7 +528,7 @@ GROUPS: dict[str, tuple[Subcommand, ...]] = {
 TABLE: tuple[Subcommand, ...] = tuple(row for rows in GROUPS.values() for row in rows)
 FAMILIES: dict[str, str] = {
     "data": "Inspect recorded market data, or write it anew in our layout.",
-    "ledger": "Prove, show, export or rebuild the ledger.",
+    "ledger": "Prove, show, export, copy, archive or rebuild the ledger.",
     "policy": "Check, explain or reload the limits.",
 }
 """Words that need a second one."""

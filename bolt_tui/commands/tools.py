@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from engine.domain.errors import SettingsError
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
     from bolt_tui.settings import Home
+    from engine.store.head import Head
     from engine.store.place import Place
 
 
@@ -97,16 +100,49 @@ def open_target(name: str) -> int:
 
 
 def ledger_verify(context: Context) -> Exit:
-    """Prove a ledger."""
+    """Prove a ledger, or files that were written from one."""
     from bolt_tui.ledger_tools import verify
 
+    head = _kept_head(context.args.head)
+    if context.args.files:
+        return _verify_files(context, head)
     place = ledger_place(context)
-    proof = verify(place)
+    proof = verify(place, head)
     context.out.object("ledger_verify", {"ledger": str(place), **show.fields(proof)})
     context.out.line(f"{place}: {proof.text}")
     for fault in (*proof.findings, *proof.conservation):
         context.out.line(f"  {fault}")
+    if proof.ok:
+        context.out.line(f"  keep this elsewhere, for --head: {proof.head_seq}:{proof.head_hash}")
     return Exit.OK if proof.ok else Exit.STORE
+
+
+def _kept_head(words: str) -> Head | None:
+    """A head that a person kept: as words, or in a file such as the note beside a backup."""
+    from engine.store.head import read_head
+
+    if not words:
+        return None
+    try:
+        return read_head(Path(words).read_text(encoding="ascii") if Path(words).is_file() else words)
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"head {words} cannot be read ({error}); expected SEQ:HASH or a file that holds it"
+        raise SettingsError(msg) from None
+
+
+def _verify_files(context: Context, head: Head | None) -> Exit:
+    from engine.store.export import verify_export
+
+    names = context.args.files
+    report = verify_export([Path(name) for name in names], [head] if head else [])
+    context.out.object("export_verify", {"files": names, **show.fields(report)})
+    what = f"rows {report.first_seq} to {report.head_seq}, head {report.head_hash[:16]}"
+    context.out.line(
+        f"{len(names)} files: {what}: {'every record, hash and link holds' if report.ok else 'NOT PROVEN'}"
+    )
+    for fault in report.findings:
+        context.out.line(f"  {fault}")
+    return Exit.OK if report.ok else Exit.STORE
 
 
 def ledger_show(context: Context) -> Exit:
@@ -126,14 +162,54 @@ def ledger_show(context: Context) -> Exit:
 
 def ledger_export(context: Context) -> Exit:
     """Write the journal out."""
-    from engine.store.verify import export, last_seq
+    import gzip
+
+    from engine.store.export import form_of, write_rows
+    from engine.store.journal import read_journal
+    from engine.store.verify import last_seq
 
     place, target = ledger_place(context), context.args.file
     last_seq(place)  # a ledger that cannot be read is said before the target is emptied
-    form = "yaml" if target.endswith((".yaml", ".yml")) else "jsonl"
-    with os.fdopen(open_target(target), "w", encoding="utf-8") as out:
-        count = export(place, out, form)
+    form = form_of(target)
+    with os.fdopen(open_target(target), "wb") as file, ExitStack() as stack:
+        packed = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0)) if target.endswith(".gz") else file
+        out = stack.enter_context(io.TextIOWrapper(packed, encoding="utf-8", newline="\n"))
+        count = write_rows(read_journal(place), out, form)
     context.out.say(f"bolt: {count} rows written to {'stdout' if target == '-' else target} as {form}")
+    return Exit.OK
+
+
+def ledger_backup(context: Context) -> Exit:
+    """Copy a ledger, also while an engine writes it, and prove the copy."""
+    from bolt_tui.ledger_tools import verify
+    from bolt_tui.wiring import projections
+    from engine.store.backup import backup
+    from engine.store.place import read_place
+
+    place = ledger_place(context)
+    target = read_place(context.args.target, named_home().root)
+    copied = backup(place, target, projections)
+    proof = verify(target)
+    fields = {"ledger": str(place), "target": str(target), "rows": copied.rows, "head_hash": copied.head_hash}
+    context.out.object("ledger_backup", {**fields, "ok": proof.ok, "findings": (*proof.findings, *proof.conservation)})
+    context.out.line(f"{target}: {proof.text}")
+    for fault in (*proof.findings, *proof.conservation):
+        context.out.line(f"  {fault}")
+    return Exit.OK if proof.ok else Exit.STORE
+
+
+def ledger_archive(context: Context) -> Exit:
+    """Write the days that are over to files of their own."""
+    from engine.domain.clock import SystemClock, iso
+    from engine.store.backup import DAY_CHARS, archive
+
+    place, folder = ledger_place(context), Path(context.args.folder)
+    days = archive(place, folder, iso(SystemClock().now_ns())[:DAY_CHARS])
+    context.out.object("ledger_archive", {"ledger": str(place), "folder": str(folder), "days": days})
+    for day in days:
+        context.out.line(f"{day.path}: rows {day.first_seq} to {day.last_seq}")
+    if not days:
+        context.out.line(f"{folder}: holds every day that is over")
     return Exit.OK
 
 

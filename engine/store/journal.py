@@ -39,7 +39,7 @@ LOG_BYTES = 8 * 2**20
 """Room that the write-ahead log has from the start."""
 CHECKPOINT_ROWS = 1_000
 """The write-ahead log is folded into the file after so many rows, when nothing waits; after ten times as many in any case."""
-_INSERT = "INSERT INTO journal (seq, ts_ns, kind, payload, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT INTO journal (seq, ts_ns, kind, payload, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -346,7 +346,7 @@ class Journal:
         link = self._connection
         try:
             link.execute("BEGIN IMMEDIATE")
-            link.executemany(_INSERT, batch.rows)
+            link.executemany(INSERT, batch.rows)
             for name, rows in batch.projections:
                 link.executemany(upsert(name), rows)
             link.execute("COMMIT")

@@ -6,10 +6,9 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from typing import Any, TextIO
+from typing import Any
 
 import msgspec
-import yaml
 
 from engine.domain.errors import BoltError, StoreCorrupt
 from engine.domain.events import LedgerOpened, decode_event, kind_of
@@ -198,18 +197,6 @@ def last_seq(path: Place) -> int:
     finally:
         connection.close()
     return int(found or 0)
-
-
-def export(path: Place, out: TextIO, form: str) -> int:
-    """Write the journal as ``jsonl`` or ``yaml`` (text quoted, so that no reader turns an id into a number); the rows."""
-    count = 0
-    for row in shown(path):
-        if form == "jsonl":
-            out.write(msgspec.json.encode(row).decode() + "\n")
-        else:
-            out.write(yaml.safe_dump([row], default_style='"', sort_keys=True, allow_unicode=False))
-        count += 1
-    return count
 
 
 def state_hash(projections: Sequence[Projection]) -> str:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 
 from engine.domain import events as ev
 from engine.domain.errors import StoreCorrupt, StoreError, StoreLocked, StoreUnwritable
 from engine.store.head import noted_head
 from engine.store.journal import GENESIS, Journal, chain, read_journal
-from engine.store.verify import export, rebuild, shown, state_hash, verify
+from engine.store.verify import rebuild, shown, state_hash, verify
 from tests.store.shop import AAPL, START_NS, Desk, alert, fill, make, run_sql, trade
 
 SWAP = (
@@ -227,25 +224,8 @@ def test_a_missing_ledger_is_not_made_by_looking_at_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_both_exports_hold_the_rows(ledger: Path) -> None:
-    lines, pages = io.StringIO(), io.StringIO()
-    assert export(ledger, lines, "jsonl") == export(ledger, pages, "yaml") == 8
-    rows = [json.loads(line) for line in lines.getvalue().splitlines()]
-    assert rows == list(shown(ledger)) == yaml.safe_load(pages.getvalue())
+def test_rows_are_shown_from_where_it_is_asked(ledger: Path) -> None:
     assert [row["seq"] for row in shown(ledger, 3, 2)] == [3, 4]
-
-
-def test_a_yaml_export_leaves_no_word_bare(tmp_path: Path) -> None:
-    """`NO`, `1E5` and `0x1F` are ids here, and must not become a truth value or a number in any reader."""
-    path = tmp_path / "l.db"
-    desk = Desk(path)
-    for number, word in enumerate(("NO", "1E5", "0x1F", "~", "2012-06-21")):
-        desk.record(alert(number, word))
-    desk.journal.close()
-    out = io.StringIO()
-    export(path, out, "yaml")
-    for word in ("NO", "1E5", "0x1F", "~", "2012-06-21"):
-        assert f'"text": "{word}"' in out.getvalue()
 
 
 def test_equal_states_have_equal_hashes(ledger: Path) -> None:

@@ -16,10 +16,11 @@ import pytest
 from engine.domain import events as ev
 from engine.domain.errors import StoreLocked, StoreUnwritable
 from engine.store import postgres
+from engine.store.export import write_rows
 from engine.store.journal import read_journal
 from engine.store.link import holder_of
 from engine.store.place import ServerPlace
-from engine.store.verify import export, last_seq, state_hash, verify
+from engine.store.verify import last_seq, state_hash, verify
 from tests.replay.tape import quotes, replay
 from tests.replay.tape import trade as printed
 from tests.store.server import Server
@@ -67,7 +68,7 @@ def test_a_replay_makes_the_same_ledger_on_both_stores(place: ServerPlace, tmp_p
     exports = []
     for kept in (file, place):
         out = io.StringIO()
-        export(kept, out, "jsonl")
+        write_rows(read_journal(kept), out, "yaml")
         exports.append(out.getvalue())
     assert exports[0] == exports[1]
 

@@ -1,0 +1,59 @@
+"""`bolt ledger` from the command line: prove, export, copy and archive, and the words where something does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bolt_tui.commands.exits import Exit
+from bolt_tui.settings import Home
+from tests.cli.conftest import Ran
+from tests.store.shop import run_sql, trade
+
+Bolt = Callable[..., Ran]
+
+
+@pytest.fixture
+def ledger(home: Home) -> Path:
+    trade(home.ledger)
+    return home.ledger
+
+
+def test_a_ledger_is_copied_proven_and_held_to_its_head(bolt: Bolt, ledger: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    made = bolt("ledger", "backup", str(copy), "--json")
+    assert (made.code, made.json["ok"], made.json["rows"]) == (Exit.OK, True, 8)
+    again = bolt("ledger", "backup", str(copy))
+    assert (again.code, "already; name a new file" in again.err) == (Exit.USAGE, True)
+    proof = bolt("ledger", "verify", "--json").json
+    head = f"{proof['head_seq']}:{proof['head_hash']}"
+    assert head in bolt("ledger", "verify").out, "what is to be kept is shown"
+    for kept in (head, str(copy.with_name("copy.db.head"))):
+        assert bolt("ledger", "verify", "--head", kept).code == Exit.OK
+    assert bolt("ledger", "verify", "--head", f"8:{'0' * 64}").code == Exit.STORE
+    wrong = bolt("ledger", "verify", "--head", "8")
+    assert (wrong.code, "expected SEQ:HASH" in wrong.err) == (Exit.USAGE, True)
+
+
+@pytest.mark.parametrize("name", ["l.jsonl", "l.yaml", "l.yaml.gz"])
+def test_an_export_is_written_and_proven(bolt: Bolt, ledger: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    assert bolt("ledger", "export", str(path)).code == Exit.OK
+    proof = bolt("ledger", "verify", str(path), "--json")
+    assert (proof.code, proof.json["rows"], proof.json["findings"]) == (Exit.OK, 8, [])
+    path.write_bytes(path.read_bytes()[:-20])
+    torn = bolt("ledger", "verify", str(path))
+    assert (torn.code, "ends within a record" in torn.out) == (Exit.STORE, True)
+
+
+def test_days_that_are_over_are_archived(bolt: Bolt, ledger: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "days"
+    (day,) = bolt("ledger", "archive", str(folder), "--json").json["days"]
+    assert (Path(day["path"]).name, day["first_seq"], day["last_seq"]) == ("2023-11-14.jsonl.gz", 1, 8)
+    assert "holds every day that is over" in bolt("ledger", "archive", str(folder)).out
+    assert bolt("ledger", "verify", day["path"]).code == Exit.OK
+    run_sql(ledger, "UPDATE journal SET kind = 'x' WHERE seq = 2")
+    other = bolt("ledger", "archive", str(tmp_path / "more"))
+    assert (other.code, "row 2 (x) was changed" in other.err) == (Exit.STORE, True)
