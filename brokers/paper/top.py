@@ -96,10 +96,12 @@ class TopListing(LevelListing):
         low, high = max(buys, default=_LOWEST), min(sells, default=_HIGHEST)
         rises, falls = _HIGHEST, _LOWEST
         for stop in self.stops:
-            if stop.stop is not None and stop.sign > 0:
-                rises = min(rises, stop.stop)
-            elif stop.stop is not None:
+            if stop.stop is None or stop.trail is not None:
+                return begin  # it follows each print
+            if (stop.sign > 0) is stop.waits_for_touch:
                 falls = max(falls, stop.stop)
+            else:
+                rises = min(rises, stop.stop)
         while begin < end:
             found, begin = columns.reaching(begin, end, max(low, falls), min(high, rises))
             for at in found:

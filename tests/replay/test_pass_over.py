@@ -12,17 +12,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.clock import NS_PER_S
-from engine.domain.commands import AmendOrder
+from engine.domain.commands import AmendOrder, NewOrder
 from engine.domain.errors import InputError
 from engine.domain.money import Price, Qty
-from engine.domain.order import Side, Source, SourceKind, Tif
+from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.intake.strategy_base import Strategy, StrategyContext, StrategyEvent, TimerDue
 from engine.market.columns import NAMES, TickColumns
 from tests.bench.arrays import START_NS, SYMBOL
 from tests.bench.bolt_workload import BENCHES, LIVE, Bench, Pegs, tick_columns
 
 STEP_NS = NS_PER_S // 4
-ACTS = ("buy", "sell", "buy_stop", "sell_stop", "take", "cancel", "amend", "shrink")
+PLAIN = ("buy", "sell", "buy_stop", "sell_stop", "take", "cancel", "amend", "shrink")
+TYPED = ("buy_touch", "sell_touch", "buy_trail", "sell_trail", "buy_iceberg", "sell_iceberg")
+ACTS = PLAIN + TYPED
 Act = tuple[str, int, int]
 """What, how many price units from the market, and how much."""
 
@@ -60,12 +62,28 @@ class Script(Strategy):
             made = ctx.order(SYMBOL, side, qty, limit=away, why="rests")
         elif what.endswith("stop"):
             made = ctx.order(SYMBOL, side, qty, stop=through, why="waits", tif=Tif.GTC)
+        elif what in TYPED:
+            made = self.typed(what.partition("_")[2], side, away, _price(1 + abs(off)), Qty(qty))
         elif what == "take":
             made = ctx.order(SYMBOL, Side.BUY if qty % 2 else Side.SELL, qty, why="takes")
         elif self.made:
             self.change(ctx, what, self.made[off % len(self.made)], away, qty)
         if made is not None:
             self.made.append(made)
+
+    def typed(self, kind: str, side: Side, away: Price, trail: Price, qty: Qty) -> str | None:
+        """An order of a type that the context does not make."""
+        terms: dict[str, Any] = {
+            "touch": {"type": OrderType.MARKET_IF_TOUCHED, "stop": away},
+            "trail": {"type": OrderType.TRAILING_STOP, "trail": trail},
+            "iceberg": {"type": OrderType.LIMIT, "limit": away, "display": Qty(1)},
+        }[kind]
+        spec = OrderSpec(symbol=SYMBOL, side=side, qty=qty, **terms)
+        source = Source(SourceKind.STRATEGY, "Script")
+        asked = NewOrder(source=source, intent_id=f"t{self.at}", spec=spec, why="typed")
+        made = BENCHES[-1].engine.commander.submit(asked)
+        TAKEN[kind] = TAKEN.get(kind, 0) + made.ok
+        return made.order_id if made.ok else None
 
     def change(self, ctx: StrategyContext, what: str, order_id: str, limit: Price, qty: int) -> None:
         if what == "cancel":
@@ -75,6 +93,10 @@ class Script(Strategy):
             source = Source(SourceKind.STRATEGY, "Script")
             asked = AmendOrder(source=source, intent_id=f"a{self.at}", order_id=order_id, **terms)
             BENCHES[-1].engine.commander.submit(asked)
+
+
+TAKEN: dict[str, int] = {}
+"""How many orders of the other types the gate let pass."""
 
 
 def _price(units: int) -> Price:
@@ -153,6 +175,24 @@ def test_random_markets_end_alike(columns: TickColumns, acts: list[Act]) -> None
     by_columns, _ = run(columns, Script, by_columns=True)
     assert by_columns == by_tick
     assert [repr(event) for event in LIVE[-1].told] == told
+
+
+def test_the_random_markets_saw_each_type() -> None:
+    rows = {name: [0] * 8 for name in NAMES}
+    for at, units in enumerate((100, 103, 98, 104, 97, 105, 99, 101)):
+        rows["ts_ns"][at] = START_NS + 2 + at * STEP_NS
+        rows["bid"][at], rows["ask"][at] = units, units + 1
+        rows["bid_qty"][at] = rows["ask_qty"][at] = 50
+        rows["price"][at], rows["qty"][at] = units, 40
+        rows["is_trade"][at] = int(at in {2, 3, 4, 6})
+    columns = TickColumns(SYMBOL, "XSIM", rows)
+    TAKEN.clear()
+    Script.acts = [(what, 2, 5) for what in TYPED]
+    by_tick, _ = run(columns, Script, by_columns=False)
+    assert sorted(TAKEN) == ["iceberg", "touch", "trail"]
+    assert all(TAKEN.values())
+    by_columns, _ = run(columns, Script, by_columns=True)
+    assert by_columns == by_tick
 
 
 def test_a_hundred_pegged_orders_fill_alike_and_few_ticks_are_looked_at() -> None:
