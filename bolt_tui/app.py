@@ -81,6 +81,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
     ) -> None:
         super().__init__(port, clock or SystemClock())
         self._is_ours = is_ours
+        self._presets = settings.presets
         self._hz = settings.desk.updates_per_s or hz
         self._halt_asked_ns = 0
         self._is_loud = settings.desk.bell

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from bolt_tui.commands.exits import Exit
 from bolt_tui.commands.table import FAMILIES, TABLE, Subcommand
-from bolt_tui.output import Output
+from bolt_tui.output import Output, Shape
 from engine.domain.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from bolt_tui.commands.context import Context
 
+SHAPES: tuple[Shape, ...] = ("csv", "plain")
 SUMMARY = "A trading terminal that never sends an order twice, never loses one, and can prove its whole day."
 
 
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.OK
     if not words or (words[0].startswith("-") and words[0] not in {"-h", "--help"}):
         words.insert(0, "desk")
-    out = Output(sys.stdout, sys.stderr, json="--json" in words)
+    out = Output(sys.stdout, sys.stderr, json="--json" in words, shape=shape_of(words))
     try:
         args = parser(words[0]).parse_args(words)
     except UsageError as error:
@@ -43,6 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     row: Subcommand = args.row
     return run(row, args, out)
+
+
+def shape_of(words: Sequence[str]) -> Shape:
+    """How lists are to look; where several are named, the last."""
+    named: list[Shape] = [shape for word in words for shape in SHAPES if word == f"--{shape}"]
+    return named[-1] if named else "columns"
 
 
 def run(row: Subcommand, args: argparse.Namespace, out: Output) -> int:
@@ -169,6 +176,9 @@ def _add(place: argparse._SubParsersAction[_Parser], word: str, row: Subcommand,
         import_module(row.extend).add_arguments(made)
     if not any("--json" in action.option_strings for action in made._actions):  # noqa: SLF001 - argparse has no other way
         made.add_argument("--json", action="store_true", help="JSON on stdout, with a schema number")
+    if row.is_list:
+        made.add_argument("--csv", action="store_true", help="comma-separated values, one header line")
+        made.add_argument("--plain", action="store_true", help="a sentence a row, for screen readers")
 
 
 if __name__ == "__main__":

@@ -1,26 +1,41 @@
 """The order line of the desk: words become a preview, a preview becomes at most one order.
 
-Nothing is sent from the line itself; an order leaves only from its preview, with the intent id that was born with it.
+Nothing is sent from the line itself; an order, an amend and a release leave only from their preview, with the intent id that was
+born with it. A cancel asks nobody.
 """
 
 from __future__ import annotations
 
 from textual import on, work
+from textual.content import Content
 
 from bolt_tui.desk_base import DeskBase
-from bolt_tui.screens.dialogs import FormScreen
-from bolt_tui.screens.preview import Choice, Offer, PreviewScreen, size_words
+from bolt_tui.offers import Offer, spec_of
+from bolt_tui.screens.order_form import FormScreen
+from bolt_tui.screens.preview import Choice, PreviewScreen
 from engine.domain import commands as co
 from engine.domain.ids import new_intent_id
-from engine.intake.drafts import AmendDraft, GrammarError, NewOrderDraft
-from engine.intake.grammar import GrammarContext, complete, parse_line
-from engine.views import DeskView, QuoteView
-from widgets.messages import LineLeft, LineTyped
+from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
+from engine.intake.grammar import TIFS, GrammarContext, complete, parse_line
+from engine.intake.presets import NONE, Presets
+from engine.intake.sizes import PARTS
+from engine.intake.words import PRICE_WORDS
+from engine.views import DeskView, OrderView, QuoteView
+from widgets.formats import plain, wrap
+from widgets.messages import LineChanged, LineLeft, LineTyped
 from widgets.quick_order_pad import HINT
+from widgets.what_if import content_of, live_lines, size_words
+
+CHOICES_SHOWN = 12
 
 
 class OrderEntry(DeskBase):
     """The desk's half that makes orders."""
+
+    _presets: Presets = NONE
+    """The owner's defaults of order words."""
+    _questions = 0
+    """Counts what was typed: an answer to older words is not shown."""
 
     def _aim(self, view: DeskView) -> None:
         """Let the order line complete with what is under the cursor."""
@@ -31,10 +46,50 @@ class OrderEntry(DeskBase):
     def _words_known(self) -> GrammarContext:
         from bolt_tui.commands.orders import grammar_context
 
-        return grammar_context(self._port.view())
+        return grammar_context(self._port.view(), presets=self._presets)
 
     def _complete(self, line: str, cursor: int) -> list[str]:
         return complete(line, cursor, self._words_known())
+
+    # -- what it would do, while it is typed -------------------------------------------------------------------------------
+
+    @on(LineChanged)
+    def answer_line(self, event: LineChanged) -> None:
+        """Say what is expected next, or what the order would do; the newest words win."""
+        event.stop()
+        self._questions += 1
+        draft = parse_line(event.line, self._words_known())
+        if isinstance(draft, NewOrderDraft):
+            self._ask_what_if(event, draft, self._questions)
+        elif isinstance(draft, GrammarError):
+            event.show(self._expected(event, draft))
+        else:
+            event.show(Content("enter asks the engine" if isinstance(draft, CancelDraft) else "enter previews it"))
+
+    def _expected(self, event: LineChanged, error: GrammarError) -> Content:
+        """What may stand here; loud only where the word is finished, or can be nothing that fits."""
+        is_begun = event.line[error.position :].strip() == error.word and not event.line[-1:].isspace()
+        fits = self._complete(event.line, len(event.line)) if is_begun else []
+        if fits:
+            words, style = " ".join(fits[:CHOICES_SHOWN]), "$quiet"
+        elif not error.word:
+            words, style = f"expected next: {', '.join(error.expected)}", "$quiet"
+        else:
+            words, style = error.text, "bold $caution"
+        lines = [(line, style) for line in wrap(plain(words), event.width, "  ")]
+        return content_of(lines[: event.rows])
+
+    @work(group="what-if")
+    async def _ask_what_if(self, event: LineChanged, draft: NewOrderDraft, number: int) -> None:
+        result = await self._port.what_if(co.Preview(source=self._source, spec=draft.spec, linked=draft.linked))
+        if number != self._questions:
+            return
+        if result is None:
+            event.show(Content(f"{draft.echo}; the engine does not say what it would do").stylize("$quiet"))
+        else:
+            event.show(content_of(live_lines(draft.echo, result, event.width, event.rows)))
+
+    # -- the line and the form ---------------------------------------------------------------------------------------------
 
     def action_ticket(self, side: str) -> None:
         """Go to the order line; a side starts an order for what is under the cursor. Nothing is sent."""
@@ -49,13 +104,13 @@ class OrderEntry(DeskBase):
     def action_form(self) -> None:
         """The same order as fields."""
         symbol, price = self._pad.target
-        values = {"symbol": symbol, "price": price.removeprefix("@"), "tif": "day"}
+        values = {"symbol": symbol, "price": price.removeprefix("@")}
 
         def end(line: str | None) -> None:
             if line:
                 self._read(line)
 
-        self.push_screen(FormScreen(values), end)
+        self.push_screen(FormScreen(values, _form_words(self._words_known())), end)
 
     @on(LineLeft)
     def leave_line(self) -> None:
@@ -70,41 +125,75 @@ class OrderEntry(DeskBase):
 
     def _read(self, line: str) -> None:
         """An order goes to its preview, never out; other lines ask the engine at once."""
+        self._questions += 1
         draft = parse_line(line, self._words_known())
         if isinstance(draft, GrammarError):
             place = f"word {draft.word!r} at {draft.position + 1}: " if draft.word else ""
             self._say(draft.text if draft.word and draft.word in draft.text else f"{place}{draft.text}", "bad")
             return
         self._pad.remember(line)
-        if isinstance(draft, NewOrderDraft):
-            self._preview(line, draft)
-            return
-        self._pad.clear()
-        self._to_orders()
-        if isinstance(draft, AmendDraft):
-            self._post(draft.command(self._source, new_intent_id("d")))
-        else:
+        if isinstance(draft, CancelDraft):
+            # Stopping asks nobody.
+            self._pad.clear()
+            self._to_orders()
             self._post(draft.command(self._source))
+        else:
+            self._preview(line, draft)
 
-    async def _offer(self, line: str, draft: NewOrderDraft) -> Offer:
-        """What the engine says to an order now. The intent id is born here, so that whatever happens it goes out once."""
-        intent_id = new_intent_id("d")
-        result = await self._port.submit(co.Preview(source=self._source, spec=draft.spec, linked=draft.linked))
-        return Offer(line, draft.echo, draft.spec, intent_id, result, linked=draft.linked)
+    def _preview_release(self, order: OrderView) -> None:
+        """A staged order goes out through the same preview as a typed one."""
+        self._preview(f"release {order.order_id}", ReleaseDraft(order_id=order.order_id))
+
+    async def _offer(self, line: str, draft: Draft) -> Offer | str:
+        """What the engine says to it now; or why there is nothing to judge."""
+        if isinstance(draft, NewOrderDraft):
+            question = co.Preview(source=self._source, spec=draft.spec, linked=draft.linked)
+            result = await self._port.submit(question)
+            return Offer(
+                line=line,
+                echo=draft.echo,
+                spec=draft.spec,
+                intent_id=new_intent_id("d"),
+                result=result,
+                defaults=draft.defaults,
+                linked=draft.linked,
+            )
+        assert isinstance(draft, AmendDraft | ReleaseDraft)
+        order = next((row for row in self._port.view().orders if row.order_id == draft.order_id), None)
+        if order is None:
+            return f"{draft.order_id} is not in the newest picture; look at the orders, then ask again"
+        amend = draft if isinstance(draft, AmendDraft) else None
+        spec = spec_of(order, amend)
+        result = await self._port.submit(co.Preview(source=self._source, spec=spec, order_id=order.order_id))
+        return Offer(
+            line=line,
+            echo=result.text or spec.words(),
+            spec=spec,
+            intent_id=new_intent_id("d"),
+            result=result,
+            kind="release" if amend is None else "amend",
+            order_id=order.order_id,
+            amend=amend,
+        )
 
     async def _offer_again(self, line: str) -> Offer | None:
         draft = parse_line(line, self._words_known())
-        return await self._offer(line, draft) if isinstance(draft, NewOrderDraft) else None
+        offer = None if isinstance(draft, GrammarError | CancelDraft) else await self._offer(line, draft)
+        return offer if isinstance(offer, Offer) else None
 
     def _quote(self, symbol: str) -> QuoteView | None:
         return next((quote for quote in self._port.view().quotes if quote.symbol == symbol), None)
 
     @work(exclusive=True, group="preview")
-    async def _preview(self, line: str, draft: NewOrderDraft) -> None:
+    async def _preview(self, line: str, draft: Draft) -> None:
         """Ask for every check, show them, and do what is chosen, once."""
-        self._say(f"asking the gate about {size_words(draft.spec)} ...")
+        self._say(f"asking the gate about {line} ...")
+        offer = await self._offer(line, draft)
+        if isinstance(offer, str):
+            self._say(offer, "bad")
+            return
         screen = PreviewScreen(
-            await self._offer(line, draft),
+            offer,
             again=self._offer_again,
             quote=self._quote,
             now_ns=self._clock.now_ns,
@@ -123,18 +212,28 @@ class OrderEntry(DeskBase):
         if not choice.act:
             self._say("dropped; nothing was sent. up in the order line recalls it")
             return
-        confirmed = (
-            frozenset(denial.code for denial in offer.result.denials) if choice.act == "confirm" else frozenset()
+        command = offer.command(self._source, staged=choice.act == "stage", is_confirmed=choice.act == "confirm")
+        verb = (
+            "staging"
+            if choice.act == "stage"
+            else {"new": "sending", "amend": "amending", "release": "releasing"}[offer.kind]
         )
-        command = co.NewOrder(
-            source=self._source,
-            intent_id=offer.intent_id,
-            spec=offer.spec,
-            linked=offer.linked,
-            why="",
-            staged=choice.act == "stage",
-            confirmed=confirmed,
-        )
-        self._say(f"{'staging' if command.staged else 'sending'} {size_words(offer.spec)} ...")
+        self._say(f"{verb} {size_words(offer.spec)} ...")
         # A worker of its own: the next preview ends this one, and must not take a confirmed order with it.
         self._post(command)
+
+
+def _form_words(context: GrammarContext) -> dict[str, tuple[str, ...]]:
+    """What may stand in each field of the form."""
+    return {
+        "side": ("buy", "sell"),
+        "size": ("100", "1k", "$10k", *PARTS, "risk "),
+        "symbol": tuple(sorted(context.instruments or ())),
+        "price": tuple(word.removeprefix("@") for word in PRICE_WORDS),
+        "tif": tuple(TIFS),
+        "algo": tuple(f"{name} 30m" if made.timed else name for name, made in context.algos.items()),
+        "flags": ("post", "reduce"),
+        "acct": context.accounts,
+        "broker": context.brokers,
+        "venue": context.venues,
+    }

@@ -7,6 +7,7 @@ from engine.domain import commands as co
 from engine.domain.clock import NS_PER_S
 from engine.domain.money import text
 from engine.domain.order import OrderState
+from engine.views import OrderView
 
 TWICE_NS = 2 * NS_PER_S
 """Within this time a second X does what the first one announced."""
@@ -18,6 +19,10 @@ class OrderKeys(DeskBase):
     _asked_all_ns = -TWICE_NS
     _asked_marked: tuple[int, tuple[str, ...]] = (-TWICE_NS, ())
     """When x announced which marked orders it would cancel."""
+
+    def _preview_release(self, order: OrderView) -> object:
+        """The order line's half shows it."""
+        raise NotImplementedError
 
     def action_amend(self) -> None:
         """Put the selected order's amend in the order line, with its terms of now."""
@@ -75,11 +80,11 @@ class OrderKeys(DeskBase):
         self._say(f"X again within 2 s cancels {counts}" + (f" ({staged} staged stay)" if staged else ""), "bad")
 
     def action_release(self) -> None:
-        """Release the selected staged order."""
+        """Preview the selected staged order; its release leaves from there."""
         order = self._chosen("release")
         if order is None:
             return
         if order.state is OrderState.STAGED:
-            self._post(co.ReleaseOrder(source=self._source, order_id=order.order_id))
+            self._preview_release(order)
         else:
             self._say(f"{order.order_id} is not staged; only staged orders are released")

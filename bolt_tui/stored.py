@@ -7,6 +7,7 @@ awaited is shown as UNKNOWN, which is what the next engine will call it, and eve
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
@@ -27,10 +28,12 @@ from engine.risk.latch import Latch, read_notes, sentinel
 from engine.store.journal import read_journal
 from engine.store.link import DATABASE_ERRORS, holder_of, is_there, open_reader, store_error
 from engine.store.place import ServerPlace
-from engine.views import BrokerView, FillView, HaltView, OrderView, PositionView, StatusView
+from engine.views import BrokerView, FillView, HaltView, LogLine, OrderView, PositionView, StatusView
 
 Named = Mapping[str, Any]
 """One row, by the names of its columns."""
+LOG_WITHIN = 20_000
+"""Rows that are looked through for the lines of the log."""
 ROWS_MAX = 1_000
 """Rows that one answer holds; the newest are kept."""
 DEFINED_WITHIN = 5_000
@@ -193,6 +196,15 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         """Events from a row on."""
         for row in read_journal(self.home.place, from_seq, limit):
             yield row.seq, row.ts_ns, ev.decode_event(row.payload)
+
+    def log(self, limit: int) -> tuple[LogLine, ...]:
+        """The last lines of the trade log, oldest first."""
+        found: deque[LogLine] = deque(maxlen=min(limit, ROWS_MAX))
+        for seq, ts_ns, event in self.events(max(1, self.head_seq - LOG_WITHIN + 1), -1):
+            told = log_lines.line(seq, ts_ns, event, None) if log_lines.is_told(event) else None
+            if told is not None:
+                found.append(told)
+        return tuple(found)
 
     def status(self) -> StatusView:
         """The state as the ledger and the latch have it."""

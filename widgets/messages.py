@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Protocol
 
+from textual.content import Content
 from textual.message import Message
 
 from engine.domain.commands import AnyCommand, CommandResult, Preview
@@ -62,6 +64,24 @@ class LineTyped(Message):
     def __init__(self, line: str) -> None:
         super().__init__()
         self.line = line
+
+
+class LineChanged(Message):
+    """The words of an order line changed; nothing is asked to be done.
+
+    Args:
+        line: the words.
+        show: takes the answer.
+        width: cells that the answer has.
+        rows: lines that it has.
+    """
+
+    def __init__(self, line: str, show: Callable[[Content], None], width: int, rows: int) -> None:
+        super().__init__()
+        self.line = line
+        self.show = show
+        self.width = width
+        self.rows = rows
 
 
 class LineLeft(Message):

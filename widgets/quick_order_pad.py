@@ -12,12 +12,15 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 from widgets.formats import plain, wrap
-from widgets.messages import LineLeft, LineTyped
+from widgets.messages import LineChanged, LineLeft, LineTyped
 
 HISTORY_MAX = 100
 LINE_CHARS_MAX = 400
+ANSWER_ROWS = 3
+"""Lines below the order line; all of them stand while it has the focus, so that nothing jumps while somebody types."""
 HINT = "b 100 AAPL @189.10 vwap 30m    enter previews  tab completes  up recalls"
 IDLE = "press b, s or : to type an order, n for a form"
+SIDES = frozenset({"b", "s", "buy", "sell"})
 Complete = Callable[[str, int], list[str]]
 
 
@@ -66,6 +69,7 @@ class QuickOrderPad(Vertical):
     QuickOrderPad #pad { height: 1; border: none; padding: 0; background: $panel; width: 1fr; }
     QuickOrderPad #pad:focus { background: $panel; border: none; }
     QuickOrderPad #answer { height: auto; min-height: 1; max-height: 3; padding: 0 1 0 3; color: $foreground; }
+    QuickOrderPad.-typing #answer { height: 3; }
     """
 
     def __init__(self, complete: Complete) -> None:
@@ -101,17 +105,36 @@ class QuickOrderPad(Vertical):
         # At once: Widget.focus() waits for its turn, and what is typed or pasted behind the key would miss the line.
         self.screen.set_focus(self.line)
 
+    def on_descendant_focus(self) -> None:
+        """All lines of the answer have their place from now on."""
+        self.add_class("-typing")
+
+    def on_descendant_blur(self) -> None:
+        """The room goes back to the panes."""
+        self.remove_class("-typing")
+
     def clear(self) -> None:
         """Empty the line."""
         self.line.value = ""
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Let somebody answer what is being typed; where nothing is, the last answer stays."""
+        event.stop()
+        if self.line.has_focus and event.value.strip():
+            self.post_message(LineChanged(event.value, self.show, max(20, self.app.size.width - 5), ANSWER_ROWS))
+
+    def show(self, content: Content) -> None:
+        """Show an answer to what is being typed."""
+        self.answer = content.plain
+        self.query_one("#answer", Static).update(content)
 
     def say(self, words: str, tone: str = "") -> None:
         """Show an answer: tone ``bad`` or ``good`` repeats by colour what its words say."""
         self.answer = plain(words)
         width = max(20, self.app.size.width - 5)
         lines = wrap(self.answer, width)
-        if len(lines) > 3:
-            lines = [*lines[:2], f"{lines[2][: width - 3]}.."]
+        if len(lines) > ANSWER_ROWS:
+            lines = [*lines[: ANSWER_ROWS - 1], f"{lines[ANSWER_ROWS - 1][: width - 3]}.."]
         style = {"bad": "bold $caution", "good": "bold"}.get(tone, "")
         self.query_one("#answer", Static).update(
             Content("\n".join(lines)).stylize(style) if style else Content("\n".join(lines))
@@ -143,16 +166,21 @@ class QuickOrderPad(Vertical):
         self.line.cursor_position = len(words)
 
     def suggestion(self, value: str) -> str | None:
-        """The line with its next or begun word completed; None where nothing fits."""
+        """The line with its next or begun word completed; None where nothing fits. A whole number is not begun any more."""
         if not value.strip():
             return None
+        begun = value.rpartition(" ")[2]
+        following = self._completed(f"{value} ") if begun.isdecimal() else None
+        return following or self._completed(value)
+
+    def _completed(self, value: str) -> str | None:
         head, _, begun = value.rpartition(" ")
         words = head.split()
         symbol, price = self.target
         choices: list[str] = []
-        if len(words) == 2 and symbol and words[0].lower() in {"b", "s", "buy", "sell"}:
+        if len(words) == 2 and symbol and words[0].lower() in SIDES:
             choices.append(f"{symbol} {price}".rstrip())
-        elif len(words) == 3 and price and words[0].lower() in {"b", "s", "buy", "sell"}:
+        elif len(words) == 3 and price and words[0].lower() in SIDES:
             choices.append(price)
         choices += self._complete(value, len(value))
         for choice in choices:

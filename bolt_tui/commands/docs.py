@@ -22,7 +22,8 @@ Made from the command table by `python -m bolt_tui.commands.docs`; do not edit.
 
 Data goes to stdout, words go to stderr. Every subcommand takes `--help`, which shows an example, and `--json`: objects
 with a `schema` number and a `type`, decimals as text, times in nanoseconds UTC. A failure is then an object of type `error`
-with `code`, `text` and `exit`. State lives in the folder that `BOLT_HOME` names, or in the platform's data folder.
+with `code`, `text` and `exit`. Lists also take `--csv` (one header line, words on stderr) and `--plain` (a sentence a row, each figure
+behind its name, for screen readers). State lives in the folder that `BOLT_HOME` names, or in the platform's data folder.
 """
 
 

@@ -50,7 +50,7 @@ def orders(context: Context) -> Exit:
         stored = context.stored(error)
         found, marks = stored.orders(with_ended=args.all, symbol=symbol), stored.marks()
     rows = [row for row in found if (args.all or not row.state.is_terminal) and symbol in {"", row.symbol}]
-    rows.sort(key=lambda row: (_number(row.parent_id or row.order_id), bool(row.parent_id), row.created_ns))
+    rows.sort(key=lambda row: (order_number(row.parent_id or row.order_id), bool(row.parent_id), row.created_ns))
     context.out.object("orders", {"orders": rows, **marks})
     context.out.table(show.ORDER_HEADERS, [show.order_row(row) for row in rows], show.ORDER_RIGHT)
     if not rows:
@@ -78,7 +78,7 @@ def positions(context: Context) -> Exit:
 
 def fills(context: Context) -> Exit:
     """List executions."""
-    symbol, limit = context.args.symbol.upper(), _limit(context)
+    symbol, limit = context.args.symbol.upper(), row_limit(context)
     try:
         with context.client() as client:
             view = client.view()
@@ -97,7 +97,7 @@ def fills(context: Context) -> Exit:
 def events(context: Context) -> Exit:
     """Show journaled events, JSON or not: each on its own line, so that it can be followed."""
     args = context.args
-    limit = _limit(context)
+    limit = row_limit(context)
     try:
         with context.client() as client:
             head = client.view().status.head_seq
@@ -159,7 +159,8 @@ def event_line(seq: int, ts_ns: int, event: AnyEvent) -> str:
     return f"{seq} {iso(ts_ns)} {msgspec.json.encode(fields).decode()}"
 
 
-def _limit(context: Context) -> int:
+def row_limit(context: Context) -> int:
+    """How many rows were asked for; raises SettingsError below one."""
     limit: int = context.args.limit
     if limit < 1:
         msg = f"--limit was {limit}; expected 1 or more"
@@ -167,5 +168,6 @@ def _limit(context: Context) -> int:
     return limit
 
 
-def _number(order_id: str) -> int:
+def order_number(order_id: str) -> int:
+    """The counter in an order's id, for sorting."""
     return int(order_id[1:]) if order_id[1:].isdigit() else 0

@@ -40,6 +40,8 @@ class Subcommand:
     extend: str = ""
     """Module whose ``add_arguments(parser)`` gives the arguments; loaded only for this subcommand."""
     is_hidden: bool = False
+    is_list: bool = False
+    """Shows rows: takes ``--csv`` and ``--plain`` too."""
 
 
 def arg(*flags: str, help: str, **options: Any) -> Arg:  # noqa: A002 - argparse calls it so
@@ -202,6 +204,7 @@ ORDERS = (
         (arg("--all", action="store_true", help="also those that have ended"), SYMBOL),
         (Exit.NO_ENGINE, Exit.STORE),
         detail=FROM_LEDGER + " An order whose answer was awaited is UNKNOWN then, and one at work is STALE.",
+        is_list=True,
     ),
     Subcommand(
         "positions",
@@ -211,6 +214,7 @@ ORDERS = (
         (SYMBOL,),
         (Exit.NO_ENGINE, Exit.STORE),
         detail=FROM_LEDGER,
+        is_list=True,
     ),
     Subcommand(
         "fills",
@@ -220,6 +224,51 @@ ORDERS = (
         (SYMBOL, arg("--limit", metavar="N", type=int, default=100, help="at most this many (default: 100)")),
         (Exit.NO_ENGINE, Exit.STORE),
         detail=FROM_LEDGER,
+        is_list=True,
+    ),
+    Subcommand(
+        "blotter",
+        "Show the whole blotter: parents, their children and executions, open, done and staged.",
+        "bolt blotter --csv",
+        "panes:blotter",
+        (SYMBOL,),
+        (Exit.NO_ENGINE, Exit.STORE),
+        detail=FROM_LEDGER + " The newest 1,000 rows.",
+        is_list=True,
+    ),
+    Subcommand(
+        "log",
+        "Show the trade log, the newest last.",
+        "bolt log --follow --plain",
+        "panes:log",
+        (
+            arg("--limit", metavar="N", type=int, default=50, help="at most this many (default: 50)"),
+            arg("--follow", action="store_true", help="go on a line at a time, until interrupted; needs an engine"),
+        ),
+        (Exit.NO_ENGINE, Exit.STORE, Exit.INTERRUPTED),
+        detail=FROM_LEDGER
+        + " With `--follow` it is a desk for a screen reader: one finished line for each thing that happens.",
+        is_list=True,
+    ),
+    Subcommand(
+        "watch",
+        "Show best prices, their age and whether they are stale.",
+        "bolt watch AAPL MSFT",
+        "panes:watch",
+        (arg("symbols", metavar="SYMBOL", nargs="*", default=[], help="these only (default: all)"),),
+        (Exit.NO_ENGINE,),
+        detail="Prices are not kept in the ledger, so this needs an engine.",
+        is_list=True,
+    ),
+    Subcommand(
+        "book",
+        "Show the visible levels of a symbol, with own orders beside them.",
+        "bolt book AAPL",
+        "panes:book",
+        (arg("symbol_name", metavar="SYMBOL", help="the symbol"),),
+        (Exit.NO_ENGINE,),
+        detail="Prices are not kept in the ledger, so this needs an engine.",
+        is_list=True,
     ),
     Subcommand(
         "events",

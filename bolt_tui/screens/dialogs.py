@@ -1,4 +1,4 @@
-"""Quit, re-arm, order form and text cards: small modal screens that return what was chosen."""
+"""Quit, re-arm and text cards: small modal screens that return what was chosen."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
@@ -157,77 +157,6 @@ def missing(view: DeskView, now_ns: int) -> list[str]:
     lines += [f"left open: {plain(words)}" for words in halt.residual]
     lines += [f"{plain(name)} did not answer in the halt: look at its own screen" for name in halt.unreachable]
     return [part for line in lines for part in wrap(line, WIDTH, "  ")]
-
-
-class FormScreen(Dialog[str]):
-    """The order line as fields: it returns the line they say, or nothing. It never sends."""
-
-    PLACE = Place.FORM
-    BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
-    FIELDS: ClassVar[tuple[tuple[str, str], ...]] = (
-        ("side", "b or s"),
-        ("qty", "100, 5k, $10k"),
-        ("symbol", "AAPL"),
-        ("price", "189.10, mkt, join, take, mid, bid+2t"),
-        ("stop", "188.40, or empty"),
-        ("tif", "day, gtc, ioc, fok"),
-        ("algo", "twap 30m, vwap 1h slices=20, or empty"),
-        ("flags", "post, reduce, or empty"),
-    )
-
-    def __init__(self, values: dict[str, str]) -> None:
-        super().__init__()
-        self._values = values
-
-    def body(self) -> ComposeResult:
-        """A field a line, and the line they make."""
-        with Vertical(id="dialog") as box:
-            box.border_title = "ORDER FORM: enter previews, nothing is sent from here"
-            for name, hint in self.FIELDS:
-                with Horizontal(classes="field"):
-                    yield Static(f"{name:<8}", classes="label")
-                    yield still_input(hint, f"form-{name}", self._values.get(name, ""))
-            yield Static(id="form-line")
-
-    DEFAULT_CSS = """
-    FormScreen .field { height: 1; }
-    FormScreen .label { width: 9; color: $quiet; }
-    FormScreen Input { width: 1fr; }
-    FormScreen #form-line { margin: 1 0 0 0; text-style: bold; }
-    """
-
-    def on_mount(self) -> None:
-        """Start at the first empty field."""
-        first = next((name for name, _ in self.FIELDS if not self._values.get(name)), "qty")
-        self.query_one(f"#form-{first}", Input).focus()
-        self._show()
-
-    @property
-    def line(self) -> str:
-        """The order line that the fields say."""
-        value = {name: self.query_one(f"#form-{name}", Input).value.strip() for name, _ in self.FIELDS}
-        price = value["price"]
-        parts = [value["side"], value["qty"], value["symbol"].upper()]
-        parts.append(f"@{price.removeprefix('@')}" if price else "")
-        parts.append(f"stop {value['stop']}" if value["stop"] else "")
-        parts += [value["tif"], value["algo"], value["flags"]]
-        return " ".join(part for part in parts if part)
-
-    def on_input_changed(self) -> None:
-        """Say the line aloud."""
-        self._show()
-
-    def _show(self) -> None:
-        self.query_one("#form-line", Static).update(Content(f": {plain(self.line)}"))
-
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Hand the line over; its preview follows."""
-        event.stop()
-        self.dismiss(self.line)
-
-    def action_drop(self) -> None:
-        """Forget it."""
-        self.dismiss("")
 
 
 class CardScreen(Dialog[None]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import ClassVar
 
@@ -15,14 +15,15 @@ from textual.content import Content
 from textual.widgets import Static
 
 from bolt_tui.keymap import Place, bindings
+from bolt_tui.offers import Offer
 from bolt_tui.screens.dialog import Dialog
 from bolt_tui.screens.dialogs import CardScreen
 from engine.domain.clock import NS_PER_S
-from engine.domain.commands import CheckResult, CommandResult, Denial
 from engine.domain.money import EXACT
-from engine.domain.order import OrderSpec, Side
+from engine.domain.order import Side
 from engine.views import QuoteView
-from widgets.formats import figure, fixed, pack, plain, quantity, seconds, signed_quantity, wrap
+from widgets.formats import pack, plain, seconds, wrap
+from widgets.what_if import Line, check_words, content_of, preview_lines
 
 GUARD_NS = 250_000_000
 """Enter sooner than this after the preview appeared is type-ahead and does nothing."""
@@ -32,18 +33,6 @@ PROVEN_NS = 3 * NS_PER_S
 """For this long after a refresh the engine's quote counts as the newest there is, however old: some symbols trade slowly."""
 MOVED_BPS = 50
 """So far may the middle move from the preview's before enter refreshes instead of sending."""
-
-
-class Offer(msgspec.Struct, frozen=True):
-    """One order with the engine's judgement of it; the intent id is born with it."""
-
-    line: str
-    echo: str
-    spec: OrderSpec
-    intent_id: str
-    result: CommandResult
-    linked: tuple[OrderSpec, ...] = ()
-    """Orders that go with it."""
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -106,14 +95,22 @@ class PreviewScreen(Dialog[Choice]):
         self._shown_ns = self._monotonic_ns()
         width = min(118, self.app.size.width - 4)
         self.query_one("#preview-words", Static).update(Content("\n".join(self._words(width))).stylize("bold"))
-        self.query_one("#preview", Static).update(verdict_content(self.offer.result, width))
+        lines = preview_lines(self.offer.result, width) + self._defaults(width)
+        self.query_one("#preview", Static).update(content_of(lines))
         self._show_live()
 
     def _words(self, width: int) -> list[str]:
         words = plain(self.offer.echo)
         side = self.offer.spec.side
         head, _, rest = words.partition(" ")
-        return wrap(f"{head.upper()} {rest}" if head in {str(Side.BUY), str(Side.SELL)} else f"{side} {words}", width)
+        said = f"{head.upper()} {rest}" if head in {str(Side.BUY), str(Side.SELL)} else f"{side} {words}"
+        what = {"new": "", "amend": f"AMEND {self.offer.order_id} to ", "release": f"RELEASE {self.offer.order_id}: "}
+        return wrap(f"{what[self.offer.kind]}{said}", width)
+
+    def _defaults(self, width: int) -> list[Line]:
+        """What nobody typed, and where it is from."""
+        found = [f"{item.name} {plain(item.value)} ({plain(item.where)})" for item in self.offer.defaults]
+        return [(line, "$quiet") for line in pack([f"by default: {found[0]}", *found[1:]], width)] if found else []
 
     def _show_live(self) -> None:
         if not self.is_mounted:
@@ -165,15 +162,23 @@ class PreviewScreen(Dialog[Choice]):
         note = f"{self._note}   " if self._note else ""
         if self.offer.result.ok:
             act = "enter refreshes: the quote is stale" if self.is_stale else "enter sends"
-            return f"{note}{act}   t stages   e edits   esc drops"
+            stages = "   t stages" if self.offer.kind == "new" else ""
+            return f"{note}{act}{stages}   e edits   esc drops"
         if self.is_confirmable:
             return f"{note}y confirms and sends   e edits   esc drops"
         return f"{note}the gate refuses it as it is: e edits   esc drops"
 
     # -- keys --------------------------------------------------------------------------------------------------------------
 
+    def _is_ahead(self) -> bool:
+        """Too soon after the preview appeared: type-ahead. The guard then starts again, so that a held key never gets through."""
+        is_ahead = self._monotonic_ns() - self._shown_ns < GUARD_NS
+        if is_ahead:
+            self._shown_ns = self._monotonic_ns()
+        return is_ahead
+
     def _choose(self, act: str) -> None:
-        if self._is_done or self._is_busy or self._monotonic_ns() - self._shown_ns < GUARD_NS:
+        if self._is_done or self._is_busy or self._is_ahead():
             return
         self._is_done = True
         self.dismiss(Choice(act, self.offer))
@@ -181,12 +186,7 @@ class PreviewScreen(Dialog[Choice]):
     def action_send(self) -> None:
         """Send what the gate would pass, or look again where the quote is old."""
         if self.is_stale or not self.offer.result.ok:
-            if (
-                not self._is_done
-                and not self._is_busy
-                and self._monotonic_ns() - self._shown_ns >= GUARD_NS
-                and self.is_stale
-            ):
+            if self.is_stale and not (self._is_done or self._is_busy or self._is_ahead()):
                 self._refresh_offer()
             return
         self._choose("send")
@@ -198,7 +198,7 @@ class PreviewScreen(Dialog[Choice]):
 
     def action_stage(self) -> None:
         """Keep it, unsent."""
-        if self.offer.result.ok:
+        if self.offer.result.ok and self.offer.kind == "new":
             self._choose("stage")
 
     def action_checks(self) -> None:
@@ -234,70 +234,3 @@ class PreviewScreen(Dialog[Choice]):
         else:
             self.offer, self._note, self._is_refreshed = offer, "refreshed", True
         self._show()
-
-
-FIGURES = ("units", "notional", "position_after", "position_worst", "mid", "quote_age_ms")
-_LABELS = {"position_after": "position after", "position_worst": "at worst", "quote_age_ms": "quote age"}
-
-
-def figure_words(figures: Mapping[str, str]) -> list[str]:
-    """The preview's figures as short phrases, those that matter first, then all others by name."""
-    found = []
-    for name in (*FIGURES, *sorted(set(figures) - set(FIGURES) - {"currency", "bid", "ask", "last", "position"})):
-        value = figures.get(name)
-        if value is None:
-            continue
-        if name == "units":
-            found.append(plain(value))
-        elif name == "notional":
-            found.append(f"{fixed(Decimal(value), 2)} {figures.get('currency', '')}".rstrip())
-        elif name == "quote_age_ms":
-            found.append(f"quote {value} ms old")
-        elif name in {"position_after", "position_worst"}:
-            found.append(f"{_LABELS[name]} {signed_quantity(Decimal(value))}")
-        elif name == "mid":
-            found.append(f"mid {plain(value)}")
-        else:
-            found.append(f"{name.replace('_', ' ')} {plain(value)}")
-    if "bid" in figures and "ask" in figures:
-        found.append(f"bid {plain(figures['bid'])} ask {plain(figures['ask'])}")
-    return found
-
-
-def verdict_content(result: CommandResult, width: int) -> Content:
-    """Figures, how many checks pass, and each refusal with its code, value, limit and policy line."""
-    lines: list[tuple[str, str]] = [(line, "") for line in pack(figure_words(result.preview), width)]
-    if result.checks:
-        passed = sum(1 for check in result.checks if check.ok)
-        lines.append((f"{passed} of {len(result.checks)} checks pass   c lists them", "$quiet"))
-    for denial in result.denials:
-        lines += [(line, "bold $caution") for line in denial_lines(denial, width)]
-    if not result.ok and not result.denials:
-        lines.append((f"NOT JUDGED {plain(result.code)} {plain(result.text)}", "bold $caution"))
-    parts: list[tuple[str, str]] = []
-    for index, (words, style) in enumerate(lines):
-        parts.append((words if index == len(lines) - 1 else f"{words}\n", style))
-    return Content.assemble(*parts)
-
-
-def check_words(check: CheckResult) -> str:
-    """One control's verdict: its code, and its value beside the limit where it has one."""
-    figures = f"{figure(check.value)} of {figure(check.limit)}" if check.limit else figure(check.value)
-    return f"{'ok     ' if check.ok else 'REFUSED'} {check.control} {check.code:<18} {figures}".rstrip()
-
-
-def denial_lines(denial: Denial, width: int) -> list[str]:
-    """One refusal: code, value, limit, line of the policy, then its sentence."""
-    against = f" against a limit of {figure(denial.limit)}" if denial.limit else ""
-    value = f": {figure(denial.value)}" if denial.value else ""
-    where = f" ({plain(denial.policy_line)})" if denial.policy_line else ""
-    word = "CONFIRM" if denial.confirmable else "DENIED"
-    return [
-        *wrap(f"{word} {denial.code}{value}{against}{where}", width, "  "),
-        *wrap(f"  {plain(denial.text)}", width, "  "),
-    ]
-
-
-def size_words(spec: OrderSpec) -> str:
-    """Side, quantity and symbol, for an answer in one line."""
-    return f"{spec.side} {quantity(spec.qty)} {spec.symbol}"

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.api.groups import linked_denials, place_linked
+from engine.api.risk_view import open_order
 from engine.api.what_if import WhatIf
 from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.errors import MoneyError
 from engine.domain.money import Money, Qty
-from engine.domain.order import Liquidity, OrderState, Source, SourceKind
+from engine.domain.order import Liquidity, OrderSpec, OrderState, Source, SourceKind
 from engine.oms.broker_interface import VenueOrder
 from engine.oms.orders import AMENDABLE, CANCELLABLE, amended, stated_key
 from engine.oms.reconciler import RECONCILE_CODE, STATED
 from engine.risk.exposure import Quote
 from engine.risk.kill_switch import scope_words
-from engine.risk.risk_manager import Candidate, Role
+from engine.risk.risk_manager import Candidate, Role, Verdict
 from engine.store.order import Order
 
 if TYPE_CHECKING:
@@ -113,23 +114,34 @@ class Commander:
 
     def preview(self, command: co.Preview) -> co.CommandResult:
         """Every check and figure of an order that is not placed. Journals nothing, counts nothing, changes nothing."""
-        engine = self._engine
-        order_id = f"P{engine.store.next_counter()}"
-        verdict = engine.agent.judge(order_id, command.spec, command.source, "preview", dry=True)
-        if command.linked or command.spec.link is not None:
+        engine, spec = self._engine, command.spec
+        if command.order_id in engine.store.staged:
+            spec = engine.store.staged[command.order_id].spec
+            verdict = engine.agent.judge(command.order_id, spec, command.source, "preview", dry=True)
+        elif command.order_id:
+            order = self._amend_target(command.order_id)
+            if isinstance(order, str):
+                return _no("ILLEGAL", f"amend {command.order_id}: {order}", command.order_id)
+            verdict = self._judge_amend(order, command)
+            if spec.qty > order.qty_filled:
+                spec = msgspec.structs.replace(spec, qty=spec.qty - order.qty_filled)
+        else:
+            order_id = f"P{engine.store.next_counter()}"
+            verdict = engine.agent.judge(order_id, command.spec, command.source, "preview", dry=True)
+        if command.linked or spec.link is not None:
             denials = (*verdict.denials, *linked_denials(engine, command))
             verdict = msgspec.structs.replace(verdict, ok=not denials, denials=denials)
         figures: dict[str, str] = {}
         if verdict.figures:
             try:
-                figures = self._what_if.figures(command.spec, command.source)
+                figures = self._what_if.figures(spec, command.source)
             except (ArithmeticError, MoneyError):
                 # An absurd question must not look like a failing engine, which halts.
                 figures = {"cost": "n/a (beyond what can be computed)"}
         return co.CommandResult(
             ok=verdict.ok,
             code=verdict.denials[0].code if verdict.denials else "",
-            text=command.spec.words(),
+            text=spec.words(),
             denials=verdict.denials,
             checks=verdict.checks,
             preview={**verdict.figures, **figures},
@@ -260,19 +272,7 @@ class Commander:
         parent = engine.store.orders.get(order.parent_id)
         if parent is not None and spec.qty > parent.qty:
             self._amend_parent(parent, order, qty=spec.qty)
-        from engine.api.risk_view import open_order
-
-        candidate = Candidate(
-            order_id=order.order_id,
-            role=Role.AMEND,
-            spec=spec,
-            source=command.source,
-            intent_id=command.intent_id,
-            parent_id=order.parent_id,
-            original=open_order(order),
-            qty_filled=order.qty_filled,
-            confirmed=command.confirmed,
-        )
+        candidate = _amend_candidate(order, spec, command.source, command.intent_id, command.confirmed)
         verdict = engine.gate.check(candidate, engine.clock.now_ns(), full=command.source.kind.is_person)
         if not verdict.ok:
             if parent is not None:
@@ -305,6 +305,14 @@ class Commander:
         return co.CommandResult(
             ok=True, text=f"amend of {order.order_id} asked", order_id=order.order_id, state=order.state
         )
+
+    def _judge_amend(self, order: Order, command: co.Preview) -> Verdict:
+        """The gate's word on new terms. The parent of a direct order would be amended with it, so it is not in the way."""
+        candidate = _amend_candidate(order, command.spec, command.source, "preview", frozenset())
+        verdict = self._engine.gate.check(candidate, self._engine.clock.now_ns(), full=True, dry=True)
+        denials = tuple(denial for denial in verdict.denials if denial.code != "PARENT_OVER")
+        checks = tuple(check for check in verdict.checks if check.code != "PARENT_OVER")
+        return msgspec.structs.replace(verdict, ok=not denials, denials=denials, checks=checks)
 
     def _amend_target(self, order_id: str) -> Order | str:
         order = self._engine.store.orders.get(order_id)
@@ -530,6 +538,22 @@ def is_same_wish(first: co.NewOrder | co.AmendOrder, again: co.NewOrder | co.Ame
 
 def _same(one: str, other: str) -> bool:
     return one.lower().split() == other.lower().split()
+
+
+def _amend_candidate(
+    order: Order, spec: OrderSpec, source: Source, intent_id: str, confirmed: frozenset[str]
+) -> Candidate:
+    return Candidate(
+        order_id=order.order_id,
+        role=Role.AMEND,
+        spec=spec,
+        source=source,
+        intent_id=intent_id,
+        parent_id=order.parent_id,
+        original=open_order(order),
+        qty_filled=order.qty_filled,
+        confirmed=confirmed,
+    )
 
 
 def _no(code: str, text: str, order_id: str = "") -> co.CommandResult:

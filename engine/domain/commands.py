@@ -42,6 +42,9 @@ class Preview(Command, frozen=True, kw_only=True, tag="preview"):
     spec: OrderSpec
     linked: tuple[OrderSpec, ...] = ()
     """Orders that would go with it."""
+    order_id: str = ""
+    """Of the working order that would be amended to these terms, or of the staged one whose own terms are judged; empty for a
+    new order."""
 
 
 class LookUp(Command, frozen=True, kw_only=True, tag="look_up"):

@@ -302,7 +302,7 @@ def _figures(case: Case) -> dict[str, str]:
         found["currency"] = case.policy.word("currency")
     sign = 1 if spec.side is Side.BUY else -1
     found["position"] = text(case.position)
-    found["position_after"] = text(case.position + spec.qty * sign)
+    found["position_after"] = text(case.position + (spec.qty - case.candidate.qty_filled) * sign)
     found["position_worst"] = text(case.worst * sign)
     if case.quote is not None:
         for name, price in (("bid", case.quote.bid), ("ask", case.quote.ask), ("last", case.quote.last)):

@@ -25,6 +25,8 @@ class FakeEngine:
         self.questions: list[co.Preview] = []
         self.answer = co.CommandResult(ok=True, text="taken")
         self.preview = frozen.PASSED
+        self.is_deaf = False
+        """Questions have no answer."""
         self.connected = True
         self.link_text = ""
         self.gate: asyncio.Event | None = None
@@ -47,7 +49,7 @@ class FakeEngine:
         self.questions.append(question)
         if self.gate is not None:
             await self.gate.wait()
-        return self.preview
+        return None if self.is_deaf else self.preview
 
     def halt_now(self, who: str) -> None:
         self.halts.append((who, threading.current_thread().name))

@@ -55,12 +55,23 @@ PASSED = CommandResult(
         "mid": "189.065",
         "quote_age_ms": "120",
         "units": "100 shares of AAPL",
+        "cost": "0.5 USD",
+        "cost_bp": "0.3",
+        "book_qty": "100",
+        "book_avg": "189.07",
+        "book_levels": "1",
+        "fee": "0.18 USD (example rates)",
+        "ticks_from_mid": "3.5",
+        "margin": "n/a (no margin model yet)",
+        "self_cross": "none",
+        "median": "200",
+        "median_times": "0.5",
     },
     checks=(
         CheckResult("C01", "HALTED", True, "active", ""),
-        CheckResult("C06", "QTY_MAX", True, "100", "5000"),
-        CheckResult("C07", "NOTIONAL_MAX", True, "18910", "250000"),
-        CheckResult("C09", "POSITION_MAX", True, "4300", "10000"),
+        CheckResult("C06", "QTY_MAX", True, "100", "5000", "2", "policy.yaml:23"),
+        CheckResult("C07", "NOTIONAL_MAX", True, "18910", "250000", "7.6", "policy.yaml:27"),
+        CheckResult("C09", "POSITION_MAX", True, "4300", "10000", "43", "policy.yaml:45"),
         CheckResult("C12", "PRICE_BAND", True, "1.9", "50"),
         CheckResult("C17", "RATE_MAX", True, "14", "120"),
     ),
@@ -423,3 +434,8 @@ def _fills() -> tuple[FillView, ...]:
         )
         for number, (parent_id, order_id, symbol, qty, price, ago, liquidity) in enumerate(rows)
     )
+
+
+def bid_of(symbol: str) -> Price | None:
+    """Best bid of a working day."""
+    return next(quote.bid for quote in working_day().quotes if quote.symbol == symbol)

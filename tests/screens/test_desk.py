@@ -9,7 +9,8 @@ from textual.widgets import Input, Static
 
 from bolt_tui.app import Desk
 from bolt_tui.commands.desk import refuse_terminal
-from bolt_tui.screens.dialogs import CardScreen, FormScreen, QuitScreen, RearmScreen
+from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
+from bolt_tui.screens.order_form import FormScreen
 from bolt_tui.screens.preview import PreviewScreen
 from bolt_tui.settings import Environment
 from engine.domain import commands as co
@@ -314,10 +315,18 @@ def test_amend_fills_the_line_with_the_terms_of_now() -> None:
         assert pilot.app.query_one("#pad", Input).value == "a P105 qty 100 @421.5"
         await pilot.press("backspace", "1", "enter")
         await pilot.pause()
+        assert isinstance(pilot.app.screen, PreviewScreen)
+        assert engine.commands[-1].__class__ is co.Preview
+        engine.wait(0.3)
+        await pilot.press("t", "enter", "enter")
 
-    command = play(script).commands[-1]
-    assert isinstance(command, co.AmendOrder)
-    assert (command.order_id, str(command.qty), str(command.limit)) == ("P105", "100", "421.1")
+    engine = play(script)
+    commands = [command for command in engine.commands if not isinstance(command, co.Preview)]
+    assert isinstance(commands[0], co.AmendOrder)
+    assert (commands[0].order_id, str(commands[0].qty), str(commands[0].limit)) == ("P105", "100", "421.1")
+    assert len(commands) == 1, "an amend cannot be staged, and goes out once"
+    asked = next(command for command in engine.commands if isinstance(command, co.Preview))
+    assert (asked.order_id, str(asked.spec.limit), str(asked.spec.qty)) == ("P105", "421.1", "100")
 
 
 def test_release_takes_staged_orders_only() -> None:
@@ -326,6 +335,10 @@ def test_release_takes_staged_orders_only() -> None:
         assert "not staged" in answer(pilot)
         orders(pilot).select("P101")
         await pilot.press("r")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, PreviewScreen)
+        engine.wait(0.3)
+        await pilot.press("enter", "enter")
 
     assert [command.order_id for command in play(script).commands if isinstance(command, co.ReleaseOrder)] == ["P101"]
 

@@ -17,9 +17,10 @@ from textual.widgets import Input
 
 from bolt_tui.halt_keys import HALT_KEYS
 from bolt_tui.screens.dialog import Dialog
-from bolt_tui.screens.dialogs import CardScreen, FormScreen, QuitScreen, RearmScreen
+from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
 from bolt_tui.screens.jump import JumpScreen
 from bolt_tui.screens.line_dialog import LineScreen
+from bolt_tui.screens.order_form import FormScreen
 from bolt_tui.screens.preview import PreviewScreen
 from engine.domain import commands as co
 from engine.domain.order import OrderState

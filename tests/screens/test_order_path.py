@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 from textual.pilot import Pilot
@@ -64,6 +65,10 @@ async def _buy(pilot: Pilot[str], engine: FakeEngine) -> None:
 async def _amend(pilot: Pilot[str], engine: FakeEngine) -> None:
     await pilot.press("a", "backspace", "6", "enter")
     await pilot.pause()
+    assert "AMEND P1 to BUY" in painted(pilot)
+    engine.wait(0.3)
+    await pilot.press("enter")
+    await pilot.pause()
     amended = engine.commands[-1]
     assert isinstance(amended, co.AmendOrder)
     assert (amended.order_id, str(amended.limit)) == ("P1", "189.06")
@@ -78,7 +83,13 @@ async def _stage_and_release(pilot: Pilot[str], engine: FakeEngine) -> None:
     engine.show_orders(*engine.view().orders, order("P2", OrderState.STAGED, symbol="SPY"))
     await redraw(pilot)
     assert "STAGED" in painted(pilot)
+    figures = {name: value for name, value in frozen.PASSED.preview.items() if name != "mid"}
+    engine.preview = msgspec.structs.replace(frozen.PASSED, preview=figures)
     await pilot.press("r")
+    await pilot.pause()
+    assert "RELEASE P2: " in painted(pilot)
+    engine.wait(0.3)
+    await pilot.press("enter")
     await pilot.pause()
 
 

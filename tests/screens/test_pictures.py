@@ -67,6 +67,7 @@ ORDER = ("b", *keys("100 AAPL @189.10"), "enter")
 CASES: dict[str, tuple[Callable[[], DeskView], tuple[str, ...]]] = {
     "empty": (frozen.empty, ()),
     "preview": (frozen.working_day, ORDER),
+    "typing": (frozen.working_day, ORDER[:-1]),
     "checks": (frozen.working_day, (*ORDER, "c")),
     "halting": (lambda: halted(done=False), ()),
     "halted": (lambda: halted(done=True), ()),

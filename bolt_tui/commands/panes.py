@@ -1,0 +1,191 @@
+"""`bolt blotter | log | watch | book`: what the desk's panes show, as rows for a terminal, a script or a screen reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from bolt_tui.client import NoEngine
+from bolt_tui.commands import show
+from bolt_tui.commands.exits import Exit
+from bolt_tui.commands.lists import live_marks, order_number, row_limit
+from engine.domain.clock import NS_PER_MS, hms
+from engine.domain.errors import SettingsError
+from engine.views import BookView, DeskView, FillView, LogLine, OrderView, QuoteView
+
+if TYPE_CHECKING:
+    from bolt_tui.commands.context import Context
+
+FILLS_MAX = 1_000
+
+
+def blotter(context: Context) -> Exit:
+    """Parents, their children and their executions, open and done and staged, oldest first."""
+    symbol = context.args.symbol.upper()
+    found: tuple[OrderView, ...]
+    fills: tuple[FillView, ...]
+    try:
+        with context.client() as client:
+            view = client.view()
+        found, fills, marks = view.orders, view.fills, live_marks(view)
+    except NoEngine as error:
+        stored = context.stored(error)
+        found, fills = stored.orders(with_ended=True, symbol=symbol), stored.fills(FILLS_MAX, symbol)
+        marks = stored.marks()
+    orders = [row for row in found if symbol in {"", row.symbol}]
+    wanted = {row.order_id for row in orders}
+    own = [fill for fill in fills if fill.order_id in wanted]
+    context.out.object("blotter", {"orders": orders, "fills": own, **marks})
+    context.out.table(show.ORDER_HEADERS, tree(orders, own), show.ORDER_RIGHT)
+    if not orders:
+        context.out.say("bolt: no orders yet; `bolt order 'b 100 AAPL @mkt'` places one")
+    return Exit.OK
+
+
+def tree(orders: Iterable[OrderView], fills: Iterable[FillView]) -> list[tuple[str, ...]]:
+    """Rows of a blotter: each parent, its children behind it, and behind each order its executions."""
+    by_order: dict[str, list[FillView]] = {}
+    for fill in fills:
+        by_order.setdefault(fill.order_id, []).append(fill)
+    rows: list[tuple[str, ...]] = []
+    for order in sorted(
+        orders, key=lambda row: (order_number(row.parent_id or row.order_id), bool(row.parent_id), row.created_ns)
+    ):
+        rows.append(show.order_row(order))
+        rows += [_fill_in_tree(fill) for fill in by_order.get(order.order_id, ())]
+    return rows
+
+
+def _fill_in_tree(fill: FillView) -> tuple[str, ...]:
+    marks = [
+        word for word, on in (("late", fill.late), ("busted", fill.busted), ("overfill", bool(fill.overfill))) if on
+    ]
+    note = " ".join([f"{hms(fill.ts_ns)} {fill.venue} fee {fill.fee} {fill.fee_currency}".rstrip(), *marks])
+    return (
+        "    fill", "FILL", fill.side.letter, "", str(fill.qty), fill.symbol, fill.liquidity, "", "", str(fill.price), "", "", "",
+        note,
+    )  # fmt: skip
+
+
+LOG_HEADERS = ("TIME", "WORD", "ORDER", "TEXT")
+
+
+def log(context: Context) -> Exit:
+    """The trade log, oldest first; ``--follow`` goes on a line at a time."""
+    args = context.args
+    limit = row_limit(context)
+    try:
+        with context.client() as client:
+            view = client.view()
+            _show_log(context, view.log[-limit:], live_marks(view))
+            if args.follow:
+                last = view.log[-1].seq if view.log else 0
+                for picture in client.watch(view):
+                    lines = [line for line in picture.log if line.seq > last]
+                    last = lines[-1].seq if lines else last
+                    _show_lines(context, lines)
+    except NoEngine as error:
+        if args.follow:
+            raise
+        stored = context.stored(error)
+        _show_log(context, stored.log(limit), stored.marks())
+    return Exit.OK
+
+
+def _show_log(context: Context, lines: tuple[LogLine, ...], marks: dict[str, Any]) -> None:
+    if context.args.follow:
+        _show_lines(context, lines)
+        return
+    context.out.object("log", {"lines": lines, **marks})
+    context.out.table(LOG_HEADERS, [_log_row(line) for line in lines])
+    if not lines:
+        context.out.say("bolt: nothing has happened yet")
+
+
+def _show_lines(context: Context, lines: Iterable[LogLine]) -> None:
+    """Lines as they come: each complete by itself, so that a reader never waits for a table's width."""
+    for line in lines:
+        context.out.object("log_line", show.fields(line))
+        context.out.line(" ".join(part for part in _log_row(line) if part))
+
+
+def _log_row(line: LogLine) -> tuple[str, ...]:
+    return (hms(line.ts_ns), line.word, line.order_id, line.text)
+
+
+QUOTE_HEADERS = ("SYMBOL", "VENUE", "BID SIZE", "BID", "ASK", "ASK SIZE", "LAST", "CHANGE%", "AGE MS", "STATE")
+QUOTE_RIGHT = ("BID SIZE", "BID", "ASK", "ASK SIZE", "LAST", "CHANGE%", "AGE MS")
+NO_PRICES = "prices are not kept in the ledger; they need a running engine"
+
+
+def watch(context: Context) -> Exit:
+    """Best prices of the symbols that are named, of all where none is."""
+    wanted = {symbol.upper() for symbol in context.args.symbols}
+    view = _live(context)
+    rows = [quote for quote in view.quotes if not wanted or quote.symbol in wanted]
+    unknown = wanted - {made.symbol for made in view.instruments}
+    if unknown:
+        msg = f"no known symbol: {', '.join(sorted(unknown))}; `bolt watch` without a name lists all that are quoted"
+        raise SettingsError(msg)
+    context.out.object("quotes", {"quotes": rows, **live_marks(view)})
+    context.out.table(QUOTE_HEADERS, [_quote_row(quote, view.status.ts_ns) for quote in rows], QUOTE_RIGHT)
+    if not rows:
+        context.out.say("bolt: no quotes yet")
+    return Exit.OK
+
+
+def _quote_row(quote: QuoteView, now_ns: int) -> tuple[str, ...]:
+    return (
+        quote.symbol,
+        quote.venue,
+        show.number(quote.bid_qty),
+        show.number(quote.bid),
+        show.number(quote.ask),
+        show.number(quote.ask_qty),
+        show.number(quote.last),
+        quote.change_pct,
+        str(max(0, now_ns - quote.ts_ns) // NS_PER_MS),
+        "STALE" if quote.stale else quote.status,
+    )
+
+
+BOOK_HEADERS = ("MINE BID", "BID SIZE", "PRICE", "ASK SIZE", "MINE ASK")
+
+
+def book(context: Context) -> Exit:
+    """Visible levels of one symbol, best asks lowest, with own orders beside them."""
+    symbol = context.args.symbol_name.upper()
+    view = _live(context)
+    found = next((row for row in view.books if row.symbol == symbol), None)
+    if found is None:
+        known = ", ".join(row.symbol for row in view.books) or "none"
+        msg = f"no book of {symbol} is sent; books there are: {known}"
+        raise SettingsError(msg)
+    context.out.object("book", {"book": found, **live_marks(view)})
+    context.out.table(BOOK_HEADERS, _ladder(found, view.orders), BOOK_HEADERS)
+    return Exit.OK
+
+
+def _ladder(book: BookView, orders: Iterable[OrderView]) -> list[tuple[str, ...]]:
+    mine: dict[tuple[str, Any], Any] = {}
+    for order in orders:
+        if order.symbol == book.symbol and order.state.is_live and order.parent_id and order.limit is not None:
+            key = (order.side.letter, order.limit)
+            mine[key] = mine.get(key, 0) + (order.qty - order.qty_filled)
+    rows: list[tuple[str, ...]] = []
+    rows += [("", "", str(price), str(size), _own(mine, "S", price)) for price, size in reversed(book.asks)]
+    return rows + [(_own(mine, "B", price), str(size), str(price), "", "") for price, size in book.bids]
+
+
+def _own(mine: dict[tuple[str, Any], Any], side: str, price: object) -> str:
+    found = mine.get((side, price))
+    return "" if found is None else str(found)
+
+
+def _live(context: Context) -> DeskView:
+    try:
+        with context.client() as client:
+            return client.view()
+    except NoEngine as error:
+        msg = f"{error}; {NO_PRICES}"
+        raise NoEngine(msg) from error

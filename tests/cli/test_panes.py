@@ -1,0 +1,133 @@
+"""What the desk's panes show is printed too: columns, CSV, sentences and JSON, from the engine or from its ledger."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+
+from bolt_tui.commands.exits import Exit
+from bolt_tui.commands.table import TABLE
+from bolt_tui.output import SIDES, Output, sentences
+from bolt_tui.settings import Home
+from engine.domain.money import Price, Qty
+from engine.views import BookView, DeskView, LogLine, QuoteView
+from tests.cli.conftest import Ran
+from tests.cli.test_stored import order
+from tests.core.lab import AAPL, START_NS, Lab
+from tests.server.fakes import FakeDoor, Served, fill_row, order_row, position_row, serving
+
+Bolt = Callable[..., Ran]
+SHAPES = ("--csv", "--plain", "--json")
+
+
+class MarketDoor(FakeDoor):
+    """A door with one symbol's market."""
+
+    def view(self) -> DeskView:
+        status = self.status()
+        quote = QuoteView(
+            symbol="AAPL", venue="XSIM", bid=Price("189.05"), ask=Price("189.10"), bid_qty=Qty(400), ask_qty=Qty(300),
+            last=Price("189.07"), change_pct="+0.42", ts_ns=status.ts_ns, stale=True,
+        )  # fmt: skip
+        book = BookView(
+            symbol="AAPL", venue="XSIM", ts_ns=1, tick=Price("0.01"),
+            bids=((Price("189.05"), Qty(400)), (Price("10.00"), Qty(900))), asks=((Price("189.10"), Qty(300)),),
+        )  # fmt: skip
+        child = msgspec.structs.replace(order_row(2), order_id="C2", parent_id="P1")
+        rows = (order_row(1), child)
+        return DeskView(
+            status=status, orders=rows, fills=(fill_row(1),), positions=(position_row(),), quotes=(quote,), books=(book,),
+            log=self.log, instruments=(AAPL,),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def engine(home: Home) -> Iterator[Served]:
+    door = MarketDoor()
+    door.log = (LogLine(seq=1, ts_ns=START_NS, word="FILL", order_id="P1", text="buy 100 AAPL 189.05, fee 0.30"),)
+    with serving(home.socket, door) as served:
+        yield served
+
+
+def test_the_blotter_is_a_tree_of_parents_children_and_fills(bolt: Bolt, engine: Served) -> None:
+    del engine
+    lines = bolt("blotter").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["ID", "P1", "fill", "C2"]
+    made = bolt("blotter", "--json").json
+    assert (made["type"], len(made["orders"]), len(made["fills"])) == ("blotter", 2, 1)
+
+
+def test_csv_has_one_header_and_nothing_else_on_stdout(bolt: Bolt, engine: Served) -> None:
+    del engine
+    for words in (("blotter",), ("orders",), ("positions",), ("fills",), ("log",), ("watch",), ("book", "AAPL")):
+        ran = bolt(*words, "--csv")
+        head, *rows = csv.reader(io.StringIO(ran.out))
+        assert head == [name.lower() for name in head]
+        assert rows
+        assert all(len(row) == len(head) for row in rows), words
+
+
+def test_plain_says_each_figure_with_its_name(bolt: Bolt, engine: Served) -> None:
+    del engine
+    assert bolt("orders", "--plain").out.splitlines()[0].startswith("id P1, state WORK, side buy, qty 100, filled 0,")
+    assert "last 189.07, change% +0.42, age ms 0, state STALE." in bolt("watch", "--plain").out
+    assert "-" not in bolt("orders", "--plain").out.split("algo")[0], "what is not there is not said"
+
+
+def test_the_log_is_shown_and_a_book_has_own_orders_beside_it(bolt: Bolt, engine: Served) -> None:
+    del engine
+    assert "FILL  P1     buy 100 AAPL 189.05, fee 0.30" in bolt("log").out
+    rows = bolt("book", "AAPL").out.splitlines()
+    assert rows[1].split() == ["189.1", "300"]
+    assert rows[-1].split() == ["100", "900", "10"]
+
+
+def test_an_unknown_symbol_is_named(bolt: Bolt, engine: Served) -> None:
+    del engine
+    assert bolt("watch", "NOPE").code == Exit.USAGE
+    assert "books there are: AAPL" in bolt("book", "NOPE").err
+
+
+def test_without_an_engine_the_ledger_answers_or_says_why_not(bolt: Bolt, home: Home) -> None:
+    lab = Lab(home.root, ledger=home.ledger)
+    lab.connect()
+    lab.submit(order("filled", 100, "189.02", "b 100 AAPL @take"))
+    wire_id = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire_id))
+    lab.answer(lab.fill(wire_id, 100, "k1"))
+    lab.journal.close()
+    lab.latch.close()
+    ran = bolt("blotter", "--csv")
+    assert ran.err.count("FROM THE LEDGER") == 1
+    assert [row[1] for row in csv.reader(io.StringIO(ran.out))][1:] == ["FILL", "FILL", "FILL"]
+    assert [line["word"] for line in bolt("log", "--json").json["lines"]][-2:] == ["FILL", "DONE"]
+    missing = bolt("watch")
+    assert missing.code == Exit.NO_ENGINE
+    assert "prices are not kept in the ledger" in missing.err
+
+
+@pytest.mark.parametrize("row", [row.name for row in TABLE if row.is_list])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_list_takes_every_shape_and_says_that_no_engine_runs(bolt: Bolt, row: str, shape: str) -> None:
+    more = ("AAPL",) if row == "book" else ()
+    ran = bolt(row, *more, shape)
+    assert ran.code == Exit.NO_ENGINE
+    assert "no engine" in ran.err
+    if shape == "--json":
+        assert json.loads(ran.out)["code"] == "NO_ENGINE"
+    else:
+        assert ran.out == ""
+
+
+def test_no_cell_is_a_formula_and_no_sentence_moves_the_cursor() -> None:
+    out = io.StringIO()
+    Output(out, io.StringIO(), json=False, shape="csv").table(
+        ("A", "B", "C"), [("=1+1", "-5.2", "-"), ("+0.4", "@x", "a\x1b[2J")]
+    )
+    assert out.getvalue() == "a,b,c\n'=1+1,-5.2,\n+0.4,'@x,a\ufffd[2J\n"
+    assert sentences(("SIDE", "", "NOTE"), [("B", "late", "a\nb")]) == [f"side {SIDES['B']}, late, note a b."]
