@@ -418,16 +418,30 @@ def _read_names(node: yaml.Node, *, is_of_symbols: bool) -> tuple[str, ...]:
     return tuple(names)
 
 
+class _AliasError(Exception):
+    """An alias was met: few characters of them stand for a file without end."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(line)
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise _AliasError(self.peek_event().start_mark.line + 1)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
+
+
 def parse(source: str, name: str = "policy.yaml") -> tuple[Policy | None, list[Problem]]:
     """Read a policy from text: the policy, or None and every problem found."""
     reader = _Reader(name)
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(source, Loader=yaml.SafeLoader)):
-            reader.problems.append(
-                Problem(name, 1, "", "the file uses YAML aliases (*name)", "every value written out")
-            )
-        else:
-            reader.read(yaml.compose(source, Loader=yaml.SafeLoader))
+        reader.read(yaml.compose(source, Loader=_Loader))
+    except _AliasError as found:
+        reader.problems.append(
+            Problem(name, found.line, "", "the file uses YAML aliases (*name)", "every value written out")
+        )
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         what = str(getattr(error, "problem", None) or error)

@@ -23,6 +23,7 @@ from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch, TripNote
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
+from tests.risk.world import shipped_policy
 
 START_NS = 1_700_000_000 * NS_PER_S
 AAPL = make_instrument("AAPL", "equity", "XSIM", "USD", "0.01")
@@ -115,7 +116,7 @@ class Lab:
                 journal=self.journal,
                 clock=self.clock,
                 brokers={"paper": self.broker},
-                policy=PolicyHolder.from_file(policy),
+                policy=PolicyHolder(shipped_policy(), policy) if policy == POLICY else PolicyHolder.from_file(policy),
                 latch=self.latch,
                 take_notes=take_notes,
                 mode="paper",

@@ -14,7 +14,7 @@ from bolt_tui.faults.recount import _Venue
 from bolt_tui.faults.schedule import FAULTS, ORDERS, POINTS, make
 
 ROOT = Path(__file__).parents[2]
-SEEDS = 40
+SEEDS = 16
 PROOF_SEEDS = 3_000
 
 

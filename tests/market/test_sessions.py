@@ -104,16 +104,31 @@ print(json.dumps([bool(found.is_open_at_time(pandas.Timestamp(at, tz="UTC"), sid
 """
 
 
-@pytest.mark.parametrize(("name", "known_as"), [("XNYS", "XNYS"), ("XNSE", "XBOM"), ("XHKG", "XHKG"), ("CMES", "CMES")])
+KNOWN = pytest.mark.parametrize(
+    ("name", "known_as"), [("XNYS", "XNYS"), ("XNSE", "XBOM"), ("XHKG", "XHKG"), ("CMES", "CMES")]
+)
+
+
+@KNOWN
 def test_a_table_agrees_with_the_library_at_any_moment(tmp_path: Path, name: str, known_as: str) -> None:
-    """Thousands of moments, half of them at and beside an edge: days off, early closes, pauses, summer time."""
+    agrees(tmp_path, name, known_as, 300)
+
+
+@pytest.mark.proof
+@KNOWN
+def test_a_table_agrees_with_the_library_at_thousands_of_moments(tmp_path: Path, name: str, known_as: str) -> None:
+    agrees(tmp_path, name, known_as, 10_000)
+
+
+def agrees(tmp_path: Path, name: str, known_as: str, count: int) -> None:
+    """At ``count`` random moments, and as many at and beside an edge: days off, early closes, pauses, summer time."""
     first, last = parse_iso("2016-01-10T00:00:00Z"), parse_iso("2024-12-20T00:00:00Z")
     table = load_calendar(name, tmp_path, first, last)
     assert isinstance(table, SessionTable)
     dice = random.Random(name)
     edges = [*table.opens, *table.closes, *(edge for pause in table.breaks for edge in pause)]
-    moments = [dice.randrange(first, last) for _ in range(2_000)]
-    moments += [dice.choice(edges) + dice.choice((-NS_PER_S, -1, 0, 1, NS_PER_S)) for _ in range(2_000)]
+    moments = [dice.randrange(first, last) for _ in range(count)]
+    moments += [dice.choice(edges) + dice.choice((-NS_PER_S, -1, 0, 1, NS_PER_S)) for _ in range(count)]
     moments = [at for at in moments if first <= at < last]
     done = subprocess.run(
         [sys.executable, "-I", "-c", ORACLE],

@@ -244,11 +244,10 @@ def build(tmp: Path, drawn: dict[str, Any]) -> World:
     return world
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=worlds())
 def test_what_passes_here_passes_the_table(tmp_path: Path, drawn: dict[str, Any]) -> None:
-    world = build(tmp_path, drawn)
-    holds(world)
+    holds(build(tmp_path, drawn))
 
 
 def test_a_trip_shuts_the_short_way_at_once(world: World) -> None:

@@ -98,11 +98,34 @@ def test_every_entry_of_the_file_is_found() -> None:
     assert len(SPOTS) == len(FIELDS)
 
 
-@pytest.mark.parametrize("spot", SPOTS, ids=lambda spot: spot.path)
-def test_an_entry_of_a_wrong_type_is_refused_at_its_line(spot: Spot) -> None:
-    for words in BAD[BY_PATH[spot.path].kind]:
+def share(spot: Spot) -> list[str]:
+    """Bad words for one entry: the entries of a kind share its words among them, so that each is tried somewhere."""
+    kind = BY_PATH[spot.path].kind
+    peers = [other.path for other in SPOTS if BY_PATH[other.path].kind is kind]
+    words, rank = BAD[kind], peers.index(spot.path)
+    return words[rank :: len(peers)] or [words[rank % len(words)]]
+
+
+def is_refused_at_its_line(spot: Spot, wrong: list[str]) -> None:
+    for words in wrong:
         (problem,) = [item for item in refused(spot.wrong(words)) if item.path == spot.path]
         assert (problem.path, problem.line) == (spot.path, spot.line), words
+
+
+def test_every_bad_word_is_tried_somewhere() -> None:
+    tried = {(BY_PATH[spot.path].kind, words) for spot in SPOTS for words in share(spot)}
+    assert tried == {(kind, words) for kind, bad in BAD.items() for words in bad}
+
+
+@pytest.mark.parametrize("spot", SPOTS, ids=lambda spot: spot.path)
+def test_an_entry_of_a_wrong_type_is_refused_at_its_line(spot: Spot) -> None:
+    is_refused_at_its_line(spot, share(spot))
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("spot", SPOTS, ids=lambda spot: spot.path)
+def test_an_entry_is_refused_with_every_wrong_type(spot: Spot) -> None:
+    is_refused_at_its_line(spot, BAD[BY_PATH[spot.path].kind])
 
 
 @pytest.mark.parametrize("spot", SPOTS, ids=lambda spot: spot.path)

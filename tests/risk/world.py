@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -327,9 +328,15 @@ def with_value(policy: Policy, path: str, value: Value | None) -> Policy:
     return msgspec.structs.replace(policy, values=values, overrides={}, _resolved={}, _spans={})
 
 
+@cache
+def shipped_policy() -> Policy:
+    """Read once for all worlds: reading it takes longer than most of their tests."""
+    return load(SHIPPED)
+
+
 def wide_policy() -> Policy:
     """The shipped policy with every limit out of the way, so that a test meets only the one it sets."""
-    policy = load(SHIPPED)
+    policy = shipped_policy()
     values = dict(policy.values)
     for path in LIMITS:
         values[path] = Decimal(0) if BY_PATH[path].is_floor else WIDE
