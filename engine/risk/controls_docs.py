@@ -49,8 +49,28 @@ OTHER_CODES = {
     "REARM_ACTIVE": "The scope is active; there is nothing to re-arm.",
     "REARM_PERSON": "Only a person at the desk or the command line can re-arm.",
     "REARM_JOURNAL": "The trip is not journaled yet; a moment later the re-arm can be judged.",
+    "REARM_RACE": "The latch was tripped again, or could not be written, while it was being lifted; look, then re-arm again.",
+    "WATCHDOG": "The process beside the engine halted it, because the engine's loop did not turn any more (monitor.max_stall_s).",
+    "ALGO_UNKNOWN": "There is no algorithm of that name; the denial names those that there are.",
+    "ALGO_REFUSES": "The algorithm cannot work this order (type, time in force, duration or parameters); the denial says why.",
+    "ALGO_LOOP": "An algorithm kept calling itself and was stopped for this moment; keep the ledger and report it.",
+    "ILLEGAL": "The state of the order does not allow what was asked. Nothing was done; the try is journaled.",
+    "INTENT_NEW": "Nothing was ever done for that intent id, so it is safe to place the order.",
+    "INTENT_REUSED": "That intent id was used for another order. Nothing was done: give another order an id of its own.",
+    "REPEATED": "The intent was asked for before; what became of it is told, and nothing was sent again.",
+    "NOT_SENT": "An amendment did not leave: its order had ended, or was being cancelled, before the amendment was on disk.",
+    "KILLED": "An amendment did not leave: the kill latch was tripped, or the broker went away, before it was on disk.",
+    "REJECTED": "The venue refused the order; its own words are on the order.",
+    "NOT_HERE": "This command is not decided by the engine.",
+    "POLICY_REFUSED": "The new policy.yaml has a fault and was not taken; the old one is in force. `bolt policy check` names each fault.",
+    "PRICE": "A lost order that is stated as filled needs the average price it was filled at.",
+    "REASON": "A statement of a person is journaled as such and needs a reason: say how you know.",
+    "STRATEGY_UNKNOWN": "There is no strategy of that name; the refusal names those that there are.",
+    "STRATEGY_PARAMS": "The strategy refuses its parameters, or failed while it looked at them; it was not started.",
+    "STRATEGY_FAILED": "The strategy raised an error or was too slow, and is disabled; its other orders were cancelled.",
+    "LINK_STAGED": "Orders that belong together cannot be staged; place them, or stage each by itself.",
 }
-"""Codes that are no row of the table: unknown inputs, trips of the monitors, refusals of a re-arm."""
+"""Codes that are no row of the table: unknown inputs, trips of the monitors, refusals of commands and of a re-arm."""
 
 _BY_CODE = {row.code: row for row in ROWS}
 

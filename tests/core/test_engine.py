@@ -97,6 +97,21 @@ def test_latch_tripped_between_disk_and_wire_kills(lab: Lab) -> None:
     assert lab.state("P1") == "killed"
 
 
+def test_what_waited_for_the_disk_does_not_leave_on_a_line_that_went_meanwhile(lab: Lab) -> None:
+    """Nothing is queued behind a lost line to fire when it is back."""
+    lab.buy(10, "189")
+    first = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(first))
+    spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(100), type=OrderType.LIMIT, limit=Price("188"))
+    assert lab.engine.submit(co.NewOrder(source=ME, intent_id="i2", spec=spec, why="")).ok
+    assert lab.engine.submit(co.AmendOrder(source=ME, intent_id="a1", order_id="P1", qty=Qty(20))).ok
+    lab.answer(bi.ChannelChanged(broker="paper", ts_ns=lab.clock.now_ns(), state=ev.BrokerState.DOWN, why="cut"))
+    assert [order.wire_id for order in lab.broker.sent] == [first]
+    assert lab.broker.amends == []
+    assert lab.state("C4") == "killed"
+    assert lab.state("C2") == "new"
+
+
 def test_an_intent_that_waits_at_a_stop_never_leaves_and_is_no_riddle_after_it(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     lab = Lab(tmp_path, ledger=path)
@@ -393,6 +408,28 @@ def test_what_still_works_after_a_halt_is_cancelled_again(lab: Lab) -> None:
     assert lab.broker.cancels == [order.wire_id for order in lab.broker.sent]
     lab.pass_time(4)
     assert len(lab.broker.cancels) == 2, "asked once"
+
+
+@pytest.mark.parametrize("protective", ["keep", "cancel"])
+def test_what_protects_is_kept_behind_a_halt_where_the_policy_says_so(tmp_path: Path, protective: str) -> None:
+    """The engine's own lane holds to the same word as the procedure: for what arrives late, and for what still works."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(POLICY.read_text("utf-8").replace("protective: keep ", f"protective: {protective} "), "utf-8")
+    lab = Lab(tmp_path, policy=policy)
+    lab.connect()
+    assert lab.buy(100, "189").ok
+    held = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(held))
+    lab.answer(lab.fill(held, 100, "k1", price="189"))
+    for number in (1, 2):
+        assert lab.sell(10 * number, "190", f"exit{number}", reduce_only=True).ok
+    early, late = (order.wire_id for order in lab.broker.sent[1:])
+    lab.answer(lab.ack(early))
+    lab.submit(co.Halt(source=ME, why="test"))
+    lab.answer(lab.ack(late))
+    assert lab.broker.cancels == ([] if protective == "keep" else [late])
+    lab.pass_time(4)
+    assert sorted(lab.broker.cancels) == ([] if protective == "keep" else sorted([early, late]))
 
 
 def test_a_halt_of_one_symbol_cancels_no_other(tmp_path: Path) -> None:

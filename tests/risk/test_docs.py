@@ -35,3 +35,13 @@ def test_every_code_in_the_source_is_explained() -> None:
         source = (ROOT / "engine" / "risk" / f"{name}.py").read_text(encoding="utf-8")
         found |= set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', source))
     assert found - {"BOLTLTCH"} <= set(docs.codes())
+
+
+def test_every_code_that_the_engine_answers_with_is_explained() -> None:
+    """Whatever a command is refused or answered with can be asked for."""
+    found = set()
+    for path in (ROOT / "engine").rglob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        found |= set(re.findall(r'(?:_no\(|_denial\(|\bcode=|_amend_unsent\(order, )\s*"([A-Z][A-Z_]+)"', source))
+    assert len(found) > 20
+    assert sorted(found - set(docs.codes())) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import signal
@@ -128,6 +129,43 @@ def test_nothing_is_lifted_over_a_newer_trip(path: Path) -> None:
     seen = latch.trips()
     elsewhere(path, "latch.trip()")
     assert not latch.lift(GLOBAL, seen)
+    assert latch.read() is HALTED
+
+
+class Raced:
+    """Shared bytes into which another process writes its trip, without the lock, while a lift is half done."""
+
+    def __init__(self, view: mmap.mmap) -> None:
+        self.view = view
+
+    def __getitem__(self, at: int | slice) -> int | bytes:
+        return self.view[at]
+
+    def __setitem__(self, at: int | slice, value: int | bytes) -> None:
+        self.view[at] = value  # type: ignore[index,assignment] # either pair
+        if isinstance(at, slice):
+            elsewhere_shut(self.view)
+
+    def flush(self) -> None:
+        self.view.flush()
+
+    def close(self) -> None:
+        self.view.close()
+
+
+def elsewhere_shut(view: mmap.mmap) -> None:
+    """What :meth:`Latch.shut` writes."""
+    view[module._GLOBAL_AT] = module._HALTED
+
+
+def test_a_trip_in_the_middle_of_a_lift_stands(path: Path) -> None:
+    latch = Latch.open(path, ledger_used=False)
+    latch.trip()
+    seen, view = latch.trips(), latch._map
+    assert view is not None
+    latch._map = Raced(view)  # type: ignore[assignment] # the same bytes, and somebody else at them
+    assert not latch.lift(GLOBAL, seen)
+    assert view[module._GLOBAL_AT] == module._HALTED
     assert latch.read() is HALTED
 
 
