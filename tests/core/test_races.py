@@ -90,6 +90,17 @@ def test_an_order_acknowledged_after_the_question_is_no_difference(lab: Lab) -> 
     assert lab.engine.kill.held() == ()
 
 
+def test_an_order_that_ended_after_the_question_is_no_open_order_of_somebody_else(lab: Lab) -> None:
+    """The answer shows it open, because it was when the venue looked; what came since says that it ended."""
+    wire = working(lab)
+    ask(lab)
+    listed = venue_order(wire, qty=Qty(100), limit=Price("189"))
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire))
+    lab.answer(lab.snapshot(orders=(listed,)))
+    assert list(lab.engine.store.live) == []
+    assert "foreign_order" not in lab.kinds()
+
+
 def test_an_order_that_nobody_answers_becomes_unknown_and_then_never_arrived(lab: Lab) -> None:
     """An adapter that swallows an order must not leave it waiting for ever."""
     lab.buy(100, "189")
