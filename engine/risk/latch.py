@@ -451,19 +451,28 @@ def sentinel(home: Path) -> TripNote | None:
     """The trip asked for by a file ``HALT`` in ``home`` (its text is the reason), or None where there is none."""
     path = home / SENTINEL
     try:
-        with path.open("rb") as file:
-            words = file.read(500).decode("utf-8", "replace").strip()
+        words = _read_start(path, 500).decode("utf-8", "replace").strip()
     except FileNotFoundError:
-        return None
+        if not path.is_symlink():
+            return None
+        words = f"{path.name} leads nowhere"
     except OSError as error:
         words = f"unreadable: {error.strerror}"
     return _global("SENTINEL", "file", words or f"{path.name} file found")
 
 
+def _read_start(path: Path, bytes_max: int) -> bytes:
+    """The beginning of what lies there. A pipe with nobody behind it is empty: to wait for its words would stop the engine."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return os.read(fd, bytes_max)
+    finally:
+        os.close(fd)
+
+
 def _read_note(path: Path) -> TripNote:
     try:
-        with path.open("rb") as file:
-            note = _NOTE.decode(file.read(NOTE_BYTES_MAX))
+        note = _NOTE.decode(_read_start(path, NOTE_BYTES_MAX))
         return note if note.state is not TradingState.ACTIVE else _global("TRIP_FILE_BAD", note.who, "it trips nothing")
     except (OSError, msgspec.DecodeError, ValueError) as error:
         return _global("TRIP_FILE_BAD", "file", f"{path.name} cannot be read: {error}")

@@ -331,6 +331,11 @@ class _Reader:
                 for name, at, limits in self._pairs(names, f"overrides.{scope}."):
                     if scope == "symbols" and not is_symbol(name):
                         self.fault(at, f"overrides.symbols.{name}", "no symbol", "one as it is traded, in capitals")
+                    elif name == "*":
+                        # It would name nobody and tighten nothing.
+                        self.fault(
+                            at, f"overrides.{scope}.*", "no name", "one by its name; the general limit holds for all"
+                        )
                     self._override(scope, name, limits)
 
     def _override(self, scope: str, name: str, node: yaml.Node) -> None:
@@ -502,6 +507,9 @@ def load(path: Path) -> Policy:
 
 def _read_file(path: Path) -> tuple[Policy | None, list[Problem]]:
     try:
+        if path.exists() and not path.is_file():
+            # A pipe would be waited for, and the engine with it.
+            return None, [Problem(path.name, 1, "", f"{path} is no plain file", "a file of settings")]
         with path.open("rb") as file:
             raw = file.read(FILE_BYTES_MAX + 1)
         source = raw.decode("utf-8")

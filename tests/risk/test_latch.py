@@ -382,3 +382,28 @@ def test_the_sentinel_file_trips_with_its_text(tmp_path: Path) -> None:
     note = sentinel(tmp_path)
     assert note is not None
     assert (note.code, note.why, note.scope) == ("SENTINEL", "fire alarm", GLOBAL)
+
+
+@pytest.mark.parametrize("make", ["file", "folder", "pipe", "link to nothing"])
+def test_whatever_lies_there_under_the_sentinels_name_halts_and_is_waited_for_by_nobody(
+    tmp_path: Path, make: str
+) -> None:
+    path = tmp_path / "HALT"
+    assert sentinel(tmp_path) is None
+    {
+        "file": path.touch,
+        "folder": path.mkdir,
+        "pipe": lambda: os.mkfifo(path),
+        "link to nothing": lambda: path.symlink_to(tmp_path / "nothing"),
+    }[make]()
+    found = sentinel(tmp_path)
+    assert found is not None
+    assert (found.code, found.state) == ("SENTINEL", HALTED)
+    assert found.why
+
+
+def test_a_trip_file_that_is_a_pipe_halts_and_is_waited_for_by_nobody(tmp_path: Path) -> None:
+    (tmp_path / "trips").mkdir()
+    os.mkfifo(tmp_path / "trips" / "1.json")
+    ((_, note),) = read_notes(tmp_path)
+    assert (note.code, note.state) == ("TRIP_FILE_BAD", HALTED)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -256,3 +258,24 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 def test_a_damaged_file_is_read_right_or_refused(at: int, damage: str) -> None:
     policy, problems = parse(TEXT[:at] + damage + TEXT[at + 1 :])
     assert (policy is None) is bool(problems)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_plain_file_is_refused_and_waited_for_by_nobody(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(SHIPPED.read_text("utf-8"), "utf-8")
+    holder = PolicyHolder.from_file(path)
+    path.unlink()
+    make(path)
+    before = holder.policy
+    error = holder.reload()
+    assert "is no plain file" in str(error)
+    assert holder.policy is before
+
+
+@pytest.mark.parametrize("scope", ["accounts", "strategies"])
+def test_an_override_of_all_would_tighten_nothing_and_is_refused(scope: str) -> None:
+    (fault,) = faults(f"{scope}: {{}}", f"{scope}: {{ '*': {{ order.max_qty: 5 }} }}")
+    assert fault.endswith(f"overrides.{scope}.* was no name; expected one by its name; the general limit holds for all")
