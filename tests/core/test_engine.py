@@ -334,14 +334,23 @@ def test_restart_makes_unanswered_orders_unknown_and_state_equal(tmp_path: Path)
     wire = lab.broker.sent[1].wire_id
     lab.answer(lab.ack(wire))
     lab.answer(lab.fill(wire, 20, "f1", "188"))
+    for number, intent in ((5, "i3"), (7, "i4")):
+        lab.buy(number, "187", intent=intent)
+        lab.answer(lab.ack(lab.broker.sent[-1].wire_id))
+    assert lab.submit(co.AmendOrder(source=ME, intent_id="a1", order_id="C6", qty=Qty(9))).ok
+    assert lab.submit(co.CancelOrder(source=ME, order_id="C8")).ok
     lab.journal.close()
     lab.latch.close()
     again = Lab(tmp_path, ledger=path)
     assert again.state("C2") == "unknown"
     assert again.state("C4") == "partially_filled"
+    assert again.state("C6") == "unknown", "its amend may have arrived"
+    assert again.engine.store.get("C6").worst_qty == 9
+    assert again.state("C8") == "unknown", "its cancel may have arrived"
     assert again.broker.sent == []
+    assert again.broker.amends == []
     assert again.engine.view_of_risk.recovering()
-    assert not again.buy(10, "189", intent="i3").ok
+    assert not again.buy(10, "189", intent="i5").ok
     rebuilt = OrderStore(), Ledger()
     for row in again.journal.read():
         for projection in rebuilt:

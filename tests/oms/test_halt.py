@@ -433,6 +433,60 @@ def test_an_exit_that_finds_nobody_ends_at_the_deadline() -> None:
     assert part.residual[0].reason == "not filled inside the collar by the deadline"
 
 
+class Moving(Fake):
+    """A position that changes between the look at it and the order: an exit of a round before arrives."""
+
+    def quote(self, symbol: str) -> tuple[Price | None, Price | None, int]:
+        self.held[symbol] = min(self.held[symbol], Qty(40))
+        return super().quote(symbol)
+
+
+def test_an_exit_is_sized_by_the_position_right_before_it() -> None:
+    fake = Moving(AAPL="100")
+    receipt = halt(FLATTEN, fake)
+    assert [placed.spec.qty for placed in fake.placed] == [40]
+    assert fake.held["AAPL"] == 0
+    assert receipt.is_clean
+
+
+class Skipping(SystemClock):
+    """A machine's clock that a test lets run ahead."""
+
+    ahead_ns = 0
+
+    def monotonic_ns(self) -> int:
+        return super().monotonic_ns() + self.ahead_ns
+
+
+class Slow(Fake):
+    """A venue whose price comes behind the deadline."""
+
+    def __init__(self, clock: Skipping, **held: str) -> None:
+        super().__init__(**held)
+        self.clock = clock
+
+    def quote(self, symbol: str) -> tuple[Price | None, Price | None, int]:
+        self.clock.ahead_ns += 3600 * NS_PER_S
+        return super().quote(symbol)
+
+
+def test_no_exit_leaves_behind_the_deadline() -> None:
+    clock = Skipping()
+    fake = Slow(clock, AAPL="100")
+    receipt = run_halt(
+        FLATTEN,
+        {fake.name: fake.session},
+        clock=clock,
+        trip=lambda: None,
+        record_durable=lambda: True,
+        on_step=Hook().on_step,
+        next_wire_id=emergency_wire_ids("TESTS"),
+    )
+    assert fake.calls.count("quote") == 1
+    assert fake.placed == []
+    assert not receipt.is_clean
+
+
 def test_exits_pass_the_callers_gate() -> None:
     sent: list[tuple[str, WireOrder]] = []
     fake = Fake(AAPL="10")

@@ -262,6 +262,13 @@ def test_a_broker_that_stays_down_with_open_orders_trips(desk: Desk) -> None:
     assert desk.trips(NOW + 5 * SECOND) == []
 
 
+def test_a_broker_that_is_down_with_nothing_at_work_is_no_alarm(desk: Desk) -> None:
+    desk.set_limit("monitor.max_down_s", Decimal(3))
+    desk.counts[None] = 0
+    desk.state = BrokerState.DOWN
+    assert [desk.trips(NOW + seconds * SECOND) for seconds in (0, 3, 9)] == [[], [], []]
+
+
 def test_a_brokers_clock_far_from_ours_blocks_until_they_agree(desk: Desk) -> None:
     desk.set_limit("clock.max_offset_s", Decimal(5))
     for offset_ns, words in ((6 * SECOND, "6 s behind ours"), (-6 * SECOND, "6 s ahead of ours")):
