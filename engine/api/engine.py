@@ -58,6 +58,8 @@ CANCEL_LATE_NS = 2 * NS_PER_S
 HISTORY_MARGIN_NS = 60 * NS_PER_S
 """How much older than needed history is asked for: venue clocks differ."""
 EVENTS_MAX = 5_000
+NOTES_REMEMBERED = 1_024
+SENTINEL_CODE = "SENTINEL"
 
 Act = Callable[[int, int, Any], None]
 TakeNotes = Callable[[], list[TripNote]]
@@ -148,6 +150,8 @@ class Engine:
         self._looked_ns = 0
         self._recheck_ns: dict[str, int] = {}
         self._awaiting: deque[tuple[int, OnDisk]] = deque()
+        self._notes_told: dict[TripNote, None] = {}
+        """Trip files that were read: one that cannot be removed is found again and again."""
         self.journal.attach(self.store)
         self.journal.attach(self.ledger)
 
@@ -537,10 +541,16 @@ class Engine:
         """Journal what other processes did to the latch, their trip files, and the sentinel file; the notes that were found."""
         notes = self.parts.take_notes()
         for note in notes:
-            if self.kill.state_of(note.scope) is not note.state or note.scope not in {
-                held.scope for held in self.kill.held()
-            }:
+            held = self.kill.cause_of(note.scope)
+            is_told = held is not None and self.kill.state_of(note.scope) is note.state
+            if is_told and note.code != SENTINEL_CODE and note not in self._notes_told and held is not None:
+                # Somebody else's word on a scope that is as strict already: journaled too, and the hold time begins anew.
+                is_told = (held.who, held.why) == (note.who, note.why or "asked")
+            if not is_told:
                 self.trip(note.scope, note.state, note.code, note.why, note.who)
+            self._notes_told[note] = None
+            if len(self._notes_told) > NOTES_REMEMBERED:
+                del self._notes_told[next(iter(self._notes_told))]
         for scope, state in self.kill.unjournaled():
             why = self.parts.latch.damage() or f"{scope_words(scope)} was tripped in the latch"
             self.trip(scope, state, "LATCH", why, "another process")

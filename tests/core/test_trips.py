@@ -12,7 +12,7 @@ from engine.domain.clock import NS_PER_S
 from engine.domain.commands import HaltScope, HaltScopeKind
 from engine.domain.money import Money, Qty
 from engine.oms import broker_interface as bi
-from engine.risk.latch import GLOBAL, TripNote, sentinel
+from engine.risk.latch import GLOBAL, Latch, TripNote, sentinel
 from tests.core.lab import ME, POLICY, Lab
 
 SYMBOL = HaltScope(HaltScopeKind.SYMBOL, "AAPL")
@@ -214,3 +214,35 @@ def test_a_spoiled_latch_halts_and_is_named_as_the_cause(lab: Lab, tmp_path: Pat
     assert cause is not None
     assert (cause.state.value, str(path) in cause.why) == ("halted", True), cause.why
     assert not lab.buy(10, "189").ok
+
+
+def test_a_persons_halt_of_what_is_halted_already_is_journaled_once(tmp_path: Path) -> None:
+    """Left as a trip file while no engine could take it; two of them that cannot be removed do not fill the journal."""
+    notes = [
+        TripNote(scope=GLOBAL, state=ev.TradingState.HALTED, code="MANUAL", who=who, why="by hand", ts_ns=5)
+        for who in ("anna", "bert")
+    ]
+    lying: list[TripNote] = []
+    lab = Lab(tmp_path, take_notes=lambda: list(lying))
+    lab.connect()
+    lab.submit(co.Halt(source=ME, why="first"))
+    lying.extend(notes)
+    lab.pass_time(2)
+    told = [
+        event for row in lab.journal.read() if isinstance(event := ev.decode_event(row.payload), ev.TradingStateChanged)
+    ]
+    assert [(event.who, event.why) for event in told] == [("anna", "first"), ("anna", "by hand"), ("bert", "by hand")]
+
+
+def test_a_latch_that_lost_its_trip_is_tightened_to_what_the_journal_says(tmp_path: Path) -> None:
+    """Mapped bytes may miss a power cut that the journal survived; other processes read the latch alone."""
+    lab = Lab(tmp_path, ledger=tmp_path / "ledger.db")
+    lab.connect()
+    lab.submit(co.Halt(source=ME, scope=SYMBOL, why="strange fills"))
+    lab.journal.close()
+    lab.latch.close()
+    (tmp_path / "latch").unlink()
+    Latch.open(tmp_path / "latch", ledger_used=False).close()
+    again = Lab(tmp_path, ledger=tmp_path / "ledger.db")
+    assert again.latch.read((SYMBOL,)) is ev.TradingState.HALTED
+    assert again.latch.read() is ev.TradingState.ACTIVE

@@ -461,8 +461,8 @@ class Skipping(SystemClock):
 class Slow(Fake):
     """A venue whose price comes behind the deadline."""
 
-    def __init__(self, clock: Skipping, **held: str) -> None:
-        super().__init__(**held)
+    def __init__(self, clock: Skipping) -> None:
+        super().__init__(AAPL="100")
         self.clock = clock
 
     def quote(self, symbol: str) -> tuple[Price | None, Price | None, int]:
@@ -472,7 +472,7 @@ class Slow(Fake):
 
 def test_no_exit_leaves_behind_the_deadline() -> None:
     clock = Skipping()
-    fake = Slow(clock, AAPL="100")
+    fake = Slow(clock)
     receipt = run_halt(
         FLATTEN,
         {fake.name: fake.session},

@@ -390,12 +390,15 @@ def test_whatever_lies_there_under_the_sentinels_name_halts_and_is_waited_for_by
 ) -> None:
     path = tmp_path / "HALT"
     assert sentinel(tmp_path) is None
-    {
-        "file": path.touch,
-        "folder": path.mkdir,
-        "pipe": lambda: os.mkfifo(path),
-        "link to nothing": lambda: path.symlink_to(tmp_path / "nothing"),
-    }[make]()
+    match make:
+        case "file":
+            path.touch()
+        case "folder":
+            path.mkdir()
+        case "pipe":
+            os.mkfifo(path)
+        case _:
+            path.symlink_to(tmp_path / "nothing")
     found = sentinel(tmp_path)
     assert found is not None
     assert (found.code, found.state) == ("SENTINEL", HALTED)
