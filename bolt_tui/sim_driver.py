@@ -66,7 +66,7 @@ class SimDriver:
         journal, market, host = self.journal, self.engine.market, self.engine.host
         on_tick, set_ns = listing.on_tick, self.clock.set_ns
         due_ns, seen, timers = self.due_ns(), journal.head_seq, host.timers_set
-        count = 0
+        rows = listing.rows
         for tick in ticks:
             ts_ns = tick.ts_ns
             if due_ns <= ts_ns:
@@ -75,12 +75,11 @@ class SimDriver:
             set_ns(ts_ns)
             market.alive_ns = ts_ns
             on_tick(tick)
-            count += 1
             if journal.head_seq != seen or host.timers_set != timers:
                 self.settle()
                 seen, timers = journal.head_seq, host.timers_set
                 due_ns = self.due_ns()
-        self.ticks += count
+        self.ticks += listing.rows - rows
 
     def feed_columns(self, listing: TopListing, columns: TickColumns) -> None:
         """Run ticks of one listing as :meth:`feed` does, going straight to the next one that can matter.

@@ -270,8 +270,10 @@ class Engine:
         if self.aftermath.is_on:
             return
         try:
-            self.host.on_tick(tick)
-            self.settle()
+            host, journal = self.host, self.journal
+            host.on_tick(tick)
+            if journal.head_seq != self._settled_seq or host.queue or self.agent.calls or journal.failed:
+                self.settle()  # looked at here too: on most ticks nothing follows
         except StoreUnwritable:
             self.aftermath.begin()
 

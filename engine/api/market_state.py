@@ -38,13 +38,12 @@ class MarketState:
     def on_tick(self, tick: MarketTick) -> None:
         """Take in one tick."""
         symbol = tick.symbol
-        self.ticks = number = self.ticks + 1
-        self.changed[symbol] = number
+        self.ticks = self.changed[symbol] = number = self.ticks + 1
         if isinstance(tick, QuoteTick):
-            quotes = self._quotes.get(symbol)
-            if quotes is None:
-                quotes = self._quotes[symbol] = {}
-            quotes[tick.venue] = tick
+            try:
+                self._quotes[symbol][tick.venue] = tick
+            except KeyError:
+                self._quotes[symbol] = {tick.venue: tick}
         elif isinstance(tick, TradeTick):
             if symbol not in self.trades:
                 self.first_trade[symbol] = tick.price
@@ -57,15 +56,16 @@ class MarketState:
 
     def pass_over(self, passed: PassedTicks) -> None:
         """Take in ticks that nobody looked at; the state is the same as after each of them."""
-        symbol = passed.symbol
-        self.ticks += passed.count
-        self.changed[symbol] = self.ticks
+        symbol, before = passed.symbol, self.ticks
+        self.ticks = self.changed[symbol] = before + passed.count
         if passed.quote is not None:
             self._quotes.setdefault(symbol, {})[passed.quote.venue] = passed.quote
-        if passed.trade is not None and passed.first_price is not None:
+        if passed.trade is not None:
             if symbol not in self.trades:
-                self.first_trade[symbol] = passed.first_price
+                self.first_trade[symbol] = passed.prints[0].first
             self.trades[symbol] = passed.trade
+            for prints in passed.prints:
+                self.bars.on_prints(symbol, prints, before)
 
     def venue_of(self, symbol: str) -> str:
         """The venue an order without one would meet: the listing venue, else the first that quoted."""

@@ -41,6 +41,20 @@ class Traded(msgspec.Struct, frozen=True):
 NOTHING = Traded(0, 0)
 
 
+class Prints(msgspec.Struct, frozen=True):
+    """Prints of one minute that follow each other, taken together."""
+
+    start_ns: int
+    first: int
+    high: int
+    low: int
+    last: int
+    qty: int
+    value: int
+    number: int
+    """Which tick the last one is, counted from 1 over the ticks that were taken together."""
+
+
 class Bars:
     """The bars of every symbol."""
 
@@ -50,16 +64,8 @@ class Bars:
 
     def on_trade(self, trade: TradeTick, number: int) -> None:
         """Take in a print; ``number`` is the tick's."""
-        start_ns = trade.ts_ns - trade.ts_ns % BAR_NS
-        price = trade.price
-        bars = self.of.get(trade.symbol)
-        if bars is None:
-            bars = self.of[trade.symbol] = deque(maxlen=BARS_KEPT)
-            self._sums[trade.symbol] = [0, 0]
-        if not bars or bars[-1].start_ns < start_ns:
-            bars.append(Bar(start_ns, price))
-        # A print that comes late belongs to a bar that is closed; it counts in the running one.
-        bar = bars[-1]
+        price, symbol = trade.price, trade.symbol
+        bar = self._bar(symbol, trade.ts_ns - trade.ts_ns % BAR_NS, price)
         if price > bar.high:
             bar.high = price
         elif price < bar.low:
@@ -67,9 +73,30 @@ class Bars:
         bar.close = price
         bar.volume += trade.qty
         bar.tick = number
-        sums = self._sums[trade.symbol]
+        sums = self._sums[symbol]
         sums[0] += trade.qty
         sums[1] += trade.qty * price
+
+    def on_prints(self, symbol: str, prints: Prints, before: int) -> None:
+        """Take in prints of one minute at once; ``before`` is the number of the tick before those that were taken together."""
+        bar = self._bar(symbol, prints.start_ns, prints.first)
+        bar.high, bar.low = max(bar.high, prints.high), min(bar.low, prints.low)
+        bar.close = prints.last
+        bar.volume += prints.qty
+        bar.tick = before + prints.number
+        sums = self._sums[symbol]
+        sums[0] += prints.qty
+        sums[1] += prints.value
+
+    def _bar(self, symbol: str, start_ns: int, price: int) -> Bar:
+        bars = self.of.get(symbol)
+        if bars is None:
+            bars = self.of[symbol] = deque(maxlen=BARS_KEPT)
+            self._sums[symbol] = [0, 0]
+        if not bars or bars[-1].start_ns < start_ns:
+            bars.append(Bar(start_ns, price))
+        # A print that comes late belongs to a bar that is closed; it counts in the running one.
+        return bars[-1]
 
     def traded(self, symbol: str) -> Traded:
         """The sums so far."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.errors import InputError
+from engine.market.bars import BAR_NS, Prints
 from engine.market.feed import QuoteTick, TradeTick
 
 Column = NDArray[np.int64]
@@ -27,10 +29,10 @@ class PassedTicks(msgspec.Struct, frozen=True):
     count: int
     ts_ns: int
     """Time of the last one."""
-    first_price: int | None
-    """Price of their first print."""
     quote: QuoteTick | None
     trade: TradeTick | None
+    prints: tuple[Prints, ...]
+    """By minute."""
 
 
 class TickColumns:
@@ -106,13 +108,33 @@ class TickColumns:
         first, last = int(self._trades_before[begin]), int(self._trades_before[end])
         newest = int(self._newest_quote[end - 1])
         quote, trade = self.tick(newest) if newest >= begin else None, None
-        first_price = None
+        prints: tuple[Prints, ...] = ()
         if last > first:
-            first_price = int(self._made["price"][self._trades[first]])
             trade = self.tick(int(self._trades[last - 1]))
+            prints = self._by_minute(self._trades[first:last], begin)
         assert quote is None or isinstance(quote, QuoteTick)
         assert trade is None or isinstance(trade, TradeTick)
-        return PassedTicks(self.symbol, end - begin, int(self.ts_ns[end - 1]), first_price, quote, trade)
+        return PassedTicks(self.symbol, end - begin, int(self.ts_ns[end - 1]), quote, trade, prints)
+
+    def _by_minute(self, rows: Column, begin: int) -> tuple[Prints, ...]:
+        """The prints at these rows, minute by minute."""
+        minutes = self.ts_ns[rows] // BAR_NS
+        cuts = (
+            [0, *(np.flatnonzero(np.diff(minutes)) + 1).tolist(), len(rows)]
+            if minutes[0] != minutes[-1]
+            else [0, len(rows)]
+        )
+        price, qty = self._made["price"][rows], self._made["qty"][rows]
+        found = []
+        for start, stop in pairwise(cuts):
+            part, sizes = price[start:stop], qty[start:stop]
+            found.append(
+                Prints(
+                    int(minutes[start]) * BAR_NS, int(part[0]), int(part.max()), int(part.min()), int(part[-1]),
+                    int(sizes.sum()), int(part @ sizes), int(rows[stop - 1]) - begin + 1,
+                )
+            )  # fmt: skip
+        return tuple(found)
 
     def prints(self, begin: int, end: int) -> int:
         """How many of the rows are prints."""

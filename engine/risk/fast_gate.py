@@ -502,7 +502,9 @@ class FastGate:
         """C16, C17, C19, C26."""
         view, account, symbol = self._view, spec.account, spec.symbol
         if view.side_count(symbol, spec.side.other):
-            raise Doubt  # an own order on the other side: whether the two can meet is for the table
+            for other in view.open_orders(None, symbol):
+                if crosses(spec, other):
+                    raise Doubt
         held = view.position(account, symbol)
         buys: Decimal = view.open_qty(account, symbol, _BUY)
         sells: Decimal = view.open_qty(account, symbol, Side.SELL)

@@ -116,6 +116,11 @@ def facts(bench: Bench) -> dict[str, Any]:
         "own": own,
         "stops": [one.wire_id for one in listing.stops],
         "market": (market.ticks, market.first_trade, market.trades, market.changed, market.quote(SYMBOL)),
+        "bars": {
+            name: [[getattr(bar, slot) for slot in bar.__slots__] for bar in bars]
+            for name, bars in market.bars.of.items()
+        },
+        "traded": market.bars.traded(SYMBOL),
         "counters": bench.driver.core.counters,
         "position": bench.engine.ledger.qty("PAPER", SYMBOL),
         "ticks": bench.driver.ticks,
@@ -154,7 +159,7 @@ def markets(draw: st.DrawFn) -> TickColumns:
         st.integers(95, 105), st.integers(0, 3), st.sampled_from((0, 1, 5, 20)), st.sampled_from((0, 3, 9, 40))
     )
     kinds = draw(st.lists(st.tuples(st.booleans(), level, st.integers(-1, 1)), min_size=rows, max_size=rows))
-    gaps = draw(st.lists(st.sampled_from((0, 1, 1_000, STEP_NS, NS_PER_S)), min_size=rows, max_size=rows))
+    gaps = draw(st.lists(st.sampled_from((0, 1, 1_000, STEP_NS, 7 * NS_PER_S)), min_size=rows, max_size=rows))
     made: dict[str, list[int]] = {name: [] for name in NAMES}
     for (is_trade, (bid, wide, bid_qty, ask_qty), sign), gap in zip(kinds, np.cumsum(gaps).tolist(), strict=True):
         values = (START_NS + 2 + gap, int(is_trade), bid, bid_qty, bid + wide, ask_qty, bid + wide, 1 + bid_qty, sign)
@@ -193,6 +198,22 @@ def test_the_random_markets_saw_each_type() -> None:
     assert all(TAKEN.values())
     by_columns, _ = run(columns, Script, by_columns=True)
     assert by_columns == by_tick
+
+
+def test_a_stop_that_trails_is_shown_each_print() -> None:
+    units = (100, 100, 100, 107, 100, 100, 104, 100)
+    rows = {name: [0] * 8 for name in NAMES}
+    for at, price in enumerate(units):
+        rows["ts_ns"][at] = START_NS + 2 + at * NS_PER_S
+        rows["bid"][at], rows["ask"][at], rows["bid_qty"][at], rows["ask_qty"][at] = 100, 108, 50, 50
+        rows["price"][at], rows["qty"][at] = price, 40
+        rows["is_trade"][at] = int(at not in {0, 2, 5})
+    columns = TickColumns(SYMBOL, "XSIM", rows)
+    Script.acts = [("sell_trail", 1, 5)]
+    by_tick, _ = run(columns, Script, by_columns=False)
+    by_columns, _ = run(columns, Script, by_columns=True)
+    assert by_columns == by_tick
+    assert by_tick["counters"].fills == 1
 
 
 def test_a_hundred_pegged_orders_fill_alike_and_few_ticks_are_looked_at() -> None:
