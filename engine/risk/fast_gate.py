@@ -22,7 +22,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.risk.controls import ROWS, Row
-from engine.risk.controls_case import Candidate, Case, Role
+from engine.risk.controls_case import Candidate, Case, Role, crosses
 from engine.risk.controls_history import source_name, strategy_of
 from engine.risk.controls_rules import AUTHORITY_PATHS
 from engine.risk.controls_sizes import ENDLESS, venue_messages_max

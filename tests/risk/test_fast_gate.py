@@ -436,3 +436,17 @@ def test_prices_that_do_not_fit_the_type_never_take_the_short_way(world: World, 
 def test_a_child_without_a_parent_never_takes_the_short_way(world: World) -> None:
     lone = Candidate(order_id="C3", role=Role.CHILD, spec=world.spec, source=STRATEGY)
     assert world.risk.fast.decide(lone, NOW) is None
+
+
+@pytest.mark.parametrize(("at", "passed"), [("100.01", True), ("100", False), ("99", False), (None, False)])
+def test_an_own_order_on_the_other_side_is_for_the_table_only_where_the_two_can_meet(
+    world: World, at: str | None, passed: bool
+) -> None:
+    world.spec = order(limit="100")
+    kind = OrderType.MARKET if at is None else OrderType.LIMIT
+    limit = None if at is None else Price(at)
+    world.orders.append(
+        OpenOrder(order_id="C7", account="OTHER", symbol="AAPL", side=Side.SELL, leaves=Qty(1), type=kind, limit=limit)
+    )
+    assert holds(world) is passed
+    assert world.risk.judge(world.candidate(), NOW, full=False).ok is passed
