@@ -24,6 +24,7 @@ from bolt_tui.pane_keys import PaneKeys
 from bolt_tui.screens.dialog import DIALOG_CSS
 from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
 from bolt_tui.screens.filter_bar import FilterBar
+from bolt_tui.screens.flatten import FlattenScreen
 from bolt_tui.screens.floor import Floor
 from bolt_tui.screens.footer import FooterLine
 from bolt_tui.settings import Settings
@@ -34,8 +35,9 @@ from widgets.ascii_filter import AsciiFilter
 from widgets.blotter import Blotter
 from widgets.frame import Frame, frame_of
 from widgets.kill_banner import KillBanner
-from widgets.messages import DeskExit, EnginePort
-from widgets.position_strip import DayLine
+from widgets.messages import DeskExit, EnginePort, LooksBack
+from widgets.past_banner import PastBanner
+from widgets.position_strip import DayLine, PositionStrip
 from widgets.quick_order_pad import QuickOrderPad
 from widgets.status_bar import StatusBar
 from widgets.trade_log_panel import TradeLogPanel
@@ -113,6 +115,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
     def compose(self) -> ComposeResult:
         """One tree for every mode and size."""
         yield StatusBar()
+        yield PastBanner()
         yield DayLine()
         yield KillBanner()
         yield Floor()
@@ -151,6 +154,9 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         ):
             self._halt_asked_ns = 0
         self._base.query_one(StatusBar).draw(view, trouble)
+        if isinstance(self._port, LooksBack):
+            self._base.query_one(PastBanner).draw(self._port.words())
+            now_ns = view.status.ts_ns
         self._base.query_one(KillBanner).draw(view.status.halt, now_ns, self._halt_asked_ns)
         self._draw_footer()
         state = (self._port.version(), now_ns // NS_PER_S, self._symbol)
@@ -220,6 +226,35 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
             )
 
         self.push_screen(RearmScreen(self._port.view, ask, self._clock.now_ns), end)
+
+    def action_flatten(self) -> None:
+        """The second rung: the position under the cursor where that pane has the focus, else everything. Asks for the word."""
+        strip = self._base.query_one(PositionStrip)
+        row = strip.row if self.focused is strip else None
+        symbol = row.id.split("/", 2)[-1] if row is not None else ""
+        scope = co.HaltScope(co.HaltScopeKind.SYMBOL, symbol) if symbol else co.HaltScope()
+
+        def end(is_asked: bool | None) -> None:
+            if not is_asked:
+                self._say("not flattened; everything stays as it is")
+                return
+            self._say(f"flattening {symbol or 'everything'}: halted first; the receipt says what is left")
+            self._post(co.Halt(source=self._source, scope=scope, why="flattened from the desk", flatten=True))
+
+        self.push_screen(FlattenScreen(self._port.view, symbol), end)
+
+    # -- looking back ------------------------------------------------------------------------------------------------------
+
+    def action_scrub(self, steps: int) -> None:
+        """Move the past: by lines of the log, or by a minute."""
+        past = self._port
+        if not isinstance(past, LooksBack):
+            self._say("this is now; `bolt --at 14:42:06` looks back over the ledger")
+        elif abs(steps) == 1:
+            past.step(steps)
+        else:
+            past.move(steps)
+        self.draw_anew()
 
     # -- around -----------------------------------------------------------------------------------------------------------
 

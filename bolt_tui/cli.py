@@ -13,7 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn, TextIO, cast
 
 from bolt_tui.commands.exits import Exit
-from bolt_tui.commands.table import FAMILIES, TABLE, Subcommand
+from bolt_tui.commands.subcommand import Subcommand
+from bolt_tui.commands.table import FAMILIES, TABLE
 from bolt_tui.output import Output, Shape
 from engine.domain.errors import SettingsError
 

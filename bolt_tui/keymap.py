@@ -21,6 +21,7 @@ class Place(StrEnum):
     PREVIEW = "preview"
     QUIT = "quit"
     REARM = "re-arm"
+    FLATTEN = "flatten"
     FORM = "order form"
     CARD = "card"
     ASK = "question"
@@ -47,7 +48,7 @@ class Key(msgspec.Struct, frozen=True):
     """How the footer writes it, where not as its first key."""
 
 
-E, D, L, P, Q, R, F, C, A, J, S = Place
+E, D, L, P, Q, R, W, F, C, A, J, S = Place
 KEYS: tuple[Key, ...] = (
     Key("halt", "ctrl+g", "halt", "HALT", "halt: shut the gate and cancel what works; asks nothing", E, "HALT trading now"),
     Key("halt-f9", "f9", "halt", "", "the same halt; plain ^G inside a paste halts too", E),
@@ -61,6 +62,7 @@ KEYS: tuple[Key, ...] = (
     Key("cancel", "x", "cancel", "Cancel", "cancel the selected order", D, "Cancel selected order"),
     Key("cancel-all", "X", "cancel_all", "CxlAll", "cancel all: says how many; again within 2 s does it", D, "Cancel all orders"),
     Key("release", "r", "release", "Release", "release the selected staged order", D, "Release staged order"),
+    Key("flatten", "F", "flatten", "", "flatten: halt, cancel, close; shows the cost, wants the word typed", D, "Flatten positions"),
     Key("rearm", "R", "rearm", "Rearm", "lift a halt: hold time, clean reconciliation, reason", D, "Re-arm trading"),
     Key("open", "enter", "open", "Open", "details of the order; in the log, go to its order", D, "Open selected"),
     Key("up-level", "escape", "up", "", "let go of the selected row; never cancels anything", D),
@@ -94,6 +96,10 @@ KEYS: tuple[Key, ...] = (
     Key("follow", "f", "follow", "", "let the log follow the newest line again", D, "Follow the log"),
     Key("done", "D", "done", "", "show or hide done orders", D, "Show or hide done orders"),
     Key("theme", "T", "theme", "", "next theme: dark, light, contrast", D, "Next theme"),
+    Key("past-back", "left_square_bracket", "scrub(-1)", "", "in the past: a line of the log back", D),
+    Key("past-on", "right_square_bracket", "scrub(1)", "", "in the past: a line of the log on", D),
+    Key("past-minute-back", "left_curly_bracket", "scrub(-60)", "", "in the past: a minute back", D),
+    Key("past-minute-on", "right_curly_bracket", "scrub(60)", "", "in the past: a minute on", D),
     Key("help", "question_mark", "help", "Help", "this card", D, "Help: all keys"),
     Key("line-preview", "enter", "", "preview", "preview the line; it never sends from here", L, is_bound=False),
     Key("line-complete", "tab,right", "", "complete", "complete the word", L, is_bound=False),
@@ -111,6 +117,8 @@ KEYS: tuple[Key, ...] = (
     Key("quit-stay", "escape", "choose('')", "stay", "stay", Q),
     Key("rearm-next", "enter", "", "next", "next field; behind the reason: ask the engine", R, is_bound=False),
     Key("rearm-drop", "escape", "drop", "stay halted", "stay halted", R),
+    Key("flatten-go", "enter", "", "flatten", "behind the typed word: halt, cancel, close", W, is_bound=False),
+    Key("flatten-drop", "escape", "drop", "drops", "leave everything as it is", W),
     Key("form-preview", "enter", "", "preview", "preview what the fields say; it never sends from here", F, is_bound=False),
     Key("form-next", "tab", "", "next", "next field", F, is_bound=False),
     Key("form-drop", "escape", "drop", "drops", "forget it", F),
@@ -139,6 +147,7 @@ CARD_COLUMN = 16
 
 _NAMES = {
     "colon": ":", "question_mark": "?", "slash": "/", "greater_than_sign": ">", "less_than_sign": "<", "asterisk": "*", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "shift+tab": "shift-tab",
+    "left_square_bracket": "[", "right_square_bracket": "]", "left_curly_bracket": "{", "right_curly_bracket": "}",
 }  # fmt: skip
 
 

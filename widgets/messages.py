@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from textual.content import Content
 from textual.message import Message
@@ -44,6 +44,23 @@ class EnginePort(Protocol):
 
     def halt_now(self, who: str) -> None:
         """Stop trading: any thread, returns at once, needs neither the screen nor the line. Asked again it does no harm."""
+        ...
+
+
+@runtime_checkable
+class LooksBack(Protocol):
+    """What an engine is that shows the past."""
+
+    def step(self, lines: int) -> None:
+        """So many lines of the log on, back below zero."""
+        ...
+
+    def move(self, seconds: int) -> None:
+        """So many seconds on, back below zero."""
+        ...
+
+    def words(self) -> str:
+        """Where it is."""
         ...
 
 

@@ -31,6 +31,7 @@ TALL_FROM = 10
 """Lines from which the ladder stands upright."""
 STALE_SHOWN_NS = NS_PER_S
 EMPTY = "no book yet"
+EMPTY_PAST = "no book of then: it needs a tape"
 
 
 class OrderBookPanel(LiveTable):
@@ -62,6 +63,7 @@ class OrderBookPanel(LiveTable):
         self._digits = 2 if made is None else made.price_digits
         book = next((book for book in view.books if book.symbol == symbol), None)
         quote = next((quote for quote in view.quotes if quote.symbol == symbol), None)
+        self.empty = EMPTY_PAST if view.status.mode == "PAST" else EMPTY
         self._say(book, quote, now_ns)
         height = self.size.height - 1
         columns = LADDER if height >= TALL_FROM else SIDES

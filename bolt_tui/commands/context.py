@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bolt_tui.stored import Stored
     from engine.domain.commands import CommandResult, HaltScope
     from engine.domain.order import Source
+    from engine.views import DeskView
 
 
 class NotNow(BoltError):
@@ -97,6 +98,19 @@ class Context:
             self.out.say(f"bolt: {found.told()}")
         self.out.line(found.told())
         return found
+
+    def past(self) -> DeskView | None:
+        """The picture of ``--at`` and ``--ledger``; None where neither was given. Says of when it is."""
+        if not (self.args.at or self.args.ledger):
+            return None
+        from bolt_tui.commands.look_back import opened
+
+        with opened(self) as past:
+            told = f"FROM THE LEDGER, the past as of {past.words()}"
+            if self.out.json:
+                self.out.say(f"bolt: {told}")
+            self.out.line(told)
+            return past.view()
 
     def report(self, result: CommandResult, **more: object) -> Exit:
         """Show the engine's answer to a command, and the exit code it means."""

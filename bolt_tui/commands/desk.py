@@ -17,7 +17,16 @@ from bolt_tui.endpoint import find_socket
 from bolt_tui.host import EngineThread, build, log_to_stderr, serve, signals
 from bolt_tui.launch import READY, is_running, start_engine
 from bolt_tui.output import json_line
-from bolt_tui.settings import Environment, Home, ensure_policy, environment, is_ascii_terminal, load_settings, open_home
+from bolt_tui.settings import (
+    Environment,
+    Home,
+    Settings,
+    ensure_policy,
+    environment,
+    is_ascii_terminal,
+    load_settings,
+    open_home,
+)
 from engine.domain.commands import SetStrategy
 from engine.domain.errors import BoltError
 
@@ -152,6 +161,10 @@ def run_desk(context: Context) -> Exit:
     if refusal:
         context.out.say(f"bolt: {refusal}")
         return Exit.USAGE
+    if context.args.at or context.args.ledger:
+        from bolt_tui.commands.look_back import look_back
+
+        return look_back(context, lambda settings: _is_ascii(settings, env))
     home = context.home
     ensure_policy(home)
     settings = load_settings(home)
@@ -167,9 +180,7 @@ def run_desk(context: Context) -> Exit:
             is_ours = start_engine(home)
             context.out.progress_end()
     key = HaltKey(home)
-    is_ascii = settings.desk.characters == "ascii" or (
-        settings.desk.characters == "auto" and is_ascii_terminal(env, _screen_encoding())
-    )
+    is_ascii = _is_ascii(settings, env)
     hz = settings.desk.updates_per_s or (REMOTE_HZ if env.is_remote else FAST_HZ)
     try:
         with DeskLink(lambda: find_socket(home), key.press, hz=hz) as link:
@@ -179,6 +190,12 @@ def run_desk(context: Context) -> Exit:
     finally:
         key.close()
     return _leave(context, home, choice, thread)
+
+
+def _is_ascii(settings: Settings, env: Environment) -> bool:
+    """Whether the desk draws with ASCII only."""
+    chosen = settings.desk.characters
+    return chosen == "ascii" or (chosen == "auto" and is_ascii_terminal(env, _screen_encoding()))
 
 
 def _screen_encoding() -> str:

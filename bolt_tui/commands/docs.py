@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bolt_tui import settings
 from bolt_tui.commands.exits import MEANINGS, Exit
-from bolt_tui.commands.table import GROUPS, Arg, Subcommand
+from bolt_tui.commands.subcommand import Arg, Subcommand
+from bolt_tui.commands.table import GROUPS
 
 INTRO = """\
 # Commands

@@ -37,15 +37,26 @@ def live_marks(view: DeskView) -> dict[str, Any]:
     }
 
 
+def now_or_then(context: Context) -> tuple[DeskView, dict[str, Any]]:
+    """The engine's picture, or that of ``--at`` and ``--ledger``, and where it is from. Raises NoEngine."""
+    past = context.past()
+    if past is not None:
+        status = past.status
+        marks = {"read_from": "ledger", "engine": "past", "as_of_ns": status.ts_ns, "as_of_seq": status.head_seq}
+        return past, marks
+    with context.client() as client:
+        view = client.view()
+    return view, live_marks(view)
+
+
 def orders(context: Context) -> Exit:
     """List orders, children under their parents."""
     args = context.args
     symbol = args.symbol.upper()
     found: tuple[OrderView, ...]
     try:
-        with context.client() as client:
-            view = client.view()
-        found, marks = view.orders, live_marks(view)
+        view, marks = now_or_then(context)
+        found = view.orders
     except NoEngine as error:
         stored = context.stored(error)
         found, marks = stored.orders(with_ended=args.all, symbol=symbol), stored.marks()
@@ -62,10 +73,9 @@ def positions(context: Context) -> Exit:
     """List positions."""
     symbol = context.args.symbol.upper()
     try:
-        with context.client() as client:
-            view = client.view()
+        view, marks = now_or_then(context)
         rows = [row for row in view.positions if symbol in {"", row.symbol}]
-        marks, pnl, currency = live_marks(view), view.status.pnl_day, view.status.currency
+        pnl, currency = view.status.pnl_day, view.status.currency
     except NoEngine as error:
         stored = context.stored(error)
         rows, marks, pnl, currency = list(stored.positions(symbol)), stored.marks(), None, ""
@@ -80,10 +90,8 @@ def fills(context: Context) -> Exit:
     """List executions."""
     symbol, limit = context.args.symbol.upper(), row_limit(context)
     try:
-        with context.client() as client:
-            view = client.view()
+        view, marks = now_or_then(context)
         rows = [row for row in view.fills if symbol in {"", row.symbol}][-limit:]
-        marks = live_marks(view)
     except NoEngine as error:
         stored = context.stored(error)
         rows, marks = list(stored.fills(limit, symbol)), stored.marks()

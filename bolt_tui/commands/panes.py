@@ -1,4 +1,4 @@
-"""`bolt blotter | log | watch | book`: what the desk's panes show, as rows for a terminal, a script or a screen reader."""
+"""`bolt blotter | log | watch | book | risk | tca`: what the desk's panes show, as rows for a terminal, a script or a screen reader."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from bolt_tui.client import NoEngine
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
-from bolt_tui.commands.lists import live_marks, order_number, row_limit
+from bolt_tui.commands.lists import live_marks, now_or_then, order_number, row_limit
+from bolt_tui.commands.look_back import check_past
 from engine.domain.clock import NS_PER_MS, hms
 from engine.domain.errors import SettingsError
-from engine.views import BookView, DeskView, FillView, LogLine, OrderView, QuoteView
+from engine.views import BookView, CostView, DeskView, FillView, LimitView, LogLine, OrderView, QuoteView
 
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
@@ -25,9 +26,8 @@ def blotter(context: Context) -> Exit:
     found: tuple[OrderView, ...]
     fills: tuple[FillView, ...]
     try:
-        with context.client() as client:
-            view = client.view()
-        found, fills, marks = view.orders, view.fills, live_marks(view)
+        view, marks = now_or_then(context)
+        found, fills = view.orders, view.fills
     except NoEngine as error:
         stored = context.stored(error)
         found, fills = stored.orders(with_ended=True, symbol=symbol), stored.fills(FILLS_MAX, symbol)
@@ -74,6 +74,11 @@ def log(context: Context) -> Exit:
     """The trade log, oldest first; ``--follow`` goes on a line at a time."""
     args = context.args
     limit = row_limit(context)
+    check_past(context)
+    if not args.follow and (args.at or args.ledger):
+        view, marks = now_or_then(context)
+        _show_log(context, view.log[-limit:], marks)
+        return Exit.OK
     try:
         with context.client() as client:
             view = client.view()
@@ -189,3 +194,71 @@ def _live(context: Context) -> DeskView:
     except NoEngine as error:
         msg = f"{error}; {NO_PRICES}"
         raise NoEngine(msg) from error
+
+
+LIMIT_HEADERS = ("LIMIT", "CONTROL", "FOR", "USED%", "VALUE", "MOST", "UNIT", "POLICY", "WHAT")
+LIMIT_RIGHT = ("USED%", "VALUE", "MOST")
+EXPOSURE_HEADERS = ("KIND", "NAME", "LONG", "SHORT")
+
+
+def risk(context: Context) -> Exit:
+    """Each limit in force with what is used of it, the fullest first, and exposures; refused where it cannot be told."""
+    try:
+        view, marks = now_or_then(context)
+    except NoEngine as error:
+        msg = f"{error}; `bolt risk --at TIME` shows the limits of the past from the ledger"
+        raise NoEngine(msg) from error
+    limits = sorted(view.limits, key=lambda row: -1 if row.used_pct is None else row.used_pct, reverse=True)
+    context.out.object("risk", {"limits": limits, "exposures": view.exposures, **marks})
+    if context.args.exposures:
+        rows = [(row.kind, row.name, show.number(row.long), show.number(row.short)) for row in view.exposures]
+        context.out.table(EXPOSURE_HEADERS, rows, ("LONG", "SHORT"))
+        return Exit.OK
+    context.out.table(LIMIT_HEADERS, [_limit_row(row) for row in limits], LIMIT_RIGHT)
+    if not limits:
+        context.out.say("bolt: no limits are measured yet")
+    return Exit.OK
+
+
+def _limit_row(row: LimitView) -> tuple[str, ...]:
+    used = "?" if row.used_pct is None else str(row.used_pct)
+    return (
+        row.code,
+        row.control,
+        row.scope,
+        used,
+        row.value or "unknown",
+        row.limit,
+        row.unit,
+        row.policy_line,
+        row.what,
+    )
+
+
+COST_HEADERS = ("ORDER", "ARRIVAL", "SLIP BP", "TIMING BP", "EXECUTION BP", "FEES BP", "FEES", "MARKET VWAP", "VENUES")
+COST_RIGHT = ("ARRIVAL", "SLIP BP", "TIMING BP", "EXECUTION BP", "FEES BP", "FEES", "MARKET VWAP")
+
+
+def tca(context: Context) -> Exit:
+    """What parents cost against their arrival, split into its parts; a figure that cannot be told is a dash."""
+    wanted = context.args.order_id.upper()
+    try:
+        view, marks = now_or_then(context)
+    except NoEngine as error:
+        msg = f"{error}; `bolt tca --at TIME` works it out from the ledger"
+        raise NoEngine(msg) from error
+    costs = [row for row in view.costs if wanted in {"", row.order_id}]
+    if wanted and not costs:
+        msg = f"{wanted} has no costs yet: it is no parent that has filled; `bolt tca` lists those that have"
+        raise SettingsError(msg)
+    context.out.object("tca", {"costs": costs, **marks})
+    context.out.table(COST_HEADERS, [_cost_row(row) for row in costs], COST_RIGHT)
+    if not costs:
+        context.out.say("bolt: no parent has filled yet")
+    return Exit.OK
+
+
+def _cost_row(row: CostView) -> tuple[str, ...]:
+    figures = (row.slip_bp, row.timing_bp, row.execution_bp, row.fees_bp, row.fees, row.market_vwap)
+    venues = " ".join(f"{share.venue}:{share.qty}" for share in row.venues)
+    return (row.order_id, str(row.arrival), *(show.number(figure) for figure in figures), venues)

@@ -5,78 +5,22 @@ Nothing here imports the engine or a screen, so that `bolt --help` costs no more
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 from bolt_tui.commands.exits import Exit
-
-ASKS_ENGINE = (Exit.NO_ENGINE, Exit.UNKNOWN)
-
-
-@dataclass(frozen=True)
-class Arg:
-    """One argument, as argparse takes it."""
-
-    flags: tuple[str, ...]
-    help: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Subcommand:
-    """One row."""
-
-    name: str
-    """One word, or group and word: ``ledger verify``."""
-    summary: str
-    example: str
-    run: str
-    """``module:function`` in this package, called with a Context; returns an Exit."""
-    args: tuple[Arg, ...] = ()
-    exits: tuple[Exit, ...] = ()
-    """Exit codes beyond 0 and 2."""
-    detail: str = ""
-    extend: str = ""
-    """Module whose ``add_arguments(parser)`` gives the arguments; loaded only for this subcommand."""
-    is_hidden: bool = False
-    is_list: bool = False
-    """Shows rows: takes ``--csv`` and ``--plain`` too."""
-
-
-def arg(*flags: str, help: str, **options: Any) -> Arg:  # noqa: A002 - argparse calls it so
-    """A row of an argument table."""
-    return Arg(flags, help, options)
-
-
-WHY = arg("--why", metavar="TEXT", default="", help="one sentence for the journal")
-SYMBOL = arg("--symbol", metavar="SYMBOL", default="", help="only this symbol")
-CONFIRM = arg("--confirm", metavar="CODE", action="append", default=[], help="confirm a denial that shows this code so")
-INTENT = arg(
-    "--intent",
-    metavar="ID",
-    default="",
-    help="your own id for this wish; asked again with the same id, the engine reports and never sends a second time",
+from bolt_tui.commands.subcommand import (
+    ASKS_ENGINE,
+    AT,
+    CONFIRM,
+    DATA_FILES,
+    INTENT,
+    LEDGER_FILE,
+    SCOPE,
+    SYMBOL,
+    TERMS,
+    WHY,
+    Subcommand,
+    arg,
 )
-SCOPE = arg(
-    "--scope",
-    metavar="SCOPE",
-    default="global",
-    help="global, account:NAME, strategy:NAME or symbol:NAME (default: global)",
-)
-FROM_LEDGER = "Where no engine answers, the ledger does: as of its last row, and it says so."
-LEDGER_FILE = arg("--ledger", metavar="FILE|URL", default="", help="the ledger (default: the one of BOLT_HOME)")
-DATA_FILES = arg(
-    "files", nargs="+", metavar="FILE", help="recorded market data, gzip or plain CSV, of any layout that is read"
-)
-TERMS = arg(
-    "--instrument",
-    metavar="TERMS",
-    action="append",
-    default=[],
-    help="SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=]; again for each file in its order (default: the sidecar FILE.yaml, else "
-    "stated defaults)",
-)
+from bolt_tui.commands.table_lists import LISTS
 
 DESK = (
     Subcommand(
@@ -88,6 +32,14 @@ DESK = (
             arg(
                 "--in-process", action="store_true", help="run the engine in a thread of this process (tests, pictures)"
             ),
+            arg(
+                "--link",
+                choices=("auto", "slow", "fast"),
+                default="auto",
+                help="how fast the line to this terminal is (default: measured)",
+            ),
+            AT,
+            LEDGER_FILE,
         ),
         (Exit.NO_ENGINE, Exit.FAULT),
         detail="The engine runs in a process of its own and goes on when the desk is closed, hung up or killed. "
@@ -195,101 +147,6 @@ ORDERS = (
             SYMBOL,
         ),
         (Exit.REFUSED, *ASKS_ENGINE),
-    ),
-    Subcommand(
-        "orders",
-        "List open orders.",
-        "bolt orders --json",
-        "lists:orders",
-        (arg("--all", action="store_true", help="also those that have ended"), SYMBOL),
-        (Exit.NO_ENGINE, Exit.STORE),
-        detail=FROM_LEDGER + " An order whose answer was awaited is UNKNOWN then, and one at work is STALE.",
-        is_list=True,
-    ),
-    Subcommand(
-        "positions",
-        "List positions.",
-        "bolt positions",
-        "lists:positions",
-        (SYMBOL,),
-        (Exit.NO_ENGINE, Exit.STORE),
-        detail=FROM_LEDGER,
-        is_list=True,
-    ),
-    Subcommand(
-        "fills",
-        "List executions, the newest last.",
-        "bolt fills --limit 20",
-        "lists:fills",
-        (SYMBOL, arg("--limit", metavar="N", type=int, default=100, help="at most this many (default: 100)")),
-        (Exit.NO_ENGINE, Exit.STORE),
-        detail=FROM_LEDGER,
-        is_list=True,
-    ),
-    Subcommand(
-        "blotter",
-        "Show the whole blotter: parents, their children and executions, open, done and staged.",
-        "bolt blotter --csv",
-        "panes:blotter",
-        (SYMBOL,),
-        (Exit.NO_ENGINE, Exit.STORE),
-        detail=FROM_LEDGER + " The newest 1,000 rows.",
-        is_list=True,
-    ),
-    Subcommand(
-        "log",
-        "Show the trade log, the newest last.",
-        "bolt log --follow --plain",
-        "panes:log",
-        (
-            arg("--limit", metavar="N", type=int, default=50, help="at most this many (default: 50)"),
-            arg("--follow", action="store_true", help="go on a line at a time, until interrupted; needs an engine"),
-        ),
-        (Exit.NO_ENGINE, Exit.STORE, Exit.INTERRUPTED),
-        detail=FROM_LEDGER
-        + " With `--follow` it is a desk for a screen reader: one finished line for each thing that happens.",
-        is_list=True,
-    ),
-    Subcommand(
-        "watch",
-        "Show best prices, their age and whether they are stale.",
-        "bolt watch AAPL MSFT",
-        "panes:watch",
-        (arg("symbols", metavar="SYMBOL", nargs="*", default=[], help="these only (default: all)"),),
-        (Exit.NO_ENGINE,),
-        detail="Prices are not kept in the ledger, so this needs an engine.",
-        is_list=True,
-    ),
-    Subcommand(
-        "book",
-        "Show the visible levels of a symbol, with own orders beside them.",
-        "bolt book AAPL",
-        "panes:book",
-        (arg("symbol_name", metavar="SYMBOL", help="the symbol"),),
-        (Exit.NO_ENGINE,),
-        detail="Prices are not kept in the ledger, so this needs an engine.",
-        is_list=True,
-    ),
-    Subcommand(
-        "events",
-        "Show journaled events, one on a line.",
-        "bolt events --follow --kind order_filled",
-        "lists:events",
-        (
-            arg(
-                "--from",
-                dest="from_seq",
-                metavar="SEQ",
-                type=int,
-                default=0,
-                help="from this sequence number (default: the last ones)",
-            ),
-            arg("--limit", metavar="N", type=int, default=100, help="at most this many (default: 100)"),
-            arg("--kind", metavar="KIND", action="append", default=[], help="only this kind; may be given again"),
-            arg("--follow", action="store_true", help="go on as they happen, until interrupted; needs an engine"),
-        ),
-        (Exit.NO_ENGINE, Exit.STORE, Exit.INTERRUPTED),
-        detail=FROM_LEDGER,
     ),
 )
 
@@ -570,6 +427,7 @@ TOOLS = (
 GROUPS: dict[str, tuple[Subcommand, ...]] = {
     "The desk and the engine": DESK,
     "Orders": ORDERS,
+    "What there is": LISTS,
     "The running engine": ENGINE,
     "Halting": HALT,
     "Tools": TOOLS,

@@ -179,13 +179,17 @@ class Engine:
         is_clean = True
         for row in self.journal.read():
             event = ev.decode_event(row.payload)
-            for act in self._routes_rebuild[event.__class__]:
-                act(row.seq, row.ts_ns, event)
+            self.follow(row.seq, row.ts_ns, event)
             is_clean = not isinstance(event, ev.EngineStarted) and (is_clean or isinstance(event, ev.EngineStopped))
             is_clean = is_clean or isinstance(event, ev.EngineStopped)
         for projection in (self.store, self.ledger):
             projection.dirty()
         return is_clean
+
+    def follow(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        """Apply a row that is journaled already, as a start does with its own; also for looking back at another ledger."""
+        for act in self._routes_rebuild[event.__class__]:
+            act(seq, ts_ns, event)
 
     def define(self, instruments: tuple[Instrument, ...]) -> None:
         """Make instruments known; journaled where they are new or changed."""

@@ -11,7 +11,8 @@ import pytest
 
 from bolt_tui.cli import main, parser, run
 from bolt_tui.commands.exits import Exit
-from bolt_tui.commands.table import FAMILIES, TABLE, Subcommand
+from bolt_tui.commands.subcommand import Subcommand
+from bolt_tui.commands.table import FAMILIES, TABLE
 from bolt_tui.output import Output, columns
 from tests.cli.conftest import Ran
 

@@ -14,8 +14,8 @@ from bolt_tui.commands.exits import Exit
 from bolt_tui.commands.table import TABLE
 from bolt_tui.output import SIDES, Output, sentences
 from bolt_tui.settings import Home
-from engine.domain.money import Price, Qty
-from engine.views import BookView, DeskView, LogLine, QuoteView
+from engine.domain.money import Money, Price, Qty
+from engine.views import BookView, CostView, DeskView, ExposureView, LimitView, LogLine, QuoteView
 from tests.cli.conftest import Ran
 from tests.cli.test_stored import order
 from tests.core.lab import AAPL, START_NS, Lab
@@ -23,6 +23,16 @@ from tests.server.fakes import FakeDoor, Served, fill_row, order_row, position_r
 
 Bolt = Callable[..., Ran]
 SHAPES = ("--csv", "--plain", "--json")
+
+
+LIMITS = (
+    LimitView(code="LOSS_MAX", control="C21", what="loss of the day", scope="PAPER", value="", limit="250000"),
+    LimitView(code="QTY_MAX", control="C06", what="order", scope="PAPER", value="1", limit="100", used_pct=1),
+    LimitView(
+        code="GROSS_MAX", control="C17", what="gross", scope="PAPER", value="61", limit="100", used_pct=61,
+        policy_line="policy.yaml:41",
+    ),
+)  # fmt: skip
 
 
 class MarketDoor(FakeDoor):
@@ -42,7 +52,9 @@ class MarketDoor(FakeDoor):
         rows = (order_row(1), child)
         return DeskView(
             status=status, orders=rows, fills=(fill_row(1),), positions=(position_row(),), quotes=(quote,), books=(book,),
-            log=self.log, instruments=(AAPL,),
+            log=self.log, instruments=(AAPL,), limits=LIMITS,
+            exposures=(ExposureView(kind="symbol", name="AAPL", long=Money(1000), short=Money(0)),),
+            costs=(CostView(order_id="P1", arrival=Price("189.02"), arrival_ns=1, slip_bp=Money("3.4")),),
         )  # fmt: skip
 
 
@@ -85,6 +97,17 @@ def test_the_log_is_shown_and_a_book_has_own_orders_beside_it(bolt: Bolt, engine
     rows = bolt("book", "AAPL").out.splitlines()
     assert rows[1].split() == ["189.1", "300"]
     assert rows[-1].split() == ["100", "900", "10"]
+
+
+def test_limits_come_fullest_first_and_costs_with_their_parts(bolt: Bolt, engine: Served) -> None:
+    del engine
+    lines = bolt("risk").out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == ["GROSS_MAX", "QTY_MAX", "LOSS_MAX"]
+    assert "policy.yaml:41" in lines[1]
+    assert "limit LOSS_MAX, control C21, for PAPER, used% ?, value unknown" in bolt("risk", "--plain").out
+    assert "symbol  AAPL  1000" in bolt("risk", "--exposures").out
+    assert bolt("tca", "p1").out.splitlines()[1].split()[:3] == ["P1", "189.02", "3.4"]
+    assert bolt("tca", "P9").code == Exit.USAGE
 
 
 def test_an_unknown_symbol_is_named(bolt: Bolt, engine: Served) -> None:

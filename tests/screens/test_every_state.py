@@ -18,6 +18,7 @@ from textual.widgets import Input
 from bolt_tui.halt_keys import HALT_KEYS
 from bolt_tui.screens.dialog import Dialog
 from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
+from bolt_tui.screens.flatten import FlattenScreen
 from bolt_tui.screens.jump import JumpScreen
 from bolt_tui.screens.line_dialog import LineScreen
 from bolt_tui.screens.order_form import FormScreen
@@ -124,6 +125,10 @@ STATES: dict[str, tuple[Act, type[Screen[Any]]]] = {
     "alert": (pressed("A"), LineScreen),
     "halted": (halted, Screen),
     "rearm": (rearming, RearmScreen),
+    "flatten": (pressed("F"), FlattenScreen),
+    "flatten with a word": (pressed("F", *keys("FLAT")), FlattenScreen),
+    "preview of an amend": (pressed("down", "down", "down", "a", "enter"), PreviewScreen),
+    "form with words": (pressed("n", *keys("b"), "tab", *keys("100")), FormScreen),
     "no engine": (cut_off, Screen),
 }
 """How to come to each state, and the screen that is then on top."""

@@ -1,0 +1,276 @@
+"""The past of a ledger as an engine that can be looked at: the same desk over the journal, at an instant that moves.
+
+Every row up to the instant is applied to a fresh core, as a start does with its own rows; nothing is connected, journaled or
+sent. Prices and books are not in the journal: a tape would hold them, and the panes say so. The halt key still halts what
+runs now, because stopping is the safe side.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from brokers.paper.replay_broker import PAPER_CAPABILITIES
+from engine.api import Engine, EngineParts, log_lines
+from engine.domain import events as ev
+from engine.domain.clock import NS_PER_S, SimClock, iso
+from engine.domain.commands import AnyCommand, CommandResult, Preview
+from engine.domain.errors import SettingsError, StoreError
+from engine.domain.instrument import Instrument
+from engine.domain.money import Price, Qty
+from engine.market.volume import flat_weights
+from engine.oms import broker_interface as bi
+from engine.risk.latch import Latch
+from engine.risk.policy import PolicyHolder, parse
+from engine.store.journal import Journal, read_journal
+from engine.store.link import DATABASE_ERRORS, open_reader, store_error
+from engine.store.place import Place
+from engine.views import DeskView
+
+MODE = "PAST"
+VIEWS_KEPT = 64
+"""Pictures kept, so that going back a line at a time does not rebuild the day for each."""
+_TIMES = ("%H:%M:%S", "%H:%M")
+_STAMPS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
+
+
+class _Silent:
+    """A broker of the ledger, by name: it is connected to nothing, and whatever is handed to it goes nowhere."""
+
+    capabilities = PAPER_CAPABILITIES
+
+    def __init__(self, name: str, account: str) -> None:
+        self.name = name
+        self.account = account
+
+    def start(self, sink: bi.Sink, market: bi.MarketSink) -> None:
+        """Nothing comes."""
+        del sink, market
+
+    def stop(self) -> None:
+        """Nothing to let go of."""
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        """The journal has them."""
+        return ()
+
+    def send_new(self, order: bi.WireOrder) -> None:
+        """Refuse: the past sends nothing."""
+        raise AssertionError(f"{order.wire_id} was handed to the past")
+
+    def send_cancel(self, wire_id: str, venue_order_id: str) -> None:
+        """Refuse."""
+        raise AssertionError(f"a cancel of {wire_id} {venue_order_id} was handed to the past")
+
+    def send_amend(self, wire_id: str, venue_order_id: str, qty: Qty, limit: Price | None, stop: Price | None) -> None:
+        """Refuse."""
+        raise AssertionError(f"an amend of {wire_id} {venue_order_id} {qty} {limit} {stop} was handed to the past")
+
+    def query_order(self, wire_id: str) -> None:
+        """Nobody to ask."""
+        del wire_id
+
+    def query_state(self, request_id: int, since_ns: int) -> None:
+        """Nobody to ask."""
+        del request_id, since_ns
+
+
+class Past:
+    """Implements ``EnginePort``; :meth:`step` and :meth:`move` change the instant.
+
+    Args:
+        ledger: the file; an engine may be writing it.
+        folder: a folder of this object's own, for a latch that halts nobody.
+        halt: what the halt key does.
+
+    Raises:
+        StoreError: it cannot be read, or holds nothing.
+    """
+
+    connected = True
+    link_text = ""
+
+    def __init__(self, ledger: Place, folder: Path, halt: Callable[[str], None]) -> None:
+        self._path = ledger
+        self._folder = folder
+        self._halt = halt
+        self._version = 0
+        self._views: dict[int, DeskView] = {}
+        with closing(open_reader(ledger)) as connection:
+            try:
+                ends = connection.execute("SELECT min(seq), max(seq) FROM journal").fetchone()
+                self._accounts = connection.execute(
+                    "SELECT DISTINCT broker, account FROM cash ORDER BY 1, 2"
+                ).fetchall()
+            except DATABASE_ERRORS as error:
+                raise store_error(error, ledger) from None
+        if ends[1] is None:
+            msg = f"{ledger} holds no rows yet; there is no past to look at"
+            raise StoreError(msg)
+        self.last_seq: int = ends[1]
+        self._engine = self._fresh()
+        self.seq = 0
+        self.ts_ns = 0
+        self._told: list[int] = []
+        """Rows that a person reads a line of, up to here."""
+        self._go(self.last_seq)
+
+    def _fresh(self) -> Engine:
+        self._latch = Latch.open(self._folder / "latch", ledger_used=False)
+        self._policy = PolicyHolder(None)
+        self._clock = SimClock(0)
+        return Engine(
+            EngineParts(
+                journal=Journal.open_memory(0, "past", "USD"),
+                clock=self._clock,
+                brokers={name: _Silent(name, account) for name, account in self._accounts},
+                policy=self._policy,
+                latch=self._latch,
+                mode="past",
+                weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
+            )
+        )
+
+    # -- moving ----------------------------------------------------------------------------------------------------------
+
+    def go_to(self, ts_ns: int) -> None:
+        """As of an instant: after the last row that is not later."""
+        with closing(open_reader(self._path)) as connection:
+            try:
+                found = connection.execute(
+                    "SELECT seq FROM journal WHERE ts_ns <= ? ORDER BY seq DESC LIMIT 1", (ts_ns,)
+                ).fetchone()
+            except DATABASE_ERRORS as error:
+                raise store_error(error, self._path) from None
+        if found is None:
+            msg = f"nothing is journaled as early as {iso(ts_ns)}; the first row of {self._path} is of {iso(self.first_ns())}"
+            raise SettingsError(msg)
+        self._go(found[0])
+        self.ts_ns = max(self.ts_ns, ts_ns) if self.seq < self.last_seq else self.ts_ns
+
+    def first_ns(self) -> int:
+        """Time of the first row."""
+        return next(iter(read_journal(self._path, 1, 1))).ts_ns
+
+    def step(self, lines: int) -> None:
+        """So many lines of the log on, or back where it is below zero; it stays at an end."""
+        if lines < 0:
+            at = bisect_left(self._told, self.seq)
+            self._go(self._told[max(0, at + lines)] if self._told else self.seq)
+            return
+        for _ in range(lines):
+            for row in read_journal(self._path, self.seq + 1):
+                self._apply(row.seq, row.ts_ns, ev.decode_event(row.payload))
+                if self._told[-1:] == [row.seq]:
+                    break
+        self._version += 1
+
+    def move(self, seconds: int) -> None:
+        """So many seconds on or back."""
+        self.go_to(max(self.first_ns(), self.ts_ns + seconds * NS_PER_S))
+
+    def _go(self, seq: int) -> None:
+        if seq < self.seq:
+            self._engine.journal.close()
+            self._latch.close()
+            self._engine, self.seq, self._told = self._fresh(), 0, []
+        for row in read_journal(self._path, self.seq + 1, seq - self.seq):
+            self._apply(row.seq, row.ts_ns, ev.decode_event(row.payload))
+            if seq - row.seq < VIEWS_KEPT and self._told[-1:] == [row.seq]:
+                self._keep()
+        self._version += 1
+
+    def _apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        engine = self._engine
+        self._clock.set_ns(max(ts_ns, self._clock.now_ns()))
+        if isinstance(event, ev.PolicyLoaded):
+            self._policy.policy = parse(event.text)[0]
+        elif isinstance(event, ev.InstrumentDefined):
+            engine.market.instruments[event.instrument.symbol] = event.instrument
+        engine.follow(seq, ts_ns, event)
+        engine.journal.head_seq = engine.journal.durable_seq = seq
+        self.seq, self.ts_ns = seq, ts_ns
+        if log_lines.is_told(event):
+            self._told.append(seq)
+
+    def _keep(self) -> DeskView:
+        view = self._engine.view()
+        status = msgspec.structs.replace(view.status, mode=MODE, ts_ns=self.ts_ns)
+        found = self._views[self.seq] = msgspec.structs.replace(view, status=status)
+        if len(self._views) > VIEWS_KEPT:
+            del self._views[next(iter(self._views))]
+        return found
+
+    def words(self) -> str:
+        """Where this is, for people."""
+        return f"{iso(self.ts_ns)[:19]}Z, row {self.seq:,} of {self.last_seq:,}"
+
+    # -- EnginePort --------------------------------------------------------------------------------------------------------
+
+    def view(self) -> DeskView:
+        """The picture as of the instant."""
+        kept = self._views.get(self.seq) or self._keep()
+        if kept.status.ts_ns == self.ts_ns:
+            return kept
+        return msgspec.structs.replace(kept, status=msgspec.structs.replace(kept.status, ts_ns=self.ts_ns))
+
+    def version(self) -> int:
+        """Grows with each move."""
+        return self._version
+
+    async def submit(self, command: AnyCommand) -> CommandResult:
+        """Refuse it, whatever it is."""
+        del command
+        return self._refusal()
+
+    async def what_if(self, question: Preview) -> CommandResult | None:
+        """Refuse to judge: prices of then are not known."""
+        del question
+        return self._refusal()
+
+    def _refusal(self) -> CommandResult:
+        return CommandResult(
+            ok=False, code=MODE, text=f"this is the past ({self.words()}): nothing can be sent from it"
+        )
+
+    def halt_now(self, who: str) -> None:
+        """Halt what runs now."""
+        self._halt(who)
+
+    def close(self) -> None:
+        """Let go of the scratch files."""
+        self._engine.journal.close()
+        self._latch.close()
+
+
+def read_instant(words: str, last_ns: int) -> int:
+    """``14:42:06`` (the last one that is not behind the ledger's end) or ``2026-11-28T14:42:06``, both UTC, as nanoseconds.
+
+    Raises:
+        SettingsError: it is neither.
+    """
+    said = words.strip().removesuffix("Z")
+    for form in _STAMPS:
+        try:
+            return _ns(datetime.strptime(said, form).replace(tzinfo=UTC))
+        except ValueError:
+            continue
+    for form in _TIMES:
+        try:
+            clock = datetime.strptime(said, form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        last = datetime.fromtimestamp(last_ns // NS_PER_S, UTC)
+        found = last.replace(hour=clock.hour, minute=clock.minute, second=clock.second)
+        return _ns(found if found <= last else found - timedelta(days=1))
+    msg = f"--at was {words!r}; expected a time in UTC such as 14:42:06 or 2026-11-28T14:42:06"
+    raise SettingsError(msg)
+
+
+def _ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * NS_PER_S

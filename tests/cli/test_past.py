@@ -1,0 +1,193 @@
+"""The past of a ledger: the same desk and the same lists as of any instant, and nothing that could be sent from there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bolt_tui.app import Desk
+from bolt_tui.commands.exits import Exit
+from bolt_tui.past import MODE, Past, read_instant
+from bolt_tui.settings import Home, Settings
+from engine.domain import commands as co
+from engine.domain.clock import NS_PER_S, SimClock
+from engine.domain.errors import SettingsError
+from engine.domain.money import Price, Qty
+from engine.domain.order import OrderSpec, OrderType, Side
+from tests.cli.conftest import Ran
+from tests.cli.test_stored import order
+from tests.core.lab import ME, START_NS, Lab
+from widgets.past_banner import PastBanner
+from widgets.status_bar import StatusBar
+
+Bolt = Callable[..., Ran]
+WHEN = {
+    name: START_NS + at * NS_PER_S
+    for name, at in {"before": 5, "works": 15, "filled": 25, "denied": 35, "halted": 45}.items()
+}
+"""Moments between the events of :func:`lab`, which come every ten seconds."""
+
+
+@pytest.fixture
+def lab(home: Home) -> Iterator[Lab]:
+    """Connected at 0 s, an order at 10 s, filled at 20 s, one denied at 30 s, a halt at 40 s. START is 22:13:20 UTC."""
+    made = Lab(home.root, ledger=home.ledger)
+    made.connect()
+    made.pass_time(10)
+    made.submit(order("first", 100, "189.02", "b 100 AAPL @take"))
+    wire_id = made.broker.sent[0].wire_id
+    made.answer(made.ack(wire_id))
+    made.pass_time(10)
+    made.answer(made.fill(wire_id, 100, "k1"))
+    made.pass_time(10)
+    made.submit(order("denied", 900_000, "188.50", "b 900k AAPL @188.50"))
+    made.pass_time(10)
+    made.submit(co.Halt(source=ME, why="enough"))
+    yield made
+    made.journal.close()
+    made.latch.close()
+
+
+@pytest.fixture
+def past(lab: Lab, home: Home, tmp_path: Path) -> Iterator[Past]:
+    del lab
+    (tmp_path / "scratch").mkdir()
+    halts: list[str] = []
+    made = Past(home.ledger, tmp_path / "scratch", halts.append)
+    made.halts = halts  # type: ignore[attr-defined]
+    yield made
+    made.close()
+
+
+def states(past: Past) -> dict[str, str]:
+    return {row.order_id: row.state.value for row in past.view().orders}
+
+
+def test_orders_positions_and_limits_are_those_of_the_instant(past: Past) -> None:
+    past.go_to(WHEN["before"])
+    assert (states(past), past.view().positions) == ({}, ())
+    past.go_to(WHEN["works"])
+    assert states(past) == {"P1": "new", "C2": "new"}
+    past.go_to(WHEN["filled"])
+    assert states(past) == {"P1": "filled", "C2": "filled"}
+    assert [str(row.qty) for row in past.view().positions] == ["100"]
+    past.go_to(WHEN["denied"])
+    denied = past.view().orders[-1]
+    assert (denied.state.value, denied.denials[0].code) == ("denied", "SOURCE_NOTIONAL")
+    assert denied.denials[0].policy_line.startswith("policy.yaml:")
+    assert past.view().status.halt.state == "active"
+    past.go_to(WHEN["halted"])
+    assert (past.view().status.halt.state, past.view().status.halt.why) == ("halted", "enough")
+    assert past.view().status.policy_hash
+    past.go_to(WHEN["works"])
+    assert states(past) == {"P1": "new", "C2": "new"}, "going back is the same as coming there first"
+
+
+def test_it_is_what_the_engine_itself_showed_at_its_end(past: Past, lab: Lab) -> None:
+    then, now = past.view(), lab.engine.view()
+    assert [row.order_id for row in then.orders] == [row.order_id for row in now.orders]
+    plain = [msgspec.structs.replace(row, stale=False, note="") for row in now.orders]
+    assert [msgspec.structs.replace(row, stale=False, note="") for row in then.orders] == plain
+    assert then.log == now.log
+    assert then.fills == now.fills
+    assert [row.qty for row in then.positions] == [row.qty for row in now.positions]
+    assert then.status.mode == MODE
+
+
+def test_steps_go_line_by_line_and_stay_at_the_ends(past: Past) -> None:
+    lines = [line.seq for line in past.view().log]
+    seen = []
+    for _ in lines:
+        past.step(-1)
+        seen.append(past.view().log[-1].seq)
+    assert seen == [*lines[:-1][::-1], lines[0]]
+    past.step(3)
+    assert past.view().log[-1].seq == lines[3]
+    past.step(10_000)
+    assert past.seq == past.last_seq
+    past.move(-20)
+    assert past.ts_ns == past.view().status.ts_ns
+
+
+def test_nothing_can_be_sent_and_the_halt_key_halts_what_runs_now(past: Past) -> None:
+    spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(1), type=OrderType.LIMIT, limit=Price(1))
+    for command in (
+        co.NewOrder(source=ME, intent_id="i", spec=spec, why=""),
+        co.CancelAll(source=ME),
+        co.Halt(source=ME),
+    ):
+        result = asyncio.run(past.submit(command))
+        assert (result.ok, result.code) == (False, "PAST")
+        assert "nothing can be sent" in result.text
+    past.halt_now("anna")
+    assert past.halts == ["anna"]  # type: ignore[attr-defined]
+
+
+def test_the_desk_over_the_past_says_so_and_scrubs(past: Past) -> None:
+    past.go_to(WHEN["filled"])
+
+    async def run() -> None:
+        app = Desk(past, Settings(), is_ours=False, clock=SimClock(START_NS + 3600 * NS_PER_S))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            banner = app.query_one(PastBanner)
+            assert banner.display
+            assert "THE PAST: 2023-11-14T22:13:45Z" in str(banner.render())
+            assert "NOTHING CAN BE SENT" in str(banner.render())
+            assert str(app.query_one(StatusBar).render()).startswith(" PAST ")
+            before = past.seq
+            await pilot.press("left_square_bracket")
+            assert past.seq < before
+            await pilot.press("right_square_bracket", "right_curly_bracket")
+            assert past.seq == past.last_seq
+            await pilot.press("b", *"1", "space", *"AAPL", "space", "at", "1", "enter")
+            await pilot.pause()
+            await pilot.press("escape", "escape", "down", "x", "X", "X")
+            await pilot.pause()
+
+    asyncio.run(run())
+
+
+def test_lists_take_an_instant(bolt: Bolt, lab: Lab) -> None:
+    lab.journal.close()
+    ran = bolt("orders", "--all", "--at", "22:13:35", "--json").json
+    assert {row["order_id"]: row["state"] for row in ran["orders"]} == {"P1": "new", "C2": "new"}
+    assert (ran["read_from"], ran["engine"]) == ("ledger", "past")
+    said = bolt("positions", "--at", "22:13:45").out
+    assert said.startswith("FROM THE LEDGER, the past as of 2023-11-14T22:13:4")
+    assert "AAPL" in said
+    assert bolt("blotter", "--at", "22:13:55", "--csv").out.count("\n") == 5
+    assert "FILL" not in bolt("log", "--at", "22:13:31").out
+
+
+def test_an_instant_before_the_ledger_and_words_that_are_none_are_refused(bolt: Bolt, lab: Lab, home: Home) -> None:
+    del lab
+    early = bolt("orders", "--at", "2020-01-01T00:00:00")
+    assert early.code == Exit.USAGE
+    assert "the first row" in early.err
+    assert bolt("orders", "--at", "noon").code == Exit.USAGE
+    assert bolt("orders", "--ledger", str(home.root / "none.db")).code == Exit.STORE
+    assert bolt("log", "--follow", "--at", "22:13:35").code == Exit.USAGE
+
+
+@pytest.mark.parametrize(
+    ("words", "at"),
+    [
+        ("22:13:20", START_NS),
+        ("22:13", START_NS - 20 * NS_PER_S),
+        ("2023-11-14T22:13:20Z", START_NS),
+        ("23:00:00", None),
+    ],
+)
+def test_an_instant_is_the_last_one_before_the_ledgers_end(words: str, at: int | None) -> None:
+    found = read_instant(words, START_NS + 60 * NS_PER_S)
+    assert found == at if at is not None else found < START_NS
+
+
+def test_an_instant_that_is_none_is_named() -> None:
+    with pytest.raises(SettingsError, match="--at was '25:00'"):
+        read_instant("25:00", START_NS)
