@@ -5,10 +5,14 @@ from pathlib import Path
 import pytest
 
 from engine.domain import commands as co
-from engine.domain.events import StrategyChanged, decode_event
+from engine.domain.events import BrokerState, StrategyChanged, decode_event
+from engine.domain.money import Price, Qty
 from engine.domain.order import Source, SourceKind
+from engine.intake.strategy_base import Strategy, StrategyContext, StrategyEvent
 from engine.market.feed import QuoteTick
+from engine.oms import broker_interface as bi
 from tests.core.lab import ME, Lab
+from tests.core.test_engine import venue_order
 
 PARAMS = {"symbol": "AAPL", "window": "4", "sample_ns": "100000000", "ladder": "30:100", "cap": "100", "hold_ns": "1h"}
 
@@ -67,3 +71,57 @@ def test_a_halt_stops_the_strategy_and_journals_it(trader: Trader) -> None:
     changes = [event for row in lab.journal.read() if isinstance(event := decode_event(row.payload), StrategyChanged)]
     assert [change.state for change in changes] == ["on", "off"]
     assert trader.host.set(co.SetStrategy(source=ME, name="BuyTheDip", on=True, params=PARAMS)).code == "HALTED"
+
+
+class Holder(Strategy):
+    """Wants a hundred, at every tick anew, and counts the ticks."""
+
+    def symbols(self) -> tuple[str, ...]:
+        return ("AAPL",)
+
+    def on_event(self, ctx: StrategyContext, event: StrategyEvent) -> None:
+        ctx.state["ticks"] = str(int(ctx.state.get("ticks", "0")) + 1)
+        ctx.target("AAPL", 100, why="hold a hundred", limit=Price("189"))
+
+
+def holding(folder: Path, start_ns: int) -> Lab:
+    lab = Lab(folder, ledger=folder / "ledger.db", start_ns=start_ns)
+    lab.engine.host.strategies["Holder"] = Holder
+    return lab
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_a_target_that_is_partly_there_is_not_ordered_again_after_a_restart(tmp_path: Path, is_clean: bool) -> None:
+    """What it holds and what still works are the journal's; so is its state. After a crash only a person starts it again."""
+    lab = holding(tmp_path, 1_700_000_000_000_000_000)
+    lab.connect()
+    start = co.SetStrategy(source=ME, name="Holder", on=True)
+    assert lab.submit(start).ok
+    lab.pass_time(1)
+    (order,) = lab.broker.sent
+    lab.answer(lab.ack(order.wire_id))
+    lab.answer(lab.fill(order.wire_id, 30, "k1", price="189"))
+    if is_clean:
+        lab.engine.stop("end of the test")
+        lab.settle()
+    cash = lab.engine.ledger.cash["paper", "PAPER", "USD"]
+    ticks = int(lab.engine.host._runners["Holder"].state["ticks"])
+    lab.journal.close()
+    lab.latch.close()
+
+    again = holding(tmp_path, lab.clock.now_ns() + 10**9)
+    at_ns = again.clock.now_ns()
+    again.engine.on_broker(bi.ChannelChanged(broker="paper", ts_ns=at_ns, state=BrokerState.RESYNCING))
+    listed = venue_order(order.wire_id, qty_filled=Qty(30), limit=Price("189"))
+    held = (bi.VenuePosition("AAPL", Qty(30)),)
+    again.answer(again.snapshot(orders=(listed,), positions=held, cash={"USD": cash}))
+    again.quote()
+    assert ("Holder" in again.engine.host._runners) is is_clean
+    assert again.submit(start).repeated is is_clean
+    again.pass_time(2)
+    assert again.broker.sent == []
+    assert int(again.engine.host._runners["Holder"].state["ticks"]) > ticks
+    again.answer(again.fill(order.wire_id, 70, "k2", price="189"))
+    again.pass_time(2)
+    assert again.broker.sent == []
+    assert again.engine.host.position("Holder", "AAPL") == 100
