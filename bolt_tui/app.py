@@ -7,7 +7,7 @@ order leaves only from its preview, and the halt keys are read in the terminal's
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
@@ -20,6 +20,7 @@ from bolt_tui.halt_keys import DeskDriver
 from bolt_tui.keymap import Place, bindings, card, commands, opens_line
 from bolt_tui.order_entry import OrderEntry
 from bolt_tui.order_keys import OrderKeys
+from bolt_tui.painter import CellPainter
 from bolt_tui.pane_keys import PaneKeys
 from bolt_tui.screens.dialog import DIALOG_CSS
 from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
@@ -43,6 +44,7 @@ from widgets.status_bar import StatusBar
 from widgets.trade_log_panel import TradeLogPanel
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from textual.driver import Driver
     from textual.filter import LineFilter
 
@@ -86,12 +88,14 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._presets = settings.presets
         self._hz = settings.desk.updates_per_s or hz
         self._halt_asked_ns = 0
+        self._is_built = False
         self._is_loud = settings.desk.bell
         self._start_panes()
         self._themes = themes.shipped()
         for theme in self._themes.values():
             self.register_theme(theme)
         self.theme = themes.chosen(settings.desk.theme, self._themes).name
+        self._painter = CellPainter()
         self._ascii = AsciiFilter(enabled=is_ascii)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -105,6 +109,19 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's own, and ours for terminals that know ASCII only."""
         return [*super().get_line_filters(), *([self._ascii] if self._ascii.enabled else [])]
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Textual hands every picture to the terminal here; ours leaves out the cells that stand there already."""
+        super()._display(screen, None if renderable is None else cast("RenderableType", self._painter.wrap(renderable)))
+
+    def on_app_focus(self) -> None:
+        """The terminal was out of sight: whatever happened to its screen is painted over."""
+        self.action_redraw()
+
+    def action_redraw(self) -> None:
+        """Paint every cell again."""
+        self._painter.forget()
+        self.screen.refresh(layout=True)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette's entries: our own actions only, so that none of Textual's can end the desk unasked."""
@@ -143,8 +160,10 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
 
     def draw(self) -> None:
         """Show the newest picture on the desk, whatever lies above it. Nothing is drawn where nothing changed."""
-        if not all(self._base.query(part) for part in PARTS):
-            # The timer also fires while the tree is being built or taken down, part by part.
+        # The timer also fires while the tree is being built or taken down, part by part.
+        if not self._is_built:
+            self._is_built = all(self._base.query(part) for part in PARTS)
+        if not self._is_built or not self._base.is_attached:
             return
         view = self._port.view()
         now_ns = self._clock.now_ns()
@@ -153,11 +172,11 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
             view.status.halt.state == "halted" or now_ns - self._halt_asked_ns > ASKED_SHOWN_NS
         ):
             self._halt_asked_ns = 0
-        self._base.query_one(StatusBar).draw(view, trouble)
+        self._part(StatusBar).draw(view, trouble)
         if isinstance(self._port, LooksBack):
-            self._base.query_one(PastBanner).draw(self._port.words())
+            self._part(PastBanner).draw(self._port.words())
             now_ns = view.status.ts_ns
-        self._base.query_one(KillBanner).draw(view.status.halt, now_ns, self._halt_asked_ns)
+        self._part(KillBanner).draw(view.status.halt, now_ns, self._halt_asked_ns)
         self._draw_footer()
         state = (self._port.version(), now_ns // NS_PER_S, self._symbol)
         if state == self._drawn:
@@ -166,7 +185,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._draw_panes(view, now_ns)
 
     def _draw_panes(self, view: DeskView, now_ns: int) -> None:
-        self._base.query_one(DayLine).draw(view)
+        self._part(DayLine).draw(view)
         if self._awaited and any(order.order_id == self._awaited for order in view.orders):
             # The person's own new order: it is selected where it belongs, at the top.
             self._orders.select("")
@@ -192,11 +211,12 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         place = Place.DESK
         if isinstance(focused, Input):
             place = Place.FILTER if isinstance(focused.parent, FilterBar) else Place.LINE
-        self._base.query_one(FooterLine).draw(place)
+        self._part(FooterLine).draw(place)
 
     def on_resize(self) -> None:
         """Widths decide what is shown."""
         self._drawn = NEVER_DRAWN
+        self._painter.forget()
         self.call_after_refresh(self.draw)
 
     # -- halting -----------------------------------------------------------------------------------------------------------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from textual import work
 from textual.app import App
 from textual.screen import Screen
+from textual.widget import Widget
 
 from bolt_tui.settings import who
 from engine.domain import commands as co
@@ -18,6 +21,7 @@ from widgets.order_book_panel import OrderBookPanel
 from widgets.quick_order_pad import QuickOrderPad
 
 NEVER_DRAWN = (-1, -1, "")
+Part = TypeVar("Part", bound=Widget)
 
 
 class DeskBase(App[str]):
@@ -38,20 +42,28 @@ class DeskBase(App[str]):
         self._awaited = ""
         """A new order of this person's that no picture has shown yet."""
         self._symbol = ""
+        self._parts: dict[type[Widget], Widget] = {}
+
+    def _part(self, kind: type[Part]) -> Part:
+        """The one widget of a kind on the desk; looked for once."""
+        found = self._parts.get(kind)
+        if not isinstance(found, kind):
+            found = self._parts[kind] = self._base.query_one(kind)
+        return found
 
     # -- parts -------------------------------------------------------------------------------------------------------------
 
     @property
     def _orders(self) -> Blotter:
-        return self._base.query_one(Blotter)
+        return self._part(Blotter)
 
     @property
     def _ladder(self) -> OrderBookPanel:
-        return self._base.query_one(OrderBookPanel)
+        return self._part(OrderBookPanel)
 
     @property
     def _pad(self) -> QuickOrderPad:
-        return self._base.query_one(QuickOrderPad)
+        return self._part(QuickOrderPad)
 
     @property
     def said(self) -> str:

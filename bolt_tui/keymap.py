@@ -82,6 +82,7 @@ KEYS: tuple[Key, ...] = (
     Key("alert", "A", "alert", "", "be told when a price is reached", D, "Set or remove a price alert"),
     Key("ladder", "o", "ladder", "", "go to the ladder", D, "Go to ladder"),
     Key("jump", "ctrl+o", "jump", "", "a letter on every pane: the next key goes there", D, "Jump to a pane"),
+    Key("redraw", "ctrl+l", "redraw", "", "paint the whole screen again", D, "Redraw the screen"),
     Key("copy", "y", "copy", "", "copy the selected line, or the pane", D, "Copy to clipboard"),
     Key("export", "e", "export", "", "write the pane as a csv file", D, "Export pane to csv"),
     Key("next-row", "down,j", "move(1)", "", "next row", D),

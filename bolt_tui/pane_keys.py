@@ -46,7 +46,7 @@ class PaneKeys(DeskBase):
 
     @property
     def _floor(self) -> Floor:
-        return self._base.query_one(Floor)
+        return self._part(Floor)
 
     # -- modes -------------------------------------------------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class PaneKeys(DeskBase):
         pane = focused.id if focused is not None and focused.id in NAMES else self._filterable()
         panel = self._base.query_one(f"#{pane}")
         words = panel.filter.text if isinstance(panel, Blotter | TradeLogPanel) else ""
-        self._base.query_one(FilterBar).open(pane or "orders", words)
+        self._part(FilterBar).open(pane or "orders", words)
 
     def _filterable(self) -> str:
         return next(name for name in NAMES if self._floor.is_shown(self._base.query_one(f"#{name}")) or name == "log")
@@ -282,7 +282,7 @@ class PaneKeys(DeskBase):
             self._say(f"ALERT {alert.words} reached", "bad")
             if is_loud:
                 self.bell()
-        self._base.query_one(AlertsPanel).alerts = self._alerts.alerts
+        self._part(AlertsPanel).alerts = self._alerts.alerts
 
     # -- single panes ------------------------------------------------------------------------------------------------------
 
@@ -301,7 +301,7 @@ class PaneKeys(DeskBase):
 
     def action_follow(self) -> None:
         """Follow the log's newest line."""
-        self._base.query_one(TradeLogPanel).set_follow()
+        self._part(TradeLogPanel).set_follow()
         self.draw_anew()
 
     def action_done(self) -> None:

@@ -10,7 +10,7 @@ would have come above arrives under an ``n new`` line below. :meth:`LiveTable.re
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar, cast
+from typing import ClassVar
 
 import msgspec
 from rich.cells import cell_len
@@ -119,6 +119,7 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.selected = ""
         """Id of the row under the cursor; empty where there is none."""
         self._titles = ("", "")
+        self._styles_kept: dict[str, Style] = {}
         self._rows: tuple[Row, ...] = ()
         self._new: dict[str, None] = {}
         self._bold: dict[tuple[str, int], int] = {}
@@ -151,11 +152,16 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
 
     def retitle(self, title: str, subtitle: str = "") -> None:
-        """Words in the border; repaints only where they changed."""
-        if (title, subtitle) != self._titles:
-            self._titles = (title, subtitle)
-            # As content, which Textual takes as it is: a filter's words must not be read as markup.
-            self.border_title, self.border_subtitle = (cast("str", Content(words)) for words in self._titles)
+        """Words in the border; repaints only the line of it in which they changed."""
+        # Past Textual's own setters, which read markup (a filter's words are none) and repaint the whole table.
+        width, height = self.outer_size
+        if title != self._titles[0]:
+            self._border_title = Content(title)
+            self.refresh(Region(-1, -1, width, 1))
+        if subtitle != self._titles[1]:
+            self._border_subtitle = Content(subtitle)
+            self.refresh(Region(-1, height - 2, width, 1))
+        self._titles = (title, subtitle)
 
     def select(self, row_id: str, *, in_place: bool = False) -> None:
         """Put the cursor on a row by its id (empty: nowhere). ``in_place`` lets the rows take their own order first."""
@@ -261,9 +267,18 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.select(self._rows[index].id)
             self.post_message(self.Moved(self))
 
+    def notify_style_update(self) -> None:
+        """Theme or focus changed: styles are read anew."""
+        super().notify_style_update()
+        self._styles_kept.clear()
+
     def tone(self, name: str) -> Style:
-        """The style of a tone in the theme."""
-        return self.get_component_rich_style(f"table--{name}", partial=True) if name else Style()
+        """The style of a tone in the theme; of the table itself where it has no name."""
+        found = self._styles_kept.get(name)
+        if found is None:
+            found = self.get_component_rich_style(f"table--{name}", partial=True) if name else self.rich_style
+            self._styles_kept[name] = found
+        return found
 
     def shown(self) -> list[tuple[int, Column, int]]:
         """The columns that fit: index, column and width."""
@@ -279,7 +294,7 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""
         width = self.size.width
-        base = self.rich_style
+        base = self.tone("")
         if y == 0:
             return self._strip([(self._head(), base + self.tone("head"))], width)
         index = y - 1 + self.scroll_offset.y
@@ -301,7 +316,8 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         return "".join(parts)
 
     def _cells(self, row: Row, base: Style) -> list[tuple[str, Style]]:
-        style = base + self.tone("dim" if row.is_gone else row.tone)
+        tone = "dim" if row.is_gone else row.tone
+        style = base + self.tone(tone) if tone else base
         if row.id == self.selected:
             style += self.tone("cursor" if self.has_focus else "rest")
         parts: list[tuple[str, Style]] = []
@@ -312,7 +328,7 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
                 break
             cell = row.cells[index]
             words = cell if isinstance(cell, str) else cell.text
-            own = style if isinstance(cell, str) or row.is_gone else style + self.tone(cell.tone)
+            own = style if isinstance(cell, str) or row.is_gone or not cell.tone else style + self.tone(cell.tone)
             if (row.id, index) in self._bold:
                 own += Style(bold=True)
             used += size

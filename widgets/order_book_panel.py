@@ -95,10 +95,7 @@ class OrderBookPanel(LiveTable):
         if book is not None and book.bids and book.asks:
             ticks = int(EXACT.divide_int(book.asks[0][0] - book.bids[0][0], book.tick))
             words += f"spread {ticks}t  {book.venue}"
-        if self.border_title != title:
-            self.border_title = title
-        if self.border_subtitle != words:
-            self.border_subtitle = words
+        self.retitle(title, words)
 
     # -- upright -----------------------------------------------------------------------------------------------------------
 

@@ -37,11 +37,7 @@ class PositionStrip(LiveTable):
         self.show([position_row(item, frame.digits(item.symbol)) for item in held], now_ns)
         count = sum(1 for item in held if item.qty)
         title = f"Positions: {count} held" if count else "Positions"
-        if self.border_title != title:
-            self.border_title = title
-        words = _totals(view)
-        if self.border_subtitle != words:
-            self.border_subtitle = words
+        self.retitle(title, _totals(view))
 
 
 def position_row(item: PositionView, digits: int) -> Row:
