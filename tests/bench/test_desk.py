@@ -97,7 +97,9 @@ class Screen:
     def key_ms(self, key: bytes, column: int) -> float:
         """From a key to its character at its place in the order line, one of the lowest rows; or in any row without a column."""
         self.read(0.03)
-        place = rb"\x1b\[(3[4-9]|40);%dH(?:\x1b\[0;[0-9;]*m)?%s" % (column, key) if column else key
+        # A run of changed cells may begin a little before the typed one.
+        columns = b"|".join(b"%d" % at for at in range(column - 6, column + 1))
+        place = rb"\x1b\[(3[4-9]|40);(%s)H[^H]*%s" % (columns, key) if column else key
         found, begin = b"", time.monotonic_ns()
         os.write(self.master, key)
         while not re.search(place, found):
@@ -139,7 +141,7 @@ def opened(program: str, *words: str) -> Iterator[Screen]:
     screen = Screen(program, *words)
     try:
         screen.until(b"PAPER")
-        screen.read(1.0)
+        screen.read(3.0)
         yield screen
     finally:
         screen.close()
@@ -149,10 +151,8 @@ def keys(screen: Screen, start: bytes) -> list[float]:
     """Times of typed digits behind a beginning; each is waited for before the next."""
     found = []
     if start:
-        os.write(screen.master, b":")
-        screen.read(0.5)
-        os.write(screen.master, start)
-        screen.read(0.5)
+        os.write(screen.master, b":" + start)
+        screen.read(3.0)
     for number in range(KEYS):
         if number % 10 == 0 and number:
             for _ in range(10):
