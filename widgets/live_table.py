@@ -120,6 +120,7 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Id of the row under the cursor; empty where there is none."""
         self._titles = ("", "")
         self._styles_kept: dict[str, Style] = {}
+        self._fitted: tuple[int, tuple[Column, ...], list[tuple[int, Column, int]]] = (-1, (), [])
         self._rows: tuple[Row, ...] = ()
         self._new: dict[str, None] = {}
         self._bold: dict[tuple[str, int], int] = {}
@@ -281,14 +282,17 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         return found
 
     def shown(self) -> list[tuple[int, Column, int]]:
-        """The columns that fit: index, column and width."""
+        """The columns that fit: index, column and width; worked out anew for another width."""
         width = self.size.width
+        if self._fitted[0] == width and self._fitted[1] is self.columns:
+            return self._fitted[2]
         found = [
             (index, column, column.width) for index, column in enumerate(self.columns) if width >= column.from_width
         ]
         if found:
             index, column, _ = found[-1]
             found[-1] = (index, column, max(0, width - sum(size for _, _, size in found[:-1])))
+        self._fitted = (width, self.columns, found)
         return found
 
     def render_line(self, y: int) -> Strip:
