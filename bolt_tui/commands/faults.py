@@ -3,50 +3,96 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
+from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from bolt_tui.commands.exits import Exit
 from engine.domain.errors import SettingsError
 
 if TYPE_CHECKING:
-    from bolt_tui.commands.context import Context
-    from bolt_tui.faults.campaign import Tally
-    from bolt_tui.faults.schedule import Act, Crash, Fault
+    import argparse
 
+    from bolt_tui.commands.context import Context
+    from bolt_tui.faults.campaign import Make, Tally
+    from bolt_tui.faults.schedule import Act, Crash, Fault, Mix
+
+SEEDS = 100
 SHRUNK_MAX = 3
 """Failing seeds that are shrunk."""
+NUMBER_MAX = 10**9
+MIXED = ("faults", "steps", "orders", "market")
+
+
+class Source(msgspec.Struct, frozen=True):
+    """Where the schedules come from: a mix and seeds, or a file."""
+
+    make: Make
+    seeds: Sequence[int]
+    mix: Mix | None
+    words: str
+    """The options that name it, for a command that plays a schedule again."""
 
 
 def faults(context: Context) -> Exit:
-    """Play seeded schedules and judge them."""
+    """Play seeded schedules, or those of a file, and judge them."""
     from bolt_tui.faults.campaign import campaign, scratch
     from engine.domain.clock import SystemClock
 
     args = context.args
-    dump = Path(args.dump) if args.dump else None
-    if dump is not None:
-        _make_dump(dump)
+    source = _source(args)
+    dump = _make_dump(Path(args.dump)) if args.dump else None
     if args.only is not None:
-        return _one(context, dump)
-    if args.seeds < 1:
-        raise SettingsError(f"--seeds was {args.seeds}; give a number above 0")
-    seeds = range(args.seed, args.seed + args.seeds)
+        return _one(context, source, dump)
     clock = SystemClock()
     began_ns = clock.monotonic_ns()
     tally = campaign(
-        seeds,
-        max(1, min(args.jobs or os.cpu_count() or 1, len(seeds))),
+        source.seeds,
+        source.make,
+        min(args.jobs or os.cpu_count() or 1, len(source.seeds)),
         dump,
-        lambda now: _progress(context, now, len(seeds)),
+        lambda now: _progress(context, now, len(source.seeds)),
     )
     context.out.progress_end()
     seconds = (clock.monotonic_ns() - began_ns) / 1e9
     with scratch() as folder:
-        shrunk = [_shrunk(folder, verdict.seed) for verdict in tally.failing[:SHRUNK_MAX]]
-    _report(context, tally, seconds, shrunk)
+        shrunk = [_shrunk(folder, source, verdict.seed) for verdict in tally.failing[:SHRUNK_MAX]]
+    _report(context, tally, source, seconds, shrunk)
     return Exit.OK if tally.is_good else Exit.INCOMPLETE
+
+
+def _source(args: argparse.Namespace) -> Source:
+    """What the command line asks for, checked whole before anything is played."""
+    from bolt_tui.faults.mix import read_mix, read_schedules
+    from bolt_tui.faults.schedule import make
+
+    for name, least in (("seeds", 1), ("seed", 0), ("jobs", 0)):
+        given = getattr(args, name)
+        if given is not None and not least <= given <= NUMBER_MAX:
+            raise SettingsError(f"--{name} was {given}; give a number from {least} to {NUMBER_MAX}")
+    mixed = {name: getattr(args, name) for name in MIXED if getattr(args, name)}
+    words = "".join(f" --{name} {value}" for name, value in mixed.items())
+    if not args.schedule:
+        mix = read_mix(**mixed)
+        first = 1 if args.seed is None else args.seed
+        return Source(partial(make, mix=mix), range(first, first + (args.seeds or SEEDS)), mix, words)
+    if words or args.seeds is not None:
+        raise SettingsError(f"--schedule plays what its file says; leave out{words or ' --seeds'}")
+    found = read_schedules(Path(args.schedule))
+    if args.seed is not None and args.seed not in found:
+        raise SettingsError(f"{args.schedule} has no schedule with seed {args.seed}; it has {_few(found)}")
+    seeds = list(found) if args.seed is None else [args.seed]
+    return Source(found.__getitem__, seeds, None, f" --schedule {shlex.quote(args.schedule)}")
+
+
+def _few(seeds: Iterable[int]) -> str:
+    words = [str(seed) for seed in seeds]
+    return ", ".join(words[:10]) + (" ..." if len(words) > 10 else "")
 
 
 def _progress(context: Context, tally: Tally, total: int) -> None:
@@ -54,38 +100,45 @@ def _progress(context: Context, tally: Tally, total: int) -> None:
         context.out.progress(f"bolt: {tally.schedules} of {total} schedules, {len(tally.failing)} fail")
 
 
-def _make_dump(dump: Path) -> None:
+def _make_dump(dump: Path) -> Path:
     from bolt_tui.faults import recount
 
-    dump.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(str(recount.__file__), dump / "recount.py")
+    try:
+        dump.mkdir(parents=True, exist_ok=True)
+        if any(path.name != "recount.py" for path in dump.iterdir()):
+            raise SettingsError(
+                f"--dump {dump} holds something already; a recount would count it too. Name a new folder"
+            )
+        shutil.copyfile(str(recount.__file__), dump / "recount.py")
+    except OSError as error:
+        raise SettingsError(f"--dump {dump} cannot be made a folder: {error.strerror}; name another") from None
+    return dump
 
 
-def _shrunk(folder: Path, seed: int) -> str:
+def _shrunk(folder: Path, source: Source, seed: int) -> str:
     from bolt_tui.faults.campaign import Lab
-    from bolt_tui.faults.schedule import make
 
     place = folder / str(seed)
     place.mkdir()
-    short = Lab(place).shrink(make(seed))
-    return f"bolt faults --seed {seed} --only {','.join(short.names()) or 'a0'}"
+    short = Lab(place).shrink(source.make(seed))
+    return f"bolt faults --seed {seed}{source.words} --only {','.join(short.names()) or 'a0'}"
 
 
-def _one(context: Context, dump: Path | None) -> Exit:
+def _one(context: Context, source: Source, dump: Path | None) -> Exit:
     """Play one schedule, or some of its parts, and tell it whole."""
     from bolt_tui.faults.campaign import Lab, scratch
-    from bolt_tui.faults.schedule import make
 
-    args = context.args
-    schedule = make(args.seed)
-    names = [name for name in args.only.split(",") if name and name != "a0"]
+    schedule = source.make(source.seeds[0])
+    names = [name for name in context.args.only.split(",") if name and name != "a0"]
     unknown = sorted(set(names) - set(schedule.names()) - {"all"})
     if unknown:
-        raise SettingsError(f"seed {args.seed} has no part {unknown[0]!r}; it has {', '.join(schedule.names())}")
+        raise SettingsError(
+            f"--only: seed {schedule.seed} has no part {unknown[0]!r}; it has {', '.join(schedule.names())}"
+        )
     if "all" not in names:
         schedule = schedule.only(names)
     with scratch() as folder:
-        verdict = Lab(folder, dump).verdict(schedule, keep=f"{args.seed:06d}")
+        verdict = Lab(folder, dump).verdict(schedule, keep=f"{schedule.seed:06d}")
     from bolt_tui.commands.show import fields
 
     context.out.object("fault", {"schedule": fields(schedule), **fields(verdict), "ok": verdict.is_good})
@@ -103,14 +156,12 @@ def _one(context: Context, dump: Path | None) -> Exit:
     return Exit.OK if verdict.is_good else Exit.INCOMPLETE
 
 
-def _report(context: Context, tally: Tally, seconds: float, shrunk: list[str]) -> None:
-    from bolt_tui.faults.campaign import RULES
+def _report(context: Context, tally: Tally, source: Source, seconds: float, shrunk: list[str]) -> None:
+    from bolt_tui.faults.campaign import COUNTED, RULES
     from bolt_tui.faults.person import RESOLVED_NS_MAX
     from bolt_tui.faults.schedule import NONE, STEPS
 
-    counts = {
-        name: getattr(tally, name) for name in ("schedules", "sent", "accepted", "kills", "faults", "lives", *RULES)
-    }
+    counts = {name: getattr(tally, name) for name in ("schedules", *COUNTED, "kills", "faults", "lives", *RULES)}
     context.out.object(
         "faults",
         {
@@ -120,7 +171,7 @@ def _report(context: Context, tally: Tally, seconds: float, shrunk: list[str]) -
             "resolved_s_limit": RESOLVED_NS_MAX / 1e9,
             "seconds": round(seconds, 1),
             "matrix": tally.matrix,
-            "cells_empty": len(tally.empty),
+            "cells_empty": 0 if source.mix is None else len(tally.empty(source.mix)),
             "failing": [{"seed": one.seed, "findings": one.findings} for one in tally.failing],
             "replay": shrunk,
         },

@@ -387,8 +387,24 @@ TOOLS = (
         "bolt faults --seeds 1000",
         "faults:faults",
         (
-            arg("--seeds", metavar="N", type=int, default=100, help="how many schedules (default: 100)"),
-            arg("--seed", metavar="N", type=int, default=1, help="the first seed (default: 1)"),
+            arg("--seeds", metavar="N", type=int, default=None, help="how many schedules (default: 100)"),
+            arg(
+                "--seed",
+                metavar="N",
+                type=int,
+                default=None,
+                help="the first seed (default: 1); with a file, the only one",
+            ),
+            arg("--faults", metavar="KINDS", default="", help="draw only these faults, such as timeout,bust, or none"),
+            arg(
+                "--steps",
+                metavar="STEPS",
+                default="",
+                help="kill engines only at these steps, such as send,before:kill4, or none",
+            ),
+            arg("--orders", metavar="ROWS", default="", help="draw only these kinds of order, such as rest,twap"),
+            arg("--market", metavar="NAME", default="", help="usual, still, wild, up or down (default: usual)"),
+            arg("--schedule", metavar="FILE", default="", help="play schedules of your own, one JSON object a line"),
             arg("--jobs", metavar="N", type=int, default=0, help="worker processes (default: one for each core)"),
             arg(
                 "--dump",

@@ -29,7 +29,7 @@ ANSWER_NS = NS_PER_S
 ABSENCE_NS = 2 * NS_PER_S
 TYPES = frozenset(
     {(kind, tif) for kind in (OrderType.MARKET, OrderType.LIMIT) for tif in Tif}
-    | {(kind, tif) for kind in (OrderType.STOP, OrderType.STOP_LIMIT) for tif in (Tif.DAY, Tif.GTC)}
+    | {(kind, tif) for kind in OrderType for tif in (Tif.DAY, Tif.GTC)}
 )
 CAPABILITIES = bi.Capabilities(
     types=TYPES,

@@ -16,9 +16,10 @@ from typing import Any
 import msgspec
 
 from bolt_tui.faults import recount as recounting
+from bolt_tui.faults.life import preload
 from bolt_tui.faults.person import RESOLVED_NS_MAX
 from bolt_tui.faults.run import play
-from bolt_tui.faults.schedule import FAULTS, NONE, POINTS, Schedule, make
+from bolt_tui.faults.schedule import FAULTS, NONE, ORDERS, Mix, Schedule
 from bolt_tui.faults.world import Outcome
 from bolt_tui.resources import data_file
 from engine.domain.clock import NS_PER_S
@@ -28,11 +29,18 @@ from engine.risk.policy import PolicyHolder
 
 SHRINK_MAX = 400
 """Runs that a shrink may take."""
+CAUGHT_UP_NS = 3 * NS_PER_S
+"""So long after the last fault everything is as if there had been none."""
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 RULES = ("lost", "doubled", "unresolved", "short", "leaked", "broken")
 """What must be 0: ``short`` counts wishes that the run without faults brought to the venue and this one did not, although none of
 its own faults refused them; ``leaked`` new orders that left behind a shut gate; ``broken`` engines that ended by themselves.
 """
+COUNTED = ("sent", "accepted", "wishes", "wishes_quiet", "wishes_refused")
+
+Make = Callable[[int], Schedule]
+"""The schedule of a seed."""
+_Worked = dict[str, dict[str, int]]
 
 
 class LabError(BoltError):
@@ -45,6 +53,12 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     sent: int
     accepted: int
+    wishes: int
+    """Orders that were asked for and that the venue took, an order and its children as one."""
+    wishes_quiet: int
+    """The same in the run without faults."""
+    wishes_refused: int
+    """Those that a fault of the schedule refused."""
     lost: int
     doubled: int
     unresolved: int
@@ -82,6 +96,8 @@ class Lab:
         self.dump = dump
         self.policy = lab_policy(folder)
         self._number = 0
+        (folder / "first").mkdir()
+        preload(folder / "first", self.policy)
 
     def verdict(self, schedule: Schedule, *, keep: str = "") -> Verdict:
         """Play a schedule, and the same orders without faults and crashes, and judge them."""
@@ -92,6 +108,8 @@ class Lab:
         wanted, got = set(quiet_count["wishes"]), set(count["wishes"])
         missing = sorted(wanted - got - set(count["refused"]))
         findings += [f"short: {name} reached the venue without faults, and not with them" for name in missing]
+        idle = _idle(schedule, out, count["worked"], quiet_count["worked"])
+        findings += [f"short: {text}" for text in idle]
         extra = sorted(got - wanted)
         findings += [f"doubled: {name} reached the venue, and did not without faults" for name in extra]
         is_late = out.resolved_ns < 0 or out.resolved_ns > RESOLVED_NS_MAX
@@ -103,10 +121,13 @@ class Lab:
             seed=schedule.seed,
             sent=count["sent"],
             accepted=count["accepted"],
+            wishes=len(got),
+            wishes_quiet=len(wanted),
+            wishes_refused=len(set(count["refused"]) - got),
             lost=count["lost"] + quiet_count["lost"],
             doubled=count["doubled"] + quiet_count["doubled"] + len(extra),
             unresolved=max(count["unresolved"] + quiet_count["unresolved"], len(out.unresolved), int(is_late)),
-            short=len(missing) + len(out.unsettled) + len(quiet.unsettled) + (not count["sent"]),
+            short=len(missing) + len(idle) + len(out.unsettled) + len(quiet.unsettled) + (not count["sent"]),
             leaked=len(out.leaked) + len(quiet.leaked),
             broken=bool(out.broke) + bool(quiet.broke),
             fired=tuple(out.fired),
@@ -152,6 +173,21 @@ def _keep(folder: Path, schedule: Schedule, log: list[dict[str, Any]], target: P
         shutil.copy2(path, target / path.name)
 
 
+def _idle(schedule: Schedule, out: Outcome, worked: _Worked, quiet: _Worked) -> list[str]:
+    """Schedules that did less than without faults, although nothing stood in their way: an engine that forgets their rest."""
+    rows = {act.name: ORDERS[act.order] for act in schedule.acts if act.do == "order"}
+    is_ended = any(act.do in {"kill", "cancel_all"} for act in schedule.acts)
+    if is_ended or "bust" in out.fired:
+        return []
+    found = []
+    for name, work in worked.items():
+        half_ns = (work["begin_ns"] + work["end_ns"]) // 2
+        was_free = out.troubled_ns + CAUGHT_UP_NS < half_ns
+        if rows[name].catches_up and was_free and work["done"] < quiet[name]["done"]:
+            found.append(f"{name} did {work['done']} along its schedule, and {quiet[name]['done']} without faults")
+    return found
+
+
 def _told(out: Outcome) -> list[str]:
     found = [f"unresolved: {text}" for text in out.unresolved]
     found += [f"leaked: {wire_id} left behind a shut gate" for wire_id in out.leaked]
@@ -165,6 +201,9 @@ class Tally(msgspec.Struct, kw_only=True):
     schedules: int = 0
     sent: int = 0
     accepted: int = 0
+    wishes: int = 0
+    wishes_quiet: int = 0
+    wishes_refused: int = 0
     lost: int = 0
     doubled: int = 0
     unresolved: int = 0
@@ -184,7 +223,7 @@ class Tally(msgspec.Struct, kw_only=True):
     def add(self, verdict: Verdict) -> None:
         """Count one seed."""
         self.schedules += 1
-        for name in ("sent", "accepted", "lives", *RULES):
+        for name in (*COUNTED, "lives", *RULES):
             setattr(self, name, getattr(self, name) + getattr(verdict, name))
         self.kills += len(verdict.crashed)
         self.faults += len(verdict.fired)
@@ -202,10 +241,9 @@ class Tally(msgspec.Struct, kw_only=True):
         """The passing rule; a campaign that sent nothing fails."""
         return bool(self.sent) and not self.failing
 
-    @property
-    def empty(self) -> list[tuple[str, str]]:
-        """Pairs of a fault and a point that no schedule has met."""
-        return [(kind, point) for kind, row in self.matrix.items() for point in (NONE, *POINTS) if point not in row]
+    def empty(self, mix: Mix) -> list[tuple[str, str]]:
+        """Pairs of a fault and a point of a mix that no schedule has met."""
+        return [(kind, point) for kind in mix.faults for point in mix.points if point not in self.matrix[kind]]
 
 
 @contextmanager
@@ -217,9 +255,15 @@ def scratch() -> Iterator[Path]:
 
 
 def campaign(
-    seeds: Sequence[int], jobs: int, dump: Path | None, told: Callable[[Tally], object], *, fails_max: int = 20
+    seeds: Sequence[int],
+    make: Make,
+    jobs: int,
+    dump: Path | None,
+    told: Callable[[Tally], object],
+    *,
+    fails_max: int = 20,
 ) -> Tally:
-    """Judge every seed with some worker processes; ends early after ``fails_max`` failures.
+    """Judge the schedule of every seed with some worker processes; ends early after ``fails_max`` failures.
 
     No thread may run in this process: the workers are forked from it, and the engines from them.
     """
@@ -227,7 +271,7 @@ def campaign(
     gc.freeze()
     tally = Tally()
     with scratch() as folder:
-        workers = [_Worker(folder / f"worker{number}", seeds[number::jobs], dump) for number in range(jobs)]
+        workers = [_Worker(folder / f"worker{number}", seeds[number::jobs], make, dump) for number in range(jobs)]
         try:
             for verdict in _verdicts(workers):
                 tally.add(verdict)
@@ -244,7 +288,7 @@ def campaign(
 class _Worker:
     """A forked process that judges its share of the seeds and writes a line for each."""
 
-    def __init__(self, folder: Path, seeds: Sequence[int], dump: Path | None) -> None:
+    def __init__(self, folder: Path, seeds: Sequence[int], make: Make, dump: Path | None) -> None:
         ours, theirs = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:

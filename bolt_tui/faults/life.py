@@ -5,6 +5,7 @@ The engine, its journal on a file, its latch and its kill procedure are the real
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -250,6 +251,7 @@ class Life:
                 for order in engine.store.live.values()
             ),
             "parents_open": len(engine.store.parents_open),
+            "schedules_open": sum(parent.spec.algo.duration_ns > 0 for parent in engine.store.parents_open.values()),
             "positions": {symbol: position.qty for _, symbol, position in engine.ledger.held(ACCOUNT) if position.qty},
             "cash": str(engine.ledger.cash.get((BROKER, ACCOUNT, "USD"), "")),
             "differences": () if last is None else tuple(item.text for item in last.differences if not item.explained),
@@ -274,6 +276,7 @@ class Life:
             flatten=command.flatten,
             collar_bps=300,
             flatten_deadline_ns=10 * NS_PER_S,
+            hook_wait_ns=60 * NS_PER_S,  # of real time, which must not decide anything here
             instruments={made.symbol: made for made in INSTRUMENTS},
         )
         receipt = run_halt(
@@ -320,3 +323,13 @@ def live(
     """A whole life, in the forked process: until it is told to end, or nobody speaks to it any more."""
     with suppress(pipe.LineClosed):
         Life(line, folder, policy, crash, now_ns, lag, number).run()
+
+
+def preload(folder: Path, policy: PolicyHolder) -> None:
+    """Begin and end one life in this process, so that the lives forked from it find everything loaded and made."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        first = Life(pipe.Pipe(theirs), folder, policy, None, 0, 0, 0)
+        first.engine.start()
+        first.journal.close()
+        first.latch.close()

@@ -32,7 +32,7 @@ class Line:
         self._rng = Random(world.schedule.seed ^ 0xFA17)
         self._faults: list[Fault] = list(world.schedule.faults)
         self._seen: dict[str, int] = {}
-        self.venue = Venue(world.schedule.seed, world.after, self._report)
+        self.venue = Venue(world.schedule, world.after, self._report)
         self.is_up = False
         self.is_armed = False
         """Whether faults act yet: the opening trade is spared."""

@@ -10,8 +10,8 @@ import msgspec
 
 from bolt_tui.faults import pipe
 from bolt_tui.faults.line import Line
-from bolt_tui.faults.schedule import Act
-from bolt_tui.faults.world import BEGINS_NS, World
+from bolt_tui.faults.schedule import BEGINS_NS, Act
+from bolt_tui.faults.world import World
 from engine.domain.clock import NS_PER_MS, NS_PER_S
 
 POLL_NS = NS_PER_S
@@ -80,7 +80,7 @@ class Person:
     def _over(self) -> None:
         self._open -= 1
         if not self._open:
-            self._world.disturb()
+            self._world.wait_anew()
 
     # -- wishes ------------------------------------------------------------------------------------------------------------
 
@@ -120,9 +120,16 @@ class Person:
         if done is not None:
             if done.held:
                 self._world.tell(lambda now_ns: pipe.Rearm(at_ns=now_ns))
-            if not self._open:
+            if not self._open and not self._is_working(done):
                 self._judge(done)
         self._world.after(POLL_NS, self._poll)
+
+    def _is_working(self, done: pipe.Done) -> bool:
+        """Whether something still goes on along its schedule: what it does may meet faults too."""
+        if self._is_ending or not done.schedules_open:
+            return False
+        self._world.wait_anew()
+        return True
 
     def _judge(self, done: pipe.Done) -> None:
         world, out = self._world, self._world.out
@@ -137,7 +144,7 @@ class Person:
         if not self._is_ending:
             self._is_ending = True
             out.resolved_ns = waited_ns
-            world.disturb()
+            world.wait_anew()
         elif not done.working and not done.parents_open:
             world.is_over = True
             return

@@ -200,6 +200,8 @@ class Done(Frame, frozen=True, kw_only=True, tag="done"):
     channel: str = ""
     working: tuple[Working, ...] = ()
     parents_open: int = 0
+    schedules_open: int = 0
+    """Of those, the ones that are worked along a schedule."""
     positions: dict[str, Qty] = {}
     differences: tuple[str, ...] = ()
     cash: str = ""

@@ -34,6 +34,8 @@ class LabJournal(Journal):
 
     points = Points(None)
     store_of: Engine | None = None
+    log_bytes = 0
+    """A life of some hundred rows needs no room ahead, and giving it costs more than the life."""
 
     def write(self, batch: Batch) -> int:
         """Commit one batch."""

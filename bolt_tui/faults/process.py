@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -26,6 +27,7 @@ class Process:
         if self.pid == 0:
             code = 1
             try:
+                gc.disable()  # a life is short, and looking for cycles copies every page of the parent
                 ours.close()
                 live(pipe.Pipe(theirs), folder, policy, crash, now_ns, lag, number)
                 code = 0

@@ -42,6 +42,7 @@ def recount(log: list[dict[str, Any]], ledger: Path) -> dict[str, Any]:
         "findings": [f"{kind}: {text}" for kind, text in findings],
         "wishes": wishes,
         "refused": refused,
+        "worked": _worked(venue, books),
     }
 
 
@@ -101,15 +102,15 @@ class _Books:
         self.fills: dict[str, dict[str, Any]] = {}
         line = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
-            for kind, payload in line.execute("SELECT kind, payload FROM journal ORDER BY seq"):
-                self._take(kind, payload)
+            for ts_ns, kind, payload in line.execute("SELECT ts_ns, kind, payload FROM journal ORDER BY seq"):
+                self._take(ts_ns, kind, payload)
             rows = line.execute("SELECT order_id, parent_id, wire_id, state, qty_filled FROM orders").fetchall()
         finally:
             line.close()
         self.states = {order_id: state for order_id, _, _, state, _ in rows}
         self.foreign = {wire for order_id, _, wire, _, _ in rows if order_id.startswith("F")}
 
-    def _take(self, kind: str, payload: bytes) -> None:
+    def _take(self, ts_ns: int, kind: str, payload: bytes) -> None:
         if kind not in {
             "order_intent",
             "parent_accepted",
@@ -123,7 +124,7 @@ class _Books:
         if kind == "order_intent":
             self.wires[row["wire_id"]] = row
         elif kind in {"parent_accepted", "order_staged"}:
-            self.parents[row["order_id"]] = row
+            self.parents[row["order_id"]] = {**row, "ts_ns": ts_ns}
         elif kind == "fill_busted":
             self.fills.pop(row["fill"]["fill_key"], None)
         else:
@@ -201,6 +202,21 @@ def _doubled(venue: _Venue, books: _Books) -> list[str]:
         if could > most:
             found.append(f"the children of {parent_id} come to {could} of {most}")
     found += [f"wish {wish} was sent as {ids}" for wish, ids in attempts.items() if wish and len(ids) > 1]
+    return found
+
+
+def _worked(venue: _Venue, books: _Books) -> dict[str, dict[str, int]]:
+    """By wish, of those that are worked along a schedule: what the venue filled, and when the schedule begins and ends."""
+    found: dict[str, dict[str, int]] = {}
+    for parent_id, parent in books.parents.items():
+        algo = parent["spec"].get("algo", {})
+        if "duration_ns" not in algo:
+            continue
+        wires = [wire for wire, row in books.wires.items() if row["parent_id"] == parent_id]
+        wish = str(parent["intent_id"]).partition(".")[0]
+        done = sum(venue.filled(wire) for wire in wires) + found.get(wish, {}).get("done", 0)
+        begin_ns = parent["ts_ns"]
+        found[wish] = {"done": done, "begin_ns": begin_ns, "end_ns": begin_ns + algo["duration_ns"]}
     return found
 
 

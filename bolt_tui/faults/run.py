@@ -8,15 +8,15 @@ from typing import Any
 from bolt_tui.faults import pipe
 from bolt_tui.faults.line import Line
 from bolt_tui.faults.person import Person
-from bolt_tui.faults.schedule import Schedule
+from bolt_tui.faults.schedule import BEGINS_NS, Schedule
 from bolt_tui.faults.venue import MIC
-from bolt_tui.faults.world import BEGINS_NS, Outcome, World
+from bolt_tui.faults.world import Outcome, World
 from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.market.feed import QuoteTick
 from engine.risk.policy import PolicyHolder
 
 MOVE_NS = 500 * NS_PER_MS
-STILL_AFTER_NS = BEGINS_NS + 25 * NS_PER_S
+STILL_AFTER_NS = BEGINS_NS + 45 * NS_PER_S
 """From here on the market stands, and only says so."""
 STILL_NS = 5 * NS_PER_S
 SIZE = 500

@@ -1,7 +1,7 @@
 """What one run does: orders, the venue's faults, and where the engine is killed. Made from a seed; every part can be left out.
 
-Two tables grow by a row: :data:`ORDERS`, the kinds of order, and :data:`FAULTS`, what a venue does wrong. :data:`STEPS` are the
-places where an engine can be killed; a point is ``before:STEP`` or ``after:STEP``.
+Tables that grow by a row: :data:`ORDERS`, the kinds of order, :data:`FAULTS`, what a venue does wrong, and :data:`MARKETS`.
+:data:`STEPS` are the places where an engine can be killed; a point is ``before:STEP`` or ``after:STEP``.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from types import MappingProxyType
 
 import msgspec
 
-from engine.domain.clock import NS_PER_S
+from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.domain.ids import Random
 from engine.domain.money import Price, Qty
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Tif
 
+BEGINS_NS = 1_700_000_000 * NS_PER_S
+"""When every run begins, in its simulated time."""
+DATED_NS = 40 * NS_PER_S
+"""How long after its act a dated order is good for."""
 START_CENTS = 10_000
 """Where every symbol's market begins."""
 HELD = "SPY"
@@ -71,7 +75,32 @@ POINTS = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"
 NONE = "none"
 
 
-class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Market(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How the middle of each symbol's market goes, in cents, every half second until it stands."""
+
+    step: int = 3
+    """The most it moves by chance."""
+    pull: int = 8
+    """It comes back by its distance from home divided by this; 0 = it does not."""
+    drift: int = 0
+    """It moves by this as well."""
+    mids: Mapping[str, tuple[int, ...]] = {}
+    """By symbol: every middle one by one, instead of all this; the last one stays."""
+
+
+MARKETS: Mapping[str, Market] = MappingProxyType(
+    {
+        "usual": Market(),
+        "still": Market(step=0),
+        "wild": Market(step=60, pull=40),
+        "up": Market(drift=9, pull=0),
+        "down": Market(drift=-9, pull=0),
+    }
+)
+"""Markets by name."""
+
+
+class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Something a person does."""
 
     name: str
@@ -88,7 +117,7 @@ class Act(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     flatten: bool = False
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """The venue does something wrong, once."""
 
     name: str
@@ -99,7 +128,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How long (ms) or how much (percent), as the kind needs it."""
 
 
-class Crash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Crash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """An engine is killed with SIGKILL."""
 
     name: str
@@ -110,7 +139,7 @@ class Crash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     down_ms: int = 1_000
 
 
-class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+class Schedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One run."""
 
     seed: int
@@ -119,6 +148,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     crashes: tuple[Crash, ...] = ()
     lag: int = 0
     """How many inputs the journal's commit may stay behind."""
+    market: Market = Market()
 
     def names(self) -> list[str]:
         """Every part that can be left out; the opening trade cannot."""
@@ -148,6 +178,8 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     rests: bool = False
     """It works until it is cancelled: what amends and cancels are tried on."""
     staged: bool = False
+    catches_up: bool = False
+    """Undisturbed in its second half, it does as much as without faults."""
 
 
 def _price(cents: int) -> Price:
@@ -160,6 +192,12 @@ def _limit(spec: OrderSpec, cents: int, **more: object) -> OrderSpec:
 
 def _stop(spec: OrderSpec, cents: int, reach: int = 0) -> OrderSpec:
     kind = OrderType.STOP_LIMIT if reach else OrderType.STOP
+    limit = _price(cents + reach) if reach else None
+    return msgspec.structs.replace(spec, type=kind, stop=_price(cents), limit=limit, tif=Tif.GTC)
+
+
+def _touched(spec: OrderSpec, cents: int, reach: int = 0) -> OrderSpec:
+    kind = OrderType.LIMIT_IF_TOUCHED if reach else OrderType.MARKET_IF_TOUCHED
     limit = _price(cents + reach) if reach else None
     return msgspec.structs.replace(spec, type=kind, stop=_price(cents), limit=limit, tif=Tif.GTC)
 
@@ -185,6 +223,19 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
         "stop": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _stop(spec, mid + 5)),
         "stop_limit": OrderRow(symbols=SOLD, spec=lambda spec, mid: _stop(spec, mid - 5, -40)),
         "stop_far": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _stop(spec, mid + 300), rests=True),
+        "trail": OrderRow(
+            symbols=BOUGHT,
+            spec=lambda spec, _: msgspec.structs.replace(spec, type=OrderType.TRAILING_STOP, trail=_price(6)),
+        ),
+        "touch": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _touched(spec, mid - 4)),
+        "touch_limit": OrderRow(symbols=SOLD, spec=lambda spec, mid: _touched(spec, mid + 4, -20)),
+        "best": OrderRow(
+            symbols=SOLD, spec=lambda spec, _: msgspec.structs.replace(spec, type=OrderType.MARKET_TO_LIMIT)
+        ),
+        "shown": OrderRow(
+            symbols=BOUGHT, spec=lambda spec, mid: _limit(spec, mid - 350, display=Qty(10), tif=Tif.GTC), rests=True
+        ),
+        "dated": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 250, tif=Tif.GTD)),
         "reduce": OrderRow(
             symbols=(HELD,), spec=lambda spec, mid: _limit(spec, mid - 50, reduce_only=True, side=Side.SELL)
         ),
@@ -196,6 +247,11 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
         ),
         "vwap": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _algo(_limit(spec, mid + 60), "vwap", 6, slices="3")),
         "vwap_sell": OrderRow(symbols=SOLD, spec=lambda spec, _: _algo(spec, "vwap", 4, slices="2")),
+        # Long enough to catch up with what an outage kept from them: what they do in all is counted.
+        "twap_long": OrderRow(
+            symbols=BOUGHT, spec=lambda spec, _: _algo(spec, "twap", 24, slices="6"), catches_up=True
+        ),
+        "vwap_long": OrderRow(symbols=SOLD, spec=lambda spec, _: _algo(spec, "vwap", 24, slices="6"), catches_up=True),
     }
 )
 """Every kind of order, by name."""
@@ -206,39 +262,65 @@ def order_spec(act: Act, mid_cents: int) -> OrderSpec:
     row = ORDERS[act.order]
     side = Side.SELL if act.symbol in SOLD else Side.BUY
     plain = OrderSpec(symbol=act.symbol, side=side, qty=Qty(act.qty), type=OrderType.MARKET)
-    return row.spec(plain, mid_cents)
+    made = row.spec(plain, mid_cents)
+    if made.tif is not Tif.GTD:
+        return made
+    return msgspec.structs.replace(made, expires_ns=BEGINS_NS + act.at_ms * NS_PER_MS + DATED_NS)
 
 
-def make(seed: int) -> Schedule:
-    """The schedule of a seed. Consecutive seeds walk through all pairs of a fault and a step; the rest is drawn."""
+class Mix(msgspec.Struct, frozen=True, kw_only=True):
+    """What schedules are drawn from."""
+
+    faults: tuple[str, ...] = (NONE, *FAULTS)
+    points: tuple[str, ...] = (NONE, *POINTS)
+    orders: tuple[str, ...] = tuple(ORDERS)
+    market: str = "usual"
+
+    def draws(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Without the word for nothing."""
+        return tuple(name for name in names if name != NONE)
+
+
+USUAL = Mix()
+
+
+def opening() -> Act:
+    """The trade that every schedule begins with, spared by all faults: what reduce-only orders and flattens shrink."""
+    return Act(name="a0", at_ms=400, do="order", order="market", symbol=HELD, qty=HELD_QTY, parts=2)
+
+
+def make(seed: int, mix: Mix = USUAL) -> Schedule:
+    """The schedule of a seed. Consecutive seeds walk through all pairs of a fault and a point of the mix; the rest is drawn."""
     rng = Random(seed)
-    kinds, points = (NONE, *FAULTS), (NONE, *POINTS)
-    cell = seed % (len(kinds) * len(points))
-    kind, point = kinds[cell % len(kinds)], points[cell // len(kinds)]
-    acts = _acts(rng, kind, point)
+    cell = seed % (len(mix.faults) * len(mix.points))
+    kind, point = mix.faults[cell % len(mix.faults)], mix.points[cell // len(mix.faults)]
+    acts = _acts(rng, kind, point, mix.orders)
     faults = [_fault(rng, kind, 0)] if kind != NONE else []
-    while rng.chance(300_000) and len(faults) < 4:
-        faults.append(_fault(rng, kinds[rng.between(1, len(kinds) - 1)], len(faults)))
+    more = mix.draws(mix.faults)
+    while more and rng.chance(300_000) and len(faults) < 4:
+        faults.append(_fault(rng, more[rng.below(len(more))], len(faults)))
     return Schedule(
         seed=seed,
         acts=acts,
         faults=tuple(faults),
-        crashes=_crashes(rng, point),
+        crashes=_crashes(rng, point, mix.draws(mix.points)),
         lag=rng.below(3) if rng.chance(400_000) else 0,
+        market=MARKETS[mix.market],
     )
 
 
-def _acts(rng: Random, kind: str, point: str) -> tuple[Act, ...]:
+def _acts(rng: Random, kind: str, point: str, orders: tuple[str, ...]) -> tuple[Act, ...]:
     step = point.partition(":")[2]
     is_killing = step in KILL_STEPS or rng.chance(80_000)
     is_flat = is_killing and (step == "kill6" or rng.chance(500_000))
-    acts = [Act(name="a0", at_ms=400, do="order", order="market", symbol=HELD, qty=HELD_QTY, parts=2)]
-    resting = [name for name, row in ORDERS.items() if row.rests]
+    acts = [opening()]
+    allowed = [name for name in orders if not (is_flat and name == "reduce")] or ["market"]
+    resting = [name for name in allowed if ORDERS[name].rests] or allowed
     chosen = [resting[rng.below(len(resting))]]
-    allowed = [name for name in ORDERS if not (is_flat and name == "reduce")]
     chosen += [allowed[rng.below(len(allowed))] for _ in range(rng.between(1, 4))]
     if step in {"partial", "fill"} or kind in {"overfill", "bust"}:
-        chosen.append(("market", "take", "market_sell")[rng.below(3)])
+        quick = [name for name in ("market", "take", "market_sell") if name in allowed] or allowed
+        chosen.append(quick[rng.below(len(quick))])
     for name in chosen:
         row = ORDERS[name]
         acts.append(
@@ -283,7 +365,7 @@ def _fault(rng: Random, kind: str, number: int) -> Fault:
     return Fault(name=f"f{number}", kind=kind, nth=rng.between(1, most), size=rng.between(*sizes))
 
 
-def _crashes(rng: Random, point: str) -> tuple[Crash, ...]:
+def _crashes(rng: Random, point: str, more: tuple[str, ...]) -> tuple[Crash, ...]:
     step = point.partition(":")[2]
     made: list[Crash] = []
 
@@ -297,5 +379,5 @@ def _crashes(rng: Random, point: str) -> tuple[Crash, ...]:
         often = {"send": 4, "intent": 4, "ack": 4, "partial": 2, "fill": 3}.get(step, 1)
         add(point, rng.between(2, often) if often > 2 else 1)
     while point != NONE and rng.chance(250_000) and len(made) < 4:
-        add(POINTS[rng.below(len(POINTS))], 1)
+        add(more[rng.below(len(more))], 1)
     return tuple(made)

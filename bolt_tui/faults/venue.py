@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from bolt_tui.faults.schedule import SYMBOLS
+from bolt_tui.faults.schedule import START_CENTS, SYMBOLS, Schedule
 from engine.domain.clock import NS_PER_MS
 from engine.domain.errors import VenueError
 from engine.domain.events import Fill
 from engine.domain.ids import Random
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import OrderSpec, Side, Tif
+from engine.domain.order import TOUCHED, OrderSpec, OrderType, Side, Tif
 from engine.oms import broker_interface as bi
 
 BROKER, ACCOUNT, MIC = "paper", "PAPER", "XSIM"
@@ -77,6 +77,8 @@ class Standing(msgspec.Struct):
     is_open: bool = True
     status: str = "new"
     text: str = ""
+    best: int = 0
+    """Of a trailing stop: the best middle since it came."""
     is_triggered: bool = False
     is_working: bool = False
     """Its next execution is on its way."""
@@ -117,9 +119,10 @@ class Standing(msgspec.Struct):
 class Venue:
     """Orders, executions, position and cash of one account."""
 
-    def __init__(self, seed: int, after: After, report: Callable[[bi.BrokerEvent], None]) -> None:
+    def __init__(self, schedule: Schedule, after: After, report: Callable[[bi.BrokerEvent], None]) -> None:
         """``report`` takes what the account is told; its time is set when it arrives."""
-        self._rng = Random(seed ^ 0x5EED)
+        self._rng = Random(schedule.seed ^ 0x5EED)
+        self._market = schedule.market
         self._after = after
         self._report = report
         self._now_ns = 0
@@ -127,7 +130,7 @@ class Venue:
         """Everything that happened, as plain values: the venue's own word."""
         self.orders: dict[str, Standing] = {}
         self.executions: dict[str, Execution] = {}
-        self.mids = dict.fromkeys(SYMBOLS, 10_000)
+        self.mids = dict.fromkeys(SYMBOLS, START_CENTS)
         self.row = 0
         self.parts: dict[tuple[str, int], int] = {}
         """By symbol and quantity: in how many executions an order fills."""
@@ -144,10 +147,12 @@ class Venue:
         """The market takes a step; what it reaches fills."""
         self._now_ns = now_ns
         self.row += 1
-        for symbol in self.mids:
-            step = self._rng.between(-3, 3)
-            home = self.mids[symbol] - 10_000
-            self.mids[symbol] += step - (home // 8)
+        market = self._market
+        for symbol, mid in self.mids.items():
+            step = self._rng.between(-market.step, market.step) + market.drift
+            back = (mid - START_CENTS) // market.pull if market.pull else 0
+            told = market.mids.get(symbol)
+            self.mids[symbol] = told[min(self.row, len(told)) - 1] if told else mid + step - back
         for order in list(self.orders.values()):
             if order.is_open:
                 self._try(order)
@@ -193,6 +198,8 @@ class Venue:
             born_ns=self._now_ns,
         )
         self.orders[wire_id] = made
+        if spec.tif is Tif.GTD:
+            self._after(spec.expires_ns - self._now_ns, lambda: self._end_of(made))
         self._report(bi.Acked(broker=BROKER, ts_ns=0, wire_id=wire_id, venue_order_id=made.venue_order_id))
         self._try(made)
         return made
@@ -248,11 +255,22 @@ class Venue:
     def _is_marketable(self, order: Standing) -> bool:
         bid, ask = self.touch(order.spec.symbol)
         side = order.spec.side
-        if order.stop is not None and not order.is_triggered:
-            order.is_triggered = ask >= order.stop if side is Side.BUY else bid <= order.stop
+        if order.spec.type.terms.waits and not order.is_triggered:
+            order.is_triggered = self._is_reached(order, bid, ask)
             if not order.is_triggered:
                 return False
         return order.limit is None or self._crosses(side, order.limit, order.spec.symbol)
+
+    def _is_reached(self, order: Standing, bid: int, ask: int) -> bool:
+        """Whether the market has come to what an order waits for."""
+        sign, spec = order.spec.side.sign, order.spec
+        if spec.trail is not None:
+            mid = (bid + ask) // 2
+            order.best = sign * min(sign * order.best, sign * mid) if order.best else mid
+            return sign * (mid - order.best) >= cents(Price(spec.trail))
+        assert order.stop is not None
+        at = ask if sign > 0 else bid
+        return sign * (order.stop - at) >= 0 if spec.type in TOUCHED else sign * (at - order.stop) >= 0
 
     def _try(self, order: Standing) -> None:
         if order.is_working or not order.is_open:
@@ -281,6 +299,8 @@ class Venue:
         if order.limit is not None:
             at = min(at, order.limit) if order.spec.side is Side.BUY else max(at, order.limit)
         self.fill(order, qty, at)
+        if order.spec.type is OrderType.MARKET_TO_LIMIT and order.limit is None:
+            order.limit = at
 
     def fill(self, order: Standing, qty: int, at_cents: int) -> None:
         """Execute a part of an order, and end it where nothing is left."""
@@ -333,14 +353,18 @@ class Venue:
     def _end(self, order: Standing, how: str) -> None:
         order.is_open, order.status, order.ended_ns = False, how, self._now_ns
         self.note("end", wire=order.wire_id, how=how)
-        self._report(bi.Cancelled(broker=BROKER, ts_ns=0, wire_id=order.wire_id))
+        self._report(bi.Cancelled(broker=BROKER, ts_ns=0, wire_id=order.wire_id, qty_filled=Qty(order.filled)))
+
+    def _end_of(self, order: Standing) -> None:
+        self._now_ns = max(self._now_ns, order.spec.expires_ns)
+        self._expire(order)
 
     def _expire(self, order: Standing) -> None:
         if not order.is_open:
             return
         order.is_open, order.status, order.ended_ns = False, "expired", self._now_ns
         self.note("end", wire=order.wire_id, how="expired")
-        self._report(bi.Expired(broker=BROKER, ts_ns=0, wire_id=order.wire_id))
+        self._report(bi.Expired(broker=BROKER, ts_ns=0, wire_id=order.wire_id, qty_filled=Qty(order.filled)))
 
     # -- questions -------------------------------------------------------------------------------------------------------
 

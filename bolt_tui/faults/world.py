@@ -14,11 +14,10 @@ import msgspec
 
 from bolt_tui.faults import pipe
 from bolt_tui.faults.process import Process
-from bolt_tui.faults.schedule import Crash, Schedule
+from bolt_tui.faults.schedule import BEGINS_NS, Crash, Schedule
 from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.risk.policy import PolicyHolder
 
-BEGINS_NS = 1_700_000_000 * NS_PER_S
 ENDS_NS = BEGINS_NS + 400 * NS_PER_S
 TRIES_MAX = 100
 """How often an input is offered to an engine that has something to say first."""
@@ -36,6 +35,8 @@ class Outcome(msgspec.Struct, kw_only=True):
     resolved_ns: int = -1
     """How long after the last fault every order was what the venue says; -1 = never."""
     unresolved: list[str] = []
+    troubled_ns: int = 0
+    """When the last fault ended, or the last engine or line came back."""
     leaked: list[str] = []
     """New orders that left while everything was halted."""
     broke: str = ""
@@ -80,6 +81,11 @@ class World:
 
     def disturb(self, until_ns: int = 0) -> None:
         """A fault acts now, or until then: the time of recovery begins after it."""
+        self.wait_anew(until_ns)
+        self.out.troubled_ns = self.quiet_since_ns
+
+    def wait_anew(self, until_ns: int = 0) -> None:
+        """The time of recovery begins now, or then, for another reason than a fault."""
         self.quiet_since_ns = max(self.quiet_since_ns, self.now_ns, until_ns)
 
     def play(self) -> None:

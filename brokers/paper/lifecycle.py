@@ -504,7 +504,8 @@ class Lifecycle:
     def _cancelled(self, order: Working, why: str) -> None:
         self._end(order, "cancelled", why)
         ts_ns = self._ack_ns(order.account)
-        event = Cancelled(broker=self.config.broker, ts_ns=ts_ns, wire_id=order.wire_id, why=why)
+        done = self.listings[order.key].instrument.qty_of(order.filled)
+        event = Cancelled(broker=self.config.broker, ts_ns=ts_ns, wire_id=order.wire_id, why=why, qty_filled=done)
         self._tell(order.account, event)
 
     def _expire_at_day_end(self, listing: Listing, order: Working) -> None:
@@ -521,7 +522,9 @@ class Lifecycle:
                     self.counters.expired += 1
                     self._end(order, "expired", "its time ran out")
                     ts_ns = self._ack_ns(order.account)
-                    self._tell(order.account, Expired(broker=self.config.broker, ts_ns=ts_ns, wire_id=order.wire_id))
+                    done = listing.instrument.qty_of(order.filled)
+                    told = Expired(broker=self.config.broker, ts_ns=ts_ns, wire_id=order.wire_id, qty_filled=done)
+                    self._tell(order.account, told)
 
     def _end(self, order: Working, status: str, text: str) -> None:
         self.listings[order.key].remove(order)

@@ -24,7 +24,7 @@ from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock
 from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope, Preview
 from engine.domain.errors import StoreUnwritable
 from engine.domain.instrument import Instrument
-from engine.domain.order import SourceKind
+from engine.domain.order import OrderState, SourceKind
 from engine.execution.execution_agent import ExecutionAgent, Weights
 from engine.execution.linked import LinkedOrders
 from engine.intake.strategy_base import Strategy
@@ -309,12 +309,16 @@ class Engine:
             self._snapshot(event)
         elif not isinstance(event, bi.OrderAnswer):
             self.orders.on_broker(event)
-            if isinstance(event, bi.Uncertain):
+            if isinstance(event, bi.Uncertain | bi.Cancelled | bi.Expired) and self._is_unknown(event.wire_id):
                 self._recheck(event.broker)
             elif isinstance(event, bi.Acked) and self.kill.is_tripped():
                 order = self.store.by_wire.get(event.wire_id)
                 if order is not None:
                     self._cancel_if_halted(order)
+
+    def _is_unknown(self, wire_id: str) -> bool:
+        order = self.store.by_wire.get(wire_id)
+        return order is not None and order.state is OrderState.UNKNOWN
 
     def _channel(self, event: bi.ChannelChanged) -> None:
         if event.state is not self.view_of_risk.channel(event.broker):

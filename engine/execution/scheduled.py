@@ -266,8 +266,12 @@ class Scheduled:
 
     def resume(self, parent: ParentInfo, data: Mapping[str, str], ctx: AlgoContext) -> None:
         """Go on with the slice that is due now; slices missed meanwhile count only within the catch-up bound."""
-        if progress_of(data) is None:
+        progress = progress_of(data)
+        if progress is None:
             self.start(parent, ctx)
+        elif progress.done:
+            # It had ended, and an engine died before the fate of its last child was known.
+            ctx.finish(parent.order_id, progress.done)
         else:
             self.on_timer(parent, "resume", ctx)
 

@@ -130,12 +130,17 @@ class Cancelled(BrokerEventBase, frozen=True, kw_only=True, tag="cancelled"):
 
     wire_id: str
     why: str = ""
+    qty_filled: Qty | None = None
+    """What the venue says was filled in all, as every venue's confirmation does; None where it says nothing of it. Executions
+    may come later than this word, and until they do nothing may be sent in their place."""
 
 
 class Expired(BrokerEventBase, frozen=True, kw_only=True, tag="expired"):
     """Its time in force ended it."""
 
     wire_id: str
+    qty_filled: Qty | None = None
+    """As in :class:`Cancelled`."""
 
 
 class CancelRefused(BrokerEventBase, frozen=True, kw_only=True, tag="cancel_refused"):

@@ -49,7 +49,7 @@ Pause = Callable[[threading.Event, float], object]
 PAPER = "paper"
 """The only broker a drill touches."""
 CALL_WAIT_S = 1.0
-"""How long a caller's hook (latch, journal, sources) may hold up the next step."""
+"""How long a lane waits for its step to be told."""
 RECANCEL_NS = 250 * NS_PER_MS
 """An order that is still open is asked again after this long, so that repeats do not eat a broker's budget."""
 LOOK_S, LOOK_S_MAX = 0.02, 0.25
@@ -91,7 +91,7 @@ def run_halt(
         sessions: one factory per broker, called in that broker's lane.
         clock: a running clock; deadlines are read from it.
         trip: shuts the gate (``Latch.trip``). Called first; it and the next two run in threads of their own, and after
-            :data:`CALL_WAIT_S` the procedure goes on without their answer.
+            ``plan.hook_wait_ns`` the procedure goes on without their answer.
         record_durable: True once who, why and scope are on disk. No flatten before.
         on_step: called in this thread after each step: ``gate``, ``record``, ``sources``, ``cancel``, ``verify`` and
             ``flatten`` (these three per broker), ``receipt``; with counts so far as text. It must not block.
@@ -131,6 +131,8 @@ class _Job:
         self._ids = threading.Lock()
         self._steps: list[StepTime] = []
         self._notes: list[str] = []
+        self._late: dict[str, str] = {}
+        """Hooks that had not answered when the next step was taken."""
         if plan.scope.kind is HaltScopeKind.SYMBOL and plan.scope.name not in plan.instruments:
             self._notes.append(
                 f"symbol {plan.scope.name} is not known here: only orders under that very name were looked for"
@@ -159,8 +161,9 @@ class _Job:
             ended.set()
 
         threading.Thread(target=run, name=f"halt-{step}", daemon=True).start()
-        if not ended.wait(CALL_WAIT_S):
-            error.append(f"{step} gave no answer within {CALL_WAIT_S:g} s; the procedure went on")
+        wait_s = self.plan.hook_wait_ns / NS_PER_S
+        if not ended.wait(wait_s):
+            self._late[step] = f"{step} gave no answer within {wait_s:g} s; the procedure went on"
         self._notes += error
         self.took(step, "", began_ns)
         self.tell(step, "")
@@ -216,7 +219,8 @@ class _Job:
             step, broker, heard = self.news.get(timeout=wait_s)
         except queue.Empty:
             return
-        self.tell(step, broker)
+        if step:
+            self.tell(step, broker)
         heard.set()
 
     def receipt(self) -> Receipt:
@@ -226,6 +230,8 @@ class _Job:
         self.took("receipt", "", began_ns)
         self.tell("receipt", "")
         plan = self.plan
+        if self.durable:
+            self._late.pop("record", None)  # it came after all
         return Receipt(
             halt_id=plan.halt_id,
             who=plan.who,
@@ -238,7 +244,7 @@ class _Job:
             flatten=plan.flatten,
             steps=tuple(self._steps),
             brokers=parts,
-            notes=tuple(self._notes),
+            notes=(*self._late.values(), *self._notes),
         )
 
 
@@ -280,6 +286,7 @@ class _Lane:
         finally:
             self._drop()
             self.is_over = True
+            self._job.news.put(("", self.broker, threading.Event()))  # wakes who waits for the last lane
 
     def leave_behind(self) -> None:
         """Stop waiting for this broker; from here it sends no exit, and what it says is not waited for."""

@@ -35,6 +35,9 @@ class HaltPlan(msgspec.Struct, frozen=True, kw_only=True):
     """For the flatten, from its start; 0 takes ``deadline_ns``."""
     grace_ns: int = 2_500 * NS_PER_MS
     """How long past its deadline a broker's lane is waited for before it is left behind as unreachable."""
+    hook_wait_ns: int = 200 * NS_PER_MS
+    """How long each of the caller's hooks (latch, journal, sources) may hold up the next step. A healthy disk answers in a tenth
+    of it; with a dead one all three together still leave time to cancel within a second."""
     quote_age_max_ns: int = 60 * NS_PER_S
     instruments: Mapping[str, Instrument] = {}
     drill: bool = False

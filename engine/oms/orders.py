@@ -17,7 +17,7 @@ from engine.domain import events as ev
 from engine.domain.clock import Clock
 from engine.domain.errors import InvariantError
 from engine.domain.ids import wire_id
-from engine.domain.money import ZERO_QTY, Price, Qty
+from engine.domain.money import ZERO_QTY, Price, Qty, text
 from engine.domain.order import OrderSpec, OrderState, OrderType, Source, SourceKind
 from engine.oms import broker_interface as bi
 from engine.store.order import Order
@@ -246,6 +246,10 @@ class Orders:
                 return made, state in ANSWERABLE and not order.acked_ns and not order.qty_filled
             case bi.Uncertain():
                 return ev.OrderUnknown(order_id=order_id, why=event.why), state.is_live and state != OrderState.UNKNOWN
+            case bi.Cancelled() | bi.Expired() if (event.qty_filled or 0) > order.qty_filled:
+                # It has ended, and executions of it are still on their way: their quantity counts until they are here.
+                why = f"ended at the venue with {text(event.qty_filled or ZERO_QTY)} filled; executions are missing"
+                return ev.OrderUnknown(order_id=order_id, why=why), state.is_live
             case bi.Cancelled():
                 return ev.OrderCancelled(order_id=order_id, ts_ns=ts_ns, why=event.why), state.is_live
             case bi.Expired():

@@ -134,7 +134,8 @@ class Reconciler:
         if seen is None:
             return self._absent(order, snapshot, asked_ns, broker)
         before = order.state
-        if not order.acked_ns and not order.is_foreign:
+        is_found = not order.acked_ns and not order.is_foreign
+        if is_found:
             self._record(
                 ev.OrderAcked(order_id=order.order_id, venue_order_id=seen.venue_order_id, ts_ns=snapshot.ts_ns)
             )
@@ -142,6 +143,9 @@ class Reconciler:
             self._end(order, seen, snapshot.ts_ns)
         elif order.state.is_live:
             self._settle(order, seen, snapshot.ts_ns, asked_ns, broker)
+            if is_found and order.state is OrderState.PENDING_CANCEL:
+                # It was asked for while nobody knew whether there was anything to cancel, and may never have left.
+                broker.send_cancel(order.wire_id, order.venue_order_id)
         if before is order.state:
             return []
         return [_told("order", order.order_id, before.value, order.state.value)]
@@ -150,13 +154,13 @@ class Reconciler:
         state = ENDED.get(seen.status, OrderState.CANCELLED)
         if state is OrderState.REJECTED:
             self._record(ev.OrderRejected(order_id=order.order_id, code="REJECTED", text=seen.text, ts_ns=ts_ns))
+        elif order.qty_filled < seen.qty_filled:
+            # Ended there, and not all executions came: what is missing is not guessed.
+            if order.state is not OrderState.UNKNOWN:
+                why = f"the venue says {seen.status}, {text(seen.qty_filled)} of it filled; executions are missing"
+                self._record(ev.OrderUnknown(order_id=order.order_id, why=why))
         elif state is OrderState.EXPIRED:
             self._record(ev.OrderExpired(order_id=order.order_id, ts_ns=ts_ns))
-        elif state is OrderState.FILLED and order.qty_filled < seen.qty_filled:
-            # Ended there as filled in full, and not all executions came: what is missing is not guessed.
-            if order.state is not OrderState.UNKNOWN:
-                why = "the venue says filled; executions are missing"
-                self._record(ev.OrderUnknown(order_id=order.order_id, why=why))
         elif order.state.is_live:
             why = "found at reconciliation"
             if state is OrderState.FILLED:

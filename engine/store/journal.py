@@ -128,6 +128,8 @@ class Recent:
 class Journal:
     """The single writer of a ledger. Open it with :meth:`open` or :meth:`open_memory`."""
 
+    log_bytes = LOG_BYTES
+
     def __init__(self, connection: Link, place: Place | None, lock: LedgerLock | None) -> None:
         self.place = place
         self.ledger_id = ""
@@ -176,7 +178,7 @@ class Journal:
                 made.write_head()
             else:
                 made.checkpoint()
-                grow_log(place, LOG_BYTES)
+                grow_log(place, cls.log_bytes)
             made._reader = open_reader(place)
             undo.callback(made._reader.close)
             undo.pop_all()

@@ -119,17 +119,20 @@ def table(name: str) -> Table:
     return SQLModel.metadata.tables[name]
 
 
-def create_statements(*, on_server: bool = False) -> list[str]:
-    """Statements that create what is missing, for SQLite or for PostgreSQL."""
+@cache
+def create_statements(*, on_server: bool = False) -> tuple[str, ...]:
+    """Statements that create what is missing, for SQLite or for PostgreSQL; made once, because making them costs more than
+    carrying them out.
+    """
     dialect: Dialect = (postgresql if on_server else sqlite).dialect()
-    made = []
+    made: list[str] = []
     for name in ("journal", "meta", *PROJECTIONS):
         made.append(str(CreateTable(table(name), if_not_exists=True).compile(dialect=dialect)))
         made += [
             f"CREATE INDEX IF NOT EXISTS {index.name} ON {name} ({', '.join(column.name for column in index.columns)})"
             for index in sorted(table(name).indexes, key=lambda item: str(item.name))
         ]
-    return made
+    return tuple(made)
 
 
 @cache

@@ -113,6 +113,16 @@ def test_a_crash_after_the_grace_ends_with_the_rest_reported() -> None:
     assert ctx.finished == ["1000 of 1000 not done at the end"]
 
 
+def test_a_crash_after_its_end_was_saved_ends_it_again() -> None:
+    """What a laboratory schedule found (seed 2309): it waited for ever, because nothing was left for it to do."""
+    ctx = started()
+    ctx.time_ns = START_NS + 700 * 10**9
+    ctx.change("C1", OrderState.UNKNOWN)
+    ctx.crash_and_resume()
+    ctx.crash_and_resume()
+    assert ctx.finished == ["1000 of 1000 not done at the end"] * 2
+
+
 def test_a_crash_before_anything_was_saved_begins() -> None:
     ctx = FakeContext(TWAP, order())
     ctx.crash_and_resume()

@@ -107,3 +107,49 @@ def test_executions_that_are_really_missing_are_waited_for_and_told_once(lab: La
     look_again(lab, orders=orders)
     assert lab.engine.store.by_wire[wire_id].state.value == "unknown"
     assert lab.kinds().count("order_unknown") == 1
+
+
+def test_a_cancel_that_never_left_goes_out_when_its_order_is_found(lab: Lab) -> None:
+    """Seeds 172, 416 and 930: asked for while nobody knew of the order and there was no line, it was waited for for ever."""
+    lab.buy(100, "189.00")
+    wire_id = lab.broker.sent[-1].wire_id
+    now = lab.clock.now_ns()
+    lab.answer(bi.Uncertain(broker="paper", ts_ns=now, wire_id=wire_id, why="the line dropped"))
+    lab.answer(bi.ChannelChanged(broker="paper", ts_ns=now, state=ev.BrokerState.DOWN, why="gone"))
+    order = lab.engine.store.by_wire[wire_id]
+    lab.engine.orders.cancel(order, "cancel all")
+    lab.answer(bi.CancelRefused(broker="paper", ts_ns=now, wire_id=wire_id, code="NOT_SENT", text="no line"))
+    lab.broker.cancels.clear()
+    lab.answer(bi.ChannelChanged(broker="paper", ts_ns=now, state=ev.BrokerState.RESYNCING, why="back"))
+    lab.answer(lab.snapshot(orders=(seen(lab, wire_id, 0, "new"),)))
+    assert lab.broker.cancels == [wire_id]
+
+
+@pytest.mark.parametrize("kind", [bi.Cancelled, bi.Expired])
+def test_an_order_that_ended_with_an_execution_on_its_way_counts_until_it_is_here(
+    lab: Lab, kind: type[bi.Cancelled]
+) -> None:
+    """Seed 916: the cancel was confirmed, the execution before it came late, and its schedule had sent that quantity again."""
+    lab.buy(100, "189.10")
+    wire_id = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire_id))
+    order = lab.engine.store.by_wire[wire_id]
+    lab.answer(kind(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire_id, qty_filled=Qty(60)))
+    assert (order.state.value, order.worst_qty) == ("unknown", Qty(100))
+    assert "executions are missing" in order.note
+    lab.answer(lab.fill(wire_id, 60, "k1"))
+    assert (order.state.value, order.worst_qty) == ("unknown", Qty(40))
+    cash = {"USD": Money("1000000") - Money("189.02") * 60}
+    fills = tuple(fill for _, fill in lab.engine.store.fills.values())
+    parts = {"positions": (bi.VenuePosition("AAPL", Qty(60)),), "cash": cash, "fills": fills}
+    look_again(lab, orders=(seen(lab, wire_id, 60, "cancelled"),), **parts)
+    assert (order.state.value, order.worst_qty) == ("cancelled", Qty(0))
+
+
+def test_a_confirmed_cancel_with_all_its_executions_here_ends_the_order(lab: Lab) -> None:
+    lab.buy(100, "189.10")
+    wire_id = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire_id))
+    lab.answer(lab.fill(wire_id, 60, "k1"))
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire_id, qty_filled=Qty(60)))
+    assert lab.engine.store.by_wire[wire_id].state.value == "cancelled"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,58 @@ def test_a_small_campaign_holds_and_an_independent_recount_agrees(tmp_path: Path
         "doubled": 0,
         "unresolved": 0,
     }
+
+
+Log = list[dict[str, Any]]
+
+
+def spoil(folder: Path, change: Callable[[Log], object]) -> subprocess.CompletedProcess[str]:
+    """Change a venue's log by hand, and recount."""
+    path = folder / "venue.jsonl"
+    log = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    change(log)
+    path.write_text("".join(json.dumps(row) + "\n" for row in log), "utf-8")
+    words = [sys.executable, "-I", "-S", str(folder.parent / "recount.py"), str(folder.parent)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+def first(log: Log, what: str) -> dict[str, Any]:
+    return next(row for row in log if row["what"] == what)
+
+
+@pytest.fixture(scope="module")
+def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dump")
+    assert bolt("--seed", "57", "--seeds", "1", "--dump", str(folder))["ok"]
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda log: log.append({**first(log, "new"), "accepted": False, "code": "DUPLICATE_ID"}), "arrived 2 times"),
+        (lambda log: log.append({**first(log, "fill"), "key": "more"}), "execution more"),
+        (lambda log: log.remove(first(log, "fill")), "is booked and the venue has none"),
+        (lambda log: log.append({**first(log, "new"), "wire": "FAKT0STRANGER0"}), "its intent is not in the ledger"),
+        (lambda log: first(log, "fill").update(qty=1), "is booked as"),
+        (lambda log: log.remove(first(log, "end")), "works at the venue and is"),
+    ],
+    ids=[
+        "sent twice",
+        "a fill too few here",
+        "a fill too many here",
+        "an order of nobody",
+        "another fill",
+        "unresolved",
+    ],
+)
+def test_the_recount_objects_to_a_log_changed_by_hand(
+    tmp_path: Path, one_run: Path, change: Callable[[Log], object], said: str
+) -> None:
+    shutil.copytree(one_run, tmp_path / "dump")
+    ran = spoil(tmp_path / "dump" / "000057", change)
+    assert ran.returncode == 1
+    assert said in ran.stdout
 
 
 def test_one_seed_plays_the_same_way_again_and_can_be_played_in_parts() -> None:

@@ -363,6 +363,33 @@ def test_hooks_that_fail_or_hang_stop_nothing() -> None:
     assert "NOT DURABLE" in words(receipt)
 
 
+def test_a_record_that_comes_late_delays_no_cancel_and_counts_all_the_same() -> None:
+    verified = threading.Event()
+
+    class Tells(Hook):
+        def on_step(self, step: str, data: dict[str, str]) -> None:
+            if step == "verify":
+                verified.set()
+
+    fake = Fake(order(1), AAPL="10")
+    receipt = halt(FLATTEN, fake, hook=Tells(), record=lambda: verified.wait(30))
+    assert not fake.orders
+    assert receipt.durable
+    assert fake.placed, "the flatten waits for the record"
+    assert receipt.notes == ()
+
+
+def test_a_record_that_never_comes_delays_no_cancel_and_is_told() -> None:
+    never = threading.Event()
+    fake = Fake(order(1))
+    receipt = halt(PLAN, fake, record=lambda: never.wait(30))
+    never.set()
+    assert not fake.orders
+    assert receipt.brokers[0].verified
+    assert not receipt.durable
+    assert receipt.notes == ("record gave no answer within 0.2 s; the procedure went on",)
+
+
 def test_exits_are_collared_reduce_only_and_widen() -> None:
     fake = Fake(AAPL="250", COIN="-3.05")
     fake.take = Qty(100)
