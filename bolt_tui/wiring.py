@@ -305,6 +305,7 @@ class LiveEngine:
 
     def _begin_halt(self, command: Halt, halt_id: str) -> None:
         seq = self._journal.head_seq
+        self._turn()  # who and why go to the disk now, ahead of all that is stopped
         self._halting.begin(
             command,
             halt_id,

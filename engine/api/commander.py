@@ -370,10 +370,12 @@ class Commander:
         engine = self._engine
         who = command.source.name or command.source.kind.value
         state = ev.TradingState.HALTED if isinstance(command, co.Halt) else ev.TradingState.REDUCING
-        if not (isinstance(command, co.Halt) and command.drill):
-            engine.trip(command.scope, state, "MANUAL", command.why or "asked", who)
-        if isinstance(command, co.Halt):
-            engine.run_halt(command, engine.halt_id())
+        procedure = command if isinstance(command, co.Halt) else None
+        began = False
+        if procedure is None or not procedure.drill:
+            began = engine.trip(command.scope, state, "MANUAL", command.why or "asked", who, procedure)
+        if procedure is not None and not began:
+            engine.run_halt(procedure, engine.halt_id())
         held = engine.kill.cause_of(command.scope)
         stays = "stays" if held is not None and held.state is not state else "is"
         return co.CommandResult(

@@ -485,21 +485,33 @@ class Engine:
 
     # -- halting ---------------------------------------------------------------------------------------------------------
 
-    def trip(self, scope: HaltScope, state: ev.TradingState, code: str, why: str, who: str = "engine") -> None:
-        """Tighten a scope: latch first, then the journal; HALTED also stops sources and cancels.
+    def trip(
+        self,
+        scope: HaltScope,
+        state: ev.TradingState,
+        code: str,
+        why: str,
+        who: str = "engine",
+        procedure: Halt | None = None,
+    ) -> bool:
+        """Tighten a scope: latch first, then the journal; HALTED also cancels and stops sources. Whether the procedure began.
 
         What holds a scope as strictly or more is not replaced by something that can be lifted more easily.
         """
         self.parts.latch.trip(scope, state)
         held = self.kill.cause_of(scope)
         if held is not None and (RANK[held.state] > RANK[state] or (code == RECONCILE_CODE != held.code)):
-            return
+            return False
         self.record(ev.TradingStateChanged(scope=scope, state=state, code=code, who=who, why=why))
-        if state is ev.TradingState.HALTED:
-            self.freeze(scope, f"halted: {code}")
-            if code != "MANUAL":
-                source = self.commander.own_source(who)
-                self.run_halt(Halt(source=source, scope=scope, why=why), self.halt_id())
+        if state is not ev.TradingState.HALTED:
+            return False
+        if code != "MANUAL":
+            procedure = Halt(source=self.commander.own_source(who), scope=scope, why=why)
+        if procedure is not None:
+            self.run_halt(procedure, self.halt_id())
+        # Behind the shut gate a source can send nothing; to stop a thousand of them takes longer than to begin to cancel.
+        self.freeze(scope, f"halted: {code}")
+        return procedure is not None
 
     def run_halt(self, command: Halt, halt_id: str) -> None:
         """Start the kill procedure behind the shut gate, where the driver has one."""

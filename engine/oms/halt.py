@@ -32,15 +32,7 @@ from engine.domain.money import Qty
 from engine.domain.order import OrderSpec, Side
 from engine.oms.broker_interface import BrokerSession, SessionFactory, VenueOrder, VenuePosition, WireOrder
 from engine.oms.halt_plan import HaltPlan, exit_terms
-from engine.oms.receipt import (
-    BrokerReceipt,
-    Receipt,
-    Residual,
-    StepTime,
-    order_words,
-    words,
-    write_receipt,
-)
+from engine.oms.receipt import BrokerReceipt, Receipt, Residual, StepTime, order_words, words, write_receipt
 
 __all__ = ["HaltPlan", "Receipt", "emergency_wire_ids", "run_halt", "words", "write_receipt"]
 
@@ -132,7 +124,6 @@ class _Job:
         self._steps: list[StepTime] = []
         self._notes: list[str] = []
         self._late: dict[str, str] = {}
-        """Hooks that had not answered when the next step was taken."""
         if plan.scope.kind is HaltScopeKind.SYMBOL and plan.scope.name not in plan.instruments:
             self._notes.append(
                 f"symbol {plan.scope.name} is not known here: only orders under that very name were looked for"
@@ -161,8 +152,7 @@ class _Job:
             ended.set()
 
         threading.Thread(target=run, name=f"halt-{step}", daemon=True).start()
-        wait_s = self.plan.hook_wait_ns / NS_PER_S
-        if not ended.wait(wait_s):
+        if not ended.wait(wait_s := self.plan.hook_wait_ns / NS_PER_S):
             self._late[step] = f"{step} gave no answer within {wait_s:g} s; the procedure went on"
         self._notes += error
         self.took(step, "", began_ns)

@@ -45,7 +45,13 @@ class Reconciler:
     """Asks brokers for snapshots and books what they explain."""
 
     def __init__(
-        self, store: OrderStore, ledger: Ledger, orders: Orders, record: Record, clock: Clock, trip: Callable[..., None]
+        self,
+        store: OrderStore,
+        ledger: Ledger,
+        orders: Orders,
+        record: Record,
+        clock: Clock,
+        trip: Callable[..., object],
     ) -> None:
         """``trip(scope, state, code, why)`` journals and latches a trading state."""
         self._store = store
