@@ -132,10 +132,9 @@ class Watch:
 
 def halt(home: Home, why: str) -> None:
     """Shut the gate, note it for the journal, and cancel what works."""
-    from bolt_tui.wiring import halt_here
-
     clock = SystemClock()
     latch = Latch.attach(home.latch)
+    latch.shut()  # before anything that may wait for the disk
     is_durable = latch.trip(HaltScope())
     latch.close()
     note = TripNote(
@@ -144,8 +143,15 @@ def halt(home: Home, why: str) -> None:
     )  # fmt: skip
     is_durable = leave_note(home.root, note) is not None and is_durable
     command = Halt(source=Source(SourceKind.HALT, "watchdog"), why=why)
-    outcome = halt_here(home, command, is_durable=is_durable)
+    outcome = procedure()(home, command, is_durable=is_durable)
     _LOG.error("%s; halted from outside, clean: %s", why, outcome["is_clean"])
+
+
+def procedure() -> Callable[..., dict[str, object]]:
+    """The kill procedure, with all that it needs: loaded at the start, because loading takes longer than halting."""
+    from bolt_tui.wiring import halt_here
+
+    return halt_here
 
 
 def watch(home: Home, reader: int, clock: Clock) -> None:
@@ -157,6 +163,7 @@ def watch(home: Home, reader: int, clock: Clock) -> None:
         except Exception:  # loop edge: whatever breaks, the gate was shut first, and it goes on watching
             _LOG.exception("halting from outside failed")
 
+    procedure()  # now, so that no beat waits unread while it loads
     watched = Watch(clock, act)
     while True:
         ready, _, _ = select.select([reader], [], [], LOOK_S)
