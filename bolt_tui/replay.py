@@ -33,7 +33,13 @@ _HELP = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `bolt replay`."""
-    parser.add_argument("files", nargs="+", metavar="FILE", type=Path, help="recorded market data, gzip or plain CSV")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        type=Path,
+        help="recorded market data, gzip or plain CSV; with none, `--ledger` names a ledger whose recorded sessions are decided again",
+    )
     parser.add_argument("--order", action="append", default=[], metavar="WORDS", help=_HELP["--order"])
     parser.add_argument("--strategy", action="append", default=[], metavar="NAME", help=_HELP["--strategy"])
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of latencies and ids (default: 1)")
@@ -98,6 +104,8 @@ def main(args: argparse.Namespace, out: Output) -> int:
 
     from bolt_tui.replay_run import run_replay
 
+    if not args.files:
+        return decide_again(args, out)
     ask = ask_of(args)
     with tempfile.TemporaryDirectory(prefix="bolt-replay-") as folder:
         try:
@@ -109,6 +117,36 @@ def main(args: argparse.Namespace, out: Output) -> int:
     else:
         print("\n".join(lines(result)))
     return 1 if result["denied"] else 0
+
+
+def decide_again(args: argparse.Namespace, out: Output) -> int:
+    """Decide the recorded sessions of a ledger again; 0 where every row came out the same.
+
+    Raises:
+        InputError: no ledger was named, or it cannot be decided again.
+    """
+    from bolt_tui.redecide import redecide
+    from bolt_tui.settings import Home, home_path
+    from engine.domain.errors import SettingsError
+    from engine.store.place import read_place
+
+    if not args.ledger:
+        msg = "give FILE to trade against, or --ledger alone to decide its recorded sessions again"
+        raise SettingsError(msg)
+    root = home_path()
+    place = read_place(args.ledger, root)
+    beside = Path(args.ledger).parent / "tape" if isinstance(place, Path) else Home(root).tape
+    with tempfile.TemporaryDirectory(prefix="bolt-redecide-") as folder:
+        found = redecide(place, beside, Path(folder))
+    for one in found:
+        proof = "PROVEN: every row was decided again, byte for byte" if one.is_proven else f"NOT PROVEN: {one.text}"
+        out.line(
+            f"session of rows {one.first_seq} to {one.last_seq}: {one.inputs} inputs of {one.chunks} chunks, {one.rows} rows the same. {proof}"
+        )
+    is_proven = all(one.is_proven for one in found)
+    sessions = [{name: getattr(one, name) for name in one.__struct_fields__} for one in found]
+    out.object("redecided", {"ledger": str(place), "ok": is_proven, "sessions": sessions})
+    return 0 if is_proven else 1
 
 
 def lines(result: dict[str, Any]) -> Sequence[str]:

@@ -113,6 +113,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.ledger.exists() or any(self.root.glob("ledger-*.head"))
 
     @property
+    def tape(self) -> Path:
+        """Chunks of the tape, by day."""
+        return self.root / "tape"
+
+    @property
     def latch(self) -> Path:
         """The kill latch, mapped by each process that may send."""
         return self.root / "latch"
@@ -288,12 +293,24 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Opening cash, in the base currency, as decimal text."""
 
 
+class TapeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The tape: what the engine hears, by day, in `tape/` of the state folder."""
+
+    record: bool = True
+    """Record what the engine hears; without it a day cannot be decided again."""
+    keep_days: int = 30
+    """Older days are removed when an engine starts."""
+    keep_mb: int = 4096
+    """The oldest days are removed until no more is left; today stays in any case."""
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything `settings.yaml` may hold. Limits are not here: those are in `policy.yaml`."""
 
     desk: DeskSettings = DeskSettings()
     ledger: LedgerSettings = LedgerSettings()
     paper: PaperSettings = PaperSettings()
+    tape: TapeSettings = TapeSettings()
     strategies: dict[str, dict[str, str]] = {}
     """Strategies started with the engine: name, then its parameters as text."""
     presets: Presets = Presets()

@@ -17,6 +17,7 @@ from functools import partial
 from bolt_tui.calendars import sessions_beside
 from bolt_tui.collector import calm
 from bolt_tui.halting import Halting
+from bolt_tui.input_tape import InputTape, StepInput, encode
 from bolt_tui.lookout import Lookout
 from bolt_tui.session_report import note_session
 from bolt_tui.settings import Home, Settings, ensure_policy, load_settings
@@ -36,6 +37,7 @@ from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_loader import load_strategies
 from engine.ledger.ledger import Ledger
 from engine.market.fees import shipped_fees
+from engine.market.tape import Chunk, TapeWriter, prune
 from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch, TripNote, leave_note, read_notes, sentinel
@@ -91,11 +93,12 @@ class Inbox:
 
 
 class LoopBroker:
-    """A broker whose callbacks come on the loop."""
+    """A broker whose callbacks come on the loop, by way of the tape."""
 
-    def __init__(self, broker: bi.Broker, inbox: Inbox) -> None:
+    def __init__(self, broker: bi.Broker, inbox: Inbox, tape: InputTape) -> None:
         self._broker = broker
         self._inbox = inbox
+        self._tape = tape
         self.name = broker.name
         self.account = broker.account
         self.capabilities = broker.capabilities
@@ -103,8 +106,8 @@ class LoopBroker:
     def start(self, sink: bi.Sink, market: bi.MarketSink) -> None:
         """Connect, with callbacks put in the inbox."""
         self._broker.start(
-            lambda event: self._inbox.put(partial(sink, event)),
-            lambda tick: self._inbox.put(partial(market, tick), is_tick=True),
+            lambda event: self._inbox.put(partial(self._tape.broker, sink, event)),
+            lambda tick: self._inbox.put(partial(self._tape.tick, market, tick), is_tick=True),
         )
 
     def stop(self) -> None:
@@ -113,7 +116,7 @@ class LoopBroker:
 
     def instruments(self) -> tuple[Instrument, ...]:
         """What can be traded."""
-        return self._broker.instruments()
+        return self._tape.instruments(self._broker.instruments())
 
     def send_new(self, order: bi.WireOrder) -> None:
         """Hand over one new order."""
@@ -139,8 +142,9 @@ class LoopBroker:
 class Door:
     """The engine's door, with what a command decided handed to the journal's writer at once: its answer waits for it."""
 
-    def __init__(self, engine: Engine, hand_over: Callable[[], None]) -> None:
+    def __init__(self, engine: Engine, tape: InputTape, hand_over: Callable[[], None]) -> None:
         self._engine = engine
+        self._tape = tape
         self._hand_over = hand_over
         self.view = engine.view
         self.update_since = engine.update_since
@@ -151,7 +155,7 @@ class Door:
     def submit(self, command: AnyCommand) -> CommandResult:
         """Decide a command now."""
         try:
-            return self._engine.submit(command)
+            return self._tape.submit(self._engine, command)
         finally:
             self._hand_over()
 
@@ -168,6 +172,8 @@ class LiveEngine:
         """Inputs and turns at which the engine failed."""
         self._stopping: asyncio.Future[bool] = self._loop.create_future()
         ensure_policy(home)
+        self._settings = settings
+        self._chunks: deque[Chunk] = deque()
         self._journal = Journal.open(home.place, self._clock.now_ns(), new_ledger_id, "USD")
         with ExitStack() as undo:
             undo.callback(self._journal.close)
@@ -176,11 +182,12 @@ class LiveEngine:
             start_venue()
             self._venue = VenueKeeper(start_venue, self._clock)
             self._policy = PolicyHolder.from_file(home.policy)
+            self._tape = InputTape(self._tape_writer)
             self.engine = Engine(
                 EngineParts(
                     journal=self._journal,
-                    clock=self._clock,
-                    brokers={"paper": LoopBroker(PaperBroker(home.root), self._inbox)},
+                    clock=self._tape.clock,
+                    brokers={"paper": LoopBroker(PaperBroker(home.root), self._inbox, self._tape)},
                     policy=self._policy,
                     latch=self._latch,
                     mode="paper",
@@ -194,7 +201,7 @@ class LiveEngine:
                 )
             )
             undo.pop_all()
-        self.door = Door(self.engine, self._turn)
+        self.door = Door(self.engine, self._tape, self._turn)
         self._writer = JournalWriter(self._journal, self._on_durable, self._on_failure)
         self._journal.on_waiting = lambda: self._loop.call_soon(self._turn)
         self._halting = Halting(
@@ -221,6 +228,32 @@ class LiveEngine:
             _LOG.error("strategy: %s", error)
         return loaded.strategies
 
+    def _tape_writer(self) -> TapeWriter | None:
+        keep = self._settings.tape
+        if not keep.record:
+            return None
+        folder = self._home.tape
+
+        def make_room() -> None:
+            gone = prune(folder, self._clock.now_ns(), keep.keep_days, keep.keep_mb * 1024 * 1024)
+            if gone:
+                self._inbox.put(partial(self._tape.pruned, self.engine, gone))
+
+        return TapeWriter(folder, encode, self._on_chunk, make_room)
+
+    def _on_chunk(self, chunk: Chunk) -> None:
+        self._chunks.append(chunk)
+        self._inbox.put(self._anchor)
+
+    def _anchor(self) -> None:
+        """Let the journal hold the hashes of the chunks that were written meanwhile."""
+        while self._chunks:
+            chunk = self._chunks.popleft()
+            if not chunk.sha256:
+                _LOG.warning("%s was left out of the tape, %s rows: %s", chunk.name, chunk.rows, chunk.why)
+            self._tape.anchor(self.engine, chunk)
+        self._turn()
+
     async def run(self) -> None:
         """Trade until a stop is asked for.
 
@@ -229,7 +262,7 @@ class LiveEngine:
         """
         self._writer.start()
         try:
-            self.engine.start()
+            self._tape.start(self.engine, self._home.strategies)
             self._turn()
             calm()
             self._beat_ns = self._clock.monotonic_ns()
@@ -245,6 +278,8 @@ class LiveEngine:
                 self._venue.look(is_down=self.engine.view_of_risk.channel("paper") is BrokerState.DOWN)
             if self._stopping.result() and not self._journal.failed:
                 await self._until_cancelled()
+            self._tape.close()
+            self._anchor()
             self.engine.stop("asked")
             self._turn()
             if self._journal.failed:
@@ -267,7 +302,7 @@ class LiveEngine:
 
     def _on_time(self) -> None:
         try:
-            self.engine.on_time(self._clock.now_ns(), self._clock.monotonic_ns())
+            self._tape.on_time(self.engine, self._clock.monotonic_ns())
         except Exception as error:  # loop edge: monitors that cannot look are a trip, and the engine stays to say so
             self._on_fault(error)
 
@@ -287,7 +322,7 @@ class LiveEngine:
         self._inbox.put(partial(self._release, seq))
 
     def _release(self, seq: int) -> None:
-        self.engine.release(seq)
+        self._tape.release(self.engine, seq)
         self._turn()
 
     def _on_failure(self, why: str) -> None:
@@ -314,7 +349,7 @@ class LiveEngine:
         )
 
     def _on_step(self, halt_id: str, step: str, data: dict[str, str]) -> None:
-        self._inbox.put(partial(self.engine.halt_step, halt_id, step, data))
+        self._inbox.put(partial(self._tape.step, self.engine, StepInput(halt_id, step, data)))
 
     def halt_now(self, who: str, why: str, source: str) -> None:
         """Stop trading, from any thread or signal handler, also while the loop is stuck."""
@@ -346,7 +381,7 @@ class LiveEngine:
             with suppress(OSError):  # it is told again and again then, and trips again what a person re-arms
                 path.unlink(missing_ok=True)
         asked = sentinel(self._home.root)
-        return found if asked is None else [*found, asked]
+        return self._tape.notes(found if asked is None else [*found, asked])
 
     def request_stop(self, cancel: bool) -> None:
         """End :meth:`run`, cancelling working orders first where asked. On the loop's thread."""

@@ -10,17 +10,16 @@ from bolt_tui.commands.subcommand import (
     ASKS_ENGINE,
     AT,
     CONFIRM,
-    DATA_FILES,
     INTENT,
     LEDGER_FILE,
     SCOPE,
     SYMBOL,
-    TERMS,
     WHY,
     Subcommand,
     arg,
 )
 from bolt_tui.commands.table_lists import LISTS
+from bolt_tui.commands.table_market import MARKET
 
 DESK = (
     Subcommand(
@@ -252,31 +251,7 @@ HALT = (
 )
 
 TOOLS = (
-    Subcommand(
-        "replay",
-        "Trade against recorded market data, as fast as the machine can.",
-        'bolt replay DAY.csv.gz --order "b 5000 AAPL vwap 30m" --seed 7 --json',
-        "tools:replay",
-        (),
-        (Exit.REFUSED, Exit.STORE, Exit.FAULT),
-        extend="bolt_tui.replay",
-    ),
-    Subcommand(
-        "data inspect",
-        "Say what a recorded file is: its layout, span, silences, how sound its book is, and what realism it allows.",
-        "bolt data inspect day.csv.gz",
-        "data:inspect",
-        (DATA_FILES, TERMS),
-    ),
-    Subcommand(
-        "data import",
-        "Write recorded files of one symbol as one file of our layout, its terms beside it.",
-        "bolt data import depth.csv.gz trades.csv.gz --out btcusdt.csv.gz --instrument BTCUSDT:mic=BINS,kind=crypto_spot",
-        "data:import_data",
-        (DATA_FILES, TERMS, arg("--out", metavar="FILE", required=True, help="the new file, written as gzip")),
-        detail="Order-by-order files become our order layout; levels, quotes and trades our own layout, several files and venues in "
-        "one; bars stay bars. A wrong, cut or unsorted file is refused with the row, and nothing is written.",
-    ),
+    *MARKET,
     Subcommand(
         "ledger verify",
         "Prove the ledger: the hash chain, the noted head, and that the projections follow from it.",
@@ -450,6 +425,7 @@ GROUPS: dict[str, tuple[Subcommand, ...]] = {
 }
 TABLE: tuple[Subcommand, ...] = tuple(row for rows in GROUPS.values() for row in rows)
 FAMILIES: dict[str, str] = {
+    "tape": "What was recorded: list it, or take a day out.",
     "data": "Inspect recorded market data, or write it anew in our layout.",
     "ledger": "Prove, show, export, copy, archive or rebuild the ledger.",
     "policy": "Check, explain or reload the limits.",

@@ -19,6 +19,7 @@ SILENT = (
     ResultPeaked,
     ev.StrategySaved,
     ev.TapeAnchored,
+    ev.TapePruned,
 )
 """Events that only machines read; the tests hold that every other kind has a line."""
 _SILENT = frozenset(SILENT)

@@ -59,6 +59,10 @@ class SimClock:
         if now_ns > self._now_ns:  # noqa: PLR1730 - set on every tick; a call of max costs as much as all the rest
             self._now_ns = now_ns
 
+    def jump_ns(self, now_ns: int) -> None:
+        """Set it to any time: a recorded clock may have stepped back."""
+        self._now_ns = now_ns
+
 
 def iso(ts_ns: int) -> str:
     """UTC text with nanoseconds, for people and files: ``2012-06-21T13:30:00.004241176Z``."""

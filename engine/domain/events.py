@@ -74,6 +74,12 @@ class TapeAnchored(Event, frozen=True, kw_only=True, tag="tape_anchored"):
     rows: int
 
 
+class TapePruned(Event, frozen=True, kw_only=True, tag="tape_pruned"):
+    """Days of the tape that were removed to keep what the settings allow: their chunks are missing rightly."""
+
+    days: tuple[str, ...]
+
+
 class CommandReceived(Event, frozen=True, kw_only=True, tag="command"):
     """A command as it arrived (previews are not journaled)."""
 
@@ -479,6 +485,7 @@ AnyEvent = (
     | PolicyRefused
     | InstrumentDefined
     | TapeAnchored
+    | TapePruned
     | CommandReceived
     | IllegalInput
     | OrderStaged

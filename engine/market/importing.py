@@ -47,13 +47,13 @@ def import_files(files: Sequence[RecordedFile], out: Path) -> int:
     if len(files) > 1:
         check_together(files)
     lines = _bars(files) if depths == [BARS] else _rows(files)
-    rows = _write(out, lines)
-    _write_terms(out, files[0].instrument)
+    rows = write_packed(out, lines)
+    write_terms(out, files[0].instrument)
     return rows
 
 
-def _write(out: Path, lines: Iterator[str]) -> int:
-    """Write beside it and move it there, and count the rows: an import that is cut short leaves no file that looks whole."""
+def write_packed(out: Path, lines: Iterator[str]) -> int:
+    """Write lines, a header first, as gzip; the same lines make the same bytes. Write beside it and move it there, and count the rows: an import that is cut short leaves no file that looks whole."""
     part = out.with_name(out.name + ".part")
     written = -1
     try:
@@ -111,7 +111,8 @@ def _bars(files: Sequence[RecordedFile]) -> Iterator[str]:
             yield line
 
 
-def _write_terms(out: Path, made: Instrument) -> None:
+def write_terms(out: Path, made: Instrument) -> None:
+    """Write an instrument's terms as the sidecar of a file."""
     terms = {
         "symbol": made.symbol,
         "tick": tick_words(made.ticks),

@@ -98,7 +98,7 @@ def test_an_engine_trades_is_asked_from_outside_and_ends(bolt: Bolt, live: Home)
     ended = bolt("stop", "--json")
     assert (ended.code, ended.json["ended"], ended.json["left"]) == (Exit.OK, True, 0)
     how_real = ended.json["realism"]
-    assert how_real["P06 queue position"] == "on: from the orders themselves"
+    assert how_real["P06 queue position"] == "on: exact, from the orders themselves"
     assert how_real["fills"] != "0", "the venue's own count, not the ledger's"
     assert " 0 messages" not in how_real["P01 latency"]
     assert not is_running(live)

@@ -1,0 +1,184 @@
+"""Records all that a live engine hears, so that its day can be decided again from tape and journal.
+
+Time stands still while the engine works on one input: the tape holds that time, and the same engine over the same inputs makes the same
+journal, byte for byte (:mod:`bolt_tui.redecide`). Commands are on the tape too; market data is nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine.api import Engine
+from engine.domain import events as ev
+from engine.domain.clock import SystemClock
+from engine.domain.commands import AnyCommand, CommandResult
+from engine.domain.instrument import Instrument
+from engine.market.feed import MarketTick
+from engine.market.tape import Chunk, TapeWriter
+from engine.oms import broker_interface as bi
+from engine.risk.latch import TripNote
+
+START, TICK, BROKER, TIME, RELEASE, COMMAND, STEP = "start", "tick", "broker", "time", "release", "command", "step"
+INSTRUMENTS, NOTES = "instruments", "notes"
+"""Answers to what the engine asked during the input before them."""
+
+CLOSE_S = 2.0
+
+
+class TurnClock(SystemClock):
+    """The machine's clocks; the wall clock stands still between :meth:`turn` and the next one."""
+
+    def __init__(self) -> None:
+        self._now_ns = super().now_ns()
+
+    def turn(self) -> int:
+        """Look at the wall clock again."""
+        self._now_ns = super().now_ns()
+        return self._now_ns
+
+    def now_ns(self) -> int:
+        """Wall clock as of the last turn."""
+        return self._now_ns
+
+
+class Seat(msgspec.Struct, frozen=True):
+    """A broker as an engine was given it."""
+
+    name: str
+    account: str
+    capabilities: bi.Capabilities
+
+
+class Started(msgspec.Struct, frozen=True):
+    """What an engine was built from, as far as the journal does not hold it."""
+
+    brokers: tuple[Seat, ...]
+    mode: str
+    strategies: str
+    """Folder of the user's strategies."""
+
+
+class TimeInput(msgspec.Struct, frozen=True, array_like=True):
+    """A look at the clock."""
+
+    now_ns: int
+    mono_ns: int
+
+
+class StepInput(msgspec.Struct, frozen=True, array_like=True):
+    """A step of a kill procedure."""
+
+    halt_id: str
+    step: str
+    data: dict[str, str]
+
+
+def encode(payload: Any) -> bytes:
+    """Bytes of any payload."""
+    return ev.ENCODER.encode(payload)
+
+
+class InputTape:
+    """Between a live driver and its engine: each input is put on the tape, then handed on.
+
+    Args:
+        make: the writer, begun with the engine; None where nothing is to be recorded.
+    """
+
+    def __init__(self, make: Callable[[], TapeWriter | None]) -> None:
+        self.clock = TurnClock()
+        self._make = make
+        self.writer: TapeWriter | None = None
+        self._engine: Engine | None = None
+
+    def start(self, engine: Engine, strategies: Path) -> None:
+        """Start the engine."""
+        self._engine = engine
+        self.writer = self._make()
+        seats = tuple(Seat(one.name, one.account, one.capabilities) for one in engine.parts.brokers.values())
+        self._put(START, Started(seats, engine.parts.mode, str(strategies)))
+        engine.start()
+
+    def close(self) -> None:
+        """Write what is left, for some seconds at most; the engine is about to stop."""
+        if self.writer is not None:
+            self.writer.close(CLOSE_S)
+            self.writer = None
+
+    def _put(self, kind: str, payload: Any) -> None:
+        now_ns = self.clock.turn()
+        if self.writer is not None and self._engine is not None:
+            self.writer.add(kind, self._engine.journal.head_seq, now_ns, payload)
+
+    # -- inputs ----------------------------------------------------------------------------------------------------------
+
+    def tick(self, sink: Callable[[MarketTick], None], tick: MarketTick) -> None:
+        """Market data."""
+        self._put(TICK, tick)
+        sink(tick)
+
+    def broker(self, sink: Callable[[bi.BrokerEvent], None], event: bi.BrokerEvent) -> None:
+        """What a broker said."""
+        self._put(BROKER, event)
+        sink(event)
+
+    def submit(self, engine: Engine, command: AnyCommand) -> CommandResult:
+        """A command."""
+        self._put(COMMAND, command)
+        return engine.submit(command)
+
+    def on_time(self, engine: Engine, mono_ns: int) -> None:
+        """Time passed."""
+        now_ns = self.clock.turn()
+        writer = self.writer
+        if writer is not None:
+            writer.beat(now_ns)
+            writer.add(TIME, engine.journal.head_seq, now_ns, TimeInput(now_ns, mono_ns))
+        engine.on_time(now_ns, mono_ns)
+
+    def release(self, engine: Engine, seq: int) -> None:
+        """Rows are on disk."""
+        self._put(RELEASE, seq)
+        engine.release(seq)
+
+    def step(self, engine: Engine, step: StepInput) -> None:
+        """A step of a kill procedure is done."""
+        self._put(STEP, step)
+        engine.halt_step(step.halt_id, step.step, step.data)
+
+    # -- answers ---------------------------------------------------------------------------------------------------------
+
+    def instruments(self, made: tuple[Instrument, ...]) -> tuple[Instrument, ...]:
+        """What a broker can trade, as the engine just asked."""
+        self._answer(INSTRUMENTS, made)
+        return made
+
+    def notes(self, found: list[TripNote]) -> list[TripNote]:
+        """Trip files that the engine just found."""
+        if found:
+            self._answer(NOTES, tuple(found))
+        return found
+
+    def _answer(self, kind: str, payload: Any) -> None:
+        if self.writer is not None and self._engine is not None:
+            self.writer.add(kind, self._engine.journal.head_seq, self.clock.now_ns(), payload)
+
+    # -- chunks ----------------------------------------------------------------------------------------------------------
+
+    def anchor(self, engine: Engine, chunk: Chunk) -> None:
+        """Let the journal hold a chunk's hash."""
+        self._record(engine, ev.TapeAnchored(name=chunk.name, sha256=chunk.sha256, rows=chunk.rows))
+
+    def pruned(self, engine: Engine, days: tuple[str, ...]) -> None:
+        """Let the journal say which days were removed."""
+        self._record(engine, ev.TapePruned(days=days))
+
+    def _record(self, engine: Engine, event: ev.AnyEvent) -> None:
+        # A journal that fails has more to say than where the tape is.
+        if not engine.journal.failed and not engine.aftermath.is_on:
+            self.clock.turn()
+            engine.record(event)

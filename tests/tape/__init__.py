@@ -1,0 +1,1 @@
+"""Tests of the tape: what is recorded, and that a day is decided again from it."""

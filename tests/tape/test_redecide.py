@@ -1,0 +1,107 @@
+"""A day of a real engine and venue is decided again from tape and journal, byte for byte."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bolt_tui.launch import _children, start_engine
+from bolt_tui.settings import Home, ensure_policy
+from brokers.paperbroker import stop_venue
+from tests.cli.conftest import bolt, home  # noqa: F401 - fixtures
+from tests.cli.test_live import Bolt, end_child, rest_an_order, status, wait_for_market
+from tests.server.fakes import until
+
+
+@pytest.fixture
+def live(home: Home) -> Iterator[Home]:  # noqa: F811 - the fixture of that name
+    """A folder with a running engine; afterwards neither engine nor venue is left."""
+    ensure_policy(home)
+    assert start_engine(home)
+    yield home
+    while _children:
+        end_child()
+    stop_venue(home.root)
+
+
+def trade(bolt: Bolt, home: Home) -> None:  # noqa: F811 - as above
+    """Some of everything: fills, a resting order, an amend, a refusal, a schedule, a halt and its end."""
+    wait_for_market(home)
+    assert bolt("order", "b 10 AAPL @take", "--wait", "15").code == 0
+    resting = rest_an_order(bolt)
+    assert bolt("order", "b 900000 MSFT @mkt").code == 1
+    assert bolt("order", "b 40 MSFT twap 1m").code == 0
+    assert bolt("cancel", resting).code == 0
+    until(lambda: status(bolt)["orders_working"] == 0 or True, "a look")
+    bolt("kill", "--reason", "a drill of ours")
+
+
+def chunks(home: Home) -> list[Path]:  # noqa: F811 - as above
+    return sorted(home.tape.glob("*/*.jsonl.gz"))
+
+
+def test_a_day_is_decided_again_and_a_change_of_the_tape_is_found(bolt: Bolt, live: Home, tmp_path: Path) -> None:  # noqa: F811 - as above
+    trade(bolt, live)
+    assert bolt("stop", "--cancel").code == 0
+    proof = bolt("ledger", "verify", "--json").json
+    assert proof["ok"]
+    assert "chunks of the tape are whole" in proof["text"]
+    again = bolt("replay", "--ledger", str(live.ledger), "--json")
+    told = again.json
+    assert told["ok"], told["sessions"]
+    (session,) = told["sessions"]
+    assert session["rows"] == proof["rows"] - 1, "every row behind the first one"
+    assert session["inputs"] > 100
+    kinds = {json.loads(line)[0] for path in chunks(live) for line in gzip.decompress(path.read_bytes()).splitlines()}
+    assert {"start", "tick", "broker", "time", "release", "command"} <= kinds
+    out = tmp_path / "aapl.csv.gz"
+    day = chunks(live)[0].parent.name
+    assert bolt("tape", "export", day, "AAPL", "--out", str(out)).code == 0
+    assert "quotes, trades and levels" in bolt("data", "inspect", str(out)).out
+
+    spoiled = chunks(live)[0]
+    rows = gzip.decompress(spoiled.read_bytes()).splitlines()
+    spoiled.write_bytes(gzip.compress(b"\n".join([*rows[:-20], b""])))
+    torn = bolt("ledger", "verify", "--json")
+    assert (torn.code, torn.json["ok"]) == (6, False)
+    assert "is not the chunk whose hash the journal holds" in torn.json["findings"][0]
+    ran = bolt("replay", "--ledger", str(live.ledger))
+    assert ran.code == 1
+    assert "NOT PROVEN" in ran.out
+    spoiled.unlink()
+    assert "is missing" in bolt("ledger", "verify").out
+
+
+def test_a_killed_engine_leaves_a_tape_that_proves_what_it_holds(bolt: Bolt, live: Home) -> None:  # noqa: F811 - as above
+    wait_for_market(live)
+    assert bolt("order", "b 10 AAPL @take", "--wait", "15").code == 0
+    _children[-1].send_signal(signal.SIGKILL)
+    end_child()
+    assert start_engine(live)
+    wait_for_market(live)
+    assert bolt("stop", "--cancel").code == 0
+    assert bolt("ledger", "verify").code == 0
+    told = bolt("replay", "--ledger", str(live.ledger), "--json").json
+    assert [one["is_proven"] for one in told["sessions"]][-1:] == [True], told
+
+
+def test_a_ledger_without_a_tape_says_so(bolt: Bolt, home: Home) -> None:  # noqa: F811 - as above
+    home.settings.write_text("tape: {record: false}\n")
+    ensure_policy(home)
+    assert start_engine(home)
+    try:
+        wait_for_market(home)
+        assert bolt("stop", "--cancel").code == 0
+    finally:
+        end_child()
+        stop_venue(home.root)
+    assert not home.tape.exists()
+    ran = bolt("replay", "--ledger", str(home.ledger))
+    assert ran.code == 2
+    assert "was recorded on a tape" in ran.err
+    assert "give FILE to trade against" in bolt("replay").err
