@@ -6,8 +6,8 @@ order leaves only from its preview, and the halt keys are read in the terminal's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar, cast
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
@@ -16,8 +16,10 @@ from textual.widgets import Input
 
 from bolt_tui import themes
 from bolt_tui.desk_base import NEVER_DRAWN
+from bolt_tui.drain import Drain
 from bolt_tui.halt_keys import DeskDriver
 from bolt_tui.keymap import Place, bindings, card, commands, opens_line
+from bolt_tui.meanwhile import Seen, meanwhile, seen_of
 from bolt_tui.order_entry import OrderEntry
 from bolt_tui.order_keys import OrderKeys
 from bolt_tui.painter import CellPainter
@@ -51,6 +53,10 @@ if TYPE_CHECKING:
 ASKED_SHOWN_NS = 30 * NS_PER_S
 """How long the desk says by itself that its halt key was pressed, where the engine does not show it."""
 DATA_HZ = 10
+SLOW_EVERY_NS = NS_PER_S // 4
+"""Between two pictures on a slow line."""
+NOTE_EVERY_NS = 2 * NS_PER_S
+"""How often it is noted how far the log was shown."""
 PARTS = (StatusBar, DayLine, KillBanner, Blotter, TradeLogPanel, FilterBar, QuickOrderPad, FooterLine)
 
 
@@ -63,6 +69,9 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         is_ours: whether this desk started the engine; leaving any other one just leaves.
         hz: pictures drawn per second where the settings do not say.
         is_ascii: draw with ASCII characters only.
+        link: ``slow`` or ``fast`` as the person said, ``auto`` where the line to the terminal is measured.
+        seen: how far an earlier desk had shown this engine's log.
+        keep_seen: keeps that for the next desk.
     """
 
     ENABLE_COMMAND_PALETTE = True
@@ -82,8 +91,17 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         clock: Clock | None = None,
         hz: int = DATA_HZ,
         is_ascii: bool = False,
+        link: str = "auto",
+        seen: Seen | None = None,
+        keep_seen: Callable[[Seen], None] = lambda _: None,
     ) -> None:
         super().__init__(port, clock or SystemClock())
+        self._link = link
+        self._drain = Drain()
+        self._seen = seen
+        self._keep_seen = keep_seen
+        self._ticked_ns = self._asked_ns = self._noted_ns = -NS_PER_S
+        self._was_slow = self._was_cut = False
         self._is_ours = is_ours
         self._presets = settings.presets
         self._hz = settings.desk.updates_per_s or hz
@@ -147,7 +165,50 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._orders.focus()
         self.draw()
         self.call_after_refresh(self.draw)
-        self.set_interval(1 / self._hz, self.draw)
+        self.set_interval(1 / self._hz, self._tick)
+        self._greet()
+
+    # -- the line to the terminal, and to the engine -----------------------------------------------------------------------
+
+    def drained_from_driver(self) -> None:
+        """From the terminal's input thread: everything drawn before the question was read."""
+        self._drain.answer(self._clock.monotonic_ns())
+
+    def _tick(self) -> None:
+        """Draw as often as the terminal takes it; one that has stopped reading gets nothing more until it reads again."""
+        now_ns = self._clock.monotonic_ns()
+        if self._link == "auto":
+            if self._drain.is_stalled(now_ns) or (self._drain.is_slow and now_ns - self._ticked_ns < SLOW_EVERY_NS):
+                return
+            if self._drain.is_slow != self._was_slow:
+                self._was_slow = self._drain.is_slow
+                self._say("the line is slow: four pictures a second" if self._was_slow else "the line is fast again")
+            if isinstance(self._driver, DeskDriver) and self._drain.may_ask() and now_ns - self._asked_ns >= NS_PER_S:
+                self._asked_ns = now_ns
+                self._drain.ask(now_ns)
+                self._driver.ask_drained()
+        self._ticked_ns = now_ns
+        self.draw()
+        self._look(now_ns)
+
+    def _greet(self) -> None:
+        """Attached to an engine that went on alone: what happened meanwhile."""
+        if not self._is_ours and (words := meanwhile(self._port.view(), self._seen)):
+            self._say(f"attached again; {words}")
+
+    def _look(self, now_ns: int) -> None:
+        """Note how far has been shown, and say what happened while the line to the engine was down."""
+        view = self._port.view()
+        if not self._port.connected:
+            self._was_cut = True
+            return
+        if self._was_cut:
+            self._was_cut = False
+            self._say(f"the engine answers again; {meanwhile(view, self._seen)}")
+        if now_ns - self._noted_ns >= NOTE_EVERY_NS and (self._seen is None or self._seen.seq != view.status.head_seq):
+            self._noted_ns = now_ns
+            self._seen = seen_of(view)
+            self._keep_seen(self._seen)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The keys that open the order line are letters where text is typed, and do nothing behind a dialog."""
@@ -304,8 +365,9 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
             self.exit(choice)
 
 
-def run_desk(
-    port: EnginePort, settings: Settings, is_ours: bool, *, hz: int = DATA_HZ, is_ascii: bool = False
-) -> DeskExit:
-    """Show the desk until the person leaves; what is to become of the engine. Ended any other way, the engine goes on."""
-    return DeskExit(Desk(port, settings, is_ours=is_ours, hz=hz, is_ascii=is_ascii).run() or DeskExit.LEAVE)
+def run_desk(port: EnginePort, settings: Settings, is_ours: bool, **how: Any) -> DeskExit:
+    """Show the desk until the person leaves; what is to become of the engine. Ended any other way, the engine goes on.
+
+    ``how``: further arguments of :class:`Desk`.
+    """
+    return DeskExit(Desk(port, settings, is_ours=is_ours, **how).run() or DeskExit.LEAVE)

@@ -27,7 +27,7 @@ class Drain:
 
     def __init__(self) -> None:
         self._times: deque[int] = deque(maxlen=KEPT)
-        self._asked_ns = 0
+        self._asked_ns: int | None = None
         self._answers = 0
         self.is_slow = False
         self.is_mute = False
@@ -35,7 +35,7 @@ class Drain:
 
     def may_ask(self) -> bool:
         """Whether no question is open."""
-        return not self._asked_ns and not self.is_mute
+        return self._asked_ns is None and not self.is_mute
 
     def ask(self, now_ns: int) -> None:
         """A question was written behind the output."""
@@ -43,19 +43,20 @@ class Drain:
 
     def answer(self, now_ns: int) -> None:
         """Its answer came."""
-        if not self._asked_ns:
+        if self._asked_ns is None:
             return
         self._answers += 1
         self._times.append(now_ns - self._asked_ns)
-        self._asked_ns = 0
+        self._asked_ns = None
         took = median(self._times)
         self.is_slow = took > SLOW_NS or (self.is_slow and took > FAST_NS)
 
     def is_stalled(self, now_ns: int) -> bool:
         """Whether the terminal has stopped reading: it answered before, and does not now."""
-        if not self._asked_ns:
+        asked_ns = self._asked_ns
+        if asked_ns is None:
             return False
-        waited_ns = now_ns - self._asked_ns
+        waited_ns = now_ns - asked_ns
         if not self._answers:
             self.is_mute = waited_ns > GIVEN_UP_NS
             return False

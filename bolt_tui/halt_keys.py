@@ -18,6 +18,8 @@ from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
+from bolt_tui.drain import ANSWER, QUESTION
+
 HALT_KEYS = frozenset({"ctrl+g", "f9"})
 
 TAIL_MAX = 64
@@ -74,6 +76,8 @@ class DeskDriver(LinuxDriver):
                         break
                     if scanner.feed(data):
                         self._halt()
+                    if ANSWER.search(data):
+                        self._drained()
                     for message in parser.feed(decode(data)):
                         self.process_message(message)
                 for message in parser.tick():
@@ -89,6 +93,15 @@ class DeskDriver(LinuxDriver):
         if isinstance(message, events.Key) and message.key in HALT_KEYS:
             self._halt()
         super().process_message(message)
+
+    def ask_drained(self) -> None:
+        """Ask, behind everything drawn so far, for an answer that says that it was read."""
+        self.write(QUESTION)
+
+    def _drained(self) -> None:
+        drained: Callable[[], None] | None = getattr(self._app, "drained_from_driver", None)
+        if drained is not None:
+            drained()
 
     def _halt(self) -> None:
         halt: Callable[[], None] | None = getattr(self._app, "halt_from_driver", None)

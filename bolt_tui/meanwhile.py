@@ -12,10 +12,6 @@ from engine.views import DeskView
 NOTE = "desk.seen"
 LOUD = ("HALT", "UNKN", "REJ", "DENY", "KILLED", "RISK", "WARN", "RECON")
 """Kinds of lines that are named first."""
-PLURALS = {
-    "FILL": "fills", "DENY": "denials", "REJ": "rejects", "CXL": "cancels", "UNKN": "orders became UNKNOWN", "HALT": "halt lines",
-    "NEW": "new orders", "DONE": "orders done", "ACK": "acknowledgements",
-}  # fmt: skip
 KINDS_SHOWN = 6
 
 
@@ -62,7 +58,7 @@ def meanwhile(view: DeskView, seen: Seen | None) -> str:
     for line in lines:
         counts[line.word] = counts.get(line.word, 0) + 1
     order = sorted(counts, key=lambda word: (word not in LOUD, -counts[word], word))
-    said = [f"{counts[word]} {PLURALS.get(word, word)}" for word in order[:KINDS_SHOWN]]
+    said = [f"{counts[word]} {word}" for word in order[:KINDS_SHOWN]]
     more = sum(counts[word] for word in order[KINDS_SHOWN:])
     is_cut = bool(view.log) and view.log[0].seq > seen.seq + 1 and len(lines) == len(view.log)
     return f"{since}: {', '.join(said)}{f', {more} other lines' if more else ''}{'; the log pane holds the newest of them' if is_cut else ''}"

@@ -31,7 +31,7 @@ TALL_FROM = 10
 """Lines from which the ladder stands upright."""
 STALE_SHOWN_NS = NS_PER_S
 EMPTY = "no book yet"
-EMPTY_PAST = "no book of then: it needs a tape"
+EMPTY_PAST = "no book: it needs a tape"
 
 
 class OrderBookPanel(LiveTable):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import sys
 import tempfile
-from contextlib import ExitStack
+import termios
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -181,15 +184,49 @@ def run_desk(context: Context) -> Exit:
             context.out.progress_end()
     key = HaltKey(home)
     is_ascii = _is_ascii(settings, env)
-    hz = settings.desk.updates_per_s or (REMOTE_HZ if env.is_remote else FAST_HZ)
+    hz = settings.desk.updates_per_s or (REMOTE_HZ if _is_slow(context.args.link, env) else FAST_HZ)
     try:
         with DeskLink(lambda: find_socket(home), key.press, hz=hz) as link:
             from bolt_tui.app import run_desk as show_desk
+            from bolt_tui.meanwhile import keep, kept
 
-            choice = show_desk(link, settings, is_ours, is_ascii=is_ascii)
+            with hang_ups():
+                choice = show_desk(
+                    link,
+                    settings,
+                    is_ours,
+                    hz=hz,
+                    is_ascii=is_ascii,
+                    link=context.args.link,
+                    seen=kept(home.root),
+                    keep_seen=lambda seen: keep(home.root, seen),
+                )
     finally:
         key.close()
     return _leave(context, home, choice, thread)
+
+
+def _is_slow(link: str, env: Environment) -> bool:
+    """Whether to begin with four pictures a second: as said, else behind SSH; a measured line then goes its own pace."""
+    return link == "slow" or (link == "auto" and env.is_remote)
+
+
+@contextmanager
+def hang_ups() -> Iterator[None]:
+    """Live through a hang-up that leaves the terminal there; one that took it ends the desk, and the engine goes on."""
+
+    def on_hang_up(number: int, _frame: object) -> None:
+        try:
+            termios.tcgetattr(sys.__stdin__ or 0)
+        except termios.error:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+
+    before = signal.signal(signal.SIGHUP, on_hang_up)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def _is_ascii(settings: Settings, env: Environment) -> bool:

@@ -237,9 +237,9 @@ def _check(row: Row, case: Case, found: Judgement | None) -> CheckResult:
 
 def _share(row: Row, value: Measured, limit: Limit | None) -> str:
     """How much of a limit an order takes, in percent, rounded up: what is shown as below 100 is below it."""
-    if value is None or limit is None or row.is_floor:
+    if value is None or limit is None or row.is_floor or row.is_time:
         return ""
-    exact, most = Decimal(value), Decimal(limit.ns) if row.is_time else limit.value
+    exact, most = Decimal(value), limit.value
     if not exact.is_finite() or exact < 0 or most <= 0 or most == ENDLESS or exact >= ENDLESS:
         return ""
     return text(ratio_up(exact, most))
