@@ -120,6 +120,8 @@ class Life:
     def _settle(self, *, at_once: bool = False) -> None:
         """Let what came be decided, written and sent; the commit may stay behind by a few inputs."""
         self._behind += 1
+        # What the live driver's writer tells of an older commit comes while newer intents still wait: they must not leave on it.
+        self.engine.release(self.journal.durable_seq)
         while True:
             self.broker.drain()
             while self._halts:
