@@ -28,7 +28,7 @@ from engine.api import Engine, EngineParts
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
 from engine.domain.errors import BoltError, StoreUnwritable
-from engine.domain.events import BrokerState, TradingState
+from engine.domain.events import AlertRaised, BrokerState, TradingState
 from engine.domain.ids import new_ledger_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
@@ -203,6 +203,7 @@ class LiveEngine:
             undo.pop_all()
         self.door = Door(self.engine, self._tape, self._turn)
         self._writer = JournalWriter(self._journal, self._on_durable, self._on_failure)
+        self._journal.on_trouble = self._on_trouble
         self._journal.on_waiting = lambda: self._loop.call_soon(self._turn)
         self._halting = Halting(
             home, self._clock, {"paper": lambda: PaperSession(home.root)}, self._policy, self._latch, self._on_step
@@ -324,6 +325,14 @@ class LiveEngine:
     def _release(self, seq: int) -> None:
         self._tape.release(self.engine, seq)
         self._turn()
+
+    def _on_trouble(self, code: str, words: str) -> None:
+        _LOG.warning("%s: %s", code, words)
+        self._inbox.put(lambda: self._alert(code, words))
+
+    def _alert(self, code: str, words: str) -> None:
+        if not self._journal.failed:
+            self.engine.record(AlertRaised(severity="warn", code=code, text=words))
 
     def _on_failure(self, why: str) -> None:
         """A write failed: the gate shuts at once, nothing that waited leaves, and everything that works is cancelled.

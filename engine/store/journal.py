@@ -20,7 +20,7 @@ import msgspec
 
 from engine.domain.errors import InvariantError, StoreCorrupt, StoreLocked, StoreUnwritable
 from engine.domain.events import AnyEvent, LedgerOpened, encode, kind_of
-from engine.store.connection import grow_log
+from engine.store.connection import LOG_BYTES, fold_log, grow_log, log_readers
 from engine.store.head import note_head, noted_head
 from engine.store.link import DATABASE_ERRORS, Link, as_server, check_version, open_link, open_reader, store_error
 from engine.store.lock import LedgerLock
@@ -35,8 +35,10 @@ RECENT_ROWS = 10_000
 """Rows of a ledger on a server that are kept in memory for who follows it: the engine's loop must not wait for a network."""
 TRIES_MAX = 3
 """How often a commit is begun again after the server was proven not to have done it."""
-LOG_BYTES = 8 * 2**20
-"""Room that the write-ahead log has from the start."""
+LOG_WARN_BYTES = 64 * 2**20
+"""A write-ahead log that a reader keeps from being folded is told when it is so long ..."""
+LOG_BYTES_MAX = 2**30
+"""... and at this length the journal takes nothing more: the disk must not fill up behind somebody's open transaction."""
 CHECKPOINT_ROWS = 1_000
 """The write-ahead log is folded into the file after so many rows, when nothing waits; after ten times as many in any case."""
 INSERT = "INSERT INTO journal (seq, ts_ns, kind, payload, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?)"
@@ -87,8 +89,11 @@ def chain(prev_hash: bytes, seq: int, ts_ns: int, kind: str, payload: bytes) -> 
 
 def is_well_typed(row: Row) -> bool:
     """Whether a row that was read holds what its fields say: SQLite keeps any type in any column."""
-    found = tuple(type(getattr(row, field)) for field in Row.__struct_fields__)
-    return found == (int, int, str, bytes, bytes, bytes)
+    return (
+        type(row.seq) is type(row.ts_ns) is int
+        and type(row.kind) is str
+        and type(row.payload) is type(row.prev_hash) is type(row.hash) is bytes
+    )
 
 
 def row_faults(row: Row, seq: int, prev_hash: bytes) -> list[str]:
@@ -103,6 +108,10 @@ def row_faults(row: Row, seq: int, prev_hash: bytes) -> list[str]:
     if row.seq < 0 or chain(row.prev_hash, row.seq, row.ts_ns, row.kind, row.payload) != row.hash:
         faults.append(f"row {row.seq} ({row.kind}) was changed: its hash does not match its content")
     return faults
+
+
+def _unheard(_code: str, _words: str) -> None:
+    """Nobody listens."""
 
 
 class Recent:
@@ -143,10 +152,15 @@ class Journal:
         """How far the write-ahead log was last folded into the file."""
         self.pending_max = PENDING_MAX
         self.checkpoint_rows = CHECKPOINT_ROWS
+        self.log_warn_bytes = LOG_WARN_BYTES
+        self.log_bytes_max = LOG_BYTES_MAX
         self.is_new = True
+        self.on_trouble: Callable[[str, str], object] = _unheard
+        """Called with a code and words about something that a person must know while the journal still works. In any thread."""
         self.on_waiting: Callable[[], object] | None = None
         """Called when a first row begins to wait: the driver hands it over soon."""
         self._connection = connection
+        self._is_log_told = False
         self._kept: list[tuple[int, int, str, bytes, bytes, bytes]] | None = None
         """Rows of a journal without a file."""
         self._reader: Link | None = None
@@ -321,6 +335,9 @@ class Journal:
             except StoreUnwritable:
                 if not server.is_lost or not left:
                     raise
+            self.on_trouble(
+                "SERVER_SILENT", f"the server of ledger {self.place} does not answer; new orders wait until it does"
+            )
             server.again()
             if self._is_written(batch):
                 break
@@ -371,12 +388,26 @@ class Journal:
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file as far as readers allow; call it when idle, it costs milliseconds."""
         with self._writing:
-            if not self.failed and isinstance(self.place, Path):
+            if not self.failed and isinstance(self._connection, sqlite3.Connection) and isinstance(self.place, Path):
                 try:
-                    self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                    self._look_at_log(self.place, fold_log(self._connection))
                 except sqlite3.Error as error:
                     self.failed = str(store_error(error, self.place))
             self.checkpointed_seq = self.durable_seq
+
+    def _look_at_log(self, place: Path, size: int) -> None:
+        """A log that cannot be folded is told once, and bounded."""
+        if size < self.log_warn_bytes:
+            self._is_log_told = False
+            return
+        readers = log_readers(place)
+        who = f"process {', '.join(map(str, readers))} reads" if readers else "another program reads"
+        words = f"the write-ahead log of ledger {place} holds {size // 2**20} MiB because {who} it in one long transaction; end that"
+        if size >= self.log_bytes_max:
+            self.failed = f"{words}, then start again (no more is taken at {self.log_bytes_max // 2**20} MiB)"
+        elif not self._is_log_told:
+            self._is_log_told = True
+            self.on_trouble("LOG_HELD", f"{words}: at {self.log_bytes_max // 2**20} MiB trading stops")
 
     def write_head(self) -> bool:
         """Note the durable head beside the ledger, so that a cut tail is found; False where that could not be written.

@@ -99,6 +99,9 @@ class JournalWriter:
         if since >= 10 * enough or (since >= enough and not self._batches):
             # Milliseconds that should not stand before a commit that waits; but the log must not grow without bound.
             self._journal.checkpoint()
+            if self._journal.failed:
+                self._on_failure(self._journal.failed)
+                return False
         return True
 
 
