@@ -58,7 +58,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
     from bolt_tui.resources import data_file
     from bolt_tui.settings import Home, home_path
     from engine.domain.clock import parse_iso
-    from engine.domain.errors import SettingsError
+    from engine.domain.errors import MoneyError, SettingsError
     from engine.domain.money import Money
     from engine.store.link import is_there
     from engine.store.place import read_place
@@ -70,7 +70,10 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
         except ValueError as error:
             msg = f"--{name} was {getattr(args, name)!r}: {error}; expected as in 2012-06-21T13:45:00Z"
             raise SettingsError(msg) from None
-    cash = Money(args.cash or "10000000")
+    try:
+        cash = Money(args.cash or "10000000")
+    except MoneyError as error:
+        raise SettingsError(f"--cash was {args.cash!r}: {error}; expected an amount such as 250000") from None
     if cash <= 0:
         msg = f"--cash was {cash}; it must be above zero"
         raise SettingsError(msg)

@@ -239,9 +239,7 @@ class Commander:
             return self._illegal("cancel", order.order_id, f"it is {order.state.value}; there is nothing to cancel")
         else:
             engine.orders.cancel(order, f"cancelled by {command.source.name or command.source.kind}")
-        return co.CommandResult(
-            ok=True, text=f"cancel of {order.order_id} asked", order_id=order.order_id, state=order.state
-        )
+        return co.CommandResult(ok=True, text="cancel asked", order_id=order.order_id, state=order.state)
 
     def _cancel_all(self, symbol: str) -> co.CommandResult:
         engine = self._engine
@@ -254,7 +252,7 @@ class Commander:
         engine.agent.pump()
         return co.CommandResult(
             ok=True,
-            text=f"cancel asked for {len(parents)} parents and {len(rest)} other orders{symbol and ' of '}{symbol}",
+            text=f"cancel asked: parents {len(parents)}, other orders {len(rest)}{symbol and ', of '}{symbol}",
         )
 
     def _amend(self, command: co.AmendOrder) -> co.CommandResult:
@@ -302,9 +300,7 @@ class Commander:
                 order_id=order.order_id, qty=spec.qty, limit=spec.limit, stop=spec.stop, decision=verdict.decision
             )
         )
-        return co.CommandResult(
-            ok=True, text=f"amend of {order.order_id} asked", order_id=order.order_id, state=order.state
-        )
+        return co.CommandResult(ok=True, text="amend asked", order_id=order.order_id, state=order.state)
 
     def _judge_amend(self, order: Order, command: co.Preview) -> Verdict:
         """The gate's word on new terms. The parent of a direct order would be amended with it, so it is not in the way."""

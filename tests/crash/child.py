@@ -23,7 +23,7 @@ from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, 
 from engine.store.journal import Batch
 
 ME = Source(SourceKind.CLI, "crash")
-WAIT_S = 15.0
+WAIT_S = 45.0
 
 
 class Killer:

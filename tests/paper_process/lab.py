@@ -38,7 +38,7 @@ from engine.domain.order import OrderSpec, OrderType, Side, Tif
 from engine.market.feed import MarketTick
 from engine.oms.broker_interface import BrokerEvent, BrokerEventBase, WireOrder
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 E = TypeVar("E", bound=BrokerEventBase)
 
 

@@ -17,7 +17,8 @@ from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, OrderType, Side, Source, SourceKind
 from engine.views import DeskUpdate, DeskView, FillView, HaltView, LogLine, OrderView, PositionView, StatusView
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
+"""Costs a green run nothing, and a busy machine needs it."""
 _NEVER = threading.Event()
 
 
