@@ -7,6 +7,7 @@ order leaves only from its preview, and the halt keys are read in the terminal's
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult, SystemCommand
@@ -14,7 +15,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from textual.widgets import Input
 
-from bolt_tui import themes
+from bolt_tui import keymap, themes
 from bolt_tui.desk_base import NEVER_DRAWN
 from bolt_tui.drain import Drain
 from bolt_tui.halt_keys import DeskDriver
@@ -72,6 +73,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         link: ``slow`` or ``fast`` as the person said, ``auto`` where the line to the terminal is measured.
         seen: how far an earlier desk had shown this engine's log.
         keep_seen: keeps that for the next desk.
+        has_few_colours: the terminal knows sixteen colours; decides what the theme ``auto`` is.
     """
 
     ENABLE_COMMAND_PALETTE = True
@@ -94,6 +96,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         link: str = "auto",
         seen: Seen | None = None,
         keep_seen: Callable[[Seen], None] = lambda _: None,
+        has_few_colours: bool = False,
     ) -> None:
         super().__init__(port, clock or SystemClock())
         self._link = link
@@ -109,10 +112,14 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._is_built = False
         self._is_loud = settings.desk.bell
         self._start_panes()
+        self.keys = keymap.remapped(settings.desk.keys)
+        self.set_keymap(keymap.changed(settings.desk.keys))
         self._themes = themes.shipped()
+        if settings.desk.up_colour == "swapped":
+            self._themes = {name: themes.swapped(theme) for name, theme in self._themes.items()}
         for theme in self._themes.values():
             self.register_theme(theme)
-        self.theme = themes.chosen(settings.desk.theme, self._themes).name
+        self.theme = themes.chosen(settings.desk.theme, self._themes, has_few_colours=has_few_colours).name
         self._painter = CellPainter()
         self._ascii = AsciiFilter(enabled=is_ascii)
 
@@ -146,6 +153,8 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         del screen
         for key in commands():
             yield SystemCommand(key.name, key.help, lambda action=key.action: self.run_worker(self.run_action(action)))
+        for name in self._themes:
+            yield SystemCommand(f"Theme: {name}", f"draw in the theme {name}", partial(self.action_theme, name))
 
     def compose(self) -> ComposeResult:
         """One tree for every mode and size."""
@@ -339,16 +348,16 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
 
     # -- around -----------------------------------------------------------------------------------------------------------
 
-    def action_theme(self) -> None:
-        """The next shipped theme."""
+    def action_theme(self, name: str = "") -> None:
+        """The theme of a name, or the next shipped one."""
         names = [theme.name for theme in self._themes.values()]
         at = names.index(self.theme) if self.theme in names else -1
-        self.theme = names[(at + 1) % len(names)]
+        self.theme = f"bolt-{name}" if name else names[(at + 1) % len(names)]
         self._say(f"theme {self.theme.removeprefix('bolt-')}; desk.theme in settings.yaml keeps it")
 
     def action_help(self) -> None:
         """Show the card."""
-        self.push_screen(CardScreen("KEYS", card(min(72, self.size.width - 8))))
+        self.push_screen(CardScreen("KEYS", card(min(72, self.size.width - 8), self.keys)))
 
     def action_quit_desk(self) -> None:
         """Ask what becomes of an engine this desk started; any other one goes on."""

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 from textual.binding import Binding, BindingType
 
+from engine.domain.errors import SettingsError
 from widgets.formats import wrap
 
 
@@ -96,7 +97,7 @@ KEYS: tuple[Key, ...] = (
     Key("recentre", "m", "recentre", "", "put the market in the middle of the ladder", D, "Recentre ladder"),
     Key("follow", "f", "follow", "", "let the log follow the newest line again", D, "Follow the log"),
     Key("done", "D", "done", "", "show or hide done orders", D, "Show or hide done orders"),
-    Key("theme", "T", "theme", "", "next theme: dark, light, contrast", D, "Next theme"),
+    Key("theme", "T", "theme", "", "next theme", D, "Next theme"),
     Key("past-back", "left_square_bracket", "scrub(-1)", "", "in the past: a line of the log back", D),
     Key("past-on", "right_square_bracket", "scrub(1)", "", "in the past: a line of the log on", D),
     Key("past-minute-back", "left_curly_bracket", "scrub(-60)", "", "in the past: a minute back", D),
@@ -189,21 +190,21 @@ LAST = frozenset({"open", "form", "release", "rearm"})
 """Actions that give way first where the footer is narrow."""
 
 
-def footer(place: Place) -> list[tuple[str, str]]:
+def footer(place: Place, keys: tuple[Key, ...] = KEYS) -> list[tuple[str, str]]:
     """Key and word of what stands in the footer of a place, in order of importance but for the halt."""
-    own = [key for key in KEYS if key.short and key.place is place]
+    own = [key for key in keys if key.short and key.place is place]
     first = [key for key in own if key.action not in LAST]
-    always = [key for key in KEYS if key.short and key.place is Place.EVERYWHERE]
+    always = [key for key in keys if key.short and key.place is Place.EVERYWHERE]
     last = [key for key in own if key.action in LAST]
     return [(key.shown or plain(key.key.partition(",")[0]), key.short) for key in (*first, *reversed(always), *last)]
 
 
-def clashes() -> list[str]:
+def clashes(keys: tuple[Key, ...] = KEYS) -> list[str]:
     """Keys with two meanings in one state of the screen, and keys that must never be bound."""
     found = []
     for place in Place:
         seen: dict[str, str] = {}
-        for key in KEYS:
+        for key in keys:
             if key.place not in {place, Place.EVERYWHERE}:
                 continue
             for part in key.key.split(","):
@@ -217,12 +218,41 @@ def clashes() -> list[str]:
     return found
 
 
-def card(width: int = 72) -> str:
+FIXED = frozenset({"halt", "halt-f9"})
+"""Read in the terminal's input thread: no setting moves them."""
+
+
+def changed(overrides: dict[str, str]) -> dict[str, str]:
+    """An owner's keys as Textual takes them: id to keys."""
+    return {name: keys.replace(" ", "") for name, keys in overrides.items()}
+
+
+def remapped(overrides: dict[str, str]) -> tuple[Key, ...]:
+    """The table with an owner's keys in it.
+
+    Raises:
+        SettingsError: an id that there is none of or that is fixed, a key that must never be bound, or two meanings of one.
+    """
+    bound = {key.id for key in KEYS if key.is_bound and key.key} - FIXED
+    for name in overrides:
+        if name not in bound:
+            why = "the halt keys are fixed" if name in FIXED else "there is no key of that id that can be moved"
+            msg = f"settings.yaml: desk.keys.{name}: {why}; the ids stand in docs/keys.md"
+            raise SettingsError(msg)
+    own = changed(overrides)
+    made = tuple(msgspec.structs.replace(key, key=own[key.id], shown="") if key.id in own else key for key in KEYS)
+    if found := clashes(made):
+        msg = f"settings.yaml: desk.keys: {found[0]}"
+        raise SettingsError(msg)
+    return made
+
+
+def card(width: int = 72, keys: tuple[Key, ...] = KEYS) -> str:
     """The help card: the keys by place."""
     lines: list[str] = []
     for place in Place:
         lines += ["", place.value.upper()] if lines else [place.value.upper()]
-        for key in KEYS:
+        for key in keys:
             if key.place is place:
                 first, *rest = wrap(key.help, width - CARD_COLUMN)
                 lines.append(f"  {plain(key.key):<{CARD_COLUMN - 2}}{first}")
@@ -239,13 +269,16 @@ def page() -> str:
         "",
         "No function key and no modified enter is the only way to anything. The halt keys are read in the terminal's input thread, before",
         "the screen sees them: they work while the screen is blocked. A `^G` inside a paste halts too, because stopping is the safe side.",
+        "",
+        "Keys of your own stand in `settings.yaml` under `desk.keys`, by the id in the last column: `copy: ctrl+y`. A key that would mean",
+        "two things in one place, or that some terminal cannot send, is refused at the start.",
     ]
     for place in Place:
-        lines += ["", f"## {place.value.capitalize()}", "", "| key | does |", "|---|---|"]
+        lines += ["", f"## {place.value.capitalize()}", "", "| key | does | id |", "|---|---|---|"]
         for key in KEYS:
             if key.place is place:
                 names = " ".join(f"`{plain(part)}`" for part in key.key.split(","))
-                lines.append(f"| {names} | {key.help} |")
+                lines.append(f"| {names} | {key.help} | {key.id if key.is_bound and key.id not in FIXED else ''} |")
     return "\n".join(lines) + "\n"
 
 

@@ -68,6 +68,11 @@ def is_ascii_terminal(env: Environment, encoding: str) -> bool:
     return not is_utf8 or encoding.lower().replace("_", "-") not in {"utf-8", "utf8"}
 
 
+def has_few_colours(env: Environment) -> bool:
+    """Whether the terminal says of itself that it knows sixteen colours: neither more in `COLORTERM` nor in `TERM`."""
+    return not env.colour and env.term.rpartition("-")[2] not in {"256color", "kitty", "direct", "truecolor"}
+
+
 def child_environment(home: Path) -> dict[str, str]:
     """The variables for a process that Bolt starts: this process's own, with `BOLT_HOME` set to `home`."""
     return {**os.environ, "BOLT_HOME": str(home)}
@@ -262,8 +267,12 @@ def ensure_policy(home: Home) -> bool:
 class DeskSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the desk looks and sounds."""
 
-    theme: str = "dark"
-    """Name of a file in the themes folder, without `.yaml`."""
+    theme: str = "auto"
+    """`dark`, `light`, `contrast`, `safe`, `classic` or `sixteen`; `auto` is dark, or `sixteen` where the terminal knows no more colours."""
+    up_colour: Literal["theme", "swapped"] = "theme"
+    """`swapped` gives rising prices the theme's colour of falling ones and the other way round, as is the custom in some markets."""
+    keys: dict[str, str] = {}
+    """Keys of your own: the id of a key in docs/keys.md, then what to press, as in `copy: ctrl+y`. The halt keys are fixed."""
     bell: bool = False
     """Ring the terminal's bell on alerts."""
     updates_per_s: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -96,18 +97,30 @@ def theme_of(name: str, colours: Colours) -> Theme:
     )
 
 
+AUTO = "auto"
+SIXTEEN = "sixteen"
+
+
+def swapped(theme: Theme) -> Theme:
+    """The same theme with the colours of up and down exchanged."""
+    own = {**theme.variables, "up": theme.variables["down"], "down": theme.variables["up"]}
+    return replace(theme, variables=own, success=own["up"])
+
+
 def shipped() -> dict[str, Theme]:
     """Every shipped theme by its file's name."""
     return {name: theme_of(name, load(path)) for name, path in theme_files().items()}
 
 
-def chosen(name: str, themes: dict[str, Theme]) -> Theme:
-    """The theme a setting names.
+def chosen(name: str, themes: dict[str, Theme], *, has_few_colours: bool = False) -> Theme:
+    """The theme a setting names; ``auto`` is the dark one, or that of sixteen colours where there are no more.
 
     Raises:
         SettingsError: there is none of that name.
     """
+    if name == AUTO:
+        name = SIXTEEN if has_few_colours else "dark"
     if name not in themes:
-        msg = f"settings.yaml: desk.theme was {name!r}; expected one of {', '.join(themes)}"
+        msg = f"settings.yaml: desk.theme was {name!r}; expected auto or one of {', '.join(themes)}"
         raise SettingsError(msg)
     return themes[name]

@@ -20,7 +20,9 @@ from brokers.paperbroker import stop_venue
 
 IMAGES = Path(__file__).parent / "images"
 LINES = ("100 AAPL @mkt", "50 MSFT @bid-5t gtc", "600 AAPL twap 20s", "900000 AAPL @mkt")
-SIZE = (120, 36)
+SCREENS = {"1": "desk", "2": "blotter", "3": "analysis", "4": "risk", "5": "log"}
+"""Key and name of each screen; a page in docs/screens shows it."""
+SIZE = (120, 40)
 FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 """Fonts named by address: a picture in a repository must not fetch anything."""
 
@@ -39,6 +41,12 @@ async def draw(desk: Desk) -> None:
             await pilot.press("escape", "escape")
         await pilot.pause(2)
         save(desk, "desk.svg")
+        await pilot.press("down")
+        for key, name in SCREENS.items():
+            await pilot.press(key)
+            await pilot.pause(1.5)
+            save(desk, f"screen-{name}.svg")
+        await pilot.press("1")
         await pilot.press("ctrl+g")
         await pilot.pause(1)
         save(desk, "halted.svg")

@@ -8,8 +8,8 @@ from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
 COLUMNS = (
-    Column(" limit", 33),
-    Column("of", 9),
+    Column(" limit", 31),
+    Column("of", 12),
     Column("used", 13),
     Column("%", 6, is_right=True),
     Column("now", 17, is_right=True, is_live=True, from_width=100),
@@ -55,7 +55,7 @@ def limit_row(item: LimitView) -> Row:
     used = item.used_pct
     tone = "warn" if used is None or used >= WARN_PCT else ""
     unit = f" {item.unit}" if item.unit else ""
-    word = " AT LIMIT" if used is not None and used >= FULL_PCT else ""
+    word = " FULL" if used is not None and used >= FULL_PCT else ""
     cells = (
         f" {plain(item.what)}",
         plain(item.scope),

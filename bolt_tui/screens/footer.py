@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from bolt_tui.keymap import Place, footer
+from bolt_tui.keymap import KEYS, Key, Place, footer
 
 
 class FooterLine(Widget):
@@ -25,12 +25,12 @@ class FooterLine(Widget):
 
     def render(self) -> Content:
         """The line."""
-        return footer_content(self.place, self.size.width)
+        return footer_content(self.place, self.size.width, getattr(self.app, "keys", KEYS))
 
 
-def footer_content(place: Place, width: int) -> Content:
+def footer_content(place: Place, width: int, keys: tuple[Key, ...] = KEYS) -> Content:
     """The footer's line: the halt at the right, and as many other keys as fit."""
-    entries = footer(place)
+    entries = footer(place, keys)
     halt = next(entry for entry in entries if entry[1] == "HALT")
     tail = f" {halt[0]} HALT "
     parts: list[tuple[str, str]] = [(" ", "")]

@@ -28,6 +28,18 @@ SYMBOLS_MAX = 40
 """Symbols whose own limits are measured, those with the largest share first in the picture."""
 
 _ROWS: dict[str, Row] = {row.code: row for row in ROWS}
+_SHORT = {
+    "RATE_ACCOUNT": "messages in a second",
+    "UNKNOWN_AGE": "age of the oldest UNKNOWN",
+    "RECON_STALE": "since a clean reconciliation",
+    "SECTOR_MAX": "gross exposure, sector",
+    "CURRENCY_MAX": "gross exposure, currency",
+    "POSITION_MAX": "worst position",
+    "POSITION_NOTIONAL": "worst position, amount",
+    "OPEN_COUNT_SYMBOL": "open orders",
+    "OPEN_NOTIONAL_SYMBOL": "open orders, amount",
+}
+"""What a row measures, where the table's own words are longer than a pane has room for."""
 _WITH_THIS_ONE = frozenset({"DAY_ORDERS", "RATE_ACCOUNT"})
 """Rows that count the order that is judged; here there is none."""
 _PROBE = Source(SourceKind.DESK, "headroom")
@@ -93,7 +105,7 @@ def _measured(code: str, scope: str, case: Case) -> LimitView | None:
     return LimitView(
         code=code,
         control=row.control,
-        what=row.input.removesuffix(" with this one").replace(" on the order's side", "").replace("the order's ", ""),
+        what=_SHORT.get(code) or row.input.removesuffix(" with this one"),
         scope=scope,
         value=_shown(row, value),
         limit=text(limit.value),

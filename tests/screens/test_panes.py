@@ -80,7 +80,7 @@ def test_a_limit_is_a_bar_with_its_line_of_the_policy_and_what_is_unknown_says_s
         " gross exposure PAPER [######    ] 62% 12,214,300 USD 20,000,000 USD policy.yaml:50"
     )
     assert "not known ? ? 200 % policy.yaml:54" in rows["LEVERAGE_MAX/PAPER"]
-    assert rows["POSITION_MAX/AAPL"].endswith("100% 50,000 50,000 policy.yaml:46 AT LIMIT")
+    assert rows["POSITION_MAX/AAPL"].endswith("100% 50,000 50,000 policy.yaml:46 FULL")
 
 
 def test_exposure_is_in_four_sections_with_the_largest_first() -> None:
