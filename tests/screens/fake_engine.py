@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from decimal import Decimal
 
 import msgspec
 
 from engine.domain import commands as co
 from engine.domain.clock import NS_PER_S, SimClock
+from engine.domain.money import EXACT, text
 from engine.views import DeskView, HaltView, OrderView, QuoteView
 from tests.screens import frozen
 
@@ -43,13 +45,21 @@ class FakeEngine:
         self.commands.append(command)
         if self.gate is not None:
             await self.gate.wait()
-        return self.preview if isinstance(command, co.Preview) else self.answer
+        return self._previewed(command) if isinstance(command, co.Preview) else self.answer
 
     async def what_if(self, question: co.Preview) -> co.CommandResult | None:
         self.questions.append(question)
         if self.gate is not None:
             await self.gate.wait()
-        return None if self.is_deaf else self.preview
+        return None if self.is_deaf else self._previewed(question)
+
+    def _previewed(self, question: co.Preview) -> co.CommandResult:
+        """The set answer, at the middle of the symbol that is asked about."""
+        quote = next((one for one in self.picture.quotes if one.symbol == question.spec.symbol), None)
+        if quote is None or quote.bid is None or quote.ask is None or "mid" not in self.preview.preview:
+            return self.preview
+        mid = text(EXACT.multiply(EXACT.add(quote.bid, quote.ask), Decimal("0.5")))
+        return msgspec.structs.replace(self.preview, preview={**self.preview.preview, "mid": mid})
 
     def halt_now(self, who: str) -> None:
         self.halts.append((who, threading.current_thread().name))
