@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.app import ComposeResult, SystemCommand
@@ -73,6 +74,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         link: ``slow`` or ``fast`` as the person said, ``auto`` where the line to the terminal is measured.
         seen: how far an earlier desk had shown this engine's log.
         keep_seen: keeps that for the next desk.
+        exports: folder for exported tables.
         has_few_colours: the terminal knows sixteen colours; decides what the theme ``auto`` is.
     """
 
@@ -97,8 +99,10 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         seen: Seen | None = None,
         keep_seen: Callable[[Seen], None] = lambda _: None,
         has_few_colours: bool = False,
+        exports: Path | None = None,
     ) -> None:
         super().__init__(port, clock or SystemClock())
+        self.exports = exports
         self._link = link
         self._drain = Drain()
         self._seen = seen

@@ -202,6 +202,7 @@ def run_desk(context: Context) -> Exit:
                     link=context.args.link,
                     seen=kept(home.root),
                     keep_seen=lambda seen: keep(home.root, seen),
+                    exports=home.root / "exports",
                 )
     finally:
         key.close()
