@@ -96,6 +96,16 @@ def test_a_trip_between_disk_and_wire_kills_the_whole_group(lab: Lab) -> None:
     assert {order.state.value for order in lab.engine.store.orders.values() if not order.is_parent} == {"killed"}
 
 
+def test_a_latch_tripped_between_disk_and_wire_kills_the_whole_group(lab: Lab) -> None:
+    """By another process: no command reaches this engine, only the latch that it reads again at the call."""
+    lab.engine.submit(bracket())
+    seq = lab.journal.commit()
+    lab.latch.trip(co.HaltScope())
+    lab.engine.release(seq)
+    assert lab.broker.sent == []
+    assert [order.state.value for order in lab.engine.store.orders.values() if not order.is_parent] == ["killed"] * 3
+
+
 def test_a_cancel_before_it_left_ends_the_whole_group(lab: Lab) -> None:
     result = lab.engine.submit(bracket())
     lab.submit(co.CancelOrder(source=ME, order_id=result.order_id))
