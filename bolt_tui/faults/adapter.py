@@ -40,6 +40,7 @@ CAPABILITIES = bi.Capabilities(
     client_id_lookup=True,
     absence_wait_ns=ABSENCE_NS,
     messages_per_s=10_000,
+    links=True,
 )
 INSTRUMENTS = tuple(make_instrument(symbol, "equity", MIC, "USD", "0.01") for symbol in SYMBOLS)
 EVENTS: msgspec.json.Decoder[bi.BrokerEvent] = ev.decoder(bi.BrokerEvent)
@@ -79,15 +80,16 @@ class LabBroker:
 
     def send_new(self, order: bi.WireOrder) -> None:
         """Hand over one new order."""
-        now_ns, wire_id = self._clock.now_ns(), order.wire_id
+        now_ns, ids = self._clock.now_ns(), [one.wire_id for one in order.members]
         self._points.reach("before:send")
         if self.is_up:
             self._say(pipe.New(at_ns=now_ns, order=order))
-            self._pending["new", wire_id] = now_ns + ANSWER_NS
+            self._pending.update((("new", wire_id), now_ns + ANSWER_NS) for wire_id in ids)
         else:
-            self.inbox.append(
+            self.inbox += [
                 bi.Rejected(broker=BROKER, ts_ns=now_ns, wire_id=wire_id, code="NOT_SENT", text="no line")
-            )
+                for wire_id in ids
+            ]
         self._points.reach("after:send")
 
     def send_cancel(self, wire_id: str, venue_order_id: str) -> None:

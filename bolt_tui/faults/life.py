@@ -17,7 +17,7 @@ import msgspec
 from bolt_tui.faults import pipe
 from bolt_tui.faults.adapter import INSTRUMENTS, LabBroker, LabSession
 from bolt_tui.faults.points import LabEngine, LabJournal, LabLatch, Points
-from bolt_tui.faults.schedule import ORDERS, Act, Crash, order_spec
+from bolt_tui.faults.schedule import ORDERS, Act, Crash, order_specs
 from bolt_tui.faults.venue import ACCOUNT, BROKER
 from engine.api import EngineParts
 from engine.domain import commands as co
@@ -169,10 +169,12 @@ class Life:
         act, engine = frame.act, self.engine
         match act.do:
             case "order":
+                first, *linked = order_specs(act, frame.mid_cents)
                 made = co.NewOrder(
                     source=ME,
                     intent_id=f"{act.name}.{frame.attempt}",
-                    spec=order_spec(act, frame.mid_cents),
+                    spec=first,
+                    linked=tuple(linked),
                     why="",
                     staged=ORDERS[act.order].staged,
                 )
@@ -194,13 +196,13 @@ class Life:
         return self._result(self.engine.submit(self._amend(act, order, attempt)))
 
     def _amend(self, act: Act, order: Order, attempt: int) -> co.AmendOrder:
-        """A little more, a little nearer."""
+        """A little more (an order of a group keeps its size), a little nearer."""
         step = Price("0.20") if order.spec.side.sign > 0 else Price("-0.20")
         return co.AmendOrder(
             source=ME,
             intent_id=f"{act.name}.{attempt}",
             order_id=order.order_id,
-            qty=Qty(order.qty + 10),
+            qty=None if order.spec.link is not None else Qty(order.qty + 10),
             limit=None if order.limit is None else Price(order.limit + step),
         )
 

@@ -127,6 +127,11 @@ def _acts_fault(acts: Sequence[Act]) -> str:
     alike = [(act.symbol, act.qty) for act in orders.values()]
     if len(set(alike)) < len(alike):
         return "two orders have one symbol and one qty; make them differ, or one is denied as a repetition"
+    grouped = [act.symbol for act in orders.values() if ORDERS[act.order].linked is not None]
+    if len(set(grouped)) < len(grouped):
+        return (
+            "two groups of orders have one symbol; give each its own, or the entry of one meets the exits of the other"
+        )
     reducing = sum(act.qty for act in orders.values() if act.order == "reduce")
     if reducing > HELD_QTY:
         return f"the reduce orders come to {reducing}; the position that they shrink is {HELD_QTY}"

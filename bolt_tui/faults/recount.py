@@ -22,7 +22,8 @@ ENDED = {"denied", "filled", "cancelled", "rejected", "expired", "killed"}
 def recount(log: list[dict[str, Any]], ledger: Path) -> dict[str, Any]:
     """Compare what the venue wrote with what the ledger holds.
 
-    ``lost``: an order or an execution at the venue that the ledger does not hold, or that it calls never arrived.
+    ``lost``: an order or an execution at the venue that the ledger does not hold, or that it calls never arrived; a part of
+    a group of orders that the venue took without the rest.
     ``doubled``: a wire id that arrived twice, a wish with more than one accepted order, a parent whose children may fill or
     filled more than it, an execution booked that the venue does not know, exits beyond the position.
     ``unresolved``: an order whose state here is open or unknown although the venue has ended it, or the other way round.
@@ -135,10 +136,21 @@ class _Books:
     def wish_of(self, wire: str) -> str:
         """The wish behind an order: the intent id without its attempt."""
         parent = self.parents.get(self.wires[wire]["parent_id"], {})
-        return str(parent.get("intent_id", "")).partition(".")[0]
+        return _wish(str(parent.get("intent_id", "")))
+
+    def group_of(self, wire: str) -> str:
+        """Name of the group it was placed with; empty for an order of its own."""
+        return str((self.wires[wire]["spec"].get("link") or {}).get("group", ""))
 
     def state(self, wire: str) -> str:
         return str(self.states.get(self.wires[wire]["order_id"], "none"))
+
+
+def _wish(intent_id: str) -> str:
+    """``a1`` of ``a1.0``, and ``a1#2`` of ``a1.0#2``: the second order of a group is a wish of its own."""
+    name, _, attempt = intent_id.partition(".")
+    member = attempt.partition("#")[2]
+    return f"{name}#{member}" if member else name
 
 
 def _lost(venue: _Venue, books: _Books) -> list[str]:
@@ -152,12 +164,27 @@ def _lost(venue: _Venue, books: _Books) -> list[str]:
         for wire in venue.accepted
         if wire in books.wires and books.state(wire) in {"killed", "denied", "rejected", "none"}
     ]
+    found += _torn(venue, books)
     for key, fill in venue.fills.items():
         booked = books.fills.get(key)
         if booked is None:
             found.append(f"execution {key} ({fill['side']} {fill['qty']} {fill['symbol']}) is not booked")
         elif not _is_same(fill, booked):
             found.append(f"execution {key} is booked as {booked['side']} {booked['qty']} at {booked['price']}")
+    return found
+
+
+def _torn(venue: _Venue, books: _Books) -> list[str]:
+    """Groups of which the venue has a part: an entry without the exits that guard it."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for wire in books.wires:
+        if group := books.group_of(wire):
+            groups[group].append(wire)
+    found = []
+    for group, wires in groups.items():
+        taken = [wire for wire in wires if wire in venue.accepted]
+        if taken and len(taken) < len(wires):
+            found.append(f"of group {group} the venue has {taken} and not {sorted(set(wires) - set(taken))}")
     return found
 
 
@@ -189,7 +216,7 @@ def _doubled(venue: _Venue, books: _Books) -> list[str]:
             found.append(f"orders {wires} have no parent in the ledger")
             continue
         is_direct = parent["spec"].get("algo", {}).get("name", "direct") == "direct"
-        attempts[str(parent["intent_id"]).partition(".")[0]].append(parent_id)
+        attempts[_wish(str(parent["intent_id"]))].append(parent_id)
         if is_direct and len(wires) > 1:
             found.append(f"{parent_id} was sent {len(wires)} times: {wires}")
         most = max([int(Decimal(parent["spec"]["qty"])), *(venue.most[wire] for wire in wires if is_direct)])
@@ -210,10 +237,10 @@ def _worked(venue: _Venue, books: _Books) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
     for parent_id, parent in books.parents.items():
         algo = parent["spec"].get("algo", {})
-        if "duration_ns" not in algo:
+        if not algo.get("duration_ns"):
             continue
         wires = [wire for wire, row in books.wires.items() if row["parent_id"] == parent_id]
-        wish = str(parent["intent_id"]).partition(".")[0]
+        wish = _wish(str(parent["intent_id"]))
         done = sum(venue.filled(wire) for wire in wires) + found.get(wish, {}).get("done", 0)
         begin_ns = parent["ts_ns"]
         found[wish] = {"done": done, "begin_ns": begin_ns, "end_ns": begin_ns + algo["duration_ns"]}

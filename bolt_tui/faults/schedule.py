@@ -14,7 +14,7 @@ import msgspec
 from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.domain.ids import Random
 from engine.domain.money import Price, Qty
-from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Tif
+from engine.domain.order import AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Tif
 
 BEGINS_NS = 1_700_000_000 * NS_PER_S
 """When every run begins, in its simulated time."""
@@ -27,7 +27,9 @@ HELD = "SPY"
 HELD_QTY = 1_000
 BOUGHT, SOLD = ("AAPL", "MSFT"), ("XOM", "KO")
 """No symbol is both bought and sold by wishes: which of two crossing orders the gate denies would be a matter of time."""
-SYMBOLS = (*BOUGHT, *SOLD, HELD)
+GROUPED = ("QQQ", "IWM", "DIA")
+"""Symbols of one group of orders each, whose exits would meet the entries of another."""
+SYMBOLS = (*BOUGHT, *SOLD, HELD, *GROUPED)
 
 FAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -180,6 +182,8 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     staged: bool = False
     catches_up: bool = False
     """Undisturbed in its second half, it does as much as without faults."""
+    linked: Callable[[OrderSpec, int], tuple[OrderSpec, ...]] | None = None
+    """The orders that go with it in one message, given its own terms; such a row has its symbol to itself."""
 
 
 def _price(cents: int) -> Price:
@@ -205,6 +209,35 @@ def _touched(spec: OrderSpec, cents: int, reach: int = 0) -> OrderSpec:
 def _algo(spec: OrderSpec, name: str, seconds: int, **params: str) -> OrderSpec:
     algo = AlgoSpec(name=name, duration_ns=seconds * NS_PER_S, params=params)
     return msgspec.structs.replace(spec, algo=algo)
+
+
+def _entry(spec: OrderSpec, cents: int | None = None) -> OrderSpec:
+    made = spec if cents is None else _limit(spec, cents, tif=Tif.GTC)
+    return msgspec.structs.replace(made, link=Link(LinkRole.ENTRY))
+
+
+def _peer(spec: OrderSpec, cents: int) -> OrderSpec:
+    return msgspec.structs.replace(_limit(spec, cents, tif=Tif.GTC), link=Link(LinkRole.PEER))
+
+
+def _exits(
+    spec: OrderSpec, mid: int, target: int | None, guard: int | None, trail: int | None = None
+) -> tuple[OrderSpec, ...]:
+    """The exits of an entry, so many cents from the middle."""
+    plain = msgspec.structs.replace(
+        spec, side=spec.side.other, type=OrderType.MARKET, limit=None, link=Link(LinkRole.LEG), reduce_only=True
+    )
+    made = [] if target is None else [_limit(plain, mid + target, tif=Tif.GTC)]
+    made += [] if guard is None else [_stop(plain, mid - guard)]
+    trailing = OrderType.TRAILING_STOP
+    made += [] if trail is None else [msgspec.structs.replace(plain, type=trailing, trail=_price(trail), tif=Tif.GTC)]
+    return tuple(made)
+
+
+def _rivals(spec: OrderSpec, mid: int, *stops: int) -> tuple[OrderSpec, ...]:
+    """Stops of which one cancels the others, and the order they are placed with."""
+    plain = msgspec.structs.replace(spec, limit=None)
+    return tuple(_stop(plain, mid + at) for at in stops)
 
 
 ORDERS: Mapping[str, OrderRow] = MappingProxyType(
@@ -252,9 +285,43 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
             symbols=BOUGHT, spec=lambda spec, _: _algo(spec, "twap", 24, slices="6"), catches_up=True
         ),
         "vwap_long": OrderRow(symbols=SOLD, spec=lambda spec, _: _algo(spec, "vwap", 24, slices="6"), catches_up=True),
+        "bracket": OrderRow(
+            symbols=GROUPED, spec=lambda spec, _: _entry(spec), linked=lambda spec, mid: _exits(spec, mid, 400, 400)
+        ),
+        "bracket_fast": OrderRow(
+            symbols=GROUPED,
+            spec=lambda spec, mid: _entry(spec, mid - 2),
+            linked=lambda spec, mid: _exits(spec, mid, 3, 4),
+        ),
+        "bracket_rest": OrderRow(
+            symbols=GROUPED,
+            spec=lambda spec, mid: _entry(spec, mid - 400),
+            linked=lambda spec, mid: _exits(spec, mid, 400, 700),
+            rests=True,
+        ),
+        "triggers": OrderRow(
+            symbols=GROUPED,
+            spec=lambda spec, mid: _entry(spec, mid - 3),
+            linked=lambda spec, mid: _exits(spec, mid, None, None, trail=5),
+        ),
+        "cancels": OrderRow(
+            symbols=GROUPED, spec=lambda spec, mid: _peer(spec, mid - 4), linked=lambda spec, mid: _rivals(spec, mid, 5)
+        ),
+        "cancels_three": OrderRow(
+            symbols=GROUPED,
+            spec=lambda spec, mid: _peer(spec, mid - 250),
+            linked=lambda spec, mid: _rivals(spec, mid, 6, 9),
+            rests=True,
+        ),
     }
 )
 """Every kind of order, by name."""
+
+
+def order_specs(act: Act, mid_cents: int) -> tuple[OrderSpec, ...]:
+    """The order of an act and those that go with it, given the middle of the market."""
+    first, linked = order_spec(act, mid_cents), ORDERS[act.order].linked
+    return (first,) if linked is None else (first, *linked(first, mid_cents))
 
 
 def order_spec(act: Act, mid_cents: int) -> OrderSpec:
@@ -321,15 +388,19 @@ def _acts(rng: Random, kind: str, point: str, orders: tuple[str, ...]) -> tuple[
     if step in {"partial", "fill"} or kind in {"overfill", "bust"}:
         quick = [name for name in ("market", "take", "market_sell") if name in allowed] or allowed
         chosen.append(quick[rng.below(len(quick))])
+    free = list(GROUPED)
     for name in chosen:
         row = ORDERS[name]
+        if row.linked is not None and not free:
+            continue
+        symbol = row.symbols[rng.below(len(row.symbols))] if row.linked is None else free.pop(rng.below(len(free)))
         acts.append(
             Act(
                 name=f"a{len(acts)}",
                 at_ms=rng.between(900, 7_000),
                 do="order",
                 order=name,
-                symbol=row.symbols[rng.below(len(row.symbols))],
+                symbol=symbol,
                 # No two orders are alike, so that none is taken for a repetition of another.
                 qty=rng.between(10, 23 if name == "reduce" else 90) * 10 + len(acts),
                 parts=rng.between(2, 3) if step == "partial" else rng.between(1, 3),

@@ -16,7 +16,7 @@ from engine.domain.errors import VenueError
 from engine.domain.events import Fill
 from engine.domain.ids import Random
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import TOUCHED, OrderSpec, OrderType, Side, Tif
+from engine.domain.order import TOUCHED, LinkRole, OrderSpec, OrderType, Side, Tif
 from engine.oms import broker_interface as bi
 
 BROKER, ACCOUNT, MIC = "paper", "PAPER", "XSIM"
@@ -25,6 +25,8 @@ CASH_MILS = 10_000_000_000
 FEE_MILS = 3
 """A piece."""
 PIECE_GAP_NS = 120 * NS_PER_MS
+GROUP_NS = 30 * NS_PER_MS
+"""How long it takes until what an order of a group fills is taken off the others: meanwhile they may fill too."""
 
 After = Callable[[int, Callable[[], None]], None]
 """Run something so many nanoseconds from now."""
@@ -84,6 +86,12 @@ class Standing(msgspec.Struct):
     """Its next execution is on its way."""
     ended_ns: int = 0
     executions: int = 0
+    group: str = ""
+    """Wire id of the first order of its group."""
+    asked: int = 0
+    """Quantity it came with."""
+    held: int = 0
+    """Of a leg: what the entry has not let to work yet."""
 
     @property
     def venue_order_id(self) -> str:
@@ -93,7 +101,12 @@ class Standing(msgspec.Struct):
     @property
     def leaves(self) -> int:
         """What may still fill."""
-        return max(0, self.qty - self.filled) if self.is_open else 0
+        return max(0, self.qty - self.filled - self.held) if self.is_open else 0
+
+    @property
+    def role(self) -> LinkRole | None:
+        """What it is in its group."""
+        return None if self.spec.link is None else self.spec.link.role
 
     def view(self) -> bi.VenueOrder:
         """As the venue reports it."""
@@ -164,31 +177,49 @@ class Venue:
     # -- messages in -----------------------------------------------------------------------------------------------------
 
     def new(self, now_ns: int, wire: bi.WireOrder, *, refuse: bool = False, session: bool = False) -> Standing | None:
-        """A new order arrives. None where it is refused; a session's own refusal is VenueError."""
+        """A new order arrives, alone or with those of its group: all are taken or none. The first of them, None where it is
+        refused; a session's own refusal is VenueError.
+        """
         self._now_ns = now_ns
-        spec, wire_id = wire.spec, wire.wire_id
-        code = "REFUSED" if refuse else self._refusal(spec)
-        is_repeated = wire_id in self.orders
+        codes = ["REFUSED" if refuse else self._refusal(one.spec) for one in wire.members]
+        is_repeated = any(one.wire_id in self.orders for one in wire.members)
+        is_refused = any(codes)
+        for one, code in zip(wire.members, codes, strict=True):
+            own = code or ("LINKED" if is_refused else "")
+            self._note_new(one, "DUPLICATE_ID" if is_repeated else own, session=session)
+            if own and not is_repeated:
+                said = bi.Rejected(broker=BROKER, ts_ns=0, wire_id=one.wire_id, code=own, text="refused by the venue")
+                self._report(said)
+        if is_repeated:
+            return None
+        if is_refused:
+            if session:
+                raise VenueError(f"{codes[0]}: refused by the venue")
+            return None
+        made = [self._take(one, wire.wire_id if wire.linked else "") for one in wire.members]
+        for order in made:
+            self._report(bi.Acked(broker=BROKER, ts_ns=0, wire_id=order.wire_id, venue_order_id=order.venue_order_id))
+            self._try(order)
+        return made[0]
+
+    def _note_new(self, wire: bi.WireOrder, code: str, *, session: bool) -> None:
+        spec = wire.spec
         self.note(
             "new",
-            wire=wire_id,
+            wire=wire.wire_id,
             symbol=spec.symbol,
             side=str(spec.side),
             qty=int(spec.qty),
             reduce_only=spec.reduce_only,
             session=session,
-            accepted=not code and not is_repeated,
-            code="DUPLICATE_ID" if is_repeated else code,
+            accepted=not code,
+            code=code,
         )
-        if is_repeated:
-            return None
-        if code:
-            self._report(bi.Rejected(broker=BROKER, ts_ns=0, wire_id=wire_id, code=code, text="refused by the venue"))
-            if session:
-                raise VenueError(f"{code}: refused by the venue")
-            return None
+
+    def _take(self, wire: bi.WireOrder, group: str) -> Standing:
+        spec = wire.spec
         made = Standing(
-            wire_id=wire_id,
+            wire_id=wire.wire_id,
             number=len(self.orders) + 1,
             spec=spec,
             qty=int(spec.qty),
@@ -196,16 +227,18 @@ class Venue:
             stop=None if spec.stop is None else cents(spec.stop),
             parts=self.parts.get((spec.symbol, int(spec.qty)), 1),
             born_ns=self._now_ns,
+            group=group,
+            asked=int(spec.qty),
         )
-        self.orders[wire_id] = made
+        if made.role is LinkRole.LEG:
+            made.held = made.qty
+        self.orders[wire.wire_id] = made
         if spec.tif is Tif.GTD:
             self._after(spec.expires_ns - self._now_ns, lambda: self._end_of(made))
-        self._report(bi.Acked(broker=BROKER, ts_ns=0, wire_id=wire_id, venue_order_id=made.venue_order_id))
-        self._try(made)
         return made
 
     def _refusal(self, spec: OrderSpec) -> str:
-        if spec.reduce_only:
+        if spec.reduce_only and (spec.link is None or spec.link.role is not LinkRole.LEG):
             claimed = sum(
                 order.leaves
                 for order in self.orders.values()
@@ -238,13 +271,46 @@ class Venue:
             self.note("amend_refused", wire=wire_id, code=code)
             self._report(bi.AmendRefused(broker=BROKER, ts_ns=0, wire_id=wire_id, code=code, text=""))
             return
-        order.qty, order.limit, order.stop = qty, limit, stop
-        self.note("amended", wire=wire_id, qty=qty)
+        order.qty = min(qty, order.qty) if order.group else qty  # what its group has filled meanwhile stays off it
+        order.limit, order.stop = limit, stop
+        self._amended(order)
+        self._try(order)
+
+    def _amended(self, order: Standing) -> None:
+        self.note("amended", wire=order.wire_id, qty=order.qty)
         view = order.view()
         self._report(
-            bi.Amended(broker=BROKER, ts_ns=0, wire_id=wire_id, qty=view.qty, limit=view.limit, stop=view.stop)
+            bi.Amended(broker=BROKER, ts_ns=0, wire_id=order.wire_id, qty=view.qty, limit=view.limit, stop=view.stop)
         )
-        self._try(order)
+
+    # -- groups ----------------------------------------------------------------------------------------------------------
+
+    def _settle_later(self, order: Standing) -> None:
+        """What happened to an order reaches its group a little later."""
+        if order.group:
+            due_ns = self._now_ns + GROUP_NS
+            self._after(GROUP_NS, lambda: self._settle(due_ns, order.group))
+
+    def _settle(self, now_ns: int, group: str) -> None:
+        """Bring every order of a group to what it may do now."""
+        self._now_ns = max(self._now_ns, now_ns)
+        members = [order for order in self.orders.values() if order.group == group]
+        entry = next((order for order in members if order.role is LinkRole.ENTRY), None)
+        for order in members:
+            if not order.is_open or order is entry:
+                continue
+            others = sum(one.filled for one in members if one is not order and one is not entry)
+            free = order.asked if entry is None else min(order.asked, entry.filled)
+            most = order.asked if entry is None or entry.is_open else free
+            qty = max(order.filled, most - others)
+            if qty <= order.filled:
+                self._end(order, "cancelled")
+                continue
+            is_less, order.qty = qty < order.qty, qty
+            order.held = max(0, qty - order.filled - max(0, free - others - order.filled))
+            if is_less:
+                self._amended(order)
+            self._try(order)
 
     # -- matching --------------------------------------------------------------------------------------------------------
 
@@ -273,7 +339,7 @@ class Venue:
         return sign * (order.stop - at) >= 0 if spec.type in TOUCHED else sign * (at - order.stop) >= 0
 
     def _try(self, order: Standing) -> None:
-        if order.is_working or not order.is_open:
+        if order.is_working or not order.leaves:
             return
         tif = order.spec.tif
         if self._is_marketable(order):
@@ -306,7 +372,7 @@ class Venue:
         """Execute a part of an order, and end it where nothing is left."""
         qty = min(qty, order.leaves) if order.is_open else qty
         extra_pct = self.overfill_pct.get(order.wire_id, 0)
-        if order.is_open and qty >= order.leaves and extra_pct:
+        if order.is_open and qty >= order.leaves and extra_pct and not order.held:
             qty += max(1, order.qty * extra_pct // 100)
             del self.overfill_pct[order.wire_id]
             self.note("overfill", wire=order.wire_id, qty=order.filled + qty - order.qty)
@@ -330,12 +396,13 @@ class Venue:
         if order.is_open and order.filled >= order.qty:
             order.is_open, order.status, order.ended_ns = False, "filled", self._now_ns
             self.note("end", wire=order.wire_id, how="filled")
+        self._settle_later(order)
 
     def fill_now(self, now_ns: int, wire_id: str, percent: int) -> None:
         """A market that comes to an order: fill so much of what is left at once."""
         self._now_ns = now_ns
         order = self.orders.get(wire_id)
-        if order is not None and order.is_open:
+        if order is not None and order.leaves:
             self._piece(order, max(1, order.leaves * percent // 100))
 
     def bust(self, now_ns: int, key: str) -> None:
@@ -347,6 +414,7 @@ class Venue:
         order.filled -= made.qty
         self.note("bust", key=key, wire=made.wire_id)
         self._report(bi.Busted(broker=BROKER, ts_ns=0, fill_key=key, symbol=made.symbol))
+        self._settle_later(order)
         if order.is_open:
             self._try(order)
 
@@ -354,6 +422,7 @@ class Venue:
         order.is_open, order.status, order.ended_ns = False, how, self._now_ns
         self.note("end", wire=order.wire_id, how=how)
         self._report(bi.Cancelled(broker=BROKER, ts_ns=0, wire_id=order.wire_id, qty_filled=Qty(order.filled)))
+        self._settle_later(order)
 
     def _end_of(self, order: Standing) -> None:
         self._now_ns = max(self._now_ns, order.spec.expires_ns)
@@ -365,6 +434,7 @@ class Venue:
         order.is_open, order.status, order.ended_ns = False, "expired", self._now_ns
         self.note("end", wire=order.wire_id, how="expired")
         self._report(bi.Expired(broker=BROKER, ts_ns=0, wire_id=order.wire_id, qty_filled=Qty(order.filled)))
+        self._settle_later(order)
 
     # -- questions -------------------------------------------------------------------------------------------------------
 

@@ -113,7 +113,7 @@ class HostedVenue:
 
     def submit_new(self, now_ns: int, account: str, order: WireOrder) -> None:
         """Take an order on its way."""
-        for one in (order, *order.linked):
+        for one in order.members:
             self._watched.setdefault((account, one.wire_id), None)
         self._is_touched = True
         self.core.submit_new(now_ns, account, order)
@@ -243,7 +243,7 @@ class HostedVenue:
         self._log.start(Memory(schema=SCHEMA, venue=state, levels=self.market.levels()))
         self._flights = {one.number: one for one in state.flights}
         flown = ((one.account, one.order) for one in state.flights if one.order is not None)
-        coming = {(account, one.wire_id): None for account, order in flown for one in (order, *order.linked)}
+        coming = {(account, one.wire_id): None for account, order in flown for one in order.members}
         here = {(order.account, order.wire_id): _print_of(order) for order in state.orders if order.is_open}
         self._watched = {**coming, **here}
         for account, fills in state.fills.items():

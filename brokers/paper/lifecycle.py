@@ -114,7 +114,7 @@ class Lifecycle:
     def _arrive_new(self, account: str, order: WireOrder, is_swept: bool) -> None:
         """An order arrives, alone or with those linked to it: all of them are admitted or none."""
         group = order.wire_id if order.linked else ""
-        found = [(one, self._judge_new(account, one, group, is_swept)) for one in (order, *order.linked)]
+        found = [(one, self._judge_new(account, one, group, is_swept)) for one in order.members]
         refused = next((f"{one.wire_id}: {got.text}" for one, got in found if isinstance(got, Refusal)), None)
         known, working = self._orders.setdefault(account, {}), self._working.setdefault(account, {})
         made = [got for _, got in found if isinstance(got, Working)]

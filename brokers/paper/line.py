@@ -249,8 +249,8 @@ class PaperLine:
         for frame in frames:
             match frame:
                 case New():
-                    wire_id = frame.order.wire_id
-                    self._tell(Rejected(broker=name, ts_ns=ts_ns, wire_id=wire_id, code=code, text=text))
+                    for one in frame.order.members:
+                        self._tell(Rejected(broker=name, ts_ns=ts_ns, wire_id=one.wire_id, code=code, text=text))
                 case Cancel():
                     self._tell(CancelRefused(broker=name, ts_ns=ts_ns, wire_id=frame.wire_id, code=code, text=text))
                 case Amend():
@@ -317,7 +317,7 @@ class PaperLine:
         due_ns = self._clock.monotonic_ns() + self._answer_ns
         match frame:
             case New():
-                self._pending["new", frame.order.wire_id] = due_ns
+                self._pending.update((("new", one.wire_id), due_ns) for one in frame.order.members)
             case Cancel():
                 self._pending["cancel", frame.wire_id] = due_ns
             case Amend():

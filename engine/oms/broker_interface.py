@@ -49,6 +49,11 @@ class WireOrder(msgspec.Struct, frozen=True, kw_only=True):
     linked: tuple[WireOrder, ...] = ()
     """The other orders of its group: the venue takes all of them or none."""
 
+    @property
+    def members(self) -> tuple[WireOrder, ...]:
+        """Every order of the message: each has an answer of its own, and each is unknown where the message is lost."""
+        return (self, *self.linked)
+
 
 class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
     """An order as the venue reports it."""

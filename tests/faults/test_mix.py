@@ -75,6 +75,16 @@ def test_a_mix_draws_nothing_else(seed: int) -> None:
     assert fault_of(schedule) == ""
 
 
+def test_a_laboratory_whose_worker_fails_does_not_pass(tmp_path: Path) -> None:
+    """What was judged until then says nothing of the rest."""
+    broken = copy_source(tmp_path)
+    path = broken / "bolt_tui/faults/recount.py"
+    path.write_text(path.read_text("utf-8").replace("found += venue.turned", "found += venue.no_such"), "utf-8")
+    code, _, told = run("--seeds", "2", "--faults", "none", "--steps", "none", "--orders", "market", root=broken)
+    assert code != Exit.OK
+    assert "0 of 2 schedules were judged" in told
+
+
 def test_nothing_can_be_asked_for() -> None:
     mix = read_mix("none", "none")
     assert all((make(seed, mix).faults, make(seed, mix).crashes) == ((), ()) for seed in range(50))

@@ -5,13 +5,15 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from brokers.paper.protocol import FaultKind
+from brokers.paperbroker import stop_venue
 from engine.domain.events import BrokerState
 from engine.domain.ids import wire_id
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import Liquidity, Side
+from engine.domain.order import Link, LinkRole, Liquidity, OrderSpec, Side
 from engine.market.feed import BookTick, QuoteTick, StatusTick, TradeTick
 from engine.oms.broker_interface import (
     Acked,
@@ -25,6 +27,7 @@ from engine.oms.broker_interface import (
     Rejected,
     Snapshot,
     Uncertain,
+    WireOrder,
 )
 from tests.paper_process.lab import Ear, Lab, limit, market
 
@@ -119,6 +122,37 @@ def test_a_line_cut_around_a_new_order_is_uncertain(lab: Lab, kind: FaultKind, a
         assert [answer.order is not None for answer in ear.all(OrderAnswer)] == [arrives, arrives]
         ear.broker.query_state(1, 0)
         assert len(ear.wait(Snapshot).orders) == int(arrives), "and it is there once at most"
+
+
+def bracket() -> WireOrder:
+    """Orders 1, 2 and 3 as one message."""
+    entry, *legs = (limit(1, Side.BUY, "100", "189.00"), *(limit(at, Side.SELL, "100", "195.00") for at in (2, 3)))
+    legs = [msgspec.structs.replace(leg, spec=in_role(leg.spec, LinkRole.LEG)) for leg in legs]
+    return msgspec.structs.replace(entry, spec=in_role(entry.spec, LinkRole.ENTRY), linked=tuple(legs))
+
+
+def in_role(spec: OrderSpec, role: LinkRole) -> OrderSpec:
+    return msgspec.structs.replace(spec, link=Link(role, "P1"))
+
+
+def test_a_line_cut_around_a_bracket_leaves_every_order_of_it_uncertain(lab: Lab) -> None:
+    """One that stayed pending would count and block for ever."""
+    with Ear(lab.home) as ear:
+        up(ear)
+        lab.plant(FaultKind.CUT_BEFORE_NEW)
+        ear.broker.send_new(bracket())
+        ear.wait(Uncertain, 3)
+        assert {event.wire_id for event in ear.all(Uncertain)} == {wire_id("TESTS", at) for at in (1, 2, 3)}
+
+
+def test_a_bracket_that_never_left_is_refused_whole(lab: Lab) -> None:
+    with Ear(lab.home) as ear:
+        up(ear)
+        stop_venue(lab.home)
+        ear.until(lambda: ear.all(ChannelChanged)[-1].state is BrokerState.DOWN, "the end of the line")
+        ear.broker.send_new(bracket())
+        ear.wait(Rejected, 3)
+        assert {event.code for event in ear.all(Rejected)} == {"NOT_SENT"}
 
 
 def test_planted_refusal_duplicate_and_delay(lab: Lab) -> None:

@@ -1,0 +1,67 @@
+"""An engine that placed a bracket is killed at each step: what is bought is guarded at the venue, with no engine alive."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bolt_tui.wiring import projections
+from brokers.paperbroker import PaperSession, ensure_venue, stop_venue
+from engine.domain.clock import NS_PER_S, SystemClock
+from engine.store.verify import verify
+from tests.crash.bracket_child import QTY
+
+ROOT = Path(__file__).parents[2]
+STEPS = ("order_intent", "send", "order_acked", "order_filled")
+POINTS = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
+QUICK = {"after:send", "before:order_filled"}
+BOTH = [[str(QTY), "limit"], [str(QTY), "stop"]]
+DEADLINE_S = 20
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "h"
+    folder.mkdir(mode=0o700)
+    ensure_venue(folder, options=("--no-latency",))
+    yield folder
+    stop_venue(folder)
+
+
+def life(home: Path, point: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "tests.crash.bracket_child", str(home), point]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def guarded(session: PaperSession) -> tuple[str, list[list[str]]]:
+    """The position at the venue, and the exits that stand there with what is left of them."""
+    held = {one.symbol: str(one.qty) for one in session.positions() if one.qty}
+    exits = [[str(one.qty - one.qty_filled), one.type.value] for one in session.open_orders() if one.reduce_only]
+    return held.get("AAPL", "0"), sorted(exits)
+
+
+@pytest.mark.parametrize(
+    "point", [pytest.param(p, marks=() if p in QUICK else pytest.mark.proof) for p in POINTS], ids=lambda p: p
+)
+def test_a_killed_engine_leaves_its_stop_at_the_venue(home: Path, point: str) -> None:
+    first = life(home, point)
+    assert first.returncode == -9, f"the point was not reached: {first.stdout} {first.stderr}"
+    session, clock = PaperSession(home), SystemClock()
+    # What was on its way arrives without an engine: nothing of it, or all of it.
+    wanted = ("0", []) if point in {"before:order_intent", "after:order_intent", "before:send"} else (str(QTY), BOTH)
+    end_ns = clock.monotonic_ns() + DEADLINE_S * NS_PER_S
+    while guarded(session) != wanted and clock.monotonic_ns() < end_ns:
+        pass
+    assert guarded(session) == wanted
+    second = life(home, "none")
+    assert second.returncode == 0, second.stderr
+    state = json.loads(second.stdout.splitlines()[-1])
+    assert (state["position"], state["exits"]) == guarded(session), "the next engine knows what guards it"
+    assert state["exits"] == (BOTH if state["position"] == str(QTY) else [])
+    session.close()
+    assert verify(home / "ledger.db", projections).findings == ()
