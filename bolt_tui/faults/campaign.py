@@ -314,9 +314,7 @@ class _Worker:
                 code = 0
             except BrokenPipeError:
                 code = 0
-            except (
-                Exception
-            ):  # loop edge: nobody sees a worker's error but here; its missing verdicts fail the campaign
+            except Exception:  # loop edge: told here; the verdicts that are missing then fail the campaign
                 traceback.print_exc()
             finally:
                 os._exit(code)
