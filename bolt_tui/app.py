@@ -75,6 +75,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         seen: how far an earlier desk had shown this engine's log.
         keep_seen: keeps that for the next desk.
         exports: folder for exported tables.
+        unlisted: what is known of a symbol that no broker lists.
         has_few_colours: the terminal knows sixteen colours; decides what the theme ``auto`` is.
     """
 
@@ -100,6 +101,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         keep_seen: Callable[[Seen], None] = lambda _: None,
         has_few_colours: bool = False,
         exports: Path | None = None,
+        unlisted: Callable[[str], str] | None = None,
     ) -> None:
         super().__init__(port, clock or SystemClock())
         self.exports = exports
@@ -111,6 +113,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._was_slow = self._was_cut = False
         self._is_ours = is_ours
         self._presets = settings.presets
+        self._unlisted = unlisted
         self._hz = settings.desk.updates_per_s or hz
         self._halt_asked_ns = 0
         self._is_built = False

@@ -6,6 +6,8 @@ born with it. A cancel asks nobody.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual import on, work
 from textual.content import Content
 
@@ -34,6 +36,8 @@ class OrderEntry(DeskBase):
 
     _presets: Presets = NONE
     """The owner's defaults of order words."""
+    _unlisted: Callable[[str], str] | None = None
+    """What the registry knows of a symbol that no broker lists."""
     _questions = 0
     """Counts what was typed: an answer to older words is not shown."""
 
@@ -46,7 +50,7 @@ class OrderEntry(DeskBase):
     def _words_known(self) -> GrammarContext:
         from bolt_tui.commands.orders import grammar_context
 
-        return grammar_context(self._port.view(), presets=self._presets)
+        return grammar_context(self._port.view(), presets=self._presets, unlisted=self._unlisted)
 
     def _complete(self, line: str, cursor: int) -> list[str]:
         return complete(line, cursor, self._words_known())

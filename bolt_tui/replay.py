@@ -21,7 +21,7 @@ _HELP = {
     "--order": "an order in the order grammar, placed when the replay begins (again for more orders)",
     "--strategy": "run a strategy over the file: NAME or NAME:param=value,param=value",
     "--at": "when the orders are placed: ISO time with zone (default: at the first two-sided quote in session)",
-    "--instrument": "SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=]; again for each file in its order (default: the sidecar FILE.yaml, else "
+    "--instrument": "SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=,expiry=]; again for each file in its order (default: the sidecar FILE.yaml, else "
     "stated defaults)",
     "--cash": "opening cash in the instrument's currency (default: 10000000)",
     "--policy": "policy file (default: the shipped one)",
@@ -54,6 +54,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
     Raises:
         InputError: naming the argument, its value and what was expected.
     """
+    from bolt_tui.instruments import registry_in
     from bolt_tui.replay_run import ReplayAsk
     from bolt_tui.resources import data_file
     from bolt_tui.settings import Home, home_path
@@ -98,6 +99,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
         curve=Path(args.curve) if args.curve else None,
         ledger=ledger,
         calendars=Home(home_path()).calendars,
+        known=registry_in(Home(home_path()).instruments).terms_of,
     )
 
 

@@ -27,7 +27,7 @@ from engine.intake.strategy_loader import load_strategies
 from engine.market.calendar import ALWAYS, Calendar, load_calendar
 from engine.market.fees import shipped_fees
 from engine.market.formats.layout import BARS, LEVELS
-from engine.market.replay import RecordedFile, check_together, merge, open_all
+from engine.market.replay import Known, RecordedFile, check_together, merge, no_terms, open_all
 from engine.market.rows import EXEC, HIDDEN, TRADE, listing_key
 from engine.market.sessions import Sessions
 from engine.market.sidecar import parse_instrument
@@ -69,6 +69,8 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Place | None
     calendars: Path
     """Folder of compiled session calendars."""
+    known: Known = no_terms
+    """Terms of the registry, for a file that has none of its own."""
 
 
 class Replay:
@@ -78,7 +80,7 @@ class Replay:
         self.ask = ask
         self.tell = tell
         tell(f"reading {', '.join(path.name for path in ask.files)} ...")
-        self.tapes = list(open_all(ask.files, [parse_instrument(words) for words in ask.instruments]))
+        self.tapes = list(open_all(ask.files, [parse_instrument(words) for words in ask.instruments], known=ask.known))
         check_together(self.tapes)
         self.clock = SimClock(min(tape.first_ns for tape in self.tapes))
         first = self.tapes[0].instrument

@@ -123,6 +123,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "tape"
 
     @property
+    def instruments(self) -> Path:
+        """Folder of the owner's registry of instruments; optional."""
+        return self.root / "instruments"
+
+    @property
     def latch(self) -> Path:
         """The kill latch, mapped by each process that may send."""
         return self.root / "latch"

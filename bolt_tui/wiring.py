@@ -18,6 +18,7 @@ from bolt_tui.calendars import sessions_beside
 from bolt_tui.collector import calm
 from bolt_tui.halting import Halting
 from bolt_tui.input_tape import InputTape, StepInput, encode
+from bolt_tui.instruments import registry_in
 from bolt_tui.lookout import Lookout
 from bolt_tui.session_report import note_session
 from bolt_tui.settings import Home, Settings, ensure_policy, load_settings
@@ -37,6 +38,7 @@ from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_loader import load_strategies
 from engine.ledger.ledger import Ledger
 from engine.market.fees import shipped_fees
+from engine.market.registry import Registry, differences
 from engine.market.tape import Chunk, TapeWriter, prune
 from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
@@ -95,8 +97,9 @@ class Inbox:
 class LoopBroker:
     """A broker whose callbacks come on the loop, by way of the tape."""
 
-    def __init__(self, broker: bi.Broker, inbox: Inbox, tape: InputTape) -> None:
+    def __init__(self, broker: bi.Broker, inbox: Inbox, tape: InputTape, registry: Registry) -> None:
         self._broker = broker
+        self._registry = registry
         self._inbox = inbox
         self._tape = tape
         self.name = broker.name
@@ -115,8 +118,13 @@ class LoopBroker:
         self._broker.stop()
 
     def instruments(self) -> tuple[Instrument, ...]:
-        """What can be traded."""
-        return self._tape.instruments(self._broker.instruments())
+        """What can be traded, completed by what only the owner's registry says."""
+        listed = self._broker.instruments()
+        for made in listed:
+            entry = self._registry.of_broker(self.name, made.symbol)
+            for words in differences(entry, made) if entry is not None else ():
+                _LOG.warning("registry: %s", words)
+        return self._tape.instruments(tuple(self._registry.completed(self.name, made) for made in listed))
 
     def send_new(self, order: bi.WireOrder) -> None:
         """Hand over one new order."""
@@ -172,6 +180,7 @@ class LiveEngine:
         """Inputs and turns at which the engine failed."""
         self._stopping: asyncio.Future[bool] = self._loop.create_future()
         ensure_policy(home)
+        registry = registry_in(home.instruments)
         self._settings = settings
         self._chunks: deque[Chunk] = deque()
         self._journal = Journal.open(home.place, self._clock.now_ns(), new_ledger_id, "USD")
@@ -187,7 +196,7 @@ class LiveEngine:
                 EngineParts(
                     journal=self._journal,
                     clock=self._tape.clock,
-                    brokers={"paper": LoopBroker(PaperBroker(home.root), self._inbox, self._tape)},
+                    brokers={"paper": LoopBroker(PaperBroker(home.root), self._inbox, self._tape, registry)},
                     policy=self._policy,
                     latch=self._latch,
                     mode="paper",
@@ -407,7 +416,7 @@ def build_live(home: Home, settings: Settings) -> LiveEngine:
     """An engine on this state folder, its paper venue started where none runs. Call it in the loop it will run in.
 
     Raises:
-        StoreError, PolicyError, VenueError: each with the next step; nothing is left running but the venue.
+        StoreError, PolicyError, InstrumentError, VenueError: each with the next step; nothing is left running but the venue.
     """
     return LiveEngine(home, settings)
 

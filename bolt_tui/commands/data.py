@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 
 def _opened(ctx: Context) -> tuple[RecordedFile, ...]:
+    from bolt_tui.instruments import registry_in
+    from bolt_tui.settings import Home, home_path
     from engine.market.replay import open_all
     from engine.market.sidecar import parse_instrument
 
-    return open_all([Path(name) for name in ctx.args.files], [parse_instrument(words) for words in ctx.args.instrument])
+    known = registry_in(Home(home_path()).instruments).terms_of
+    words = [parse_instrument(terms) for terms in ctx.args.instrument]
+    return open_all([Path(name) for name in ctx.args.files], words, known=known)
 
 
 def inspect(ctx: Context) -> Exit:

@@ -189,6 +189,7 @@ def run_desk(context: Context) -> Exit:
     try:
         with DeskLink(lambda: find_socket(home), key.press, hz=hz) as link:
             from bolt_tui.app import run_desk as show_desk
+            from bolt_tui.instruments import names_in
             from bolt_tui.meanwhile import keep, kept
 
             with hang_ups():
@@ -203,6 +204,7 @@ def run_desk(context: Context) -> Exit:
                     seen=kept(home.root),
                     keep_seen=lambda seen: keep(home.root, seen),
                     exports=home.root / "exports",
+                    unlisted=names_in(home.instruments),
                 )
     finally:
         key.close()

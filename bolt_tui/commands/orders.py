@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from bolt_tui.client import DEADLINE_S, EngineClient, NoEngine, OutcomeUnknown
 from bolt_tui.commands import show
 from bolt_tui.commands.context import NotNow, NotRead, exit_of
 from bolt_tui.commands.exits import Exit
+from bolt_tui.instruments import names_in
 from bolt_tui.settings import load_settings
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import (
@@ -119,9 +120,10 @@ def read_words(
     end_ns = clock.monotonic_ns() + int(wait_s * NS_PER_S)
     pictures: Iterator[DeskView] | None = None
     presets = load_settings(context.found).presets
+    unlisted = names_in(context.found.instruments)
     while True:
         missed: list[str] = []
-        found = parse_order(line, grammar_context(view, missed, presets))
+        found = parse_order(line, grammar_context(view, missed, presets, unlisted))
         is_error = isinstance(found, GrammarError)
         lacks = _lacking(view, found, missed)
         if not lacks or clock.monotonic_ns() >= end_ns:
@@ -156,7 +158,12 @@ def _lacking(view: DeskView, found: NewOrderDraft | GrammarError, missed: list[s
     return "" if is_quoted else f"a quote of {symbol}"
 
 
-def grammar_context(view: DeskView, missed: list[str] | None = None, presets: Presets = NONE) -> GrammarContext:
+def grammar_context(
+    view: DeskView,
+    missed: list[str] | None = None,
+    presets: Presets = NONE,
+    unlisted: Callable[[str], str] | None = None,
+) -> GrammarContext:
     """What the words may refer to: the engine's instruments, its fresh quotes and positions, and the owner's presets.
 
     ``missed`` gets the symbols that had no fresh quote.
@@ -189,6 +196,7 @@ def grammar_context(view: DeskView, missed: list[str] | None = None, presets: Pr
         accounts=tuple(dict.fromkeys(row.account for row in brokers)),
         presets=presets,
         position=position,
+        unlisted=unlisted,
     )
 
 

@@ -75,6 +75,6 @@ TERMS = arg(
     metavar="TERMS",
     action="append",
     default=[],
-    help="SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=]; again for each file in its order (default: the sidecar FILE.yaml, else "
+    help="SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=,expiry=]; again for each file in its order (default: the sidecar FILE.yaml, else "
     "stated defaults)",
 )

@@ -18,6 +18,7 @@ from bolt_tui.commands.subcommand import (
     Subcommand,
     arg,
 )
+from bolt_tui.commands.table_instruments import INSTRUMENTS
 from bolt_tui.commands.table_lists import LISTS
 from bolt_tui.commands.table_market import MARKET
 
@@ -418,7 +419,7 @@ TOOLS = (
 GROUPS: dict[str, tuple[Subcommand, ...]] = {
     "The desk and the engine": DESK,
     "Orders": ORDERS,
-    "What there is": LISTS,
+    "What there is": (*LISTS, *INSTRUMENTS),
     "The running engine": ENGINE,
     "Halting": HALT,
     "Tools": TOOLS,

@@ -82,6 +82,8 @@ class GrammarContext(msgspec.Struct, frozen=True, kw_only=True):
     presets: Presets = NONE
     position: Callable[[str, str], Qty | None] | None = None
     """Signed position of an account and symbol; None where there is none or it is not known."""
+    unlisted: Callable[[str], str] | None = None
+    """What is known of a symbol that is not in ``instruments``, for the person who typed it; empty where nothing is."""
 
 
 SIDES = {"b": Side.BUY, "buy": Side.BUY, "s": Side.SELL, "sell": Side.SELL}
@@ -471,6 +473,9 @@ def _symbol(words: Words, context: GrammarContext) -> str:
     symbol = words.take(("a symbol",), known).upper()
     if not _SYMBOL.fullmatch(symbol) or (context.instruments is not None and symbol not in context.instruments):
         near = tuple(name for name in known if name[:1] == symbol[:1]) or known
+        said = context.unlisted(symbol) if context.unlisted is not None and _SYMBOL.fullmatch(symbol) else ""
+        if said:
+            raise words.fail(said, ())
         raise words.fail("no known symbol", near[:8] or ("a symbol: AAPL",))
     return symbol
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import yaml
 
+from engine.domain.clock import iso
 from engine.domain.errors import DataError
 from engine.domain.instrument import Instrument
 from engine.market.formats.fields import lines_of
@@ -125,6 +126,8 @@ def write_terms(out: Path, made: Instrument) -> None:
     }
     if made.adv is not None:
         terms["adv"] = str(made.adv)
+    if made.expiry_ns is not None:
+        terms["expiry"] = iso(made.expiry_ns)
     try:
         sidecar_path(out).write_text(yaml.safe_dump({"instrument": terms}, sort_keys=False), encoding="utf-8")
     except OSError as error:

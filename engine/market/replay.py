@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,15 @@ from engine.market.sidecar import InstrumentWords, join_words, read_sidecar, set
 
 KEPT_ROWS = 400_000
 """Longer files are read again from disk instead of being kept in memory (about 250 bytes a row)."""
+
+
+Known = Callable[[str], InstrumentWords]
+"""Terms of a symbol, empty where none are known."""
+
+
+def no_terms(_symbol: str) -> InstrumentWords:
+    """No registry."""
+    return InstrumentWords()
 
 
 class RecordedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +90,11 @@ def open_recordings(
 
 
 def open_all(
-    paths: Sequence[Path], given: Sequence[InstrumentWords] = (), *, kept_rows: int = KEPT_ROWS
+    paths: Sequence[Path],
+    given: Sequence[InstrumentWords] = (),
+    *,
+    kept_rows: int = KEPT_ROWS,
+    known: Known = no_terms,
 ) -> tuple[RecordedFile, ...]:
     """Read recorded files in full, one recording for each file and symbol.
 
@@ -92,6 +105,7 @@ def open_all(
         given: terms that somebody gave: none, one for all files, or one for each file in their order. With a symbol of a file of
             several symbols only that one is read.
         kept_rows: more rows than these are read again from disk.
+        known: terms of a symbol that nobody gave, from the registry of instruments.
 
     Raises:
         DataError: naming file, row and what was expected.
@@ -105,7 +119,7 @@ def open_all(
     for at, path in enumerate(paths):
         words = given[at] if len(given) > 1 else given[0] if given else None
         layout = layout_of(path, LAYOUTS)
-        plans += [_plan(path, layout, words, only) for only in _symbols(path, layout, words)]
+        plans += [_plan(path, layout, words, only, known) for only in _symbols(path, layout, words)]
     _share_steps(plans)
     found = tuple(_open(plan, kept_rows) for plan in plans)
     _check_terms(found)
@@ -126,10 +140,11 @@ class _Plan(msgspec.Struct, kw_only=True):
     """Terms that the file itself gives."""
 
 
-def _plan(path: Path, layout: Layout, words: InstrumentWords | None, only: str) -> _Plan:
+def _plan(path: Path, layout: Layout, words: InstrumentWords | None, only: str, known: Known) -> _Plan:
     sidecar = read_sidecar(path)
     given = join_words(words or InstrumentWords(), sidecar.instrument)
     found = {"kind": layout.kind, "mic": _venue(path, layout), "symbol": only or stem_of(path)}
+    given = join_words(given, msgspec.structs.replace(known(given.symbol or found["symbol"]), symbol=""))
     if layout.prices and not (given.tick and given.lot):
         found["tick"], found["lot"] = steps_of(path, layout, only)
     return _Plan(

@@ -8,8 +8,9 @@ from pathlib import Path
 import msgspec
 import yaml
 
-from engine.domain.errors import DataError, InstrumentError, MoneyError
+from engine.domain.errors import DataError, InputError, InstrumentError
 from engine.domain.instrument import Instrument, make_instrument
+from engine.market.days import end_of
 from engine.market.ticks import parse_ticks
 
 PRICE_DIGITS_MIN = 4
@@ -41,7 +42,7 @@ _NO_SYMBOL = frozenset(
     ]
 )
 """Words in names of files that are no symbols."""
-FIELDS = ("tick", "lot", "mult", "ccy", "mic", "kind", "calendar", "adv")
+FIELDS = ("tick", "lot", "mult", "ccy", "mic", "kind", "calendar", "adv", "expiry")
 EXAMPLE = "AAPL:tick=0.01,lot=1,mult=1,ccy=USD,mic=XNAS"
 
 
@@ -58,6 +59,8 @@ class InstrumentWords(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     calendar: str = ""
     adv: str = ""
     """Average daily volume."""
+    expiry: str = ""
+    """A time, or a date whose end (UTC) it is."""
 
 
 class Sidecar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,7 +72,7 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def parse_instrument(words: str) -> InstrumentWords:
-    """Read ``SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=]``; terms may be left out.
+    """Read ``SYM:tick=,lot=,mult=,ccy=,mic=[,kind=,calendar=,adv=,expiry=]``; terms may be left out.
 
     Raises:
         InstrumentError: naming the word and what was expected.
@@ -175,8 +178,11 @@ def settle_instrument(
             calendar=chosen["calendar"],
             multiplier=chosen["mult"],
             adv=given.adv or None,
+            expiry_ns=end_of(given.expiry) if given.expiry else None,
         )
-    except MoneyError as error:
+    except InstrumentError:
+        raise
+    except InputError as error:
         raise InstrumentError(f"{path.name}: {error}") from None
     digits = max(PRICE_DIGITS_MIN, made.price_digits + 1)
     return msgspec.structs.replace(made, price_digits=digits), tuple(sentences)

@@ -9,7 +9,8 @@ HKEX = (
     ("0", "0.001"), ("0.25", "0.005"), ("0.5", "0.01"), ("10", "0.02"), ("20", "0.05"), ("100", "0.1"), ("200", "0.2"),
     ("500", "0.5"), ("1000", "1"), ("2000", "2"), ("5000", "5"),
 )  # fmt: skip
-"""Second Schedule of the Rules of the Exchange of Hong Kong, part A, as it stood before the narrower steps of 2025."""
+"""Minimum spreads of the Hong Kong exchange as in force from 24 July 2006 (its notice of 18 July 2006) until the narrower steps between 10 and
+50 dollars of August 2025: for recordings of those years."""
 
 TABLES = {"HKEX": HKEX}
 BANDS_MAX = 50

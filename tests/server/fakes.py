@@ -13,6 +13,7 @@ from bolt_tui.server import EngineServer
 from engine.domain.clock import SystemClock
 from engine.domain.commands import AnyCommand, CommandResult, Halt, LookUp, NewOrder, Preview
 from engine.domain.events import AlertRaised, AnyEvent
+from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, OrderType, Side, Source, SourceKind
 from engine.views import DeskUpdate, DeskView, FillView, HaltView, LogLine, OrderView, PositionView, StatusView
@@ -85,6 +86,7 @@ class FakeDoor:
         self.fills: tuple[FillView, ...] = ()
         self.positions: tuple[PositionView, ...] = ()
         self.log: tuple[LogLine, ...] = ()
+        self.instruments: tuple[Instrument, ...] = ()
         self.state = "active"
         self.halt: HaltView | None = None
         self.views = 0
@@ -146,7 +148,12 @@ class FakeDoor:
         self.views += 1
         rows = {row.order_id: row for row in self.changes}
         return DeskView(
-            status=self.status(), orders=tuple(rows.values()), fills=self.fills, positions=self.positions, log=self.log
+            status=self.status(),
+            orders=tuple(rows.values()),
+            fills=self.fills,
+            positions=self.positions,
+            log=self.log,
+            instruments=self.instruments,
         )
 
     def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
