@@ -59,6 +59,7 @@ HISTORY_MARGIN_NS = 60 * NS_PER_S
 """How much older than needed history is asked for: venue clocks differ."""
 EVENTS_MAX = 5_000
 NOTES_REMEMBERED = 1_024
+SAME_HALT_NS = 2 * NS_PER_S
 SENTINEL_CODE = "SENTINEL"
 
 Act = Callable[[int, int, Any], None]
@@ -502,7 +503,10 @@ class Engine:
         held = self.kill.cause_of(scope)
         if held is not None and (RANK[held.state] > RANK[state] or (code == RECONCILE_CODE != held.code)):
             return False
-        self.record(ev.TradingStateChanged(scope=scope, state=state, code=code, who=who, why=why))
+        told = (state, code, who, why)
+        # `bolt kill` leaves a trip file and asks the engine: one halt, whichever of the two is read first.
+        if held is None or told != held.told or self.clock.now_ns() - held.ts_ns > SAME_HALT_NS:
+            self.record(ev.TradingStateChanged(scope=scope, state=state, code=code, who=who, why=why))
         if state is not ev.TradingState.HALTED:
             return False
         if code != "MANUAL":

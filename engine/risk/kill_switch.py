@@ -30,6 +30,11 @@ class ScopeState(msgspec.Struct, frozen=True, kw_only=True):
     ts_ns: int
     seq: int
 
+    @property
+    def told(self) -> tuple[TradingState, str, str, str]:
+        """State, code, who and why: what makes two words about a scope the same word."""
+        return self.state, self.code, self.who, self.why
+
 
 class RearmRefusal(msgspec.Struct, frozen=True):
     """Why a re-arm is not taken, with the next step."""

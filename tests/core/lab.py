@@ -99,6 +99,7 @@ class Lab:
         journal: Journal | None = None,
         take_notes: Callable[[], list[TripNote]] = list,
         fees: Mapping[str, FeeSchedule] | None = None,
+        halter: Halter | None = None,
     ) -> None:
         self.clock = SimClock(start_ns)
         self.broker = ScriptedBroker(self.clock, listed)
@@ -119,6 +120,7 @@ class Lab:
                 policy=PolicyHolder(shipped_policy(), policy) if policy == POLICY else PolicyHolder.from_file(policy),
                 latch=self.latch,
                 take_notes=take_notes,
+                halter=halter,
                 mode="paper",
                 strategies={"BuyTheDip": BuyTheDip},
                 sessions=sessions or Sessions(),
