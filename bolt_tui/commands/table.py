@@ -143,7 +143,7 @@ ORDERS = (
         "orders:cancel",
         (
             arg("order_id", metavar="ORDER", nargs="?", default="", help="an order, such as P104"),
-            arg("--all", action="store_true", help="every working order"),
+            arg("--all", action="store_true", help="every working order and parent; staged ones stay"),
             SYMBOL,
         ),
         (Exit.REFUSED, *ASKS_ENGINE),

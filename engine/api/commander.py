@@ -250,9 +250,11 @@ class Commander:
         for order in rest:
             engine.orders.cancel(order, "cancel all")
         engine.agent.pump()
+        staged = sum(not symbol or order.spec.symbol == symbol for order in engine.store.staged.values())
+        stay = f"; {staged} staged stay, they are cancelled one by one" if staged else ""
         return co.CommandResult(
             ok=True,
-            text=f"cancel asked: parents {len(parents)}, other orders {len(rest)}{symbol and ', of '}{symbol}",
+            text=f"cancel asked: parents {len(parents)}, other orders {len(rest)}{symbol and ', of '}{symbol}{stay}",
         )
 
     def _amend(self, command: co.AmendOrder) -> co.CommandResult:

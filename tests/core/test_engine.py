@@ -277,6 +277,8 @@ def test_a_child_that_the_gate_denies_does_not_leave(lab: Lab) -> None:
 def test_staged_order_leaves_only_when_released(lab: Lab) -> None:
     lab.submit(co.NewOrder(source=ME, intent_id="s", spec=_spec(10), why="", staged=True))
     assert lab.broker.sent == []
+    told = lab.submit(co.CancelAll(source=ME)).text
+    assert told == "cancel asked: parents 0, other orders 0; 1 staged stay, they are cancelled one by one"
     assert lab.submit(co.ReleaseOrder(source=ME, order_id="P1")).ok
     assert len(lab.broker.sent) == 1
 
