@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual import on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -40,6 +41,7 @@ from widgets.ascii_filter import AsciiFilter
 from widgets.blotter import Blotter
 from widgets.frame import Frame, frame_of
 from widgets.kill_banner import KillBanner
+from widgets.live_table import LiveTable
 from widgets.messages import DeskExit, EnginePort, LooksBack
 from widgets.past_banner import PastBanner
 from widgets.position_strip import DayLine, PositionStrip
@@ -292,8 +294,13 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
 
     def on_resize(self) -> None:
         """Widths decide what is shown."""
-        self._drawn = NEVER_DRAWN
         self._painter.forget()
+        self._pane_resized()
+
+    @on(LiveTable.Resized)
+    def _pane_resized(self) -> None:
+        # A pane learns its size after a mode or a terminal has changed; many do at once, and one drawing is enough.
+        self._drawn = NEVER_DRAWN
         self.call_after_refresh(self.draw)
 
     # -- halting -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ would have come above arrives under an ``n new`` line below. :meth:`LiveTable.re
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
 import msgspec
 from rich.cells import cell_len
@@ -25,11 +24,28 @@ from textual.strip import Strip
 
 from engine.domain.clock import NS_PER_S
 from widgets.formats import fit, fit_number
+from widgets.tones import Tone, Tones
 
 NEW = "#new"
 """Id of the line above arrivals."""
 BOLD_NS = NS_PER_S
 """How long a changed figure is bold; nothing ever flashes."""
+
+
+TONES = {
+    "head": Tone(ink="quiet", is_bold=True),
+    "rule": Tone(ink="quiet"),
+    "dim": Tone(ink="quiet"),
+    "buy": Tone(ink="buy"),
+    "sell": Tone(ink="sell"),
+    "up": Tone(ink="up"),
+    "down": Tone(ink="down"),
+    "warn": Tone(ink="caution", is_bold=True),
+    "alarm": Tone(ink="alarm-text", ground="alarm", is_bold=True),
+    "strong": Tone(is_bold=True),
+    "cursor": Tone(ground="cursor", is_bold=True),
+    "rest": Tone(ground="cursor-rest"),
+}
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -82,25 +98,9 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
     LiveTable {
         scrollbar-size: 0 0; background: $background; color: $foreground;
         border: round $edge; border-title-color: $title; border-title-style: bold; border-subtitle-color: $quiet;
-        & > .table--head { color: $quiet; text-style: bold; }
-        & > .table--rule { color: $quiet; }
-        & > .table--dim { color: $quiet; }
-        & > .table--buy { color: $buy; }
-        & > .table--sell { color: $sell; }
-        & > .table--up { color: $up; }
-        & > .table--down { color: $down; }
-        & > .table--warn { color: $caution; text-style: bold; }
-        & > .table--alarm { color: $alarm-text; background: $alarm; text-style: bold; }
-        & > .table--strong { text-style: bold; }
-        & > .table--cursor { background: $cursor; text-style: bold; }
-        & > .table--rest { background: $cursor-rest; }
     }
     LiveTable:focus { border: round $focus; border-title-color: $focus; }
     """
-    TONES: ClassVar[tuple[str, ...]] = (
-        "head", "rule", "dim", "buy", "sell", "up", "down", "warn", "alarm", "strong", "cursor", "rest",
-    )  # fmt: skip
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"table--{tone}" for tone in TONES}
 
     class Moved(Message):
         """The cursor went to another row."""
@@ -108,6 +108,9 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         def __init__(self, table: LiveTable) -> None:
             super().__init__()
             self.table = table
+
+    class Resized(Message):
+        """It has another place on the screen: what is made for a width or a height is to be made anew."""
 
     def __init__(self, columns: Sequence[Column], *, title: str, empty: str, id: str, follow: bool = False) -> None:  # noqa: A002 - Textual's own name
         super().__init__(id=id)
@@ -119,7 +122,7 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.selected = ""
         """Id of the row under the cursor; empty where there is none."""
         self._titles = ("", "")
-        self._styles_kept: dict[str, Style] = {}
+        self._tones = Tones(TONES)
         self._fitted: tuple[int, tuple[Column, ...], list[tuple[int, Column, int]]] = (-1, (), [])
         self._rows: tuple[Row, ...] = ()
         self._new: dict[str, None] = {}
@@ -245,6 +248,7 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._reveal()
         if self.follow:
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+        self.post_message(self.Resized())
 
     def _refresh_row(self, index: int) -> None:
         y = index + 1 - self.scroll_offset.y
@@ -268,18 +272,9 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.select(self._rows[index].id)
             self.post_message(self.Moved(self))
 
-    def notify_style_update(self) -> None:
-        """Theme or focus changed: styles are read anew."""
-        super().notify_style_update()
-        self._styles_kept.clear()
-
     def tone(self, name: str) -> Style:
         """The style of a tone in the theme; of the table itself where it has no name."""
-        found = self._styles_kept.get(name)
-        if found is None:
-            found = self.get_component_rich_style(f"table--{name}", partial=True) if name else self.rich_style
-            self._styles_kept[name] = found
-        return found
+        return self._tones.style(name, self.app.theme_variables) if name else self.rich_style
 
     def shown(self) -> list[tuple[int, Column, int]]:
         """The columns that fit: index, column and width; worked out anew for another width."""

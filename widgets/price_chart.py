@@ -10,7 +10,6 @@ from decimal import Decimal
 
 import msgspec
 from rich.segment import Segment
-from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -19,6 +18,7 @@ from engine.domain.order import Side
 from engine.views import BarView
 from widgets.formats import clock_minute, fit, fixed
 from widgets.frame import Frame
+from widgets.tones import Tone, Tones
 from widgets.watch_list import STEPS
 
 LABEL_SPACE = 2
@@ -38,6 +38,15 @@ class Mark(msgspec.Struct, frozen=True):
     side: Side
 
 
+TONES = {
+    "up": Tone(ink="up"),
+    "down": Tone(ink="down"),
+    "axis": Tone(ink="quiet"),
+    "buy": Tone(ink="buy", is_bold=True, is_reverse=True),
+    "sell": Tone(ink="sell", is_bold=True, is_reverse=True),
+}
+
+
 class ChartModel(msgspec.Struct, frozen=True):
     """What is drawn: bars oldest first, and fills."""
 
@@ -53,15 +62,13 @@ class PriceChart(Widget):
     DEFAULT_CSS = """
     PriceChart { border: round $edge; border-title-color: $title; border-title-style: bold; border-subtitle-color: $quiet;
         background: $background; color: $foreground;
-        & > .chart--up { color: $up; } & > .chart--down { color: $down; } & > .chart--axis { color: $quiet; }
-        & > .chart--buy { color: $buy; text-style: bold reverse; } & > .chart--sell { color: $sell; text-style: bold reverse; }
     }
     """
-    COMPONENT_CLASSES = {"chart--up", "chart--down", "chart--axis", "chart--buy", "chart--sell"}  # noqa: RUF012 - as Textual declares it
 
     def __init__(self) -> None:
         super().__init__(id="chart")
         self.border_title = "Chart"
+        self._tones = Tones(TONES)
         self._model: ChartModel | None = None
         self._lines: list[list[tuple[str, str]]] = []
         self._made: tuple[ChartModel | None, Size] = (None, Size(0, 0))
@@ -98,14 +105,12 @@ class PriceChart(Widget):
         """One line of the picture."""
         width = self.size.width
         parts = self._lines[y] if y < len(self._lines) else []
+        base = self.rich_style
         segments = [
-            Segment(
-                words,
-                self.rich_style + (self.get_component_rich_style(f"chart--{tone}", partial=True) if tone else Style()),
-            )
+            Segment(words, base + self._tones.style(tone, self.app.theme_variables) if tone else base)
             for words, tone in parts
         ]
-        return Strip(segments).adjust_cell_length(width, self.rich_style)
+        return Strip(segments).adjust_cell_length(width, base)
 
 
 def chart_lines(model: ChartModel, width: int, height: int) -> list[list[tuple[str, str]]]:

@@ -89,7 +89,7 @@ class PreviewScreen(Dialog[Choice]):
     def on_mount(self) -> None:
         """The guard counts from when it can be seen; the live line follows the market."""
         self._show()
-        self.set_interval(0.1, self._show_live)
+        self.set_interval(0.1, self._follow)
 
     def _show(self) -> None:
         self._shown_ns = self._monotonic_ns()
@@ -112,9 +112,12 @@ class PreviewScreen(Dialog[Choice]):
         found = [f"{item.name} {plain(item.value)} ({plain(item.where)})" for item in self.offer.defaults]
         return [(line, "$quiet") for line in pack([f"by default: {found[0]}", *found[1:]], width)] if found else []
 
+    def _follow(self) -> None:
+        # The timer also fires while the screen is being taken down.
+        if self.is_mounted:
+            self._show_live()
+
     def _show_live(self) -> None:
-        if not self.is_mounted:
-            return
         words = self._quote_words()
         keys = self._keys()
         self.query_one("#preview-live", Static).update(Content(words).stylize("$quiet"))

@@ -15,7 +15,7 @@ from engine.domain.errors import SettingsError
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.grid import strips, words
-from tests.screens.play import LARGE
+from tests.screens.play import LARGE, playing
 
 RATIO_MIN = 4.5
 """Least contrast of what is read, by the rule for text of WCAG 2 at level AA; 7 in the theme that promises it."""
@@ -104,7 +104,7 @@ def test_a_key_of_ones_own_works_and_is_told_and_the_old_one_does_not() -> None:
 
     async def run() -> None:
         app = Desk(engine, settings, is_ours=True, clock=engine.clock)
-        async with app.run_test(size=LARGE) as pilot:
+        async with playing(app, LARGE) as pilot:
             await pilot.pause()
             await script(pilot)
 
@@ -116,7 +116,7 @@ def test_every_theme_is_in_the_palette() -> None:
     app = Desk(FakeEngine(), Settings(), is_ours=True)
 
     async def run() -> None:
-        async with app.run_test(size=LARGE) as pilot:
+        async with playing(app, LARGE) as pilot:
             await pilot.pause()
             titles = [command.title for command in app.get_system_commands(app.screen)]
             assert {f"Theme: {name}" for name in themes.shipped()} <= set(titles)

@@ -18,7 +18,7 @@ from engine.domain.money import Qty
 from engine.intake.presets import Preset, Presets
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
-from tests.screens.play import SIZES, answer, keys, play, type_line
+from tests.screens.play import SIZES, answer, keys, play, playing, type_line
 from tests.screens.test_every_state import STATES
 from widgets.quick_order_pad import QuickOrderPad
 
@@ -137,7 +137,7 @@ def test_the_preview_names_where_each_default_is_from() -> None:
         engine = FakeEngine(frozen.working_day())
         engine.preview = RICH
         app = Desk(engine, Settings(presets=presets), is_ours=True, clock=engine.clock)
-        async with app.run_test(size=(120, 40)) as pilot:
+        async with playing(app, (120, 40)) as pilot:
             await pilot.pause()
             await type_line(pilot, "sAAPL")
             return str(app.screen.query_one("#preview", Static).render())

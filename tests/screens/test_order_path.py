@@ -14,7 +14,7 @@ from engine.domain.order import OrderState
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.frozen import order
-from tests.screens.play import SIZES, answer, desk, keys, play, redraw, type_line
+from tests.screens.play import SIZES, answer, desk, keys, play, playing, redraw, type_line
 from widgets.ascii_filter import ascii_words
 
 
@@ -107,7 +107,7 @@ def test_in_ascii_every_state_of_the_path_is_plain_and_stands_where_it_stood(siz
     async def pictures(is_ascii: bool) -> list[str]:
         engine = FakeEngine(frozen.working_day())
         found = []
-        async with desk(engine, is_ascii=is_ascii).run_test(size=size) as pilot:
+        async with playing(desk(engine, is_ascii=is_ascii), size) as pilot:
             for presses in ((), ("b", *keys("100 AAPL @189.10"), "enter"), ("c",), ("escape", "escape", "ctrl+p")):
                 await pilot.press(*presses)
                 await pilot.pause()

@@ -19,7 +19,7 @@ from engine.views import DeskView
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.grid import digest, strips, words
-from tests.screens.play import LARGE, SMALL, desk, keys, redraw
+from tests.screens.play import LARGE, SMALL, desk, keys, playing, redraw
 
 WALL = (200, 60)
 MODES = {"1": "desk", "2": "blotter", "3": "analysis", "4": "risk", "5": "log"}
@@ -40,7 +40,7 @@ def test_each_screen_in_each_theme(size: tuple[int, int], snapshot: SnapshotAsse
     digests: dict[str, dict[str, str]] = {}
 
     async def run() -> None:
-        async with desk(FakeEngine(frozen.working_day())).run_test(size=size) as pilot:
+        async with playing(desk(FakeEngine(frozen.working_day())), size) as pilot:
             await shown(pilot, *SELECTED)
             for key, name in MODES.items():
                 await shown(pilot, key)
@@ -87,7 +87,7 @@ def painted(name: str, size: tuple[int, int], *, is_refused: bool = False) -> di
         engine.preview = frozen.DENIED
 
     async def run() -> dict[str, str]:
-        async with desk(engine).run_test(size=size) as pilot:
+        async with playing(desk(engine), size) as pilot:
             await shown(pilot, *presses)
             lines = strips(pilot)
             return {"words": words(lines), "styles": digest(lines)}

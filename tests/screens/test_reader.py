@@ -12,7 +12,7 @@ from engine.domain.order import STATES, Side
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.grid import part, strips
-from tests.screens.play import LARGE, SMALL, desk, redraw
+from tests.screens.play import LARGE, SMALL, desk, playing, redraw
 
 WALL = (200, 60)
 SIDES = {"B": Side.BUY, "S": Side.SELL}
@@ -47,7 +47,7 @@ def test_side_state_and_sign_are_read_without_any_colour(size: tuple[int, int]) 
     held = {item.symbol: item for item in view.positions if item.qty}
 
     async def run() -> None:
-        async with desk(FakeEngine(view)).run_test(size=size) as pilot:
+        async with playing(desk(FakeEngine(view)), size) as pilot:
             for theme in (next(iter(shipped())), list(shipped())[-1]):
                 pilot.app.theme = f"bolt-{theme}"
                 for key in "123":
