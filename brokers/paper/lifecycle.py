@@ -196,7 +196,10 @@ class Lifecycle:
 
     def _standing_refusal(self, listing: Listing, order: Working) -> Refusal | None:
         """Faults that depend on the position, the book and our other orders."""
-        if order.spec.reduce_only and order.leaves > self._reducible(listing, order):
+        is_leg = (
+            link_role(order) is LinkRole.LEG
+        )  # it fills no more than the position; refused, the rest would stand bare
+        if order.spec.reduce_only and not is_leg and order.leaves > self._reducible(listing, order):
             return Refusal("REDUCE_ONLY", "it is larger than the position it may reduce")
         if order.is_stop and not order.triggered:
             return None

@@ -32,7 +32,9 @@ class Commander:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._what_if = WhatIf(engine.market, engine.view_of_risk, engine.habits, engine.parts.fees, engine.clock)
+        self._what_if = WhatIf(
+            engine.market, engine.view_of_risk, engine.habits, engine.parts.fees, engine.clock, engine.parts.policy
+        )
 
     def own_source(self, who: str) -> Source:
         """The source of what the engine does by itself."""

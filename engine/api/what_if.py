@@ -16,8 +16,10 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_QTY, Qty, Rounding, ratio, round_to, text
 from engine.domain.order import Liquidity, OrderSpec, OrderType, Side, Source
 from engine.market.fees import FeeSchedule, OrderFees, charge
-from engine.risk.controls_case import crosses
+from engine.risk.controls_case import collar_price, crosses
+from engine.risk.controls_history import strategy_of
 from engine.risk.exposure import Quote, RiskView
+from engine.risk.policy import PolicyHolder
 
 NOT_KNOWN = "n/a"
 MARGIN_NONE = "n/a (no margin model yet)"
@@ -47,23 +49,31 @@ class WhatIf:
         habits: usual sizes.
         fees: rates by MIC.
         clock: for the date of the rates.
+        policy: for the collar of an order without a price.
     """
 
     def __init__(
-        self, market: MarketState, view: RiskView, habits: Habits, fees: Mapping[str, FeeSchedule], clock: Clock
+        self,
+        market: MarketState,
+        view: RiskView,
+        habits: Habits,
+        fees: Mapping[str, FeeSchedule],
+        clock: Clock,
+        policy: PolicyHolder,
     ) -> None:
         self._market = market
         self._view = view
         self._habits = habits
         self._fees = fees
         self._clock = clock
+        self._policy = policy
 
     def figures(self, spec: OrderSpec, source: Source) -> dict[str, str]:
         """Figures by name, each a plain number or words; for a preview of an order with usable numbers."""
-        found = {"margin": MARGIN_NONE, "self_cross": self._self_cross(spec)}
-        found |= self._habit(spec, source)
         made, quote = self._market.instruments.get(spec.symbol), self._market.quote(spec.symbol)
         middle = _middle(quote)
+        found = {"margin": MARGIN_NONE, "self_cross": self._self_cross(spec, source, middle)}
+        found |= self._habit(spec, source)
         if made is None or quote is None or middle is None:
             return found | {"cost": NOT_KNOWN, "fee": NOT_KNOWN}
         found |= _place(spec, quote, middle, made)
@@ -75,8 +85,11 @@ class WhatIf:
         met = self._meet(spec, quote.venue, quote, made)
         return found | _cost(spec, met, middle, made) | self._fee(spec, met, quote.venue, middle, made)
 
-    def _self_cross(self, spec: OrderSpec) -> str:
-        met = [order.order_id for order in self._view.open_orders(None, spec.symbol) if crosses(spec, order)]
+    def _self_cross(self, spec: OrderSpec, source: Source, middle: Decimal | None) -> str:
+        policy = self._policy.policy
+        limits = {} if policy is None else policy.limits(spec.account, strategy_of(source), spec.symbol)
+        worst = collar_price(middle, limits.get("price.collar_pct"), spec.side)
+        met = [order.order_id for order in self._view.open_orders(None, spec.symbol) if crosses(spec, order, worst)]
         more = f" and {len(met) - CROSSES_SHOWN} more" if len(met) > CROSSES_SHOWN else ""
         return f"{', '.join(met[:CROSSES_SHOWN])}{more}" if met else "none"
 

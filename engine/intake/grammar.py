@@ -221,7 +221,8 @@ class _OrderReader:
         found = [] if "price" in self.at else [*PRICE_WORDS]
         if self.algo.name == "direct":
             found += [] if self.at.keys() & WAITS else ["stop", "trail", "touch"]
-            found += [word for word in ("show", "tp", "sl", "oco") if word not in self.at]
+            found += [word for word in ("show", "tp", "sl") if word not in self.at]
+            found.append("oco")
         found += [] if "tif" in self.at else [*TIFS, *(["gtd"] if self.algo.name == "direct" else [])]
         found += [word for word in ("post", "reduce") if word not in self.at]
         if "algo" not in self.at:
@@ -257,7 +258,8 @@ class _OrderReader:
             self._once(name.lower())
             self._route(name.lower(), value)
         elif low in TERM_WORDS:
-            self._once("tif" if low == "gtd" else low)
+            # One order cancels any number of others, so this word may stand again.
+            self._once({"gtd": "tif", "oco": f"oco{len(self.terms.rivals) or ''}"}.get(low, low))
             self.terms.read(low, self.words, _number)
             self.tif = Tif.GTD if low == "gtd" else self.tif
         else:

@@ -1,7 +1,7 @@
 """Words of an order line beyond price, stop and time in force: how it waits, what it shows, when it ends, what guards it.
 
 ``trail 0.50``, ``touch 188``, ``show 100``, ``gtd 2026-12-01T21:00Z``, ``@mtl``; ``tp 191 sl 188.4`` makes a bracket,
-``oco stop 187`` a second order of which one cancels the other.
+``oco stop 187`` and ``oco @192`` add orders of which one cancels the others.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.domain.clock import NS_PER_S, parse_iso
 from engine.domain.money import Price, Qty
 from engine.domain.order import Link, LinkRole, OrderSpec, OrderType, Side, Tif
 from engine.intake.line_words import Words
-from engine.intake.words import read_size
+from engine.intake.words import read_price, read_size
 
 TERM_WORDS = ("trail", "touch", "show", "gtd", "tp", "sl", "oco")
 WAITS = frozenset({"stop", "trail", "touch"})
@@ -36,7 +36,8 @@ class Terms(msgspec.Struct, kw_only=True):
     is_mtl: bool = False
     target: Price | None = None
     guard: Price | None = None
-    other_stop: Price | None = None
+    rivals: list[tuple[OrderType, Price]] = msgspec.field(default_factory=list)
+    """Other orders of which one cancels the rest: their type and price."""
 
     def read(self, word: str, words: Words, price: ReadPrice) -> None:
         """Read what follows one of :data:`TERM_WORDS`."""
@@ -54,9 +55,7 @@ class Terms(msgspec.Struct, kw_only=True):
             case "sl":
                 self.guard = price(words)
             case _:
-                if words.take(("oco stop 187",), ("stop",)).lower() != "stop":
-                    raise words.fail("not understood", ("oco stop 187",))
-                self.other_stop = price(words)
+                self.rivals.append(_rival(words, price))
 
     def fault(self, side: Side, limit: Price | None) -> tuple[str, str] | None:
         """The word that cannot stand in this line, and why; None where all can."""
@@ -64,7 +63,7 @@ class Terms(msgspec.Struct, kw_only=True):
             return "trail", "a trailing stop becomes a market order and takes no price"
         if self.display is not None and limit is None:
             return "show", "only an order with a limit can show a part of itself"
-        if self.other_stop is not None and (self.target is not None or self.guard is not None):
+        if self.rivals and (self.target is not None or self.guard is not None):
             return "oco", "an order is either one of a pair or the entry of a bracket"
         for word, price, sign in (("tp", self.target, side.sign), ("sl", self.guard, -side.sign)):
             if price is not None and limit is not None and (price - limit) * sign <= 0:
@@ -90,9 +89,9 @@ class Terms(msgspec.Struct, kw_only=True):
         Exits stand until they are cancelled, whatever the entry's time in force: a position outlives the day, and so must its stop.
         """
         replace = msgspec.structs.replace
-        if self.other_stop is not None:
-            peer = _plain(spec, spec.side, OrderType.STOP, spec.tif, stop=self.other_stop)
-            return replace(spec, link=Link(LinkRole.PEER)), (replace(peer, link=Link(LinkRole.PEER)),)
+        if self.rivals:
+            link = Link(LinkRole.PEER)
+            return replace(spec, link=link), tuple(replace(_rival_of(spec, *rival), link=link) for rival in self.rivals)
         exits = []
         if self.target is not None:
             exits.append(_plain(spec, spec.side.other, OrderType.LIMIT, Tif.GTC, limit=self.target))
@@ -112,6 +111,26 @@ def _plain(
         reduce_only=spec.reduce_only, broker=spec.broker, account=spec.account, venue=spec.venue,
         expires_ns=spec.expires_ns if tif is Tif.GTD else 0,
     )  # fmt: skip
+
+
+_RIVALS = ("oco stop 187", "oco @192")
+
+
+def _rival(words: Words, price: ReadPrice) -> tuple[OrderType, Price]:
+    """Another order of the group: a stop, or a limit."""
+    word = words.take(_RIVALS, ("stop", "@")).lower()
+    if word == "stop":
+        return OrderType.STOP, price(words)
+    at = read_price(word[1:]) if word.startswith("@") else None
+    if not isinstance(at, Price):
+        raise words.fail("not understood", _RIVALS)
+    return OrderType.LIMIT, at
+
+
+def _rival_of(spec: OrderSpec, kind: OrderType, price: Price) -> OrderSpec:
+    if kind is OrderType.STOP:
+        return _plain(spec, spec.side, kind, spec.tif, stop=price)
+    return _plain(spec, spec.side, kind, spec.tif, limit=price)
 
 
 def _shown(words: Words) -> Qty:

@@ -213,7 +213,7 @@ _SIZE = (
           sizes.notional_without_adv, "PRICE_NONE", "Where a day's volume is not known a tighter amount holds.",
           spares=EXIT),
     _rule("C26", "SELF_CROSS", "own opposite orders", rules.self_cross, "The order cannot trade with one of our own, of any "
-          "strategy or account. Untriggered stops do not count."),
+          "strategy or account; a market order reaches as far as its price collar. Untriggered stops do not count."),
     _rule("C27", "PARENT_GONE", "parent", rules.parent_gone, "A child belongs to a parent that is open and not stopping.",
           place="GBM"),
     _most("C27", "PARENT_OVER", "", "filled, working and unknown children with this one", sizes.children, "PARENT_GONE",

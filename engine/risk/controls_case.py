@@ -456,10 +456,23 @@ def distance(case: Case) -> Decimal | None:
     return percent(away, ref) if away > 0 else _ZERO
 
 
-def crosses(mine: OrderSpec, other: OpenOrder) -> bool:
-    """Whether two own orders on opposite sides could trade with each other now. What waits for its trigger cannot."""
+def collar_price(ref: Decimal | None, collar: Limit | None, side: Side) -> Decimal | None:
+    """The worst price that an order without one may be done at: the collar around the middle; None where nobody can say."""
+    if ref is None or collar is None:
+        return None
+    reach = EXACT.divide(EXACT.multiply(EXACT.abs(ref), collar.value), _HUNDRED)
+    return EXACT.add(ref, reach) if side is Side.BUY else EXACT.subtract(ref, reach)
+
+
+def crosses(mine: OrderSpec, other: OpenOrder, worst: Decimal | None = None) -> bool:
+    """Whether two own orders on opposite sides could trade with each other now. What waits for its trigger cannot.
+
+    ``worst`` is how far an order of ours without a price may reach (:func:`collar_price`): a resting order beyond it is out
+    of its way. Where that is not known, or the other order has no price, they could meet.
+    """
     if other.side is mine.side or other.type.terms.waits or mine.type.terms.waits:
         return False
-    if mine.limit is None or other.limit is None:
+    reach = mine.limit if mine.limit is not None else worst
+    if reach is None or other.limit is None:
         return True
-    return mine.limit >= other.limit if mine.side is Side.BUY else mine.limit <= other.limit
+    return reach >= other.limit if mine.side is Side.BUY else reach <= other.limit

@@ -11,7 +11,7 @@ from engine.domain.clock import iso
 from engine.domain.events import BrokerState, TradingState
 from engine.domain.money import ZERO_QTY, Price, Qty, Rounding, text
 from engine.domain.order import LinkRole, OrderSpec, OrderType, Side, SourceKind, Tif
-from engine.risk.controls_case import Case, Role, crosses, is_exit
+from engine.risk.controls_case import Case, Role, collar_price, crosses, is_exit
 from engine.risk.controls_history import strategy_of
 from engine.risk.exposure import CLOSED, OPEN, SYMBOL_HALTED
 from engine.risk.kill_switch import scope_words
@@ -367,8 +367,9 @@ def pnl_words(case: Case) -> str:
 
 def self_cross(case: Case) -> Broken | None:
     """C26."""
+    worst = collar_price(case.ref, case.limit("price.collar_pct"), case.spec.side)
     for other in case.view.open_orders(None, case.spec.symbol):
-        if crosses(case.spec, other):
+        if crosses(case.spec, other, worst):
             at = f" at {other.limit}" if other.limit is not None else ""
             found = f"{other.order_id} {other.side} {other.leaves}{at}"
             return found, "no own opposite order", f"it could trade with our own order {found}; cancel that one first"

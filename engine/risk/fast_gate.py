@@ -502,8 +502,9 @@ class FastGate:
         """C16, C17, C19, C26."""
         view, account, symbol = self._view, spec.account, spec.symbol
         if view.side_count(symbol, spec.side.other):
+            worst = prices.buy_most if spec.side is _BUY else prices.sell_least
             for other in view.open_orders(None, symbol):
-                if crosses(spec, other):
+                if crosses(spec, other, worst):
                     raise Doubt
         held = view.position(account, symbol)
         buys: Decimal = view.open_qty(account, symbol, _BUY)

@@ -436,6 +436,9 @@ def test_a_bracket_brings_its_exits() -> None:
 
 
 def test_a_pair_brings_its_other_order() -> None:
+    three = parse_order("b 100 AAPL @189 gtc oco stop 191 oco @187.5", CONTEXT)
+    assert isinstance(three, NewOrderDraft)
+    assert [one.words() for one in three.linked] == ["buy 100 AAPL stop 191 gtc", "buy 100 AAPL limit 187.5 gtc"]
     draft = parse_order("s 100 AAPL @191 gtc reduce oco stop 187", CONTEXT)
     assert isinstance(draft, NewOrderDraft), draft
     (other,) = draft.linked

@@ -162,3 +162,41 @@ def test_a_killed_venue_gives_a_filled_entry_its_legs_when_it_comes_back() -> No
     again.advance(lab.now)
     assert again.queue_ahead(ME, "T") == 0, "the target works"
     assert len(again.open_orders(ME)) == 2
+
+
+def test_one_of_three_cancels_the_other_two() -> None:
+    lab = plain_book(Lab())
+    others = (spec(PEER, Side.BUY, 100, stop="10.05"), spec(PEER, Side.BUY, 100, "9.98"))
+    linked = tuple(WireOrder(wire_id=f"O{at}", spec=one) for at, one in enumerate(others, 2))
+    lab.core.submit_new(lab.now, ME, WireOrder(wire_id="O1", spec=spec(PEER, Side.BUY, 100, "10.00"), linked=linked))
+    lab.core.advance(lab.now)
+    lab.execute(1, 100)
+    lab.hidden(B, 1000, 40)
+    assert [terms(lab, one) for one in ("O2", "O3")] == [("new", "60"), ("new", "60")]
+    lab.cancel("O3")
+    assert [terms(lab, one)[0] for one in ("O1", "O2")] == ["partially_filled", "new"], "a cancel by hand ends no other"
+    lab.hidden(B, 999, 60)
+    assert [terms(lab, one)[0] for one in ("O1", "O2", "O3")] == ["filled", "cancelled", "cancelled"]
+
+
+def test_in_a_fast_market_the_legs_of_a_bracket_sell_no_more_than_was_bought() -> None:
+    """Target and stop are both reached before the venue takes one off the other: what is left of the position is the bound."""
+    latency = msgspec.structs.replace(NO_LATENCY, cancel=Delay(10 * STEP))
+    lab = plain_book(Lab(VenueConfig(latency=latency, cash={"USD": Money(1_000_000)})))
+    bracket(lab, 100, "10.02")
+    for _ in range(12):
+        lab.hidden(B, 1000, 1)  # time for what the entry bought to reach its legs
+    lab.add(9, B, 1003, 70)
+    lab.hidden(B, 999, 1)
+    assert lab.core.positions(ME) == ()
+    assert sum(int(qty) for _, qty in lab.traded()[1:]) == 100
+
+
+def test_a_cancel_that_comes_behind_the_fill_is_too_late_and_ends_nothing_twice() -> None:
+    lab = plain_book(Lab())
+    bracket(lab, 100, "10.02")
+    lab.add(9, B, 1003, 500)
+    lab.cancel("T")
+    lab.cancel("X")
+    assert [name for name in lab.names() if name == "TOO_LATE"] == ["TOO_LATE"] * 2
+    assert lab.core.positions(ME) == ()
