@@ -27,6 +27,8 @@ _HELP = {
     "--policy": "policy file (default: the shipped one)",
     "--curve": "volume curve for vwap (default: the sidecar's, else flat)",
     "--ledger": "keep the ledger in this new file, or on the server of this PostgreSQL URL (default: in memory)",
+    "--base": "base currency of the ledger: limits, cash and the result of the day are in it (default: the instrument's)",
+    "--fx": "file of currency rates, each with its time; how the venue changes currencies (default: it keeps cash in each)",
     "--until": "end at this ISO time at the latest (default: the end of the file)",
 }
 
@@ -44,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strategy", action="append", default=[], metavar="NAME", help=_HELP["--strategy"])
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of latencies and ids (default: 1)")
     parser.add_argument("--instrument", action="append", default=[], metavar="TERMS", help=_HELP["--instrument"])
-    for name in ("--at", "--until", "--cash", "--policy", "--curve", "--ledger"):
+    for name in ("--at", "--until", "--cash", "--policy", "--curve", "--ledger", "--base", "--fx"):
         parser.add_argument(name, default="", metavar=name.strip("-").upper(), help=_HELP[name])
 
 
@@ -100,7 +102,19 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
         ledger=ledger,
         calendars=Home(home_path()).calendars,
         known=registry_in(Home(home_path()).instruments).terms_of,
+        base=_base(args.base),
+        fx=Path(args.fx) if args.fx else None,
     )
+
+
+def _base(words: str) -> str:
+    from engine.domain.errors import SettingsError
+    from engine.domain.instrument import is_currency
+
+    if words and not is_currency(words):
+        msg = f"--base was {words!r}; expected a currency code of capitals, such as USD"
+        raise SettingsError(msg)
+    return words
 
 
 def main(args: argparse.Namespace, out: Output) -> int:
@@ -154,6 +168,17 @@ def decide_again(args: argparse.Namespace, out: Output) -> int:
     return 0 if is_proven else 1
 
 
+def other_cash(result: dict[str, Any]) -> str:
+    """Cash in further currencies, and the result in base currency with the time of its rate."""
+    from engine.domain.clock import iso
+
+    rest = [f"{amount} {name}" for name, amount in result["cash_all"].items() if name != result["currency"]]
+    if not rest:
+        return ""
+    at = f" at rates of {iso(result['pnl_rate_ns'])[:19]}Z and later" if result["pnl_rate_ns"] else ""
+    return f"  also {', '.join(rest)}  result {result['pnl_base']} {result['base']}{at}"
+
+
 def lines(result: dict[str, Any]) -> Sequence[str]:
     """The result for a person."""
     parent = result["parent"]
@@ -162,7 +187,7 @@ def lines(result: dict[str, Any]) -> Sequence[str]:
         f"{parent['order_id']} {result['order']}: {parent['state']}, {parent['qty_filled']} of {parent['qty']}",
         f"average {result['avg_price']}  interval vwap {result['interval_vwap']}  slippage {result['vwap_slippage_bps']} bp",
         f"children {len(result['children'])}  fills {len(result['fills'])}  fees {result['fees']}",
-        f"cash {result['cash']}  position {result['position']}",
+        f"cash {result['cash']} {result['currency']}  position {result['position']}{other_cash(result)}",
         f"ledger hash {result['ledger_hash']}",
     ]
     shown += [f"denied: {item['code']} {item['text']}" for item in result["denied"]]

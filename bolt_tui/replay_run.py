@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 from bolt_tui.sim_driver import FOREVER_NS, SimDriver
 from brokers.paper.bars import BarListing
 from brokers.paper.config import VenueConfig
+from brokers.paper.exchange import exchange_of
 from brokers.paper.realism import realism_report
 from brokers.paper.replay_broker import ReplayBroker
 from engine.api import Engine, EngineParts
@@ -67,6 +69,9 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
     policy: Path
     curve: Path | None
     ledger: Place | None
+    base: str = ""
+    """Base currency; empty for the first instrument's."""
+    fx: Path | None = None
     calendars: Path
     """Folder of compiled session calendars."""
     known: Known = no_terms
@@ -87,8 +92,12 @@ class Replay:
         self.calendars = self._load_calendars()
         self.curve = self._curve()
         self.tapes = [self._with_adv(tape) for tape in self.tapes]
-        self.journal = self._open_journal(first.currency)
-        config = VenueConfig(seed=ask.seed, fees=shipped_fees(), cash={first.currency: ask.cash})
+        base = ask.base or first.currency
+        self.journal = self._open_journal(base)
+        exchange = None if ask.fx is None else exchange_of(ask.fx, base)
+        self.rates = deque(sorted(() if exchange is None else exchange.rates, key=lambda rate: rate.ts_ns))
+        """Stated rates whose moment is still to come, oldest first."""
+        config = VenueConfig(seed=ask.seed, fees=shipped_fees(), cash={base: ask.cash}, exchange=exchange)
         self.broker = ReplayBroker(config, self.clock)
         for tape in self.tapes:
             for venue in tape.venues or (tape.instrument.mic,):
@@ -160,6 +169,7 @@ class Replay:
             engine.record(ev.TapeAnchored(name=tape.name, sha256=tape.sha256, rows=tape.rows))
         engine.start()
         self.driver.settle()
+        self._state_rates(clock.now_ns())
         due_ns = self.driver.due_ns()
         is_placed = False
         until_ns = self.ask.until_ns or FOREVER_NS
@@ -171,6 +181,7 @@ class Replay:
                 break
             if due_ns <= ts_ns:
                 due_ns = self.driver.run_until(ts_ns)
+                self._state_rates(ts_ns)
             clock.set_ns(ts_ns)
             market.alive_ns = ts_ns
             seen = engine.journal.head_seq
@@ -195,6 +206,17 @@ class Replay:
         if not is_placed:
             self._say_not_placed()
         self._end()
+
+    def _state_rates(self, now_ns: int) -> None:
+        """Tell the engine the rates whose moment has come: about once a second is asked."""
+        due = []
+        while self.rates and self.rates[0].ts_ns <= now_ns:
+            due.append(self.rates.popleft())
+        if not due:
+            return
+        stated = self.engine.submit(co.SetFxRates(source=Source(SourceKind.CLI, "replay"), rates=tuple(due)))
+        if not stated.ok:
+            raise InputError(f"--fx: {stated.text}")
 
     def _say_not_placed(self) -> None:
         named = sorted(name for name in self.calendars if name != ALWAYS)
@@ -286,6 +308,7 @@ def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
     symbol = parent.spec.symbol
     position = engine.ledger.position(*account, symbol)
     currency = engine.ledger.instrument(symbol).currency
+    pnl = engine.view_of_risk.pnl_day(replay.broker.account)
     return {
         "schema": 1,
         "type": "replay",
@@ -309,7 +332,12 @@ def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
         "interval_vwap": None if vwap is None else text(vwap),
         "vwap_slippage_bps": _slippage(average, vwap, parent.spec.side.sign),
         "fees": "0" if position is None else text(position.fees),
-        "cash": text(engine.ledger.cash[(*account, currency)]),
+        "cash": text(engine.ledger.cash.get((*account, currency), Money(0))),
+        "cash_all": {key[2]: text(amount) for key, amount in sorted(engine.ledger.cash.items())},
+        "base": engine.ledger.base_currency,
+        "pnl_base": None if pnl is None else text(pnl),
+        "pnl_rate_ns": engine.view_of_risk.pnl_rate_ns(replay.broker.account),
+        "movements": [_plain(made) for made in engine.ledger.moved.values()],
         "currency": currency,
         "position": "0" if position is None else text(position.qty),
         "conservation": engine.ledger.conservation_faults(),

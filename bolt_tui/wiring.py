@@ -27,7 +27,7 @@ from bolt_tui.watchdog import Watchdog
 from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue, stop_venue
 from engine.api import Engine, EngineParts
 from engine.domain.clock import NS_PER_S, SystemClock
-from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope
+from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope, SetFxRates
 from engine.domain.errors import BoltError, StoreUnwritable
 from engine.domain.events import AlertRaised, BrokerState, TradingState
 from engine.domain.ids import new_ledger_id
@@ -38,6 +38,7 @@ from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_loader import load_strategies
 from engine.ledger.ledger import Ledger
 from engine.market.fees import shipped_fees
+from engine.market.fx_rates import FX_NAME, read_fx
 from engine.market.registry import Registry, differences
 from engine.market.tape import Chunk, TapeWriter, prune
 from engine.market.volume import flat_weights
@@ -183,14 +184,17 @@ class LiveEngine:
         registry = registry_in(home.instruments)
         self._settings = settings
         self._chunks: deque[Chunk] = deque()
-        self._journal = Journal.open(home.place, self._clock.now_ns(), new_ledger_id, "USD")
+        rates = home.root / FX_NAME
+        self._rates = read_fx(rates).rates if rates.exists() else ()
+        self._policy = PolicyHolder.from_file(home.policy)
+        base = "USD" if self._policy.policy is None else self._policy.policy.word("currency")
+        self._journal = Journal.open(home.place, self._clock.now_ns(), new_ledger_id, base)
         with ExitStack() as undo:
             undo.callback(self._journal.close)
             self._latch = Latch.open(home.latch, ledger_used=not self._journal.is_new)
             start_venue = partial(ensure_venue, home.root, settings.paper.seed, settings.paper.cash)
             start_venue()
             self._venue = VenueKeeper(start_venue, self._clock)
-            self._policy = PolicyHolder.from_file(home.policy)
             self._tape = InputTape(self._tape_writer)
             self.engine = Engine(
                 EngineParts(
@@ -273,6 +277,9 @@ class LiveEngine:
         self._writer.start()
         try:
             self._tape.start(self.engine, self._home.strategies)
+            if self._rates:
+                source = Source(SourceKind.CLI, FX_NAME)
+                self._tape.submit(self.engine, SetFxRates(source=source, rates=self._rates))
             self._turn()
             calm()
             self._beat_ns = self._clock.monotonic_ns()

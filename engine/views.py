@@ -300,10 +300,41 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     orders_unknown: int = 0
     parents_open: int = 0
     pnl_day: Money | None = None
+    pnl_rate_ns: int = 0
+    """Oldest moment of the currency rates in ``pnl_day``; 0 where it needs none."""
     currency: str = ""
     illegal_inputs: int = 0
     overfills: int = 0
     pid: int = 0
+
+
+class CashView(msgspec.Struct, frozen=True, kw_only=True):
+    """Cash of an account in one currency, and what it is worth in base currency."""
+
+    broker: str
+    account: str
+    currency: str
+    amount: Money
+    rate: str = ""
+    """Base currency for one unit; empty where nobody stated one."""
+    rate_ns: int = 0
+    """The moment that the rate stands for."""
+    rate_source: str = ""
+    stale: bool = False
+    """The rate is older than the policy allows (or there is none): limits that need it deny."""
+    base_amount: Money | None = None
+    """At a rate that is in use; None where there is none."""
+
+
+class RateView(msgspec.Struct, frozen=True, kw_only=True):
+    """A stated currency rate: so many ``to`` for one ``of``."""
+
+    of: str
+    to: str
+    rate: str
+    ts_ns: int
+    source: str
+    stale: bool = False
 
 
 class DeskView(msgspec.Struct, frozen=True, kw_only=True):
@@ -324,6 +355,8 @@ class DeskView(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[LimitView, ...] = ()
     exposures: tuple[ExposureView, ...] = ()
     costs: tuple[CostView, ...] = ()
+    cash: tuple[CashView, ...] = ()
+    rates: tuple[RateView, ...] = ()
 
 
 class DeskUpdate(msgspec.Struct, frozen=True, kw_only=True):

@@ -156,7 +156,7 @@ def status_lines(status: StatusView) -> list[str]:
         f"trading {halt.state.upper()}{_halt_words(status)}",
         f"journal at {status.head_seq}, on disk to {status.durable_seq}",
         f"orders: {status.orders_working} working, {status.orders_unknown} unknown, {status.parents_open} parents open",
-        f"P&L today: {number(status.pnl_day)} {status.currency}".rstrip(),
+        f"P&L today: {number(status.pnl_day)} {status.currency}{_rate_words(status)}".rstrip(),
         f"policy {status.policy_hash[:12]}{f'; not loaded: {status.policy_error}' if status.policy_error else ''}",
     ]
     if status.ledger_error:
@@ -173,6 +173,10 @@ def status_lines(status: StatusView) -> list[str]:
     if status.illegal_inputs or status.overfills:
         lines.append(f"odd: {status.illegal_inputs} illegal inputs, {status.overfills} overfills")
     return lines
+
+
+def _rate_words(status: StatusView) -> str:
+    return f" (currency rates of {iso(status.pnl_rate_ns)[:19]}Z or later)" if status.pnl_rate_ns else ""
 
 
 def _halt_words(status: StatusView) -> str:

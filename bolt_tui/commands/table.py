@@ -21,6 +21,7 @@ from bolt_tui.commands.subcommand import (
 from bolt_tui.commands.table_instruments import INSTRUMENTS
 from bolt_tui.commands.table_lists import LISTS
 from bolt_tui.commands.table_market import MARKET
+from bolt_tui.commands.table_money import MONEY
 
 DESK = (
     Subcommand(
@@ -420,6 +421,7 @@ GROUPS: dict[str, tuple[Subcommand, ...]] = {
     "The desk and the engine": DESK,
     "Orders": ORDERS,
     "What there is": (*LISTS, *INSTRUMENTS),
+    "Money": MONEY,
     "The running engine": ENGINE,
     "Halting": HALT,
     "Tools": TOOLS,
@@ -429,6 +431,8 @@ FAMILIES: dict[str, str] = {
     "tape": "What was recorded: list it, or take a day out.",
     "data": "Inspect recorded market data, or write it anew in our layout.",
     "ledger": "Prove, show, export, copy, archive or rebuild the ledger.",
+    "fx": "Currency rates: list, state or load them.",
+    "paper": "What the owner of the paper account does beside trading.",
     "policy": "Check, explain or reload the limits.",
 }
 """Words that need a second one."""

@@ -1,7 +1,7 @@
 """A venue-side account: deposits, cash, positions and fees, exact in Decimal.
 
 Shares and coins are paid for in full. Futures and perpetuals move only realised results, first in first out, as the engine's
-ledger books them. Conservation, to the last unit and per currency: ``cash + sum of what was paid = deposits - fees``.
+ledger books them. Conservation, to the last unit and per currency: ``cash + sum of what was paid = deposits - fees + other bookings``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from engine.domain.errors import InvariantError
 from engine.domain.events import Fill
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Money, Price, Qty
+from engine.domain.movements import BROUGHT, Movement, MovementKind
 from engine.ledger.ledger import MARGINED
 
 
@@ -55,6 +56,8 @@ class Account(msgspec.Struct, kw_only=True):
     deposits: dict[str, Money] = {}
     cash: dict[str, Money] = {}
     fees: dict[str, Money] = {}
+    moved: dict[str, Money] = {}
+    """What came in beside executions and deposits: conversions, dividends, funding, interest."""
     holdings: dict[str, Holding] = {}
 
     def deposit(self, currency: str, amount: Money) -> None:
@@ -83,15 +86,26 @@ class Account(msgspec.Struct, kw_only=True):
         self.fees[paid_in] = self.fees.get(paid_in, Money(0)) + fill.fee
         self.cash[paid_in] = self.cash.get(paid_in, Money(0)) - fill.fee
 
+    def move(self, made: Movement) -> None:
+        """Book a movement: its cash, and what it does to a position."""
+        for leg in made.cash:
+            sums = self.deposits if made.kind in BROUGHT else self.moved
+            sums[leg.currency] = sums.get(leg.currency, Money(0)) + leg.amount
+            self.cash[leg.currency] = self.cash.get(leg.currency, Money(0)) + leg.amount
+        held = self.holdings.get(made.symbol)
+        if made.kind is MovementKind.SPLIT and held is not None:
+            held.qty = made.qty
+
     def imbalance(self) -> dict[str, Money]:
         """Per currency what conservation misses; every value is zero in a sound account."""
         missing: dict[str, Money] = {}
-        for currency in sorted({*self.cash, *self.deposits, *self.fees}):
+        for currency in sorted({*self.cash, *self.deposits, *self.fees, *self.moved}):
             cost = Money(0)
             for held in self.holdings.values():
                 if held.currency == currency:
                     cost += held.cost
             expected = self.deposits.get(currency, Money(0)) - self.fees.get(currency, Money(0))
+            expected += self.moved.get(currency, Money(0))
             missing[currency] = self.cash.get(currency, Money(0)) + cost - expected
         return missing
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from brokers.paper.accounts import Account
+from brokers.paper.exchange import ExchangeTerms
 from brokers.paper.flights import Flight
 from brokers.paper.impact import ImpactParams
 from brokers.paper.latency import LatencyParams
@@ -14,6 +15,7 @@ from brokers.paper.levels import QueueModel
 from brokers.paper.orders import Working
 from engine.domain.events import Fill
 from engine.domain.money import Money
+from engine.domain.movements import Movement
 from engine.domain.order import Liquidity
 from engine.market.fees import FeeSchedule
 from engine.oms.broker_interface import BrokerEvent, VenueOrder
@@ -36,6 +38,8 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
     fees: dict[str, FeeSchedule] = {}
     """By MIC; a venue that is not named charges nothing."""
     cash: dict[str, Money] = {}
+    exchange: ExchangeTerms | None = None
+    """How it changes currencies; None: it keeps cash in each."""
     history_max: int = 200_000
     """Ended orders and executions kept for queries; older ones are forgotten, their ids with them."""
 
@@ -69,5 +73,6 @@ class VenueState(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, tuple[VenueOrder, ...]]
     fills: dict[str, tuple[Fill, ...]]
     counters: Counters
+    movements: dict[str, tuple[Movement, ...]] = {}
     flights: tuple[Flight, ...] = ()
     """Messages that were taken and have not arrived, in the order of their arrival."""

@@ -12,11 +12,13 @@ from brokers.paper.clients import Client, Faults
 from brokers.paper.hosted import HostedVenue
 from brokers.paper.protocol import (
     PROTOCOL,
+    Act,
     Amend,
     AnyClientFrame,
     Ask,
     AskOrder,
     AskState,
+    Book,
     Cancel,
     Done,
     Fault,
@@ -94,6 +96,8 @@ class Desk:
                 self._order_frame(client, frame)
             case Ask():
                 self._reply(client, self._ask(client, frame))
+            case Book():
+                self._reply(client, self._book(client.account, frame))
             case _:
                 self._reply(client, self._laboratory(client, frame))
 
@@ -215,6 +219,19 @@ class Desk:
                 return Done(id=number, positions=venue.core.positions(account))
             case What.CASH:
                 return Done(id=number, cash=venue.core.cash(account))
+
+    def _book(self, account: str, frame: Book) -> Done:
+        teller = self._owner.venue.core.teller
+        if not account:
+            return Done(id=frame.id, ok=False, text="an admin connection has no account")
+        try:
+            if frame.act is Act.CONVERT:
+                made = teller.convert(account, frame.amount, frame.currency, frame.to)
+            else:
+                made = teller.deposit(account, frame.currency, frame.amount, frame.text)
+        except BoltError as error:
+            return Done(id=frame.id, ok=False, text=str(error))
+        return Done(id=frame.id, text=made.words())
 
     # -- the laboratory ------------------------------------------------------------------------------------------------
 

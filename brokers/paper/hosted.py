@@ -16,6 +16,7 @@ from engine.domain.clock import NS_PER_S
 from engine.domain.events import Fill
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
+from engine.domain.movements import Movement
 from engine.domain.order import Liquidity
 from engine.market.feed import BookTick, MarketTick, QuoteTick, StatusTick
 from engine.oms.broker_interface import BrokerEvent, OrderAnswer, Snapshot, VenueOrder, WireOrder
@@ -33,6 +34,8 @@ MarketOf = Callable[[int, Levels | None], SimulatedMarket | ScriptMarket]
 class _Core(VenueCore):
     """The core, its orders as they stand, and whether one changed without a word to anybody."""
 
+    booked: list[Movement]
+    """Bookings beside executions that the log does not hold yet."""
     is_touched = False
     """A stop was triggered, a trailing one moved, an iceberg showed its next part: no report says so."""
 
@@ -44,6 +47,10 @@ class _Core(VenueCore):
     def changed_silently(self) -> None:
         """An order changed and nobody is told."""
         self.is_touched = True
+
+    def _tell_moved(self, account: str, made: Movement) -> None:
+        self.booked.append(made)
+        super()._tell_moved(account, made)
 
     def working(self, account: str, wire_id: str) -> Working | None:
         """An order that arrived and was taken."""
@@ -74,6 +81,7 @@ class HostedVenue:
         self._log = log
         self._is_touched = False
         self.core = _Core(config, self._on_report, on_tick, self._on_own_flow)
+        self.core.booked = []
         memory = log.read()
         if memory is not None:
             now_ns = max(now_ns, memory.venue.now_ns)
@@ -226,10 +234,12 @@ class HostedVenue:
             refused=tuple(refused),
             fills=tuple(fills),
             accounts=tuple(core.accounts.values()),
+            movements=tuple(core.booked),
             taken=tuple(taken),
             arrived=tuple(arrived),
         )
         self._log.append(change)
+        self.core.booked.clear()
 
     def close(self) -> None:
         """Write down the rest and let go."""
@@ -242,6 +252,7 @@ class HostedVenue:
         state = self.core.state()
         self._log.start(Memory(schema=SCHEMA, venue=state, levels=self.market.levels()))
         self._flights = {one.number: one for one in state.flights}
+        self.core.booked.clear()
         flown = ((one.account, one.order) for one in state.flights if one.order is not None)
         coming = {(account, one.wire_id): None for account, order in flown for one in order.members}
         here = {(order.account, order.wire_id): _print_of(order) for order in state.orders if order.is_open}

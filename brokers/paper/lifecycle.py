@@ -16,6 +16,7 @@ from brokers.paper.latency import Delay, Latency
 from brokers.paper.links import Share, link_role, share_of
 from brokers.paper.matching import Listing
 from brokers.paper.orders import Working
+from brokers.paper.teller import Teller
 from engine.domain.errors import InvariantError
 from engine.domain.events import Fill
 from engine.domain.ids import Random
@@ -41,6 +42,8 @@ Act = Callable[..., None]
 
 class Lifecycle:
     """Orders by account, what is due when, and every change of an order. The public face is ``VenueCore``."""
+
+    teller: Teller
 
     def __init__(self, config: VenueConfig, report: Report, own_flow: OwnFlow | None) -> None:
         self.config = config
@@ -367,6 +370,8 @@ class Lifecycle:
         self._settle_later(order)
         ts_ns = self._back_ns(order.account, self.config.latency.report)
         self._tell(order.account, Filled(broker=self.config.broker, ts_ns=ts_ns, fill=fill))
+        if self.config.exchange is not None:
+            self.teller.sweep(order.account, listing.instrument.currency)
         if self._shrinking:
             self._trim(listing, order.account)
         if self._own_flow is not None:

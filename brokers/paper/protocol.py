@@ -108,6 +108,25 @@ class Ask(ClientFrame, frozen=True, kw_only=True, tag="ask"):
     symbol: str = ""
 
 
+class Act(StrEnum):
+    """What an owner can do with an account beside trading: as at the counter, or in another terminal."""
+
+    CONVERT = "convert"
+    DEPOSIT = "deposit"
+
+
+class Book(ClientFrame, frozen=True, kw_only=True, tag="book"):
+    """An act of the account's owner; answered by Done with the booking in words, and told to engines as a Moved report."""
+
+    id: int
+    act: Act
+    amount: Money = Money(0)
+    currency: str = ""
+    to: str = ""
+    """Currency that is wanted."""
+    text: str = ""
+
+
 class Tick(ClientFrame, frozen=True, kw_only=True, tag="tick"):
     """Move the stopped clock to this time; answered by Done when everything due has happened and was reported."""
 
@@ -168,7 +187,7 @@ class Fault(ClientFrame, frozen=True, kw_only=True, tag="fault"):
     ms: int = 0
 
 
-AnyClientFrame = Greet | New | Cancel | Amend | AskOrder | AskState | Ask | Tick | SetBook | Print | Fault
+AnyClientFrame = Greet | New | Cancel | Amend | AskOrder | AskState | Ask | Book | Tick | SetBook | Print | Fault
 
 
 class VenueFrame(msgspec.Struct, frozen=True, kw_only=True, tag_field="f", omit_defaults=True):

@@ -12,17 +12,8 @@ from brokers.paper.bars import BarListing
 from brokers.paper.config import Counters
 from brokers.paper.levels import LevelListing
 from brokers.paper.lifecycle import Lifecycle
+from brokers.paper.realism_money import Effect, money_effects
 from engine.market.calendar import ALWAYS
-
-
-class Effect(msgspec.Struct, frozen=True, kw_only=True):
-    """One effect of a real market."""
-
-    code: str
-    name: str
-    state: str
-    """``on``, ``estimated`` or ``off``."""
-    text: str
 
 
 class RealismReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +41,6 @@ _OFF = {
     "P19": ("rate limits", "the venue takes any number of messages"),
     "P23": ("foreign activity", "none unless another session trades the account"),
     "P24": ("combos", "no combination orders"),
-    "P25": ("currencies", "cash is kept per currency, without conversion"),
     "P26": ("chain", "no decentralised venue"),
 }
 
@@ -67,7 +57,7 @@ def realism_report(
         curve: where volume weights were from, empty where none were asked for.
         notes: sentences on the data.
     """
-    effects = [*_timing(core), *_trading(core), *_rules(core)]
+    effects = [*_timing(core), *_trading(core), *_rules(core), *money_effects(core)]
     effects += [Effect(code=code, name=name, state="off", text=text) for code, (name, text) in _OFF.items()]
     fills, guessed = core.counters.fills, core.counters.guessed
     permille = guessed * 1000 // fills if fills else 0

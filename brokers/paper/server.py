@@ -23,6 +23,7 @@ import msgspec
 from brokers.paper.clients import Client, Faults
 from brokers.paper.config import VenueConfig
 from brokers.paper.desk import Desk
+from brokers.paper.exchange import exchange_of
 from brokers.paper.home import VenueLock, venue_folder
 from brokers.paper.hosted import HostedVenue
 from brokers.paper.latency import NO_LATENCY, LatencyParams
@@ -36,6 +37,7 @@ from engine.domain.errors import BoltError, VenueError
 from engine.domain.money import Money
 from engine.market.feed import MarketTick
 from engine.market.fees import shipped_fees
+from engine.market.fx_rates import FX_NAME
 from engine.oms.broker_interface import BrokerEvent, OrderAnswer, Snapshot
 
 PACE_NS = 20 * NS_PER_MS
@@ -100,7 +102,13 @@ class VenueServer:
     def _config(self) -> VenueConfig:
         latency = NO_LATENCY if self.options.no_latency else LatencyParams()
         cash = {"USD": Money(self.options.cash)}
-        return VenueConfig(seed=self.options.seed, latency=latency, fees=shipped_fees(), cash=cash)
+        return VenueConfig(
+            seed=self.options.seed,
+            latency=latency,
+            fees=shipped_fees(),
+            cash=cash,
+            exchange=exchange_of(self.options.home / FX_NAME, "USD"),
+        )
 
     def _market(self, start_ns: int, levels: Levels | None) -> SimulatedMarket | ScriptMarket:
         if self.options.script:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -12,8 +13,10 @@ from brokers.paper.protocol import (
     FRAME_BYTES_MAX,
     PROTOCOL,
     VENUE,
+    Act,
     AnyVenueFrame,
     Ask,
+    Book,
     Cancel,
     Done,
     Greet,
@@ -100,6 +103,22 @@ class PaperSession:
     def status(self, symbol: str) -> str:
         """``open``, ``closed`` or ``halted``."""
         return self._ask(What.STATUS, symbol).text
+
+    def book(self, act: Act, **terms: Any) -> str:
+        """Act as the account's owner beside trading (``terms`` as in :class:`Book`); the booking in words.
+
+        Raises:
+            VenueError: with the refusal.
+        """
+        self._asked += 1
+        self._send(Book(id=self._asked, act=act, **terms))
+        for frame in self._frames():
+            if isinstance(frame, Done) and frame.id == self._asked:
+                if not frame.ok:
+                    msg = f"the paper venue refused: {frame.text}"
+                    raise VenueError(msg)
+                return frame.text
+        raise AssertionError("frames end by raising")
 
     def place(self, order: WireOrder) -> str:
         """Send one order and wait for its answer; the venue order id.

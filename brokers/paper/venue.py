@@ -24,16 +24,19 @@ from brokers.paper.levels import LevelListing
 from brokers.paper.lifecycle import Act, Lifecycle
 from brokers.paper.matching import Listing, MarketSink, OrderListing
 from brokers.paper.orders import Working
+from brokers.paper.teller import Teller
 from brokers.paper.top import TopListing
 from engine.domain.errors import InputError
 from engine.domain.events import Fill
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
+from engine.domain.movements import Movement
 from engine.domain.order import Tif
 from engine.market.calendar import AlwaysOpen, Calendar
 from engine.market.feed import BookTick, QuoteTick
 from engine.market.rows import Row, listing_key
 from engine.oms.broker_interface import (
+    Moved,
     OrderAnswer,
     Snapshot,
     VenueOrder,
@@ -55,8 +58,19 @@ class VenueCore(Lifecycle):
         own_flow: OwnFlow | None = None,
     ) -> None:
         super().__init__(config, report, own_flow)
+        self.teller = Teller(self, self._tell_moved)
         self._market = market
         self._by_level: list[LevelListing] = []
+
+    def _tell_moved(self, account: str, made: Movement) -> None:
+        self.changed_silently()
+        ts_ns = self._back_ns(account, self.config.latency.report)
+        self._tell(account, Moved(broker=self.config.broker, ts_ns=ts_ns, movement=made))
+
+    def number(self) -> int:
+        """A number that nothing else of this venue has."""
+        self._numbered += 1
+        return self._numbered
 
     def publish_to(self, market: MarketSink) -> None:
         """Market ticks go there from now on."""
@@ -282,6 +296,7 @@ class VenueCore(Lifecycle):
             fills=self.fills_since(account, since_ns),
             positions=self.positions(account),
             cash=self.cash(account),
+            movements=self.teller.since(account, since_ns),
         )
 
     def check(self) -> None:
@@ -303,6 +318,7 @@ class VenueCore(Lifecycle):
             refused={account: tuple(known.values()) for account, known in self._refused.items()},
             fills={account: tuple(fills) for account, fills in self._fills.items()},
             counters=self.counters,
+            movements={account: tuple(made) for account, made in self.teller.moved.items()},
             flights=self.in_flight(),
         )
 
@@ -317,6 +333,7 @@ class VenueCore(Lifecycle):
         self._random.state = state.random
         self.accounts, self.counters = state.accounts, state.counters
         self._fills = {account: list(fills) for account, fills in state.fills.items()}
+        self.teller.moved = {account: list(made) for account, made in state.movements.items()}
         self._refused = {name: {order.wire_id: order for order in known} for name, known in state.refused.items()}
         for order in state.orders:
             self._restore(order)

@@ -20,6 +20,7 @@ from brokers.paper.market import Levels
 from brokers.paper.orders import Working
 from engine.domain.errors import StoreCorrupt
 from engine.domain.events import Fill, decoder, encode
+from engine.domain.movements import Movement
 from engine.oms.broker_interface import VenueOrder
 
 SCHEMA = 1
@@ -47,6 +48,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="change", omit_defau
     refused: tuple[tuple[str, VenueOrder], ...] = ()
     fills: tuple[Fill, ...] = ()
     accounts: tuple[Account, ...] = ()
+    movements: tuple[Movement, ...] = ()
     taken: tuple[Flight, ...] = ()
     """Messages on their way: new ones, and those that a mass cancel swept."""
     arrived: tuple[int, ...] = ()
@@ -157,6 +159,7 @@ def _fold(memory: Memory, changes: list[Change]) -> Memory:
     refused = {account: {order.wire_id: order for order in known} for account, known in venue.refused.items()}
     fills = {account: list(known) for account, known in venue.fills.items()}
     accounts = dict(venue.accounts)
+    moved = {account: list(known) for account, known in venue.movements.items()}
     flights = {one.number: one for one in venue.flights}
     for change in changes:
         flights.update((one.number, one) for one in change.taken)
@@ -167,6 +170,8 @@ def _fold(memory: Memory, changes: list[Change]) -> Memory:
             refused.setdefault(account, {})[order.wire_id] = order
         for fill in change.fills:
             fills.setdefault(fill.account, []).append(fill)
+        for made in change.movements:
+            moved.setdefault(made.account, []).append(made)
         accounts.update((account.name, account) for account in change.accounts)
     last = changes[-1] if changes else None
     return Memory(
@@ -181,6 +186,7 @@ def _fold(memory: Memory, changes: list[Change]) -> Memory:
             orders=tuple(orders.values()),
             refused={account: tuple(known.values()) for account, known in refused.items()},
             fills={account: tuple(known) for account, known in fills.items()},
+            movements={account: tuple(known) for account, known in moved.items()},
             flights=tuple(sorted(flights.values(), key=lambda one: (one.due_ns, one.number))),
         ),
     )

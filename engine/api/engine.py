@@ -30,6 +30,7 @@ from engine.execution.linked import LinkedOrders
 from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_host import BUDGET_NS, StrategyHost
 from engine.ledger.day_book import DayBook
+from engine.ledger.fx_book import FxBook
 from engine.ledger.ledger import Ledger
 from engine.market.feed import MarketTick
 from engine.market.fees import FeeSchedule
@@ -104,6 +105,7 @@ class Engine:
         self.store = OrderStore()
         self.ledger = Ledger()
         self.days = DayBook(self.ledger)
+        self.fx = FxBook()
         self.market = MarketState()
         self.habits = Habits()
         self.kill = KillSwitch(parts.latch)
@@ -116,7 +118,8 @@ class Engine:
             parts.clock,
             parts.sessions,
             self.journal,
-            self._mark_age_ns_max,
+            parts.policy,
+            self.fx,
         )
         self.gate = RiskManager(self.view_of_risk, parts.policy, self.kill)
         self.safety = SafetyMonitor(self.gate)
@@ -155,10 +158,6 @@ class Engine:
         """Trip files that were read: one that cannot be removed is found again and again."""
         self.journal.attach(self.store)
         self.journal.attach(self.ledger)
-
-    def _mark_age_ns_max(self) -> int:
-        policy = self.parts.policy.policy
-        return 0 if policy is None else policy.ns("monitor.max_stale_s")
 
     # -- start and end ---------------------------------------------------------------------------------------------------
 
@@ -201,7 +200,10 @@ class Engine:
         self.parts.sessions.want((made.calendar for made in instruments), self.clock.now_ns())
 
     def record_policy(self) -> None:
-        """Journal the policy in force."""
+        """Journal the policy in force; one in another currency than the ledger's is refused. A replay takes its base as given."""
+        refused = self.parts.mode != "replay" and self.parts.policy.hold_to(self.ledger.base_currency)
+        if refused:
+            self.record(ev.PolicyRefused(error=str(refused)))
         policy = self.parts.policy.policy
         if policy is not None:
             self.record(ev.PolicyLoaded(policy_hash=policy.hash, text=policy.source))
@@ -238,6 +240,7 @@ class Engine:
             self.store,
             self.ledger,
             self.days,
+            self.fx,
             self.reconciler,
             self.view_of_risk,
             self.gate,
@@ -308,6 +311,8 @@ class Engine:
             self._channel(event)
         elif isinstance(event, bi.Snapshot):
             self._snapshot(event)
+        elif isinstance(event, bi.Moved):
+            self.reconciler.movements.book(event.movement)
         elif not isinstance(event, bi.OrderAnswer):
             self.orders.on_broker(event)
             if isinstance(event, bi.Uncertain | bi.Cancelled | bi.Expired) and self._is_unknown(event.wire_id):

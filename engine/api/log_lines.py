@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from engine.domain import events as ev
+from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
+from engine.domain.money_events import FxRateSet, MovementBooked
 from engine.store.order import Order
 from engine.views import LogLine
 
@@ -133,6 +135,12 @@ def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C90
         case ev.PositionAdjusted():
             moved = f"{event.qty} {event.symbol} " if event.symbol else ""
             return "ADJUST", f"{moved}cash {event.cash} {event.currency} by {event.who}: {event.reason}", "warn"
+        case FxRateSet():
+            rate = event.rate
+            words = f"{rate.of} = {rate.rate} {rate.to}, of {iso(rate.ts_ns)[:19]}Z by {rate.source}"
+            return "FX", f"{words} ({event.who})", "info"
+        case MovementBooked():
+            return "MOVE", event.movement.words(), "info"
         case ev.EngineStopped():
             return "STOP", event.why, "info"
         case ev.EngineStarted():

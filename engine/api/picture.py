@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from engine.api import log_lines
+from engine.api.cash_desk import cash_views, rate_views
 from engine.api.overview import Overview
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
@@ -176,6 +177,8 @@ class Picture:
             limits=self._overview.limits,
             exposures=self._overview.exposures,
             costs=self._overview.costs_since(0),
+            cash=cash_views(self._engine),
+            rates=rate_views(self._engine),
         )
 
     def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
@@ -247,6 +250,7 @@ class Picture:
             orders_unknown=engine.view_of_risk.unknown_orders()[0],
             parents_open=len(store.parents_open),
             pnl_day=engine.view_of_risk.pnl_day(account),
+            pnl_rate_ns=engine.view_of_risk.pnl_rate_ns(account),
             currency=engine.ledger.base_currency,
             illegal_inputs=store.illegal_inputs,
             overfills=store.overfills,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
 from engine.api.market_state import MarketState
 from engine.domain import events as ev
-from engine.domain.clock import Clock
+from engine.domain.clock import NS_PER_S, Clock
 from engine.domain.instrument import Instrument, InstrumentKind
-from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty
+from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty, ratio
+from engine.domain.money_events import RateSeen
 from engine.domain.order import Side, SourceKind
 from engine.ledger.day_book import DayBook, Unknown
+from engine.ledger.fx_book import FxBook
 from engine.ledger.ledger import Ledger
 from engine.market.sessions import Sessions
 from engine.oms.broker_interface import Broker, Capabilities
 from engine.risk.exposure import OpenOrder, ParentView, Quote
+from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
 from engine.store.order import Order
 from engine.store.order_store import OrderStore
@@ -36,7 +39,8 @@ class EngineRiskView:
         clock: Clock,
         sessions: Sessions,
         journal: Journal,
-        mark_age_ns_max: Callable[[], int],
+        policy: PolicyHolder,
+        fx: FxBook,
     ) -> None:
         self._store = store
         self._ledger = ledger
@@ -46,7 +50,8 @@ class EngineRiskView:
         self._clock = clock
         self._sessions = sessions
         self._journal = journal
-        self._mark_age_ns_max = mark_age_ns_max
+        self._policy = policy
+        self._fx = fx
         self.channels: dict[str, ev.BrokerState] = {}
         self.verified: dict[tuple[str, str], int] = {}
         self._offsets: dict[str, int] = {}
@@ -108,16 +113,44 @@ class EngineRiskView:
         return None if made is None else made.adv
 
     def currency_rate(self, currency: str) -> Decimal | None:
-        """1 for the base currency; for others the middle of a fresh quote of the spot pair, as of BTC-USD for BTC."""
-        base = self._ledger.base_currency
-        if currency == base:
+        """1 for the base currency; for others :meth:`rate_seen`, where it is not too old."""
+        if currency == self._ledger.base_currency:
             return _ONE
-        for symbol in (f"{currency}-{base}", f"{currency}/{base}", f"{currency}{base}"):
-            made, quote = self._market.instruments.get(symbol), self._market.quote(symbol)
-            is_pair = made is not None and made.kind is InstrumentKind.CRYPTO_SPOT and made.currency == base
-            if is_pair and quote is not None and self._is_fresh(quote) and quote.bid and quote.ask:
-                return EXACT.multiply(EXACT.add(quote.bid, quote.ask), _HALF)
-        return None
+        found = self.rate_seen(currency)
+        if found is None or self._clock.now_ns() - found.ts_ns > self._policy.ns("fx.max_age_s"):
+            return None
+        return found.rate
+
+    def rate_seen(self, currency: str) -> RateSeen | None:
+        """The middle of a fresh quote of the spot pair (BTC-USD for BTC, or turned round USD-JPY for JPY), else the rate that was
+        stated last, however old; None where there is neither.
+        """
+        base = self._ledger.base_currency
+        for one, other in ((currency, base), (base, currency)):
+            for symbol in (f"{one}-{other}", f"{one}/{other}", f"{one}{other}"):
+                made, quote = self._market.instruments.get(symbol), self._market.quote(symbol)
+                is_pair = made is not None and made.kind is InstrumentKind.CRYPTO_SPOT and made.currency == other
+                if is_pair and quote is not None and self._is_fresh(quote) and quote.bid and quote.ask:
+                    middle = EXACT.multiply(EXACT.add(quote.bid, quote.ask), _HALF)
+                    rate = middle if one == currency else ratio(_ONE, middle)
+                    return RateSeen(rate, quote.ts_ns, f"quote of {symbol}")
+        return self._fx.seen(currency, base)
+
+    def rate_age(self, currency: str) -> int | None:
+        """Age of the rate of a currency, ns; 0 for the base currency, None where there is no rate at all."""
+        if currency == self._ledger.base_currency:
+            return 0
+        found = self.rate_seen(currency)
+        return None if found is None else max(0, self._clock.now_ns() - found.ts_ns)
+
+    def pnl_rate_ns(self, account: str) -> int:
+        """The oldest moment of the rates that the day's result is worked out with; 0 where none is needed or one is missing."""
+        found = self._days.results(account, self.mark)
+        if isinstance(found, Unknown):
+            return 0
+        base = self._ledger.base_currency
+        seen = [self.rate_seen(currency) for currency, amount in found.items() if amount and currency != base]
+        return min((one.ts_ns for one in seen if one is not None), default=0)
 
     def position(self, account: str, symbol: str) -> Qty:
         """Signed position."""
@@ -197,10 +230,10 @@ class EngineRiskView:
 
     def mark_age_ns_max(self) -> int:
         """How old a price may be to value a position with."""
-        return self._mark_age_ns_max()
+        return self._policy.ns("monitor.max_stale_s")
 
     def _is_fresh(self, quote: Quote) -> bool:
-        return self._clock.now_ns() - quote.ts_ns <= self._mark_age_ns_max()
+        return self._clock.now_ns() - quote.ts_ns <= self._policy.ns("monitor.max_stale_s")
 
     def mark_seen(self, symbol: str, qty: Decimal) -> tuple[Price, int] | None:
         """Conservative mark, what closing would meet, and its time; None where it is missing or stale.
@@ -251,9 +284,18 @@ class EngineRiskView:
                 continue
             rate = self.currency_rate(currency)
             if rate is None:
-                return Unknown(f"there is no fresh rate from {currency} to {self._ledger.base_currency}")
+                return Unknown(self._rate_words(currency))
             total = EXACT.add(total, EXACT.multiply(amount, rate))
         return Money(total)
+
+    def _rate_words(self, currency: str) -> str:
+        """Why there is no rate in use."""
+        base, age_ns = self._ledger.base_currency, self.rate_age(currency)
+        if age_ns is None:
+            return f"there is no rate from {currency} to {base}"
+        return (
+            f"the rate from {currency} to {base} is {age_ns // NS_PER_S} s old, more than fx.max_age_s; state a new one"
+        )
 
     def equity(self, account: str) -> Money | None:
         """Cash of every currency and positions at their marks, in base currency; None where a mark or a rate is missing."""

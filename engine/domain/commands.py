@@ -11,6 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from engine.domain.money import Price, Qty
+from engine.domain.money_events import FxRate
 from engine.domain.order import OrderSpec, OrderState, Source
 
 
@@ -158,6 +159,12 @@ class ReloadPolicy(Command, frozen=True, kw_only=True, tag="reload_policy"):
     """Read policy.yaml again; a bad file keeps the old policy."""
 
 
+class SetFxRates(Command, frozen=True, kw_only=True, tag="fx_rates"):
+    """State currency rates; those that are known, or older than what is known, change nothing."""
+
+    rates: tuple[FxRate, ...]
+
+
 class SetStrategy(Command, frozen=True, kw_only=True, tag="strategy"):
     """Start or stop a strategy by name, with parameters."""
 
@@ -186,6 +193,7 @@ AnyCommand = (
     | Resolve
     | Reconcile
     | ReloadPolicy
+    | SetFxRates
     | SetStrategy
     | StopEngine
 )

@@ -20,12 +20,18 @@ from engine.domain.money import EXACT, Money, Price, Qty, Rounding, is_multiple,
 _SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9._/-]{0,23}")
 _MIC = re.compile(r"[A-Z0-9]{4}")
 _CURRENCY = re.compile(r"[A-Z]{3,5}")
+_INVERSE = re.compile(r"([A-Z]{3,5}?)[-/_.]?(?:USD|USDT|USDC|EUR|GBP|JPY)(?![A-Z])")
 DIGITS_MAX = 12
 
 
 def is_symbol(name: str) -> bool:
     """Whether a name can be a symbol: capitals, digits and ``. _ / -``, 24 at most."""
     return _SYMBOL.fullmatch(name) is not None
+
+
+def is_currency(code: str) -> bool:
+    """Whether a word can be a currency code: 3 to 5 capitals."""
+    return _CURRENCY.fullmatch(code) is not None
 
 
 class InstrumentKind(StrEnum):
@@ -44,6 +50,8 @@ REFUSED_KINDS = {
     "bond": "accrued interest and settlement are not modelled",
     "fx": "settlement and rollover are not modelled",
     "warrant": "exercise is not modelled",
+    "inverse_future": "its value is the multiplier divided by the price, which the books and the limits do not compute",
+    "inverse_perpetual": "its value is the multiplier divided by the price, which the books and the limits do not compute",
 }
 """Kinds a user may ask for, each with the reason it is refused."""
 
@@ -249,6 +257,18 @@ def _check(made: Instrument) -> None:
     if made.price_digits > DIGITS_MAX or made.qty_digits > DIGITS_MAX:
         msg = f"{made.symbol}: tick and lot may have at most {DIGITS_MAX} decimals"
         raise InstrumentError(msg)
+    if made.kind in {InstrumentKind.FUTURE, InstrumentKind.PERPETUAL} and _is_paid_in_itself(made):
+        msg = (
+            f"{made.symbol}: a {made.kind} that is settled in what it is a price of ({made.currency}) is refused: "
+            f"{REFUSED_KINDS['inverse_perpetual']}; trade the one that is settled in the currency of its price"
+        )
+        raise InstrumentError(msg)
     if made.qty_min is not None and made.qty_max is not None and made.qty_min > made.qty_max:
         msg = f"{made.symbol}: qty_min {made.qty_min} is above qty_max {made.qty_max}"
         raise InstrumentError(msg)
+
+
+def _is_paid_in_itself(made: Instrument) -> bool:
+    """Whether its money is the thing whose price it names first, as with BTCUSD paid in BTC: an inverse contract."""
+    found = _INVERSE.match(made.symbol)
+    return found is not None and made.currency in {found[1], "BTC" if found[1] == "XBT" else found[1]}

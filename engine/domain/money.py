@@ -150,6 +150,12 @@ class Money(Exact):
     __slots__ = ()
 
 
+class Rate(Exact):
+    """A price of one currency in another, a fee per share, or basis points."""
+
+    __slots__ = ()
+
+
 ZERO_QTY = Qty(0)
 ZERO_MONEY = Money(0)
 

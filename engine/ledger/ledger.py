@@ -13,8 +13,10 @@ from typing import Any
 from engine.domain import events as ev
 from engine.domain.errors import InvariantError
 from engine.domain.instrument import Instrument, InstrumentKind
-from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Qty, ratio, text
-from engine.ledger.positions import Entry, Position
+from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Qty, text
+from engine.domain.money_events import MovementBooked
+from engine.domain.movements import BROUGHT, Movement, MovementKind
+from engine.ledger.positions import Entry, Position, Split, parts_at_cost
 
 Key = tuple[str, str, str]
 """Broker, account, symbol (or currency, or fill key)."""
@@ -40,6 +42,8 @@ class Ledger:
         self.adjusted: dict[Key, Money] = {}
         """What adjustments brought in, for the conservation check."""
         self.base_currency = ""
+        self.moved: dict[Key, Movement] = {}
+        """By (broker, account, its key): what brokers booked beside executions."""
         self.waiting: dict[Key, ev.Fill] = {}
         """Executions of symbols that no one has defined yet: booked when the definition comes, never guessed."""
         self._fills: dict[Key, ev.Fill] = {}
@@ -55,6 +59,7 @@ class Ledger:
             ev.ForeignFillSeen: self._filled,
             ev.FillBusted: self._busted,
             ev.PositionAdjusted: self._adjust,
+            MovementBooked: self._book_movement,
             ev.InstrumentDefined: self._defined,
             ev.LedgerOpened: self._opened,
         }
@@ -122,7 +127,7 @@ class Ledger:
         if old is None:
             self._move(position, fill, lambda: position.add(fill.fill_key, entry), entry)
         else:
-            was = position.entries[old.fill_key]
+            was = position.booked(old.fill_key)
             self._pay_fee(position, old, -1)
             self._move(position, fill, lambda: position.replace(old.fill_key, fill.fill_key, entry), entry, was)
         self._pay_fee(position, fill, 1)
@@ -135,7 +140,7 @@ class Ledger:
             msg = f"fill {key} is undone and was never booked"
             raise InvariantError(msg)
         position = self._position(fill.broker, fill.account, fill.symbol)
-        was = position.entries[fill.fill_key]
+        was = position.booked(fill.fill_key)
         self._pay_fee(position, fill, -1)
         self._move(position, fill, lambda: position.remove(fill.fill_key), None, was)
 
@@ -196,16 +201,43 @@ class Ledger:
     def _adjust(self, seq: int, _ts_ns: int, event: ev.PositionAdjusted) -> None:
         """Book what a person accepted: a position comes or goes against no cash, cash moves by what the event says."""
         if event.symbol and event.qty:
-            position = self._position(event.broker, event.account, event.symbol)
-            before, cost = _settled(position), position.cost
-            price = ratio(event.cost, EXACT.multiply(event.qty, position.multiplier))
-            position.add(f"adjust:{seq}", position.entry(event.qty, price, ZERO_MONEY))
-            self._moved((event.broker, event.account, event.symbol), position, event.qty)
-            if position.is_margined:
-                self._settle(event.account, position.currency, cost - position.cost)
-            self._bring(event.broker, event.account, position.currency, before - _settled(position))
+            self._take_over((event.broker, event.account, event.symbol), f"adjust:{seq}", event.qty, event.cost)
         self._bring(event.broker, event.account, event.currency, event.cash)
         self._pay(event.broker, event.account, event.currency, event.cash)
+
+    def _take_over(self, key: Key, name: str, qty: Qty, cost: Money) -> None:
+        """A position comes or goes against no cash, at exactly that cost."""
+        position = self._position(*key)
+        before, was = _settled(position), position.cost
+        for number, (part, unit) in enumerate(parts_at_cost(qty, cost)):
+            position.add(f"{name}:{number}", Entry(part, unit, ZERO_MONEY))
+        self._moved(key, position, qty)
+        if position.is_margined:
+            self._settle(key[1], position.currency, was - position.cost)
+        self._bring(key[0], key[1], position.currency, before - _settled(position))
+
+    # -- what a broker books beside executions -------------------------------------------------------------------------
+
+    def _book_movement(self, _seq: int, _ts_ns: int, event: MovementBooked) -> None:
+        made = event.movement
+        key = (made.broker, made.account, made.key)
+        if key in self.moved:
+            raise InvariantError(f"movement {key} was booked twice")
+        self.moved[key] = made
+        for leg in made.cash:
+            if made.kind in BROUGHT:
+                self._bring(made.broker, made.account, leg.currency, leg.amount)
+            self._pay(made.broker, made.account, leg.currency, leg.amount)
+        if made.kind is MovementKind.TRANSFER and made.qty:
+            self._take_over((made.broker, made.account, made.symbol), f"move:{made.key}", made.qty, made.cost)
+        elif made.kind is MovementKind.SPLIT:
+            self._split(made)
+
+    def _split(self, made: Movement) -> None:
+        position = self._position(made.broker, made.account, made.symbol)
+        qty = position.qty
+        position.split(f"split:{made.key}", Split(made.ratio, made.qty))
+        self._moved((made.broker, made.account, made.symbol), position, position.qty - qty)
 
     def _bring(self, broker: str, account: str, currency: str, amount: Money) -> None:
         key = (broker, account, currency)
@@ -246,7 +278,8 @@ class Ledger:
             key = (broker, account, position.currency)
             total = wanted.get(key, ZERO_MONEY)
             for entry in position.entries.values():
-                total = total - EXACT.multiply(entry.qty, entry.unit)
+                if isinstance(entry, Entry):
+                    total = total - EXACT.multiply(entry.qty, entry.unit)
             for lot in position.lots if position.is_margined else ():
                 total = total + EXACT.multiply(lot.qty, lot.unit)
             wanted[key] = total
@@ -254,6 +287,10 @@ class Ledger:
             position = self.positions[broker, account, fill.symbol]
             key = (broker, account, fill.fee_currency or position.currency)
             wanted[key] = wanted.get(key, ZERO_MONEY) - fill.fee
+        for (broker, account, _), made in self.moved.items():
+            for leg in made.cash if made.kind not in BROUGHT else ():
+                key = (broker, account, leg.currency)
+                wanted[key] = wanted.get(key, ZERO_MONEY) + leg.amount
         return [
             f"{'/'.join(key)}: cash is {self.cash.get(key, ZERO_MONEY)}, the bookings add up to "
             f"{wanted.get(key, ZERO_MONEY)}"

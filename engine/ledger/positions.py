@@ -14,9 +14,11 @@ from decimal import Decimal
 
 import msgspec
 
-from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty, notional, ratio
+from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty, Rounding, notional, ratio, round_to
 
 AVERAGE_DIGITS = 8
+UNIT_DIGITS = 12
+"""Digits of what one unit costs, where a total is shared out."""
 
 
 class Lot(msgspec.Struct):
@@ -33,6 +35,15 @@ class Entry(msgspec.Struct, frozen=True):
     """Signed."""
     unit: Decimal
     fee: Money
+
+
+class Split(msgspec.Struct, frozen=True):
+    """New units took the place of old ones: total cost stays, and the position is ``qty`` afterwards."""
+
+    ratio: tuple[int, int]
+    """New for old."""
+    qty: Qty
+    """Signed position afterwards, as the broker states it (fractions are paid out in cash)."""
 
 
 class Position:
@@ -56,7 +67,7 @@ class Position:
         """Before fees."""
         self.fees: Money = ZERO_MONEY
         """Those paid in the position's own currency."""
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, Entry | Split] = {}
         """Every booking by its key, in the order they count."""
 
     def entry(self, qty: Qty, price: Decimal, fee: Money) -> Entry:
@@ -67,6 +78,17 @@ class Position:
         """Add a booking behind the others; its key must be new."""
         self.entries[key] = entry
         self._apply(entry)
+
+    def booked(self, key: str) -> Entry:
+        """A booking of an execution by its key."""
+        found = self.entries[key]
+        assert isinstance(found, Entry), key
+        return found
+
+    def split(self, key: str, split: Split) -> None:
+        """Turn old units into new ones, behind every booking so far; its key must be new."""
+        self.entries[key] = split
+        self._split(split)
 
     def remove(self, key: str) -> None:
         """Undo one booking, as if it had never been."""
@@ -82,7 +104,22 @@ class Position:
         self.qty, self.cost, self.realised, self.fees = ZERO_QTY, ZERO_MONEY, ZERO_MONEY, ZERO_MONEY
         self.lots.clear()
         for entry in self.entries.values():
-            self._apply(entry)
+            if isinstance(entry, Split):
+                self._split(entry)
+            else:
+                self._apply(entry)
+
+    def _split(self, split: Split) -> None:
+        """Each lot keeps its cost to the last unit; the last one takes what the stated position leaves."""
+        rest, lots = split.qty, list(self.lots)
+        self.lots.clear()
+        for number, lot in enumerate(lots, 1):
+            new, old = split.ratio
+            part = rest if number == len(lots) else _share(lot.qty, new, old, split.qty)
+            cost = Money(EXACT.multiply(lot.qty, lot.unit))
+            rest = rest - part
+            self.lots.extend(Lot(qty, unit) for qty, unit in parts_at_cost(part, cost))
+        self.qty = split.qty
 
     def _apply(self, entry: Entry) -> None:
         self.fees = self.fees + entry.fee
@@ -115,3 +152,31 @@ class Position:
     def unrealised(self, mark: Decimal) -> Money:
         """Result of what is open at a mark, exact."""
         return notional(Price(mark), self.qty, self.multiplier) - self.cost
+
+
+def _share(qty: Qty, new: int, old: int, like: Qty) -> Qty:
+    """What a lot becomes, in steps as fine as the position's own."""
+    step = Decimal(1).scaleb(min(0, _exponent(like)), EXACT)
+    return Qty(round_to(ratio(EXACT.multiply(qty, new), Decimal(old)), step, Rounding.DOWN))
+
+
+def _exponent(value: Decimal) -> int:
+    found = value.normalize(EXACT).as_tuple().exponent
+    return found if isinstance(found, int) else 0
+
+
+def parts_at_cost(qty: Qty, cost: Money) -> list[tuple[Qty, Decimal]]:
+    """A quantity at exactly a total cost, as (quantity, cost of one unit): in one part where the division comes out even,
+    else one last unit (or tenth, hundredth...) carries what the rounding of the others left.
+    """
+    if not qty:
+        return []
+    unit = ratio(cost, qty, UNIT_DIGITS)
+    left = EXACT.subtract(cost, EXACT.multiply(unit, qty))
+    if not left:
+        return [(qty, unit)]
+    # A power of ten, so that dividing by it is exact.
+    last = Decimal(1).scaleb(min(0, _exponent(qty)), EXACT).copy_sign(qty)
+    own = EXACT.add(unit, EXACT.divide(left, last))
+    rest = Qty(EXACT.subtract(qty, last))
+    return [*([(rest, unit)] if rest else []), (Qty(last), own)]

@@ -16,16 +16,10 @@ import yaml
 
 from engine.domain.clock import iso
 from engine.domain.errors import DataError, MoneyError
-from engine.domain.money import EXACT, Exact, Money, Rounding, round_to
+from engine.domain.money import EXACT, Exact, Money, Rate, Rounding, round_to
 from engine.domain.order import Liquidity, Side
 
 RATES_FOLDER = Path(__file__).parent / "rates"
-
-
-class Rate(Exact):
-    """A fee per share, or in basis points; negative is a rebate."""
-
-    __slots__ = ()
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ import msgspec
 from engine.domain.events import BrokerState, Fill
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
+from engine.domain.movements import Movement
 from engine.domain.order import OrderSpec, OrderType, Side, Tif
 from engine.market.feed import MarketTick
 
@@ -130,6 +131,12 @@ class Busted(BrokerEventBase, frozen=True, kw_only=True, tag="busted"):
     symbol: str
 
 
+class Moved(BrokerEventBase, frozen=True, kw_only=True, tag="moved"):
+    """The broker booked something that is no execution: a conversion, a dividend, a transfer."""
+
+    movement: Movement
+
+
 class Cancelled(BrokerEventBase, frozen=True, kw_only=True, tag="cancelled"):
     """The rest of the order is gone."""
 
@@ -200,6 +207,8 @@ class Snapshot(BrokerEventBase, frozen=True, kw_only=True, tag="snapshot"):
     """All executions since ``since_ns``."""
     positions: tuple[VenuePosition, ...]
     cash: dict[str, Money]
+    movements: tuple[Movement, ...] = ()
+    """What else the broker booked since ``since_ns``."""
 
 
 BrokerEvent = (
@@ -208,6 +217,7 @@ BrokerEvent = (
     | Uncertain
     | Filled
     | Busted
+    | Moved
     | Cancelled
     | Expired
     | CancelRefused

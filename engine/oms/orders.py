@@ -213,7 +213,7 @@ class Orders:
                 self.book_fill(event.fill)
             case bi.Busted():
                 self._bust(event)
-            case bi.ChannelChanged() | bi.Snapshot() | bi.OrderAnswer():
+            case bi.ChannelChanged() | bi.Snapshot() | bi.OrderAnswer() | bi.Moved():
                 msg = f"{type(event).__name__} is not the orders' business"
                 raise InvariantError(msg)
             case _:

@@ -14,9 +14,11 @@ from engine.domain import events as ev
 from engine.domain.clock import Clock
 from engine.domain.commands import HaltScope, HaltScopeKind
 from engine.domain.money import ZERO_MONEY, ZERO_QTY, Money, Qty, text
+from engine.domain.movements import Movement
 from engine.domain.order import OrderState
 from engine.ledger.ledger import Ledger
 from engine.oms import broker_interface as bi
+from engine.oms.movements import Movements
 from engine.oms.orders import Orders, Record
 from engine.store.order import Order
 from engine.store.order_store import OrderStore
@@ -60,6 +62,7 @@ class Reconciler:
         self._record = record
         self._clock = clock
         self._trip = trip
+        self.movements = Movements(ledger, record)
         self._asked: dict[int, Asked] = {}
         self._next_id = 0
         self.last: dict[tuple[str, str], ev.ReconcileDone] = {}
@@ -92,9 +95,15 @@ class Reconciler:
             return None
         found: list[ev.Difference] = []
         self._too_young.pop((snapshot.broker, snapshot.account), None)
-        for fill in sorted(snapshot.fills, key=lambda item: (item.ts_ns, item.fill_key)):
-            if self._orders.book_fill(fill):
-                found.append(_told("fill", fill.fill_key, "not booked", f"{fill.qty} {fill.symbol} @{fill.price}"))
+        # In the order of the venue: what was held when it split decides what is held now.
+        told: list[ev.Fill | Movement] = [*snapshot.fills, *snapshot.movements]
+        booked = sorted(told, key=lambda item: (item.ts_ns, _key_of(item)))
+        for item in booked:
+            if isinstance(item, Movement):
+                if self.movements.book(item):
+                    found.append(_told("movement", item.key, "not booked", item.words()))
+            elif self._orders.book_fill(item):
+                found.append(_told("fill", item.fill_key, "not booked", f"{item.qty} {item.symbol} @{item.price}"))
         found += self._undone(snapshot, asked, broker)
         theirs = {order.wire_id: order for order in snapshot.orders if order.wire_id}
         for venue_order in snapshot.orders:
@@ -406,6 +415,10 @@ class Reconciler:
             position = self._ledger.positions.get(key)
             return item.ours == str(ZERO_QTY if position is None else position.qty)
         return item.what == "cash" and item.ours == str(self._ledger.cash.get(key, ZERO_MONEY))
+
+
+def _key_of(item: ev.Fill | Movement) -> str:
+    return item.key if isinstance(item, Movement) else item.fill_key
 
 
 def _sum(fills: list[ev.Fill]) -> Qty:

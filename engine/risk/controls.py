@@ -155,6 +155,8 @@ _STATIC = (
     _rule("C03", "INSTRUMENT_EXPIRED", "expiry", rules.instrument_expired, "The instrument has not expired."),
     _rule("C03", "RATE_NONE", "currency rate", rules.rate_none, "The currency of the instrument has a rate to the base "
           "currency.", path="currency"),
+    _most("C03", "RATE_STALE", "fx.max_age_s", "age of the currency rate", sizes.rate_age, "INSTRUMENT_UNKNOWN", "The rate from "
+          "the instrument's currency to the base currency is not too old; the base currency needs none.", is_time=True),
     _rule("C04", "TICK", "prices", rules.off_tick, "Prices lie on the tick table; nothing is rounded.", place="EG"),
     _rule("C04", "LOT", "quantity", rules.off_lot, "The quantity is a whole number of lots.", place="EG"),
     _most("C04", "QTY_MIN", "", "order quantity", sizes.qty, "NUMBER_BAD", "The quantity reaches the venue's minimum.",

@@ -55,6 +55,9 @@ OTHER_CODES = {
     "ALGO_REFUSES": "The algorithm cannot work this order (type, time in force, duration or parameters); the denial says why.",
     "ALGO_LOOP": "An algorithm kept calling itself and was stopped for this moment; keep the ledger and report it.",
     "ILLEGAL": "The state of the order does not allow what was asked. Nothing was done; the try is journaled.",
+    "FX_BAD": "A stated currency rate cannot be right (not above zero, of itself, or of a moment still to come). Nothing was set.",
+    "MOVEMENT": "A broker booked something that cannot be taken into the books; the alert says what and why. Compare with the "
+    "broker, then accept the difference with a reason.",
     "INTENT_NEW": "Nothing was ever done for that intent id, so it is safe to place the order.",
     "INTENT_REUSED": "That intent id was used for another order. Nothing was done: give another order an id of its own.",
     "REPEATED": "The intent was asked for before; what became of it is told, and nothing was sent again.",

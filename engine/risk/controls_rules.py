@@ -125,7 +125,10 @@ def rate_none(case: Case) -> Broken | None:
     """C03."""
     if case.rate is not None or case.instrument is None:
         return None
-    currency = case.instrument.currency
+    currency, limit = case.instrument.currency, case.limits.get("fx.max_age_s")
+    age_ns = case.view.rate_age(currency)
+    if age_ns is not None and limit is not None and age_ns > limit.ns:
+        return None  # there is one, and RATE_STALE says what is wrong with it
     return currency, "a rate", f"there is no rate from {currency} to the base currency; the amount cannot be judged"
 
 

@@ -118,6 +118,13 @@ def quote_age(case: Case) -> int | None:
     return None if case.quote is None else abs(case.now_ns - case.quote.ts_ns)
 
 
+def rate_age(case: Case) -> int | None:
+    """Age of the currency rate; zero where there is none, which RATE_NONE denies."""
+    if case.instrument is None:
+        return None
+    return case.view.rate_age(case.instrument.currency) or 0
+
+
 def outlier(case: Case) -> Decimal | None:
     """Distance of the quote's middle from the last trade; zero before the first trade."""
     quote, middle = case.quote, case.middle

@@ -149,6 +149,10 @@ class RiskView(Protocol):
         """Base currency for one unit of ``currency`` (1 for the base currency itself)."""
         ...
 
+    def rate_age(self, currency: str) -> int | None:
+        """Age of the newest rate of a currency, too old or not, ns; 0 for the base currency, None where there is none."""
+        ...
+
     def position(self, account: str, symbol: str) -> Qty:
         """Signed position."""
         ...

@@ -51,6 +51,7 @@ COVERED = frozenset(
         "LEDGER_UNHEALTHY",
         "INSTRUMENT_EXPIRED",
         "RATE_NONE",
+        "RATE_STALE",
         "TICK",
         "LOT",
         "QTY_MIN",

@@ -88,6 +88,7 @@ AUTHORITY = {source: f"authority.{source}.max_notional" for source in SOURCES}
 FIELDS: tuple[Field, ...] = (
     Field("version", Kind.WORD, words=(VERSION,)),
     Field("currency", Kind.CURRENCY),
+    *_limits(Kind.SECONDS, "fx.max_age_s"),
     Field("arm.live", Kind.SWITCH),
     Field("arm.paper_brokers", Kind.NAMES),
     Field("arm.accounts", Kind.NAMES),
@@ -526,13 +527,15 @@ def _read_file(path: Path) -> tuple[Policy | None, list[Problem]]:
 class PolicyHolder:
     """The policy in force, and how to read it again."""
 
-    __slots__ = ("error", "path", "policy")
+    __slots__ = ("base", "error", "path", "policy")
 
     def __init__(self, policy: Policy | None, path: Path | None = None) -> None:
         self.policy = policy
         self.path = path
         self.error = ""
         """Text of the last refused reload; empty after a good one."""
+        self.base = ""
+        """Base currency of the ledger, which amounts must be in; empty where nobody said."""
 
     @classmethod
     def from_file(cls, path: Path) -> PolicyHolder:
@@ -544,9 +547,32 @@ class PolicyHolder:
         if self.path is None:
             return PolicyError("this policy was not read from a file; there is nothing to read again")
         try:
-            self.policy = load(self.path)
+            found = load(self.path)
+            self._check_base(found)
         except PolicyError as error:
             self.error = str(error)
             return error
-        self.error = ""
+        self.policy, self.error = found, ""
         return None
+
+    def ns(self, path: str) -> int:
+        """A time span of the policy in force, ns; zero where none is, so that nothing is fresh enough."""
+        return 0 if self.policy is None else self.policy.ns(path)
+
+    def hold_to(self, base: str) -> PolicyError | None:
+        """From now on only a policy in this base currency is in force; the one in force is dropped where it is in another."""
+        self.base = base
+        try:
+            if self.policy is not None:
+                self._check_base(self.policy)
+        except PolicyError as error:
+            self.policy, self.error = None, str(error)
+            return error
+        return None
+
+    def _check_base(self, policy: Policy) -> None:
+        if self.base and policy.word("currency") != self.base:
+            raise PolicyError(
+                f"{policy.line_of('currency')}: currency was {policy.word('currency')}; this ledger's base currency is "
+                f"{self.base}, for good: put it back, or begin a new ledger"
+            )

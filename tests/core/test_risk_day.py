@@ -261,7 +261,7 @@ def test_a_fee_in_a_third_currency_is_converted_or_makes_the_day_unknown(tmp_pat
     lab.quote()
     assert pnl(lab) is None
     told = {item.code: item.text for item in lab.buy(1, intent="x").denials}
-    assert "there is no fresh rate from BNB to USD" in told["PNL_UNKNOWN"]
+    assert "there is no rate from BNB to USD" in told["PNL_UNKNOWN"]
     assert "EQUITY_NONE" in told
     now = lab.clock.now_ns()
     lab.engine.on_market(QuoteTick("BNB-USD", "XSIM", now, 1, 20000, 500, 20002, 500))

@@ -224,7 +224,7 @@ def test_adjustments_bring_cash_and_positions() -> None:
     books = Books(AAPL, ES)
     books.adjust(cash="1000")
     books.adjust("AAPL", "30", "100")
-    assert books.said() == {"qty": "30", "cost": "99.99999999999", "realised": "0", "fees": "0", "cash": "1000"}
+    assert books.said() == {"qty": "30", "cost": "100", "realised": "0", "fees": "0", "cash": "1000"}
     books.book(fill("1", "sell", "40", "5"))
     books.adjust("AAPL", "10", "40", cash="-7")
     books.adjust("ES", "2", "1000", cash="3", currency="EUR")

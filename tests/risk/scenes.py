@@ -180,6 +180,12 @@ NAN_QTY = Denied(lambda world: _spec(world, qty=nan_qty()), "C02", "NUMBER_BAD")
 NO_ADV = Denied(_no_volume, "C08", "ADV_NONE")
 
 
+def _rate_age(world: World, value: Decimal) -> None:
+    world.instruments["AAPL"] = make_instrument("AAPL", "equity", "XNAS", "EUR", "0.01")
+    world.rates["EUR"] = Decimal(1)
+    world.rate_ages["EUR"] = int(value)
+
+
 def _terms(**words: str) -> Act:
     def act(world: World) -> None:
         world.instruments["AAPL"] = make_instrument("AAPL", "equity", "XNAS", "USD", "0.01", **words)  # type: ignore[arg-type]
@@ -254,6 +260,7 @@ LIMIT_SCENES: dict[str, Scene] = {
         limit="5",
         missing=Denied(lambda w: setattr(w, "offset", None)),
     ),
+    "RATE_STALE": Scene(set=_rate_age, limit="93600"),
     "QTY_MIN": Scene(set=_qty, limit="10", bound=_terms(qty_min="10"), nan=NAN_QTY),
     "QTY_VENUE_MAX": Scene(set=_qty, limit="1000", bound=_terms(qty_max="1000"), nan=NAN_QTY),
     "NOTIONAL_MIN": replace(
@@ -521,6 +528,7 @@ NEVER: dict[str, dict[str, str]] = {
         "RATE_VENUE": "it is the broker's: without it the order is denied (missing)",
     },
     "missing": {
+        "RATE_STALE": "no rate at all is denied by RATE_NONE",
         "QTY_MIN": _OWN, "QTY_VENUE_MAX": _OWN, "QTY_MAX": _OWN, "TICK": _OWN, "LOT": _OWN,
         "DAY_ORDERS": _COUNTED, "DAY_CANCELS": _COUNTED, "RATE_BROKER": _COUNTED, "RATE_ACCOUNT": _COUNTED,
         "RATE_SOURCE": _COUNTED, "REPEAT": _COUNTED, "DUPLICATE": "nothing like it before is what lets it pass",
@@ -528,7 +536,7 @@ NEVER: dict[str, dict[str, str]] = {
     },
     "nan": {
         **dict.fromkeys(
-            ("UNKNOWN_COUNT", "UNKNOWN_AGE", "CLOCK_JUMP", "CLOCK_OFFSET", "QUOTE_STALE", "OPEN_COUNT", "OPEN_COUNT_SYMBOL",
+            ("RATE_STALE", "UNKNOWN_COUNT", "UNKNOWN_AGE", "CLOCK_JUMP", "CLOCK_OFFSET", "QUOTE_STALE", "OPEN_COUNT", "OPEN_COUNT_SYMBOL",
              "DAY_ORDERS", "DAY_CANCELS", "RECON_STALE", "DUPLICATE", "RATE_BROKER", "RATE_VENUE", "RATE_ACCOUNT",
              "RATE_SOURCE", "REPEAT", "INSTRUMENT_EXPIRED"), _WHOLE),
         **dict.fromkeys(
@@ -543,7 +551,7 @@ NEVER: dict[str, dict[str, str]] = {
                         "an old mark still measures what is held; the order itself is held by QUOTE_STALE"),
         **dict.fromkeys(("LEVERAGE_MAX", "LOSS_MAX", "DRAWDOWN_MAX"),
                         "on a stale mark the view gives no number, which is the missing case; tests/core/test_risk_day holds that"),
-        **dict.fromkeys(("UNKNOWN_AGE", "RECON_STALE", "DUPLICATE"), "its age is what is measured"),
+        **dict.fromkeys(("UNKNOWN_AGE", "RECON_STALE", "DUPLICATE", "RATE_STALE"), "its age is what is measured"),
         **dict.fromkeys(
             ("UNKNOWN_COUNT", "CLOCK_JUMP", "CLOCK_OFFSET", "QTY_MIN", "QTY_VENUE_MAX", "QTY_MAX", "ADV_PCT", "PARENT_OVER",
              "POSITION_MAX", "OPEN_COUNT", "OPEN_COUNT_SYMBOL", "DAY_ORDERS", "DAY_CANCELS", "RATE_BROKER", "RATE_VENUE",

@@ -68,6 +68,7 @@ class World:
         self.volume: Decimal | None = Decimal(10**12)
         self._adv: Qty | None = None
         self.rates: dict[str, Decimal] = {"USD": Decimal(1)}
+        self.rate_ages: dict[str, int] = {}
         self.held: dict[str, Qty] = {}
         self.opened: dict[tuple[str, Side], Qty] = {}
         self.orders: list[OpenOrder] = []
@@ -119,6 +120,9 @@ class World:
 
     def currency_rate(self, currency: str) -> Decimal | None:
         return self.rates.get(currency)
+
+    def rate_age(self, currency: str) -> int | None:
+        return self.rate_ages.get(currency, 0) if currency in self.rates or currency in self.rate_ages else None
 
     def position(self, account: str, symbol: str) -> Qty:
         return self.held.get(symbol, Qty(0))

@@ -1,0 +1,133 @@
+"""`bolt cash | fx | paper`: money by currency, stated rates, and what the owner of the paper account does beside trading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bolt_tui.commands import show
+from bolt_tui.commands.exits import Exit
+from bolt_tui.commands.lists import now_or_then
+from brokers.paper.protocol import Act
+from engine.domain.clock import SystemClock, iso, parse_iso
+from engine.domain.commands import SetFxRates
+from engine.domain.errors import MoneyError, SettingsError
+from engine.domain.instrument import is_currency
+from engine.domain.money import Money, Rate
+from engine.domain.money_events import FxRate
+
+if TYPE_CHECKING:
+    from bolt_tui.commands.context import Context
+
+CASH_HEADERS = ("BROKER", "ACCOUNT", "CCY", "CASH", "RATE", "RATE OF", "SOURCE", "IN BASE")
+RATE_HEADERS = ("OF", "TO", "RATE", "AT", "SOURCE", "")
+
+
+def cash(context: Context) -> Exit:
+    """Cash by currency, with the rate that it is worth in base currency by."""
+    view, marks = now_or_then(context)
+    base = view.status.currency
+    context.out.object("cash", {"cash": view.cash, "base": base, **marks})
+    rows = [
+        (
+            row.broker,
+            row.account,
+            row.currency,
+            str(row.amount),
+            f"{row.rate} STALE".strip() if row.stale else row.rate,
+            iso(row.rate_ns)[:19] if row.rate_ns else "",
+            row.rate_source,
+            show.number(row.base_amount),
+        )
+        for row in view.cash
+    ]
+    context.out.table((*CASH_HEADERS[:-1], f"IN {base}"), rows, ("CASH", "RATE", f"IN {base}"))
+    if not rows:
+        context.out.say("bolt: no cash is known yet; it comes with the first comparison with the broker")
+    return Exit.OK
+
+
+def fx_list(context: Context) -> Exit:
+    """The stated rates."""
+    view, marks = now_or_then(context)
+    context.out.object("fx", {"rates": view.rates, "base": view.status.currency, **marks})
+    rows = [
+        (row.of, row.to, row.rate, iso(row.ts_ns)[:19], row.source, "STALE" if row.stale else "") for row in view.rates
+    ]
+    context.out.table(RATE_HEADERS, rows, ("RATE",))
+    if not rows:
+        context.out.say("bolt: no rate was stated; `bolt fx set EUR USD 1.0850` states one")
+    return Exit.OK
+
+
+def fx_set(context: Context) -> Exit:
+    """State one rate."""
+    args = context.args
+    of, to = currency(args.of), currency(args.to)
+    try:
+        rate = Rate(args.rate)
+        at_ns = parse_iso(args.as_of) if args.as_of else SystemClock().now_ns()
+    except (MoneyError, ValueError) as error:
+        msg = f"{error}; expected as in: bolt fx set EUR USD 1.0850 --as-of 2026-11-27T15:00:00Z"
+        raise SettingsError(msg) from None
+    stated = FxRate(of=of, to=to, rate=rate, ts_ns=at_ns, source=args.by or context.source.name)
+    with context.client() as client:
+        return context.report(client.submit(SetFxRates(source=context.source, rates=(stated,))))
+
+
+def fx_load(context: Context) -> Exit:
+    """State every rate of a file."""
+    from engine.market.fx_rates import read_fx
+
+    rates = read_fx(Path(context.args.file)).rates
+    with context.client() as client:
+        return context.report(client.submit(SetFxRates(source=context.source, rates=rates)))
+
+
+def paper_convert(context: Context) -> Exit:
+    """Change one currency into another at the paper broker."""
+    args = context.args
+    terms = {"amount": amount(args.amount), "currency": currency(args.of), "to": currency(args.to)}
+    return _at_the_counter(context, Act.CONVERT, terms)
+
+
+def paper_deposit(context: Context) -> Exit:
+    """Pay into the paper account, or take out."""
+    args = context.args
+    terms = {"amount": amount(args.amount), "currency": currency(args.currency), "text": args.why}
+    return _at_the_counter(context, Act.DEPOSIT, terms)
+
+
+def _at_the_counter(context: Context, act: Act, terms: dict[str, object]) -> Exit:
+    from brokers.paperbroker import PaperSession
+
+    session = PaperSession(context.found.root)
+    try:
+        told = session.book(act, **terms)
+    finally:
+        session.close()
+    context.out.object("paper", {"act": act, "text": told})
+    context.out.line(f"the paper broker booked: {told}")
+    return Exit.OK
+
+
+def currency(words: str) -> str:
+    """A currency code; raises SettingsError."""
+    found = words.upper()
+    if not is_currency(found):
+        msg = f"{words!r} is no currency code; expected 3 to 5 letters, such as EUR"
+        raise SettingsError(msg)
+    return found
+
+
+def amount(words: str) -> Money:
+    """An amount that is not zero; raises SettingsError."""
+    try:
+        found = Money(words.replace("_", ""))
+    except MoneyError as error:
+        msg = f"amount was {words!r}: {error}; expected plain digits, such as 2500.50"
+        raise SettingsError(msg) from None
+    if not found:
+        msg = f"amount was {words!r}; it must not be zero"
+        raise SettingsError(msg)
+    return found

@@ -1,0 +1,50 @@
+"""Takes what brokers book beside executions into the books: each once, whether it is told live, again, or in a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.domain import events as ev
+from engine.domain.money_events import MovementBooked
+from engine.domain.movements import Movement, MovementKind
+from engine.ledger.ledger import MARGINED, Ledger
+
+
+class Movements:
+    """The one way of a movement into the journal."""
+
+    def __init__(self, ledger: Ledger, record: Callable[[ev.AnyEvent], int]) -> None:
+        self._ledger = ledger
+        self._record = record
+        self._refused: dict[tuple[str, str, str], None] = {}
+        """Told once by an alert; a snapshot brings them again and again."""
+
+    def book(self, movement: Movement) -> bool:
+        """Book one; whether it was new. What cannot be booked is an alert, and the comparison of positions and cash shows it."""
+        key = (movement.broker, movement.account, movement.key)
+        held = self._ledger.moved.get(key)
+        if held is not None:
+            if held != movement:
+                self._refuse(key, f"{movement.key} was booked as {held.words()} and came again as {movement.words()}")
+            return False
+        fault = self._fault(movement)
+        if fault:
+            self._refuse(key, f"{movement.words()} is not booked: {fault}")
+            return False
+        self._record(MovementBooked(movement=movement))
+        return True
+
+    def _fault(self, movement: Movement) -> str:
+        if not movement.symbol:
+            return ""
+        made = self._ledger.instruments.get(movement.symbol)
+        if made is None:
+            return f"the terms of {movement.symbol} are not known"
+        if movement.kind is MovementKind.SPLIT and made.kind in MARGINED:
+            return f"{movement.symbol} is a {made.kind}; its contract size changes by a new definition, not by a split"
+        return ""
+
+    def _refuse(self, key: tuple[str, str, str], text: str) -> None:
+        if key not in self._refused:
+            self._refused[key] = None
+            self._record(ev.AlertRaised(severity="critical", code="MOVEMENT", text=text))
