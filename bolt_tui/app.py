@@ -21,7 +21,7 @@ from bolt_tui import keymap, themes
 from bolt_tui.desk_base import NEVER_DRAWN
 from bolt_tui.drain import Drain
 from bolt_tui.halt_keys import DeskDriver
-from bolt_tui.keymap import Place, bindings, card, commands, opens_line
+from bolt_tui.keymap import Place, bindings, card, commands, goes_first
 from bolt_tui.meanwhile import Seen, meanwhile, seen_of
 from bolt_tui.order_entry import OrderEntry
 from bolt_tui.order_keys import OrderKeys
@@ -229,9 +229,9 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
             self._keep_seen(self._seen)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The keys that open the order line are letters where text is typed, and do nothing behind a dialog."""
+        """The keys that go first are letters where text is typed, and do nothing behind a dialog."""
         del parameters
-        if opens_line(action):
+        if goes_first(action):
             return self.screen is self._base and not isinstance(self.focused, Input)
         return True
 
@@ -267,10 +267,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._part(DayLine).draw(view)
         if self._awaited and any(order.order_id == self._awaited for order in view.orders):
             # The person's own new order: it is selected where it belongs, at the top.
-            self._orders.select("")
-            self._orders.draw(frame_of(view, now_ns))
-            self._orders.select(self._awaited, in_place=True)
-            self._follow_order(view)
+            self._select(self._awaited)
             self._awaited = ""
         self._check_alerts(view, now_ns, is_loud=self._is_loud)
         self._floor.draw(self._frame(view, now_ns))

@@ -16,6 +16,7 @@ from engine.domain.order import Source, SourceKind
 from engine.views import DeskView, OrderView
 from widgets.blotter import Blotter
 from widgets.formats import figure
+from widgets.frame import frame_of
 from widgets.messages import EnginePort
 from widgets.order_book_panel import OrderBookPanel
 from widgets.quick_order_pad import QuickOrderPad
@@ -79,7 +80,7 @@ class DeskBase(App[str]):
         return None if row is None else next((order for order in view.orders if order.order_id == row.id), None)
 
     def _chosen(self, what: str) -> OrderView | None:
-        if not self._orders.display:
+        if not self._shows_orders():
             self._say(f"no orders are shown here; 2 shows them, then select the one to {what}")
             return None
         order = self._order(self._port.view())
@@ -88,15 +89,31 @@ class DeskBase(App[str]):
             self._say(f"{gone}select the order to {what} with up and down first")
         return order
 
+    def _shows_orders(self) -> bool:
+        """Whether the person sees the orders: what cannot be seen is not acted upon."""
+        raise NotImplementedError
+
+    def _select(self, order_id: str) -> None:
+        """Put the cursor on an order where it belongs now, nothing held."""
+        view = self._port.view()
+        self._orders.select("")
+        self._orders.draw(frame_of(view, self._clock.now_ns()))
+        self._orders.select(order_id, in_place=True)
+        self._follow_order(view)
+
     def _follow_order(self, view: DeskView) -> None:
         """The symbol of the order under the cursor is the desk's symbol from here on."""
         order = self._order(view)
         if order is not None:
             self._symbol = order.symbol
 
+    def _focus_on(self, pane: Widget) -> None:
+        """Give a pane the keys at once: Widget.focus() waits for its turn, and what is typed behind would go elsewhere."""
+        self._base.set_focus(pane)
+
     def _to_orders(self) -> None:
         """Back from the order line."""
-        self._orders.focus()
+        self._focus_on(self._orders)
 
     def draw(self) -> None:
         """Show the newest picture."""
@@ -129,6 +146,6 @@ class DeskBase(App[str]):
         elif not result.ok:
             self._say(f"REFUSED {result.code}: {result.text}", "bad")
         else:
-            self._say(
-                " ".join(part for part in (result.order_id, result.text or result.code or "done") if part), "good"
-            )
+            words = result.text or result.code or "done"
+            is_named = not result.order_id or words.split()[0] == result.order_id
+            self._say(words if is_named else f"{result.order_id} {words}", "good")

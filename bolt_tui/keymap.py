@@ -61,6 +61,7 @@ KEYS: tuple[Key, ...] = (
     Key("form", "n", "form", "Form", "the same order as a form", D, "Order form"),
     Key("amend", "a", "amend", "Amend", "amend the selected order: fills the order line", D, "Amend selected order"),
     Key("cancel", "x", "cancel", "Cancel", "cancel the selected order", D, "Cancel selected order"),
+    Key("newest", "full_stop", "newest", "", "select the newest open order, from any pane: then x cancels it", D, "Select newest order"),
     Key("cancel-all", "X", "cancel_all", "CxlAll", "cancel all: says how many; again within 2 s does it", D, "Cancel all orders"),
     Key("release", "r", "release", "Release", "release the selected staged order", D, "Release staged order"),
     Key("flatten", "F", "flatten", "", "flatten: halt, cancel, close; shows the cost, wants the word typed", D, "Flatten positions"),
@@ -148,7 +149,7 @@ FORBIDDEN = frozenset(
 CARD_COLUMN = 16
 
 _NAMES = {
-    "colon": ":", "question_mark": "?", "slash": "/", "greater_than_sign": ">", "less_than_sign": "<", "asterisk": "*", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "shift+tab": "shift-tab",
+    "colon": ":", "question_mark": "?", "slash": "/", "full_stop": ".", "greater_than_sign": ">", "less_than_sign": "<", "asterisk": "*", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "shift+tab": "shift-tab",
     "left_square_bracket": "[", "right_square_bracket": "]", "left_curly_bracket": "{", "right_curly_bracket": "}",
 }  # fmt: skip
 
@@ -158,14 +159,14 @@ def plain(key: str) -> str:
     return " ".join(_NAMES.get(part, part.replace("ctrl+", "^")) for part in key.split(","))
 
 
-def opens_line(action: str) -> bool:
-    """Whether an action of the table opens the order line."""
-    return action.startswith("ticket")
+def goes_first(action: str) -> bool:
+    """Whether the keys behind it belong elsewhere: it opens a line (order, filter) or another screen."""
+    return action.startswith(("ticket", "filter", "mode"))
 
 
 def bindings(place: Place) -> list[BindingType]:
-    """Textual's bindings of a place. Those that work everywhere have priority over every widget, and so have those that open the
-    order line: the keys typed behind them would otherwise be handed to the pane before the line has the focus.
+    """Textual's bindings of a place. Those that work everywhere have priority over every widget, and so have those that open a
+    line: the keys typed behind them would otherwise be handed to the pane before the line has the focus.
     """
     return [
         Binding(
@@ -173,7 +174,7 @@ def bindings(place: Place) -> list[BindingType]:
             key.action,
             key.help,
             show=False,
-            priority=place is Place.EVERYWHERE or opens_line(key.action),
+            priority=place is Place.EVERYWHERE or goes_first(key.action),
             id=key.id,
         )
         for key in KEYS

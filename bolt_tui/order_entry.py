@@ -202,8 +202,15 @@ class OrderEntry(DeskBase):
             quote=self._quote,
             now_ns=self._clock.now_ns,
             monotonic_ns=self._clock.monotonic_ns,
+            leaving=self._leave_preview,
         )
         self._decided(await self.push_screen_wait(screen))
+
+    def _leave_preview(self, act: str) -> None:
+        """Before it goes: what is typed behind the deciding key belongs to the panes, not to a line that is done."""
+        if act != "edit":
+            self._pad.clear()
+            self._to_orders()
 
     def _decided(self, choice: Choice) -> None:
         offer = choice.offer
@@ -211,8 +218,6 @@ class OrderEntry(DeskBase):
             self._pad.start(offer.line)
             self._say("edit the line; enter previews it again")
             return
-        self._pad.clear()
-        self._to_orders()
         if not choice.act:
             self._say("dropped; nothing was sent. up in the order line recalls it")
             return

@@ -31,6 +31,8 @@ from widgets.trade_log_panel import TradeLogPanel
 from widgets.watch_list import WatchList
 
 COPIED_ROWS_MAX = 5_000
+WITH_ORDERS = frozenset({Mode.DESK, Mode.BLOTTER, Mode.ANALYSIS})
+"""Modes that show the orders, at every size."""
 
 
 class PaneKeys(DeskBase):
@@ -60,12 +62,15 @@ class PaneKeys(DeskBase):
         self._base.add_class(mode)
         self.mode_shown = mode
         self._drawn = NEVER_DRAWN
+        if not isinstance(held, Input):
+            # At once, for the keys that are typed behind this one; which panes have a place is known after the layout only.
+            self._focus_on(self._base.query_one(f"#{self._focus_of[mode]}"))
         self.call_after_refresh(self._entered)
 
     def _entered(self) -> None:
         """The mode's panes have their places now."""
         if not isinstance(self._base.focused, Input):
-            self._home_pane().focus()
+            self._focus_on(self._home_pane())
         self.draw_anew()
 
     def _home_pane(self) -> Widget:
@@ -78,7 +83,7 @@ class PaneKeys(DeskBase):
 
     def _to_orders(self) -> None:
         """Back from the order line: to the pane that had the focus before."""
-        self._home_pane().focus()
+        self._focus_on(self._home_pane())
 
     # -- the cursor --------------------------------------------------------------------------------------------------------
 
@@ -108,7 +113,7 @@ class PaneKeys(DeskBase):
         table = self.focused
         if isinstance(table, LiveTable):
             table.release()
-        (self._orders if self._floor.is_shown(self._orders) else self._home_pane()).focus()
+        self._focus_on(self._orders if self._floor.is_shown(self._orders) else self._home_pane())
         self.draw_anew()
 
     def action_open(self) -> None:
@@ -129,7 +134,7 @@ class PaneKeys(DeskBase):
                 self.action_mode("blotter")
                 self._focus_of[self.mode_shown] = "orders"
             else:
-                self._orders.focus()
+                self._focus_on(self._orders)
             self._orders.select(order_id)
             self._follow_order(view)
             self.draw_anew()
@@ -142,6 +147,30 @@ class PaneKeys(DeskBase):
         made = next((made for made in view.instruments if made.symbol == order.symbol), None)
         digits = 2 if made is None else made.price_digits
         self.push_screen(CardScreen(f"{order.order_id} {order.symbol}", order_card(view, order, digits)))
+
+    def _shows_orders(self) -> bool:
+        return self.mode_shown in WITH_ORDERS
+
+    def action_newest(self) -> None:
+        """Select the newest order that is not done; where the mode shows no orders, in the blotter."""
+        found = [order for order in self._port.view().orders if not order.parent_id and not order.state.is_terminal]
+        newest = max(found, key=lambda order: (order.created_ns, len(order.order_id), order.order_id), default=None)
+        if newest is None:
+            self._say("no order is open")
+            return
+        if self._shows_orders():
+            self._focus_on(self._orders)
+        else:
+            self.action_mode("blotter")
+            self._focus_of[self.mode_shown] = "orders"
+        self._select(newest.order_id)
+        if self._orders.row is None:
+            self._say(f"{newest.order_id} is the newest and does not pass the filter; / changes it")
+            return
+        self._say(
+            f"{newest.order_id} {newest.side} {quantity(newest.qty)} {newest.symbol} is the newest: x cancels, a amends"
+        )
+        self.draw_anew()
 
     def action_tree(self, steps: int) -> None:
         """Open the selected parent's family, or shut it."""
@@ -162,7 +191,7 @@ class PaneKeys(DeskBase):
             if name == "pad":
                 self._pad.start("")
             elif name:
-                self._base.query_one(f"#{name}").focus()
+                self._focus_on(self._base.query_one(f"#{name}"))
 
         self.push_screen(JumpScreen({name: panes[name] for name in JUMPS.values() if name in panes}), end)
 
@@ -188,7 +217,7 @@ class PaneKeys(DeskBase):
 
     def end_filter(self, pane: str) -> None:
         """Back from the filter line."""
-        self._base.query_one(f"#{pane}").focus()
+        self._focus_on(self._base.query_one(f"#{pane}"))
         self.draw_anew()
 
     def action_sort(self) -> None:
@@ -297,7 +326,7 @@ class PaneKeys(DeskBase):
             self.action_mode("desk")
             self._focus_of[Mode.DESK] = "ladder"
         else:
-            self._ladder.focus()
+            self._focus_on(self._ladder)
 
     def action_follow(self) -> None:
         """Follow the log's newest line."""

@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from widgets.formats import plain, wrap
 from widgets.messages import LineChanged, LineLeft, LineTyped
+from widgets.typed_line import TypedLine
 
 HISTORY_MAX = 100
 LINE_CHARS_MAX = 400
@@ -35,11 +36,11 @@ class _Words(Suggester):
         return self._pad.suggestion(value)
 
 
-class OrderLine(Input):
+class OrderLine(TypedLine):
     """The input; its own bindings for copying and cutting stay, the cursor never blinks."""
 
-    def on_key(self, event: events.Key) -> None:
-        """The pad's own keys first; Textual goes on to the input's where this does not prevent it."""
+    async def on_key(self, event: events.Key) -> None:
+        """The pad's own keys first; Textual goes on to the line's where this does not prevent it."""
         pad = self.parent.parent if self.parent is not None else None
         if isinstance(pad, QuickOrderPad) and pad.take_key(event.key):
             event.stop()

@@ -10,6 +10,7 @@ from textual.widgets import Input
 
 from bolt_tui.keymap import Place
 from bolt_tui.screens.footer import FooterLine
+from widgets.typed_line import TypedLine
 
 Choice = TypeVar("Choice")
 
@@ -42,6 +43,6 @@ class Dialog(ModalScreen[Choice], Generic[Choice]):
 
 def still_input(placeholder: str, name: str, value: str = "") -> Input:
     """An input whose cursor does not blink."""
-    made = Input(value, placeholder=placeholder, id=name, select_on_focus=False, max_length=200)
+    made = TypedLine(value, placeholder=placeholder, id=name, select_on_focus=False, max_length=200)
     made.cursor_blink = False
     return made

@@ -107,11 +107,13 @@ class RearmScreen(Dialog[bool]):
         reason = self.query_one("#reason", Input).value.strip()
         if word != REARM_WORD:
             self._answer(f"the word is {REARM_WORD}, in capitals; was {plain(word)!r}")
-            self.query_one("#word", Input).focus()
+            self.screen.set_focus(self.query_one("#word", Input))
         elif not reason:
             if event.input.id == "reason":
                 self._answer("a reason is needed: it is journaled as your word")
-            self.query_one("#reason", Input).focus()
+            else:
+                self._answer("and now the reason; enter behind it asks the engine")
+            self.screen.set_focus(self.query_one("#reason", Input))
         elif not self._is_asking:
             self._rearm(word, reason)
 

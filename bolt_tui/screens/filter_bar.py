@@ -13,12 +13,13 @@ from textual.widgets import Input, Static
 from widgets.blotter import FILTER_NAMES as ORDER_NAMES
 from widgets.row_filter import CHARS_MAX
 from widgets.trade_log_panel import FILTER_NAMES as LOG_NAMES
+from widgets.typed_line import TypedLine
 
 NAMES = {"orders": ORDER_NAMES, "log": LOG_NAMES}
 
 
-class _Words(Input):
-    def on_key(self, event: events.Key) -> None:
+class _Words(TypedLine):
+    async def on_key(self, event: events.Key) -> None:
         """Escape clears and leaves."""
         if event.key == "escape" and isinstance(self.parent, FilterBar):
             event.stop()

@@ -51,6 +51,7 @@ class PreviewScreen(Dialog[Choice]):
         quote: the newest quote of a symbol.
         now_ns: wall clock, for the quote's age.
         monotonic_ns: for the guard.
+        leaving: called with what was decided before the preview goes, so that the next key finds its pane.
     """
 
     PLACE = Place.PREVIEW
@@ -64,6 +65,7 @@ class PreviewScreen(Dialog[Choice]):
         quote: Callable[[str], QuoteView | None],
         now_ns: Callable[[], int],
         monotonic_ns: Callable[[], int],
+        leaving: Callable[[str], None],
     ) -> None:
         super().__init__()
         self.offer = offer
@@ -71,6 +73,7 @@ class PreviewScreen(Dialog[Choice]):
         self._quote = quote
         self._now_ns = now_ns
         self._monotonic_ns = monotonic_ns
+        self._leaving = leaving
         self._shown_ns = monotonic_ns()
         self._is_done = False
         self._is_busy = False
@@ -183,7 +186,11 @@ class PreviewScreen(Dialog[Choice]):
     def _choose(self, act: str) -> None:
         if self._is_done or self._is_busy or self._is_ahead():
             return
+        self._end(act)
+
+    def _end(self, act: str) -> None:
         self._is_done = True
+        self._leaving(act)
         self.dismiss(Choice(act, self.offer))
 
     def action_send(self) -> None:
@@ -220,8 +227,7 @@ class PreviewScreen(Dialog[Choice]):
 
     def _leave(self, act: str) -> None:
         if not self._is_done:
-            self._is_done = True
-            self.dismiss(Choice(act, self.offer))
+            self._end(act)
 
     @work(exclusive=True, group="refresh")
     async def _refresh_offer(self) -> None:

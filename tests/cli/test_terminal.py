@@ -236,8 +236,8 @@ def test_the_halt_keys_work_while_the_screen_is_blocked(
 
 
 def test_what_is_typed_in_one_go_arrives_whole(home: Home, terminal: Terminal) -> None:
-    """A fast hand, a slow line or a paste brings all keys at once: a size must not lose its first digits."""
+    """A fast hand, a slow line or a paste brings all keys at once: a size must not lose its first digits, nor a correction its place."""
     terminal.wait_for(b"PAPER")
     wait_for_market(home)
-    terminal.press(b"b2100 AAPL @185.00\r")
+    terminal.press(b"b wrong\x1527\x7f100 AAPL @185.00\r")
     terminal.wait_for(b"BUY 2100 AAPL limit 185")

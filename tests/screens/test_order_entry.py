@@ -234,17 +234,24 @@ def test_a_hundred_at_the_bid_takes_at_most_twelve_keys_from_everywhere(name: st
     play(script)
 
 
-def test_the_newest_order_is_cancelled_with_two_keys() -> None:
+@pytest.mark.parametrize("mode", ["1", "4"])
+def test_the_newest_order_is_cancelled_with_two_keys_though_another_is_held(mode: str) -> None:
     async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
-        del engine
-        await pilot.press("down", "x")
+        await pilot.press(mode, "down", "down")
+        newer = frozen.order("P900", created_ns=engine.clock.now_ns())
+        engine.show_orders(*engine.view().orders, newer)
+        await pilot.press("full_stop", "x")
 
-    engine = play(script)
-    newest = max(
-        (row for row in engine.view().orders if not row.parent_id and not row.state.is_terminal),
-        key=lambda row: row.created_ns,
-    )
-    assert engine.cancelled() == [newest.order_id]
+    assert play(script).cancelled() == ["P900"]
+
+
+def test_with_no_open_order_there_is_no_newest_one() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("full_stop")
+        assert answer(pilot) == "no order is open"
+        await pilot.press("x")
+
+    assert play(script, view=frozen.empty()).cancelled() == []
 
 
 def test_the_pad_stands_still_while_words_come_and_go() -> None:
