@@ -8,8 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from bolt_tui.input_tape import CalendarInput, put_calendar
 from engine.domain.errors import BoltError
-from engine.market.calendar import load_calendar
+from engine.market.calendar import SessionTable, load_calendar
 from engine.market.sessions import Sessions
 
 _LOG = logging.getLogger("bolt.calendars")
@@ -18,23 +19,28 @@ Put = Callable[[Callable[[], None]], None]
 """Has something done on the engine's own thread."""
 
 
-def sessions_beside(cache: Path, put: Put) -> Sessions:
+Tell = Callable[[Sessions, CalendarInput], None]
+"""Hands a calendar to sessions, by way of the tape."""
+
+
+def sessions_beside(cache: Path, put: Put, tell: Tell = put_calendar) -> Sessions:
     """Sessions whose calendars are loaded on threads of their own and handed over through ``put``."""
-    made = Sessions(load=lambda name, now_ns: _begin(made, cache, put, name, now_ns))
+    made = Sessions(load=lambda name, now_ns: _begin(partial(tell, made), cache, put, name, now_ns))
     return made
 
 
-def _begin(sessions: Sessions, cache: Path, put: Put, name: str, now_ns: int) -> None:
+def _begin(tell: Callable[[CalendarInput], None], cache: Path, put: Put, name: str, now_ns: int) -> None:
     threading.Thread(
-        target=_load, args=(sessions, cache, put, name, now_ns), name=f"bolt-calendar-{name}", daemon=True
+        target=_load, args=(tell, cache, put, name, now_ns), name=f"bolt-calendar-{name}", daemon=True
     ).start()
 
 
-def _load(sessions: Sessions, cache: Path, put: Put, name: str, now_ns: int) -> None:
+def _load(tell: Callable[[CalendarInput], None], cache: Path, put: Put, name: str, now_ns: int) -> None:
     try:
         table = load_calendar(name, cache, now_ns, now_ns)
+        assert isinstance(table, SessionTable), "24x7 needs no loading"
     except (BoltError, OSError, ValueError) as error:
         _LOG.error("calendar %s: %s", name, error)
-        put(partial(sessions.fail, name, str(error)))
+        put(partial(tell, CalendarInput(name, why=str(error))))
     else:
-        put(partial(sessions.put, name, table))
+        put(partial(tell, CalendarInput(name, table)))

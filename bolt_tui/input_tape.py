@@ -13,16 +13,21 @@ from typing import Any
 import msgspec
 
 from engine.api import Engine
+from engine.api.history_in import take_history
 from engine.domain import events as ev
 from engine.domain.clock import SystemClock
 from engine.domain.commands import AnyCommand, CommandResult
 from engine.domain.instrument import Instrument
+from engine.market.calendar import SessionTable
 from engine.market.feed import MarketTick
+from engine.market.history import Loaded
+from engine.market.sessions import Sessions
 from engine.market.tape import Chunk, TapeWriter
 from engine.oms import broker_interface as bi
 from engine.risk.latch import TripNote
 
 START, TICK, BROKER, TIME, RELEASE, COMMAND, STEP = "start", "tick", "broker", "time", "release", "command", "step"
+HISTORY, CALENDAR = "history", "calendar"
 INSTRUMENTS, NOTES = "instruments", "notes"
 """Answers to what the engine asked during the input before them."""
 
@@ -75,6 +80,22 @@ class StepInput(msgspec.Struct, frozen=True, array_like=True):
     halt_id: str
     step: str
     data: dict[str, str]
+
+
+class CalendarInput(msgspec.Struct, frozen=True):
+    """A calendar that was loaded; None where it could not be, with the reason."""
+
+    name: str
+    table: SessionTable | None = None
+    why: str = ""
+
+
+def put_calendar(sessions: Sessions, told: CalendarInput) -> None:
+    """Let an engine's sessions know."""
+    if told.table is None:
+        sessions.fail(told.name, told.why)
+    else:
+        sessions.put(told.name, told.table)
 
 
 def encode(payload: Any) -> bytes:
@@ -149,6 +170,16 @@ class InputTape:
         """A step of a kill procedure is done."""
         self._put(STEP, step)
         engine.halt_step(step.halt_id, step.step, step.data)
+
+    def history(self, engine: Engine, loaded: Loaded) -> None:
+        """History of a symbol was read."""
+        self._put(HISTORY, loaded)
+        take_history(engine, loaded)
+
+    def calendar(self, sessions: Sessions, told: CalendarInput) -> None:
+        """A calendar was loaded, or could not be."""
+        self._put(CALENDAR, told)
+        put_calendar(sessions, told)
 
     # -- answers ---------------------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ import msgspec
 
 from bolt_tui import input_tape as it
 from engine.api import Engine, EngineParts
+from engine.api.history_in import take_history
 from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.clock import SimClock
@@ -23,8 +24,9 @@ from engine.domain.money import Price, Qty
 from engine.intake.strategy_loader import load_strategies
 from engine.market.feed import MarketTick
 from engine.market.fees import shipped_fees
+from engine.market.history import History, Loaded
+from engine.market.sessions import Sessions
 from engine.market.tape import TapeRow, chunk_fault, is_chunk, read_chunk
-from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch, TripNote
 from engine.risk.policy import PolicyHolder
@@ -42,6 +44,8 @@ _READ: dict[str, msgspec.json.Decoder[Any]] = {
     it.RELEASE: ev.decoder(int),
     it.COMMAND: ev.decoder(co.AnyCommand),
     it.STEP: ev.decoder(it.StepInput),
+    it.HISTORY: ev.decoder(Loaded),
+    it.CALENDAR: ev.decoder(it.CalendarInput),
     it.INSTRUMENTS: ev.decoder(tuple[Instrument, ...]),
     it.NOTES: ev.decoder(tuple[TripNote, ...]),
 }
@@ -224,6 +228,8 @@ class _Session:
         return PolicyHolder.from_file(path)
 
     def _engine(self, journal: Journal, started: it.Started) -> Engine:
+        sessions = Sessions(load=lambda _name, _now_ns: None)  # they come from the tape
+        history = History(sessions)
         return Engine(
             EngineParts(
                 journal=journal,
@@ -232,7 +238,9 @@ class _Session:
                 policy=self._policy(),
                 latch=Latch.open(self.folder / "latch", ledger_used=False),
                 mode=started.mode,
-                weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
+                weights=history.weights,
+                history=history,
+                sessions=sessions,
                 take_notes=lambda: list(self.tape.answer(it.NOTES) or ()),
                 strategies=load_strategies(Path(started.strategies)).strategies,
                 fees=shipped_fees(),
@@ -274,6 +282,10 @@ class _Session:
                 engine.release(made)
             case it.STEP:
                 engine.halt_step(made.halt_id, made.step, made.data)
+            case it.HISTORY:
+                take_history(engine, made)
+            case it.CALENDAR:
+                it.put_calendar(engine.parts.sessions, made)
             case it.COMMAND:
                 self._ready_policy(made, row.seq)
                 engine.submit(made)

@@ -25,7 +25,8 @@ _HELP = {
     "stated defaults)",
     "--cash": "opening cash in the instrument's currency (default: 10000000)",
     "--policy": "policy file (default: the shipped one)",
-    "--curve": "volume curve for vwap (default: the sidecar's, else flat)",
+    "--curve": "volume curve for vwap (default: the sidecar's, else that of the history, else flat)",
+    "--history": "bars or a recording of what was before, for strategies, average volume and curve; again for more. Nothing of it is seen before its time",
     "--ledger": "keep the ledger in this new file, or on the server of this PostgreSQL URL (default: in memory)",
     "--base": "base currency of the ledger: limits, cash and the result of the day are in it (default: the instrument's)",
     "--fx": "file of currency rates, each with its time; how the venue changes currencies (default: it keeps cash in each)",
@@ -45,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--order", action="append", default=[], metavar="WORDS", help=_HELP["--order"])
     parser.add_argument("--strategy", action="append", default=[], metavar="NAME", help=_HELP["--strategy"])
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of latencies and ids (default: 1)")
+    parser.add_argument("--history", action="append", default=[], type=Path, metavar="FILE", help=_HELP["--history"])
     parser.add_argument("--instrument", action="append", default=[], metavar="TERMS", help=_HELP["--instrument"])
     for name in ("--at", "--until", "--cash", "--policy", "--curve", "--ledger", "--base", "--fx"):
         parser.add_argument(name, default="", metavar=name.strip("-").upper(), help=_HELP[name])
@@ -101,6 +103,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
         curve=Path(args.curve) if args.curve else None,
         ledger=ledger,
         calendars=Home(home_path()).calendars,
+        history=tuple(args.history),
         known=registry_in(Home(home_path()).instruments).terms_of,
         base=_base(args.base),
         fx=Path(args.fx) if args.fx else None,

@@ -29,11 +29,14 @@ from engine.intake.strategy_loader import load_strategies
 from engine.market.calendar import ALWAYS, Calendar, load_calendar
 from engine.market.fees import shipped_fees
 from engine.market.formats.layout import BARS, LEVELS
+from engine.market.history import History
+from engine.market.history_files import read_history
 from engine.market.replay import Known, RecordedFile, check_together, merge, no_terms, open_all
 from engine.market.rows import EXEC, HIDDEN, TRADE, listing_key
+from engine.market.session_curve import curve_of, has_session_bins, read_days
 from engine.market.sessions import Sessions
 from engine.market.sidecar import parse_instrument
-from engine.market.volume import VolumeCurve, read_curve, window_weights
+from engine.market.volume import Curve, read_curve, window_weights
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
@@ -74,6 +77,8 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
     fx: Path | None = None
     calendars: Path
     """Folder of compiled session calendars."""
+    history: tuple[Path, ...] = ()
+    """Files of what was before."""
     known: Known = no_terms
     """Terms of the registry, for a file that has none of its own."""
 
@@ -90,6 +95,8 @@ class Replay:
         self.clock = SimClock(min(tape.first_ns for tape in self.tapes))
         first = self.tapes[0].instrument
         self.calendars = self._load_calendars()
+        self.sessions = Sessions(self.calendars)
+        self.history = self._history()
         self.curve = self._curve()
         self.tapes = [self._with_adv(tape) for tape in self.tapes]
         base = ask.base or first.currency
@@ -120,8 +127,9 @@ class Replay:
                 latch=Latch.open(folder / "latch", ledger_used=False),
                 mode="replay",
                 strategies=load_strategies().strategies,
-                sessions=Sessions(self.calendars),
-                weights=lambda _symbol, start, end, bins: window_weights(self.curve, start, end, bins),
+                sessions=self.sessions,
+                history=self.history,
+                weights=self._weights,
             )
         )
         self.driver = SimDriver(self.engine, self.broker, self.clock)
@@ -132,9 +140,30 @@ class Replay:
         self.prints: list[tuple[int, str, int, int]] = []
         """(time, listing key, price, quantity) of every print since the first order."""
 
-    def _curve(self) -> VolumeCurve | None:
-        path = self.ask.curve or (Path(self.tapes[0].curve) if self.tapes[0].curve else None)
-        return None if path is None else read_curve(path, symbol=self.tapes[0].instrument.symbol)
+    def _history(self) -> History:
+        """History of the files that were given; of each symbol only what a strategy may know at its time comes out of it."""
+        history = History(self.sessions)
+        for made in {tape.instrument.symbol: tape.instrument for tape in self.tapes}.values():
+            for path in self.ask.history:
+                loaded = read_history(path, made)
+                if loaded is not None:
+                    history.add(loaded)
+        return history
+
+    def _weights(self, symbol: str, start_ns: int, end_ns: int, bins: int) -> tuple[list[int], str]:
+        """By the curve that was given, for the first symbol; else by the history."""
+        if self.curve is not None and symbol == self.tapes[0].instrument.symbol:
+            return window_weights(self.curve, start_ns, end_ns, bins)
+        return self.history.weights(symbol, start_ns, end_ns, bins)
+
+    def _curve(self) -> Curve | None:
+        """The curve of the first symbol."""
+        tape = self.tapes[0]
+        path = self.ask.curve or (Path(tape.curve) if tape.curve else None)
+        made = tape.instrument
+        if path is not None and has_session_bins(path):
+            return curve_of(read_days(path, made.symbol), self.calendars[made.calendar], path.name, tape.first_ns)
+        return None if path is None else read_curve(path, symbol=made.symbol)
 
     def _with_adv(self, tape: RecordedFile) -> RecordedFile:
         """The tape with its average daily volume: the stated one, else of the curve file's days before it, else none."""
@@ -143,7 +172,11 @@ class Replay:
             return tape
         is_first = made.symbol == self.tapes[0].instrument.symbol
         found = self.curve.adv(tape.first_ns) if self.curve is not None and is_first else None
-        if found is None or not found[0]:
+        past = self.history.adv(made.symbol, tape.first_ns)
+        if found is None and past is not None and past[0] > 0:
+            words = f"{made.symbol}: average daily volume {past[0]}, mean of {past[1]} days before in the history"
+            made = msgspec.structs.replace(made, adv=past[0])
+        elif found is None or not found[0]:
             words = f"{made.symbol}: average daily volume not known, order.max_notional_without_adv holds instead"
         else:
             made = msgspec.structs.replace(made, adv=Qty(found[0]))

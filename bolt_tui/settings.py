@@ -128,6 +128,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "instruments"
 
     @property
+    def history(self) -> Path:
+        """Folder of files of bars for strategies, average volumes and curves; optional."""
+        return self.root / "history"
+
+    @property
     def latch(self) -> Path:
         """The kill latch, mapped by each process that may send."""
         return self.root / "latch"

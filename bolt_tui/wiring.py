@@ -17,6 +17,7 @@ from functools import partial
 from bolt_tui.calendars import sessions_beside
 from bolt_tui.collector import calm
 from bolt_tui.halting import Halting
+from bolt_tui.history import load_beside
 from bolt_tui.input_tape import InputTape, StepInput, encode
 from bolt_tui.instruments import registry_in
 from bolt_tui.lookout import Lookout
@@ -39,9 +40,9 @@ from engine.intake.strategy_loader import load_strategies
 from engine.ledger.ledger import Ledger
 from engine.market.fees import shipped_fees
 from engine.market.fx_rates import FX_NAME, read_fx
+from engine.market.history import History, Loaded
 from engine.market.registry import Registry, differences
 from engine.market.tape import Chunk, TapeWriter, prune
-from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch, TripNote, leave_note, read_notes, sentinel
 from engine.risk.policy import PolicyHolder
@@ -196,6 +197,8 @@ class LiveEngine:
             start_venue()
             self._venue = VenueKeeper(start_venue, self._clock)
             self._tape = InputTape(self._tape_writer)
+            sessions = sessions_beside(home.calendars, self._inbox.put, self._tape.calendar)
+            history = History(sessions)
             self.engine = Engine(
                 EngineParts(
                     journal=self._journal,
@@ -204,8 +207,9 @@ class LiveEngine:
                     policy=self._policy,
                     latch=self._latch,
                     mode="paper",
-                    sessions=sessions_beside(home.calendars, self._inbox.put),
-                    weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
+                    sessions=sessions,
+                    history=history,
+                    weights=history.weights,
                     take_notes=self._take_notes,
                     halter=self._begin_halt,
                     strategies=self._strategies(),
@@ -255,6 +259,9 @@ class LiveEngine:
 
         return TapeWriter(folder, encode, self._on_chunk, make_room)
 
+    def _on_history(self, loaded: Loaded) -> None:
+        self._inbox.put(partial(self._tape.history, self.engine, loaded))
+
     def _on_chunk(self, chunk: Chunk) -> None:
         self._chunks.append(chunk)
         self._inbox.put(self._anchor)
@@ -281,6 +288,7 @@ class LiveEngine:
                 source = Source(SourceKind.CLI, FX_NAME)
                 self._tape.submit(self.engine, SetFxRates(source=source, rates=self._rates))
             self._turn()
+            load_beside(self._home.history, tuple(self.engine.market.instruments.values()), self._on_history)
             calm()
             self._beat_ns = self._clock.monotonic_ns()
             self._lookout.start()

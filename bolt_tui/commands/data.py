@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from bolt_tui.commands.exits import Exit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bolt_tui.commands.context import Context
     from engine.market.inspection import Inspection
     from engine.market.replay import RecordedFile
@@ -59,6 +61,69 @@ def _lines(file: RecordedFile, found: Inspection) -> list[str]:
     lines += [f"  realism: {words}" for words in found.realism]
     lines += [f"  default: {words}" for words in found.defaults]
     return lines
+
+
+def bars(ctx: Context) -> Exit:
+    """Write recordings as bars of a minute."""
+    from engine.market.history_files import bar_lines
+
+    files = _opened(ctx)
+    rows = _written(ctx, bar_lines(files))
+    ctx.out.object("bars", {"file": ctx.args.out, "rows": rows})
+    ctx.out.line(f"{ctx.args.out}: {rows} bars of a minute of {', '.join(_symbols(files))}")
+    return Exit.OK
+
+
+def curve(ctx: Context) -> Exit:
+    """Write the volume of recordings by time of the session, and say the average of a day."""
+    from bolt_tui.settings import Home, home_path
+    from engine.domain.errors import DataError
+    from engine.market.calendar import load_calendar
+    from engine.market.history_files import prints_of
+    from engine.market.session_curve import HEADER, binned, curve_lines
+
+    if not 1 <= ctx.args.minutes <= 240:
+        raise DataError(f"--minutes was {ctx.args.minutes}; expected 1 to 240")
+    files = _opened(ctx)
+    cache = Home(home_path()).calendars
+    lines, averages = [HEADER], {}
+    for symbol in _symbols(files):
+        days: dict[str, dict[int, int]] = {}
+        for file in (one for one in files if one.instrument.symbol == symbol):
+            made = file.instrument
+            calendar = load_calendar(made.calendar, cache, file.first_ns, file.last_ns)
+            prints = ((ts_ns, qty) for ts_ns, _, qty in prints_of(file, made))
+            for day, bins in binned(prints, calendar, ctx.args.minutes).items():
+                for minute, volume in bins.items():
+                    of_day = days.setdefault(day, {})
+                    of_day[minute] = of_day.get(minute, 0) + int(made.qty_of(volume))
+        if not days:
+            raise DataError(
+                f"{symbol}: no print lies in a session of its calendar; name one: --instrument SYM:calendar=..."
+            )
+        totals = [sum(bins.values()) for bins in days.values()]
+        averages[symbol] = {"days": len(totals), "average": sum(totals) // len(totals)}
+        lines += curve_lines(symbol, days)[1:]
+    rows = _written(ctx, iter(lines))
+    ctx.out.object("curve", {"file": ctx.args.out, "rows": rows, "symbols": averages})
+    for symbol, found in averages.items():
+        ctx.out.line(f"{symbol}: average daily volume {found['average']} over {found['days']} days")
+    ctx.out.line(f"{ctx.args.out}: {rows} bins of {ctx.args.minutes} minutes; give it to a replay as --curve")
+    return Exit.OK
+
+
+def _symbols(files: tuple[RecordedFile, ...]) -> list[str]:
+    return list(dict.fromkeys(file.instrument.symbol for file in files))
+
+
+def _written(ctx: Context, lines: Iterator[str]) -> int:
+    from engine.domain.errors import DataError
+    from engine.market.importing import write_packed
+
+    out = Path(ctx.args.out)
+    if out.exists():
+        raise DataError(f"{out}: it is there already; name a new file")
+    return write_packed(out, lines)
 
 
 def import_data(ctx: Context) -> Exit:

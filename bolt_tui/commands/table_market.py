@@ -61,6 +61,28 @@ MARKET = (
         (DATA_FILES, TERMS),
     ),
     Subcommand(
+        "data bars",
+        "Write the prints of recordings as bars of a minute, for `history/` and `bolt replay --history`.",
+        "bolt data bars monday.csv.gz tuesday.csv.gz --out bars.csv.gz",
+        "data:bars",
+        (DATA_FILES, TERMS, arg("--out", metavar="FILE", required=True, help="the new file, written as gzip")),
+        detail="Of a day on the tape: `bolt tape export` first.",
+    ),
+    Subcommand(
+        "data curve",
+        "Write the volume of recordings or bars by time of the session, for `bolt replay --curve`, and say the average of a day.",
+        "bolt data curve bars.csv.gz --instrument SPY:calendar=XNYS,lot=1 --out curve.csv.gz",
+        "data:curve",
+        (
+            DATA_FILES,
+            TERMS,
+            arg("--out", metavar="FILE", required=True, help="the new file, written as gzip"),
+            arg("--minutes", metavar="N", type=int, default=15, help="length of a bin (default: 15)"),
+        ),
+        detail="Bins count from the session's open by the instrument's calendar, so summer time, half-hour zones and early closes fall in place; "
+        "for 24x7 from midnight UTC. Fractions of a unit are left out of a bin.",
+    ),
+    Subcommand(
         "data import",
         "Write recorded files of one symbol as one file of our layout, its terms beside it.",
         "bolt data import depth.csv.gz trades.csv.gz --out btcusdt.csv.gz --instrument BTCUSDT:mic=BINS,kind=crypto_spot",

@@ -7,7 +7,7 @@ it commits the journal and calls :meth:`release` with what is durable. The engin
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,33 +17,29 @@ from engine.api.commander import Commander
 from engine.api.day_keeper import DayKeeper
 from engine.api.habits import Habits
 from engine.api.market_state import MarketState
+from engine.api.parts import EngineParts
 from engine.api.picture import Picture
 from engine.api.risk_view import EngineRiskView
 from engine.domain import events as ev
-from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock
+from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope, Preview
 from engine.domain.errors import StoreUnwritable
 from engine.domain.instrument import Instrument
 from engine.domain.order import OrderState, SourceKind
-from engine.execution.execution_agent import ExecutionAgent, Weights
+from engine.execution.execution_agent import ExecutionAgent
 from engine.execution.linked import LinkedOrders
-from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_host import BUDGET_NS, StrategyHost
 from engine.ledger.day_book import DayBook
 from engine.ledger.fx_book import FxBook
 from engine.ledger.ledger import Ledger
 from engine.market.feed import MarketTick
-from engine.market.fees import FeeSchedule
-from engine.market.sessions import Sessions
 from engine.oms import broker_interface as bi
 from engine.oms.orders import Orders, is_exit
 from engine.oms.reconciler import RECONCILE_CODE, Reconciler
 from engine.risk.kill_switch import KillSwitch, scope_words
-from engine.risk.latch import RANK, Latch, TripNote
-from engine.risk.policy import PolicyHolder
+from engine.risk.latch import RANK, TripNote
 from engine.risk.risk_manager import RiskManager
 from engine.risk.safety import SafetyMonitor
-from engine.store.journal import Journal
 from engine.store.order import Order
 from engine.store.order_store import OrderStore
 from engine.views import DeskUpdate, DeskView
@@ -64,35 +60,8 @@ SAME_HALT_NS = 2 * NS_PER_S
 SENTINEL_CODE = "SENTINEL"
 
 Act = Callable[[int, int, Any], None]
-TakeNotes = Callable[[], list[TripNote]]
-"""Trip files, each told once, and the sentinel, told for as long as it lies there."""
 OnDisk = Callable[[bool], None]
 """Called with whether something is on disk (False: it will never be)."""
-Halter = Callable[[Halt, str], None]
-"""Runs the kill procedure behind a shut gate: the command and the halt's id."""
-
-
-class EngineParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine is built from."""
-
-    journal: Journal
-    clock: Clock
-    brokers: Mapping[str, bi.Broker]
-    policy: PolicyHolder
-    latch: Latch
-    mode: str
-    """``paper``, ``live`` or ``replay``."""
-    weights: Weights
-    sessions: Sessions = msgspec.field(default_factory=Sessions)
-    """Calendars of the instruments; one that is missing is asked for."""
-    take_notes: TakeNotes = list
-    pid: int = 0
-    """Of the process, for people; 0 in a replay."""
-    halter: Halter | None = None
-    strategies: Mapping[str, type[Strategy]] = {}
-    """What may be started, by name."""
-    fees: Mapping[str, FeeSchedule] = {}
-    """Rates by MIC, for what an order would pay; the venue's own statement is what is booked."""
 
 
 class Engine:
@@ -120,6 +89,7 @@ class Engine:
             self.journal,
             parts.policy,
             self.fx,
+            parts.history,
         )
         self.gate = RiskManager(self.view_of_risk, parts.policy, self.kill)
         self.safety = SafetyMonitor(self.gate)
@@ -142,6 +112,7 @@ class Engine:
             parts.clock,
             account=next((broker.account for broker in parts.brokers.values()), "PAPER"),
             budget_ns=0 if parts.mode == "replay" else BUDGET_NS,
+            past=(parts.history, self.market.bars),
         )
         routes = {kind: self._routes_of(kind) for kind in ev.EVENT_KINDS}
         self._routes_rebuild = {kind: found[0] for kind, found in routes.items()}

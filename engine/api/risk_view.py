@@ -15,6 +15,7 @@ from engine.domain.order import Side, SourceKind
 from engine.ledger.day_book import DayBook, Unknown
 from engine.ledger.fx_book import FxBook
 from engine.ledger.ledger import Ledger
+from engine.market.history import History
 from engine.market.sessions import Sessions
 from engine.oms.broker_interface import Broker, Capabilities
 from engine.risk.exposure import OpenOrder, ParentView, Quote
@@ -41,7 +42,9 @@ class EngineRiskView:
         journal: Journal,
         policy: PolicyHolder,
         fx: FxBook,
+        history: History,
     ) -> None:
+        self._history = history
         self._store = store
         self._ledger = ledger
         self._days = days
@@ -108,9 +111,12 @@ class EngineRiskView:
         return None if made is None else self._sessions.close_ns(made.calendar, ts_ns)
 
     def adv(self, symbol: str) -> Qty | None:
-        """Average daily volume, as the instrument states it."""
+        """Average daily volume: as the instrument states it, else that of the days before today in the history."""
         made = self._market.instruments.get(symbol)
-        return None if made is None else made.adv
+        if made is None or made.adv is not None:
+            return None if made is None else made.adv
+        found = self._history.adv(symbol, self._clock.now_ns())
+        return None if found is None else found[0]
 
     def currency_rate(self, currency: str) -> Decimal | None:
         """1 for the base currency; for others :meth:`rate_seen`, where it is not too old."""

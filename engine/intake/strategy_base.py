@@ -22,6 +22,7 @@ from engine.domain.money import Money, Price, Qty
 from engine.domain.order import AlgoSpec, OrderState, Side, Tif
 from engine.intake.words import read_duration
 from engine.market.feed import QuoteTick, TradeTick
+from engine.market.history import HistoryBar
 
 
 class OwnFill(msgspec.Struct, frozen=True):
@@ -53,7 +54,16 @@ class TimerDue(msgspec.Struct, frozen=True):
     due_ns: int
 
 
-StrategyEvent = QuoteTick | TradeTick | OwnFill | OwnOrder | TimerDue
+class HistoryReady(msgspec.Struct, frozen=True):
+    """History of a symbol was loaded: :meth:`StrategyContext.bars` reaches further back from now on."""
+
+    symbol: str
+    bars: int
+    source: str
+    """Where it is from, for people."""
+
+
+StrategyEvent = QuoteTick | TradeTick | OwnFill | OwnOrder | TimerDue | HistoryReady
 
 
 class StrategyContext(Protocol):
@@ -72,6 +82,14 @@ class StrategyContext(Protocol):
 
     def quote(self, symbol: str) -> QuoteTick | None:
         """The newest quote seen of a symbol, of any venue."""
+        ...
+
+    def bars(self, symbol: str, period_ns: int, count: int) -> tuple[HistoryBar, ...]:
+        """The last so many bars that had ended by now, oldest first: files of history, then what the engine saw itself.
+
+        Periods count from midnight UTC; one without trade has no bar, so fewer may come: check the number before deciding by them. A period is a
+        whole number of minutes and a day at most; 10,000 bars at most come (InputError otherwise).
+        """
         ...
 
     def position(self, symbol: str) -> Qty:

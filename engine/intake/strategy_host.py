@@ -23,10 +23,20 @@ from engine.domain.errors import InputError
 from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_QTY, Qty
 from engine.domain.order import OrderState, SourceKind
-from engine.intake.strategy_base import OwnFill, OwnOrder, Strategy, StrategyEvent, TimerDue, make_strategy
+from engine.intake.strategy_base import (
+    HistoryReady,
+    OwnFill,
+    OwnOrder,
+    Strategy,
+    StrategyEvent,
+    TimerDue,
+    make_strategy,
+)
 from engine.intake.strategy_loader import short_trace
 from engine.intake.strategy_runner import Runner
+from engine.market.bars import Bars
 from engine.market.feed import MarketTick, QuoteTick, TradeTick
+from engine.market.history import History
 from engine.store.order import Order
 from engine.store.order_store import OrderStore
 from engine.views import SourceView
@@ -37,6 +47,8 @@ PUMP_MAX = 1_000
 QUEUE_MAX = 10_000
 """Events that may wait; the strategy that is told the next one is disabled."""
 STATE_CHARS_MAX = 65_536
+LIVE_BARS = 14 * 1_440
+"""Minutes of what the engine saw itself that are kept of a strategy's symbols."""
 REFUSED = frozenset({OrderState.DENIED, OrderState.REJECTED, OrderState.KILLED})
 
 Submit = Callable[[AnyCommand], CommandResult]
@@ -54,6 +66,7 @@ class StrategyHost:
         record: journals an event.
         clock: time for strategies, and the monotonic clock of the budget.
         budget_ns: longest time for one event; 0 for none.
+        past: history, and the bars of what the engine sees.
         broker: where the orders of strategies go.
         account: the account there.
     """
@@ -69,6 +82,7 @@ class StrategyHost:
         budget_ns: int = BUDGET_NS,
         broker: str = "paper",
         account: str = "PAPER",
+        past: tuple[History, Bars] | None = None,
     ) -> None:
         self.strategies = dict(strategies)
         self.store = store
@@ -79,6 +93,7 @@ class StrategyHost:
         self.budget_ns = budget_ns
         self.broker = broker
         self.account = account
+        self.history, self.bars = past or (History(), Bars())
         self.quotes: dict[str, QuoteTick] = {}
         self._runners: dict[str, Runner] = {}
         self._by_symbol: dict[str, tuple[Runner, ...]] = {}
@@ -157,6 +172,8 @@ class StrategyHost:
                 self._by_symbol[symbol] = (*self._by_symbol.get(symbol, ()), runner)
         else:
             self._quoted.update(symbols)
+        for symbol in symbols:
+            self.bars.keep(symbol, LIVE_BARS)
         self.record(ev.StrategyChanged(name=name, state="on", why=why, params=params))
         self._call(runner, strategy.on_start)
         if runner.is_on:
@@ -276,6 +293,13 @@ class StrategyHost:
                 self._call(runner, runner.strategy.on_event, tick)
         if self.queue:
             self.pump()
+
+    def on_history(self, symbol: str, bars: int, source: str) -> None:
+        """History came: strategies of its symbol are told."""
+        for runner in list(self._runners.values()):
+            if symbol in runner.strategy.symbols():
+                self._tell(runner.name, HistoryReady(symbol, bars, source))
+        self.pump()
 
     def pass_over(self, quote: QuoteTick) -> None:
         """The newest quote of ticks that no strategy wanted."""

@@ -11,7 +11,10 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.intake.strategy_base import Strategy
+from engine.market.bars import BAR_NS
+from engine.market.days import DAY_NS
 from engine.market.feed import QuoteTick
+from engine.market.history import BARS_MAX, HistoryBar
 from engine.store.order import Order
 
 if TYPE_CHECKING:
@@ -55,6 +58,15 @@ class Runner:
     def quote(self, symbol: str) -> QuoteTick | None:
         """The newest quote seen."""
         return self._host.quotes.get(symbol)
+
+    def bars(self, symbol: str, period_ns: int, count: int) -> tuple[HistoryBar, ...]:
+        """Bars that had ended by now."""
+        if period_ns % BAR_NS or not BAR_NS <= period_ns <= DAY_NS or not 0 < count <= BARS_MAX:
+            msg = f"{self.name} asked for {count} bars of {period_ns} ns; expected whole minutes up to a day, 1 to {BARS_MAX} bars"
+            raise InputError(msg)
+        host = self._host
+        live = host.bars.of.get(symbol, ())
+        return host.history.bars(self.instrument(symbol), period_ns, count, self.now_ns(), live)
 
     def position(self, symbol: str) -> Qty:
         """Own fills, signed."""

@@ -1,6 +1,6 @@
 """One-minute bars and the day's traded volume of each symbol, from the market's prints as they come.
 
-For charts and for comparing an order with the market of its time. Nothing decides by them, and they are not journaled: an
+For charts, for comparing an order with the market of its time, and for strategies that ask for bars. They are not journaled: an
 engine that was started again begins them anew, and says so by having none.
 """
 
@@ -61,6 +61,14 @@ class Bars:
     def __init__(self) -> None:
         self.of: dict[str, deque[Bar]] = {}
         self._sums: dict[str, list[int]] = {}
+        self._kept: dict[str, int] = {}
+
+    def keep(self, symbol: str, bars: int) -> None:
+        """Keep at least so many bars of a symbol from now on."""
+        if bars > self._kept.get(symbol, BARS_KEPT):
+            self._kept[symbol] = bars
+            if symbol in self.of:
+                self.of[symbol] = deque(self.of[symbol], maxlen=bars)
 
     def on_trade(self, trade: TradeTick, number: int) -> None:
         """Take in a print; ``number`` is the tick's."""
@@ -91,7 +99,7 @@ class Bars:
     def _bar(self, symbol: str, start_ns: int, price: int) -> Bar:
         bars = self.of.get(symbol)
         if bars is None:
-            bars = self.of[symbol] = deque(maxlen=BARS_KEPT)
+            bars = self.of[symbol] = deque(maxlen=self._kept.get(symbol, BARS_KEPT))
             self._sums[symbol] = [0, 0]
         if not bars or bars[-1].start_ns < start_ns:
             bars.append(Bar(start_ns, price))

@@ -81,6 +81,10 @@ class Calendar(Protocol):
         """Date of :meth:`session`, as ``2012-06-21``."""
         ...
 
+    def number(self, ts_ns: int) -> int:
+        """Number of :meth:`session`: each is one more than the one before it."""
+        ...
+
 
 @lru_cache(maxsize=64)
 def _utc_date(day: int) -> str:
@@ -112,6 +116,10 @@ class AlwaysOpen:
     def trading_day(self, ts_ns: int) -> str:
         """The UTC date."""
         return _utc_date(ts_ns // DAY_NS)
+
+    def number(self, ts_ns: int) -> int:
+        """Days since 1970."""
+        return ts_ns // DAY_NS
 
 
 class SessionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -171,6 +179,10 @@ class SessionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def trading_day(self, ts_ns: int) -> str:
         """Date of that session in the exchange's own zone."""
         return self.days[min(self._index(ts_ns), len(self.days) - 1)]
+
+    def number(self, ts_ns: int) -> int:
+        """Place of that session in the table."""
+        return min(self._index(ts_ns), len(self.days) - 1)
 
 
 def load_calendar(name: str, cache: Path, first_ns: int, last_ns: int) -> Calendar:

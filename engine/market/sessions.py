@@ -69,6 +69,11 @@ class Sessions:
         table = self._tables.get(name)
         return table.is_open(ts_ns) if table is not None and table.covers(ts_ns) else None
 
+    def table(self, name: str, ts_ns: int) -> Calendar | None:
+        """The calendar of that name; None where it is not loaded or knows nothing of that time."""
+        table = self._tables.get(name)
+        return table if table is not None and table.covers(ts_ns) else None
+
     def close_ns(self, name: str, ts_ns: int) -> int | None:
         """When the session ends that runs at a time, or the next one; None where it never does or is not known."""
         table = self._tables.get(name)

@@ -15,6 +15,7 @@ from bisect import bisect_right
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -87,7 +88,24 @@ def flat_weights(bins: int) -> tuple[list[int], str]:
     return [1] * bins, FLAT
 
 
-def window_weights(curve: VolumeCurve | None, start_ns: int, end_ns: int, bins: int) -> tuple[list[int], str]:
+class Curve(Protocol):
+    """Volume by time, of any kind."""
+
+    @property
+    def source(self) -> str:
+        """Where it is from, for people."""
+        ...
+
+    def adv(self, ts_ns: int) -> tuple[int, int] | None:
+        """Average daily volume before a moment, and over how many days."""
+        ...
+
+    def weights(self, start_ns: int, end_ns: int, bins: int) -> list[int]:
+        """Expected volume of equal parts of a span."""
+        ...
+
+
+def window_weights(curve: Curve | None, start_ns: int, end_ns: int, bins: int) -> tuple[list[int], str]:
     """Weights of a window and their source: the curve's, or flat where there is none or it does not cover the window."""
     if curve is None:
         return flat_weights(bins)
@@ -111,7 +129,7 @@ def read_curve(
     Raises:
         DataError: naming file, row and what was expected.
     """
-    lines = _lines(path)
+    lines = lines_of_curve(path)
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError):
@@ -134,10 +152,17 @@ def read_curve(
             shares=shares,
             days=_dated(days),
         )
-    raise DataError(f"{path}: the header is {lines[0][:60]!r}; expected 'start,volume' or 'symbol,date,bin,volume'")
+    raise DataError(
+        f"{path}: the header is {lines[0][:60]!r}; expected 'start,volume', 'symbol,date,bin,volume' or 'symbol,date,minute,volume'"
+    )
 
 
-def _lines(path: Path) -> list[str]:
+def lines_of_curve(path: Path) -> list[str]:
+    """Lines of a plain or gzip file, the header first.
+
+    Raises:
+        DataError: it cannot be read, or has no row.
+    """
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("ascii")
@@ -170,10 +195,11 @@ def _clock_bins(path: Path, lines: list[str]) -> tuple[tuple[int, ...], tuple[in
         raise DataError(f"{path}: expected 1 to {BINS_MAX} bins, and volume in one of them at least")
     # The last bin lasts as long as the one before it, or to the end of the day.
     end = min(DAY_S, 2 * starts[-1] - starts[-2]) if len(starts) > 1 else DAY_S
-    return tuple(starts), _shares(volumes), end
+    return tuple(starts), shares_of(volumes), end
 
 
-def _shares(volumes: list[int]) -> tuple[int, ...]:
+def shares_of(volumes: list[int]) -> tuple[int, ...]:
+    """Volumes as shares of their sum, in units of :data:`SHARE`; the sum must not be 0."""
     total = sum(volumes)
     return tuple(volume * SHARE // total for volume in volumes)
 
@@ -215,7 +241,7 @@ def _mean_day(path: Path, days: dict[str, dict[int, int]], symbol: str) -> tuple
     for bins in days.values():
         if any(bins.values()):
             used += 1
-            shares = _shares([bins.get(index, 0) for index in range(count)])
+            shares = shares_of([bins.get(index, 0) for index in range(count)])
             sums = [a + b for a, b in zip(sums, shares, strict=True)]
     if not used:
         raise DataError(f"{path}: {symbol} has no volume on any day")

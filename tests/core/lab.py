@@ -8,7 +8,7 @@ from pathlib import Path
 
 from brokers.paper.replay_broker import PAPER_CAPABILITIES
 from engine.api import Engine, EngineParts
-from engine.api.engine import Halter
+from engine.api.parts import Halter
 from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, SimClock
