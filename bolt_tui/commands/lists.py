@@ -70,7 +70,14 @@ def orders(context: Context) -> Exit:
 
 
 def positions(context: Context) -> Exit:
-    """List positions."""
+    """List positions, or the strategies' parts of them."""
+    if context.args.by:
+        from bolt_tui.commands.statement import by_strategy
+
+        if context.args.at:
+            msg = "--by reads the whole ledger; leave out --at, or take `bolt statement --day`"
+            raise SettingsError(msg)
+        return by_strategy(context)
     symbol = context.args.symbol.upper()
     try:
         view, marks = now_or_then(context)

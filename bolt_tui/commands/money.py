@@ -1,20 +1,20 @@
-"""`bolt cash | fx | paper`: money by currency, stated rates, and what the owner of the paper account does beside trading."""
+"""`bolt cash | fx | adjust | paper`: money by currency, stated rates, and what the owner of the paper account does beside trading."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
 from bolt_tui.commands.lists import now_or_then
 from brokers.paper.protocol import Act
 from engine.domain.clock import SystemClock, iso, parse_iso
-from engine.domain.commands import SetFxRates
+from engine.domain.commands import AdjustBooks, SetFxRates
 from engine.domain.errors import MoneyError, SettingsError
 from engine.domain.instrument import is_currency
-from engine.domain.money import Money, Rate
-from engine.domain.money_events import FxRate
+from engine.domain.money import Money, Qty, Rate
+from engine.domain.money_events import AdjustAs, Adjustment, FxRate
 
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
@@ -82,6 +82,45 @@ def fx_load(context: Context) -> Exit:
     rates = read_fx(Path(context.args.file)).rates
     with context.client() as client:
         return context.report(client.submit(SetFxRates(source=context.source, rates=rates)))
+
+
+def adjust(context: Context) -> Exit:
+    """Book cash or a position, with a reason."""
+    args = context.args
+    terms: dict[str, Any] = {"id": args.id, "as_": AdjustAs(args.kind), "broker": args.broker, "account": args.account}
+    if not args.reason.strip():
+        msg = "--reason is empty: say what this is and how you know; it is journaled as your word"
+        raise SettingsError(msg)
+    if args.cost or args.price:
+        qty = Qty(amount(args.amount))
+        if args.cost and args.price:
+            msg = "--cost and --price exclude each other: the cost of all of it, or of one"
+            raise SettingsError(msg)
+        terms |= {"symbol": args.what.upper(), "qty": qty, "cost": _cost(context, qty)}
+    else:
+        terms |= {"cash": amount(args.amount), "currency": currency(args.what)}
+    made = Adjustment(**terms, reason=args.reason)
+    with context.client() as client:
+        return context.report(client.submit(AdjustBooks(source=context.source, adjustment=made)))
+
+
+def _cost(context: Context, qty: Qty) -> Money:
+    """Signed cost of a position: ``--cost`` for all of it, or ``--price`` times quantity and multiplier."""
+    args = context.args
+    words = args.cost or args.price
+    try:
+        number = abs(Money(words.replace("_", "")))
+    except MoneyError as error:
+        msg = f"cost was {words!r}: {error}; expected plain digits, such as 18900"
+        raise SettingsError(msg) from None
+    if args.cost:
+        return number if qty > 0 else -number
+    with context.client() as client:
+        made = next((one for one in client.view().instruments if one.symbol == args.what.upper()), None)
+    if made is None:
+        msg = f"the terms of {args.what.upper()} are not known to the engine; give --cost for all of it"
+        raise SettingsError(msg)
+    return made.notional(number, qty)
 
 
 def paper_convert(context: Context) -> Exit:

@@ -19,11 +19,23 @@ LISTS = (
     Subcommand(
         "positions",
         "List positions.",
-        "bolt positions",
+        "bolt positions --by strategy",
         "lists:positions",
-        (SYMBOL, AT, LEDGER_FILE),
+        (
+            SYMBOL,
+            arg(
+                "--by",
+                choices=("strategy",),
+                default="",
+                help="each strategy's part, from the ledger; the rest is `unassigned`",
+            ),
+            AT,
+            LEDGER_FILE,
+        ),
         (Exit.NO_ENGINE, Exit.STORE),
-        detail=FROM_LEDGER,
+        detail=FROM_LEDGER
+        + " The parts of a position always add up to the broker's; `unassigned` are orders of people, foreign "
+        "executions, adjustments, and what the order in which lots were closed makes different.",
         is_list=True,
     ),
     Subcommand(

@@ -62,6 +62,58 @@ MONEY = (
         (Exit.REFUSED, *ASKS_ENGINE),
     ),
     Subcommand(
+        "statement",
+        "State a day of each account: opening, trades, fees, bookings, results and closing, proven against the ledger.",
+        "bolt statement --day 2026-11-27 --csv",
+        "statement:statement",
+        (
+            arg(
+                "--day",
+                metavar="DATE",
+                default="",
+                help="the risk day that begins on this date (default: that of the last row)",
+            ),
+            arg("--account", metavar="NAME", default="", help="only this account, and its own cut (default: all)"),
+            LEDGER_FILE,
+        ),
+        (Exit.NO_ENGINE, Exit.STORE),
+        detail="Read from the journal, with an engine or without. The lines are worked out from the events' own numbers; where they do "
+        "not lead to the ledger's cash to the last unit it says so, with exit code 6. The proof names row and hash of the ledger. Marks "
+        "are the last journaled prices, rates the last stated ones.",
+        is_list=True,
+    ),
+    Subcommand(
+        "adjust",
+        "Book cash, an opening balance, a transfer or a position with its cost, as your word and with a reason.",
+        "bolt adjust 100 AAPL --cost 15000 --as transfer --id T-0412 --reason 'moved from the old broker'",
+        "money:adjust",
+        (
+            arg("amount", metavar="AMOUNT", help="cash or quantity; below zero goes out"),
+            arg("what", metavar="CCY|SYMBOL", help="a currency; with --cost or --price a symbol"),
+            arg("--reason", metavar="TEXT", required=True, help="what it is and how you know; journaled"),
+            arg(
+                "--id",
+                metavar="ID",
+                required=True,
+                help="your own id for it; asked again with the same one, it is booked once",
+            ),
+            arg(
+                "--as",
+                dest="kind",
+                choices=("cash", "opening", "transfer"),
+                default="cash",
+                help="what it is (default: cash)",
+            ),
+            arg("--cost", metavar="AMOUNT", default="", help="what the position had cost in all"),
+            arg("--price", metavar="PRICE", default="", help="what one had cost"),
+            arg("--broker", metavar="NAME", default="paper", help="at which broker (default: paper)"),
+            arg("--account", metavar="NAME", default="PAPER", help="in which account (default: PAPER)"),
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE),
+        detail="It changes the ledger only and is no result of the day. The next comparison with the broker must find the same; what "
+        "a comparison had tripped and this explains goes on. A position that is taken over keeps what it had cost.",
+    ),
+    Subcommand(
         "paper convert",
         "Change one currency into another at the paper broker.",
         "bolt paper convert 1000 EUR USD",

@@ -511,10 +511,9 @@ class Lifecycle:
 
     def _cancelled(self, order: Working, why: str) -> None:
         self._end(order, "cancelled", why)
-        ts_ns = self._ack_ns(order.account)
+        name, ts_ns = self.config.broker, self._ack_ns(order.account)
         done = self.listings[order.key].instrument.qty_of(order.filled)
-        event = Cancelled(broker=self.config.broker, ts_ns=ts_ns, wire_id=order.wire_id, why=why, qty_filled=done)
-        self._tell(order.account, event)
+        self._tell(order.account, Cancelled(broker=name, ts_ns=ts_ns, wire_id=order.wire_id, why=why, qty_filled=done))
 
     def _expire_at_day_end(self, listing: Listing, order: Working) -> None:
         order.expires_ns = listing.calendar.session(self.now_ns)[1]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine.domain.clock import NS_PER_S, iso
-from engine.domain.commands import CommandResult, SetFxRates
+from engine.domain.commands import AdjustBooks, CommandResult, SetFxRates
+from engine.domain.events import BrokerState
+from engine.domain.instrument import is_currency
 from engine.domain.money import EXACT, Money, text
-from engine.domain.money_events import FxRateSet
+from engine.domain.money_events import BooksAdjusted, FxRateSet
 from engine.views import CashView, RateView
 
 if TYPE_CHECKING:
@@ -35,6 +38,58 @@ def set_rates(engine: Engine, command: SetFxRates) -> CommandResult:
     return CommandResult(
         ok=True, text=f"set: {words or 'nothing'}{f'; {known} known already, or older' if known else ''}"
     )
+
+
+def adjust(engine: Engine, command: AdjustBooks, lift: Callable[[str, str, str, str], None]) -> CommandResult:
+    """Book a person's word once; ``lift(symbol, code, who, reason)`` ends what a comparison tripped and is explained by it."""
+    made, who = command.adjustment, command.source.name or command.source.kind.value
+    held = engine.ledger.adjustments.get(made.id)
+    if held is not None:
+        if held == made:
+            return CommandResult(
+                ok=True, code="REPEATED", text=f"adjustment {made.id} is booked: {held.words()}", repeated=True
+            )
+        text = (
+            f"adjustment {made.id} was used for {held.words()}; nothing was booked: give another one an id of its own"
+        )
+        return CommandResult(ok=False, code="ADJUST_REUSED", text=text, repeated=True)
+    code, fault = _fault(engine, command)
+    if fault:
+        return CommandResult(ok=False, code=code, text=f"{fault}; nothing was booked")
+    engine.record(BooksAdjusted(adjustment=made, who=who))
+    engine.reconciler.forget_settled()
+    lift(made.symbol, "ADJUSTED", who, made.reason)
+    broker = engine.parts.brokers[made.broker]
+    if engine.view_of_risk.channel(broker.name) is not BrokerState.DOWN:
+        engine.reconciler.ask(broker)
+    return CommandResult(ok=True, text=f"booked {made.id}: {made.words()}")
+
+
+def _fault(engine: Engine, command: AdjustBooks) -> tuple[str, str]:
+    """Code and sentence of what is wrong with an adjustment."""
+    made = command.adjustment
+    broker = engine.parts.brokers.get(made.broker)
+    if not command.source.kind.is_person:
+        return "SOURCE_NOT_ALLOWED", "only a person can adjust the books"
+    if not made.reason.strip() or not made.id.strip():
+        return "REASON", "an adjustment needs an id and a reason; say what it is and how you know"
+    if broker is None or broker.account != made.account:
+        known = ", ".join(f"{one.name}/{one.account}" for one in engine.parts.brokers.values())
+        return "BROKER_UNKNOWN", f"there is no account {made.broker}/{made.account}; there is {known}"
+    if not made.symbol:
+        is_good = bool(made.cash) and is_currency(made.currency) and not (made.qty or made.cost)
+        return ("", "") if is_good else ("ADJUST_BAD", "cash needs an amount that is not zero, and a currency code")
+    instrument = engine.ledger.instruments.get(made.symbol)
+    if instrument is None:
+        return "INSTRUMENT_UNKNOWN", f"the terms of {made.symbol} are not known; `bolt find` lists what is"
+    if not made.qty or not instrument.is_on_lot(made.qty) or made.cash:
+        return "ADJUST_BAD", f"a position needs a quantity in whole lots of {instrument.lot}, and no cash beside it"
+    if EXACT.multiply(made.cost, made.qty) < 0 and not instrument.price_negative:
+        return (
+            "ADJUST_BAD",
+            f"a cost of {made.cost} for {made.qty} has the other sign; what is sold short has a cost below zero",
+        )
+    return "", ""
 
 
 def cash_views(engine: Engine) -> tuple[CashView, ...]:

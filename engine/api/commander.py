@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine.api.cash_desk import set_rates
+from engine.api.cash_desk import adjust, set_rates
 from engine.api.groups import linked_denials, place_linked
 from engine.api.risk_view import open_order
 from engine.api.what_if import WhatIf
@@ -78,6 +78,8 @@ class Commander:
                 return self._reload()
             case co.SetFxRates():
                 return set_rates(self._engine, command)
+            case co.AdjustBooks():
+                return adjust(self._engine, command, self._lift_reconciled)
             case co.SetStrategy():
                 return self._engine.host.set(command)
             case co.StopEngine():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.domain import events as ev
 from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
-from engine.domain.money_events import FxRateSet, MovementBooked
+from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
 from engine.store.order import Order
 from engine.views import LogLine
 
@@ -139,6 +139,8 @@ def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C90
             rate = event.rate
             words = f"{rate.of} = {rate.rate} {rate.to}, of {iso(rate.ts_ns)[:19]}Z by {rate.source}"
             return "FX", f"{words} ({event.who})", "info"
+        case BooksAdjusted():
+            return "ADJUST", f"{event.adjustment.words()} by {event.who}", "warn"
         case MovementBooked():
             return "MOVE", event.movement.words(), "info"
         case ev.EngineStopped():

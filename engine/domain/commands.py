@@ -11,7 +11,7 @@ from enum import StrEnum
 import msgspec
 
 from engine.domain.money import Price, Qty
-from engine.domain.money_events import FxRate
+from engine.domain.money_events import Adjustment, FxRate
 from engine.domain.order import OrderSpec, OrderState, Source
 
 
@@ -165,6 +165,12 @@ class SetFxRates(Command, frozen=True, kw_only=True, tag="fx_rates"):
     rates: tuple[FxRate, ...]
 
 
+class AdjustBooks(Command, frozen=True, kw_only=True, tag="adjust"):
+    """Book what a person states: cash, an opening balance, a transfer, a position with its cost."""
+
+    adjustment: Adjustment
+
+
 class SetStrategy(Command, frozen=True, kw_only=True, tag="strategy"):
     """Start or stop a strategy by name, with parameters."""
 
@@ -194,6 +200,7 @@ AnyCommand = (
     | Reconcile
     | ReloadPolicy
     | SetFxRates
+    | AdjustBooks
     | SetStrategy
     | StopEngine
 )

@@ -19,7 +19,7 @@ from engine.domain.errors import StoreCorrupt
 from engine.domain.event import Event
 from engine.domain.instrument import Instrument
 from engine.domain.money import Exact, Money, Price, Qty, text
-from engine.domain.money_events import FxRateSet, MovementBooked
+from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
 from engine.domain.order import Liquidity, OrderSpec, OrderState, Side, Source
 
 # -- the ledger's own life ---------------------------------------------------------------------------------------
@@ -527,6 +527,7 @@ AnyEvent = (
     | ResultPeaked
     | FxRateSet
     | MovementBooked
+    | BooksAdjusted
 )
 
 EVENT_KINDS: tuple[type[Event], ...] = get_args(AnyEvent)

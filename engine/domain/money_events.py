@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 
 import msgspec
 
 from engine.domain.event import Event
-from engine.domain.money import Rate
+from engine.domain.money import Money, Qty, Rate
 from engine.domain.movements import Movement
 
 
@@ -42,6 +43,47 @@ class MovementBooked(Event, frozen=True, kw_only=True, tag="movement_booked"):
     """A broker's booking was taken into the books."""
 
     movement: Movement
+
+
+class AdjustAs(StrEnum):
+    """What a person books."""
+
+    CASH = "cash"
+    """Cash came in or went out."""
+    OPENING = "opening"
+    """What was there when the ledger began: a balance, or a position with what it had cost."""
+    TRANSFER = "transfer"
+    """Cash or a position moved between accounts."""
+
+
+class Adjustment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A person's booking: cash of one currency, or a position at what it cost."""
+
+    id: str
+    """Asked twice with the same one, it is booked once."""
+    as_: AdjustAs = msgspec.field(name="as")
+    broker: str
+    account: str
+    cash: Money = Money(0)
+    currency: str = ""
+    symbol: str = ""
+    qty: Qty = Qty(0)
+    """Signed change."""
+    cost: Money = Money(0)
+    """Signed change of cost, in the instrument's currency."""
+    reason: str
+
+    def words(self) -> str:
+        """One line for a person."""
+        what = f"{self.qty} {self.symbol} at a cost of {self.cost}" if self.symbol else f"{self.cash} {self.currency}"
+        return f"{self.as_.value} {what} ({self.reason})"
+
+
+class BooksAdjusted(Event, frozen=True, kw_only=True, tag="books_adjusted"):
+    """A person's booking, with the reason."""
+
+    adjustment: Adjustment
+    who: str
 
 
 class RateSeen(msgspec.Struct, frozen=True):

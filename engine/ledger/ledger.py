@@ -14,7 +14,7 @@ from engine.domain import events as ev
 from engine.domain.errors import InvariantError
 from engine.domain.instrument import Instrument, InstrumentKind
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Qty, text
-from engine.domain.money_events import MovementBooked
+from engine.domain.money_events import Adjustment, BooksAdjusted, MovementBooked
 from engine.domain.movements import BROUGHT, Movement, MovementKind
 from engine.ledger.positions import Entry, Position, Split, parts_at_cost
 
@@ -44,6 +44,8 @@ class Ledger:
         self.base_currency = ""
         self.moved: dict[Key, Movement] = {}
         """By (broker, account, its key): what brokers booked beside executions."""
+        self.adjustments: dict[str, Adjustment] = {}
+        """By the id that each was asked with."""
         self.waiting: dict[Key, ev.Fill] = {}
         """Executions of symbols that no one has defined yet: booked when the definition comes, never guessed."""
         self._fills: dict[Key, ev.Fill] = {}
@@ -59,6 +61,7 @@ class Ledger:
             ev.ForeignFillSeen: self._filled,
             ev.FillBusted: self._busted,
             ev.PositionAdjusted: self._adjust,
+            BooksAdjusted: self._adjust_books,
             MovementBooked: self._book_movement,
             ev.InstrumentDefined: self._defined,
             ev.LedgerOpened: self._opened,
@@ -204,6 +207,17 @@ class Ledger:
             self._take_over((event.broker, event.account, event.symbol), f"adjust:{seq}", event.qty, event.cost)
         self._bring(event.broker, event.account, event.currency, event.cash)
         self._pay(event.broker, event.account, event.currency, event.cash)
+
+    def _adjust_books(self, _seq: int, _ts_ns: int, event: BooksAdjusted) -> None:
+        made = event.adjustment
+        if made.id in self.adjustments:
+            raise InvariantError(f"adjustment {made.id} was booked twice")
+        self.adjustments[made.id] = made
+        if made.symbol:
+            self._take_over((made.broker, made.account, made.symbol), f"adjust:{made.id}", made.qty, made.cost)
+        else:
+            self._bring(made.broker, made.account, made.currency, made.cash)
+            self._pay(made.broker, made.account, made.currency, made.cash)
 
     def _take_over(self, key: Key, name: str, qty: Qty, cost: Money) -> None:
         """A position comes or goes against no cash, at exactly that cost."""

@@ -115,7 +115,7 @@ class Position:
         self.lots.clear()
         for number, lot in enumerate(lots, 1):
             new, old = split.ratio
-            part = rest if number == len(lots) else _share(lot.qty, new, old, split.qty)
+            part = rest if number == len(lots) else share_of(lot.qty, new, old, split.qty)
             cost = Money(EXACT.multiply(lot.qty, lot.unit))
             rest = rest - part
             self.lots.extend(Lot(qty, unit) for qty, unit in parts_at_cost(part, cost))
@@ -154,7 +154,7 @@ class Position:
         return notional(Price(mark), self.qty, self.multiplier) - self.cost
 
 
-def _share(qty: Qty, new: int, old: int, like: Qty) -> Qty:
+def share_of(qty: Qty, new: int, old: int, like: Qty) -> Qty:
     """What a lot becomes, in steps as fine as the position's own."""
     step = Decimal(1).scaleb(min(0, _exponent(like)), EXACT)
     return Qty(round_to(ratio(EXACT.multiply(qty, new), Decimal(old)), step, Rounding.DOWN))

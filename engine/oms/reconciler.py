@@ -408,6 +408,17 @@ class Reconciler:
             if item.what != "order" or self._store.get(item.name).is_live
         ]
 
+    def forget_settled(self) -> None:
+        """Drop from the last comparison what the books agree on by now: a person has booked it."""
+        for snapshot, items in self._held.values():
+            for item in items[:]:
+                key = (snapshot.broker, snapshot.account, item.name)
+                position = self._ledger.positions.get(key)
+                held = ZERO_QTY if position is None else position.qty
+                now = {"position": held, "cash": self._ledger.cash.get(key, ZERO_MONEY)}.get(item.what)
+                if str(now) == item.theirs:
+                    items.remove(item)
+
     def _still_stands(self, item: ev.Difference, snapshot: bi.Snapshot) -> bool:
         """Whether it can be booked, and the ledger still says what it said then: a fill since may have been the explanation."""
         key = (snapshot.broker, snapshot.account, item.name)

@@ -55,6 +55,8 @@ OTHER_CODES = {
     "ALGO_REFUSES": "The algorithm cannot work this order (type, time in force, duration or parameters); the denial says why.",
     "ALGO_LOOP": "An algorithm kept calling itself and was stopped for this moment; keep the ledger and report it.",
     "ILLEGAL": "The state of the order does not allow what was asked. Nothing was done; the try is journaled.",
+    "ADJUST_BAD": "The adjustment cannot be booked as it is; the text says what it needs. Nothing was booked.",
+    "ADJUST_REUSED": "That adjustment id was used for another booking. Nothing was booked: give it an id of its own.",
     "FX_BAD": "A stated currency rate cannot be right (not above zero, of itself, or of a moment still to come). Nothing was set.",
     "MOVEMENT": "A broker booked something that cannot be taken into the books; the alert says what and why. Compare with the "
     "broker, then accept the difference with a reason.",
