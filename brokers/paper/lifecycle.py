@@ -63,8 +63,7 @@ class Lifecycle:
         self._ended: deque[Working] = deque()
         """Orders that ended, in the order in which they did."""
         self._due: list[tuple[int, int, Act, tuple[object, ...]]] = []
-        self._scheduled = 0
-        self._numbered = 0
+        self._scheduled = self._numbered = 0
         self._arrivals: dict[str, int] = {}
         self._reports: dict[str, int] = {}
         self._impacts: dict[str, Impact] = {}

@@ -105,7 +105,8 @@ def test_price_words_are_frozen_on_the_engines_quote(bolt: Bolt, engine: Served)
     (command,) = engine.door.commands
     assert isinstance(command, NewOrder)
     assert (command.spec.limit, command.spec.qty) == (Price("9.99"), Qty(100))
-    assert "no known symbol" in bolt("order", "b 1 MSFT @mkt").err
+    assert "no connected broker lists it" in bolt("order", "b 1 MSFT @mkt").err
+    assert "no known symbol" in bolt("order", "b 1 NOSUCH @mkt").err
 
 
 AAPL = make_instrument("AAPL", "equity", "XNAS", "USD", "0.01")
