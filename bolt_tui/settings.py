@@ -18,6 +18,7 @@ import msgspec
 
 from bolt_tui.resources import data_file
 from engine.domain.errors import SettingsError
+from engine.domain.resets import read_reset
 from engine.intake.presets import Presets
 from engine.store.place import URL_FORM, Place, is_server_url, read_place
 
@@ -310,6 +311,8 @@ class PaperSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """Seed of the simulated market; the same seed gives the same market."""
     cash: str = "1000000"
     """Opening cash, in the base currency, as decimal text."""
+    reset: str = ""
+    """When the venue lets go of the engine each day, as brokers do: `23:45 America/New_York 5m`, or `06:00 Asia/Kolkata 10m`; empty for never."""
 
 
 class TapeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -399,6 +402,12 @@ def _check(made: Settings, name: str) -> None:
     if made.ledger.url and not is_server_url(made.ledger.url):
         msg = f"{name}: ledger.url is no URL of a server; expected {URL_FORM}, or nothing for a file"
         raise SettingsError(msg)
+    if made.paper.reset:
+        try:
+            read_reset(made.paper.reset)
+        except SettingsError as error:
+            msg = f"{name}: paper.{error}"
+            raise SettingsError(msg) from None
     try:
         enough = Money(made.paper.cash) >= 0
     except MoneyError:

@@ -35,6 +35,7 @@ from engine.domain.ids import new_ledger_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import Source, SourceKind
+from engine.domain.resets import read_reset
 from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_loader import load_strategies
 from engine.ledger.ledger import Ledger
@@ -193,7 +194,16 @@ class LiveEngine:
         with ExitStack() as undo:
             undo.callback(self._journal.close)
             self._latch = Latch.open(home.latch, ledger_used=not self._journal.is_new)
-            start_venue = partial(ensure_venue, home.root, settings.paper.seed, settings.paper.cash)
+            words, reset = settings.paper.reset, None
+            if words:
+                reset = read_reset(words)
+            start_venue = partial(
+                ensure_venue,
+                home.root,
+                settings.paper.seed,
+                settings.paper.cash,
+                options=("--reset", words) if words else (),
+            )
             start_venue()
             self._venue = VenueKeeper(start_venue, self._clock)
             self._tape = InputTape(self._tape_writer)
@@ -203,7 +213,9 @@ class LiveEngine:
                 EngineParts(
                     journal=self._journal,
                     clock=self._tape.clock,
-                    brokers={"paper": LoopBroker(PaperBroker(home.root), self._inbox, self._tape, registry)},
+                    brokers={
+                        "paper": LoopBroker(PaperBroker(home.root, reset=reset), self._inbox, self._tape, registry)
+                    },
                     policy=self._policy,
                     latch=self._latch,
                     mode="paper",

@@ -9,6 +9,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import msgspec
+
 from brokers.paper.home import venue_folder
 from brokers.paper.line import STOP_S, Mailbox, PaperLine
 from brokers.paper.listings import LISTINGS
@@ -19,6 +21,7 @@ from brokers.paper.session import PaperSession
 from engine.domain.clock import Clock, SystemClock
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
+from engine.domain.resets import DailyReset
 from engine.oms.broker_interface import MarketSink, Sink, WireOrder
 
 __all__ = ["PaperBroker", "PaperSession", "ensure_venue", "is_venue_running", "stop_venue"]
@@ -39,6 +42,7 @@ class PaperBroker:
         home: the state folder; :func:`ensure_venue` starts its venue.
         answer_s: how long an answer may take before the outcome is called unknown.
         silence_s: how long the venue may say nothing before the line is given up.
+        reset: when the venue lets go of engines each day, as it was started with.
     """
 
     name = "paper"
@@ -51,9 +55,12 @@ class PaperBroker:
         clock: Clock | None = None,
         answer_s: float = ANSWER_S,
         silence_s: float = SILENCE_S,
+        reset: DailyReset | None = None,
     ) -> None:
         self.account = account
         self.capabilities = PAPER_CAPABILITIES
+        if reset is not None:
+            self.capabilities = msgspec.structs.replace(PAPER_CAPABILITIES, resets=(reset,))
         self._mailbox = Mailbox()
         self._line = PaperLine(
             self.name, account, venue_folder(home), self._mailbox, clock or SystemClock(), answer_s, silence_s

@@ -218,6 +218,9 @@ class BrokerView(msgspec.Struct, frozen=True, kw_only=True):
     reconciled_s: float | None = None
     """Seconds since the last clean reconciliation; None = never."""
     queue: int = 0
+    reset_ns: int = 0
+    """When the nightly reset that runs or comes next begins; 0 where the broker has none."""
+    reset_until_ns: int = 0
 
 
 class HaltView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""`bolt find` and `bolt roll`: what there is under which name, and which contracts end soon."""
+"""`bolt find`, `bolt roll` and `bolt sessions`: what there is under which name, which contracts end soon, and when what is open."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from bolt_tui.instruments import registry_in
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
     from engine.domain.instrument import Instrument
+    from engine.market.calendar import Calendar
     from engine.market.registry import Entry, Registry
     from engine.views import PositionView
 
 HEADERS = ("SYMBOL", "KIND", "VENUE", "CCY", "TICK", "EXPIRY", "STATE", "NAME")
 TICK_SHOWN = 24
 """Characters of a tick table in a list; JSON and a single find have all of it."""
+DAYS_MAX = 400
 ROLL_HEADERS = ("CONTRACT", "POSITION", "EXPIRY", "ROLL", "STATE", "INTO", "DO")
 
 
@@ -63,6 +65,57 @@ def roll(context: Context) -> Exit:
         )
         return Exit.REFUSED if wanted else Exit.OK
     return Exit.INCOMPLETE if any(row["do"] and row["qty"] for row in rows) else Exit.OK
+
+
+def sessions(context: Context) -> Exit:
+    """Sessions of a calendar from a day on."""
+    from bolt_tui.settings import Home, home_path
+    from engine.domain.clock import iso
+    from engine.domain.errors import SettingsError
+    from engine.market.calendar import ALWAYS, DAY_NS, load_calendar
+
+    args = context.args
+    if not 1 <= args.days <= DAYS_MAX:
+        raise SettingsError(f"--days was {args.days}; expected 1 to {DAYS_MAX}")
+    at_ns = _moment(args.on)
+    calendar = load_calendar(args.calendar, Home(home_path()).calendars, at_ns, at_ns + args.days * DAY_NS)
+    edge_ns = at_ns
+    rows: list[dict[str, Any]] = []
+    while len(rows) < args.days and calendar.covers(edge_ns):
+        opens_ns, closes_ns = calendar.session(edge_ns)
+        pauses = [] if args.calendar == ALWAYS else _pauses(calendar, opens_ns, closes_ns)
+        rows.append(
+            {"day": calendar.trading_day(edge_ns), "opens_ns": opens_ns, "closes_ns": closes_ns, "pauses_ns": pauses}
+        )
+        edge_ns = closes_ns
+    is_open = calendar.is_open(at_ns) if calendar.covers(at_ns) else None
+    context.out.object("sessions", {"calendar": args.calendar, "on_ns": at_ns, "is_open": is_open, "sessions": rows})
+    shown = [
+        (
+            row["day"],
+            f"{iso(row['opens_ns'])[:16]}Z",
+            f"{iso(row['closes_ns'])[:16]}Z",
+            ", ".join(f"{iso(start)[11:16]}-{iso(end)[11:16]}" for start, end in row["pauses_ns"]),
+        )
+        for row in rows
+    ]
+    context.out.table(("DAY", "OPENS", "CLOSES", "PAUSES"), shown)
+    if not rows:
+        context.out.say(f"bolt: calendar {args.calendar} knows no session on {_day(at_ns)} or later")
+    return Exit.OK if rows else Exit.REFUSED
+
+
+def _pauses(calendar: Calendar, opens_ns: int, closes_ns: int) -> list[tuple[int, int]]:
+    """Breaks inside a session."""
+    found = []
+    edge_ns = calendar.next_change(opens_ns)
+    while edge_ns is not None and edge_ns < closes_ns:
+        again_ns = calendar.next_change(edge_ns)
+        if again_ns is None:
+            break
+        found.append((edge_ns, again_ns))
+        edge_ns = calendar.next_change(again_ns)
+    return found
 
 
 def _known(context: Context) -> tuple[Registry, tuple[PositionView, ...]]:

@@ -10,7 +10,7 @@ import msgspec
 from engine.domain.clock import hms, iso
 from engine.domain.commands import CommandResult, Denial
 from engine.domain.order import STATES
-from engine.views import FillView, OrderView, PositionView, StatusView
+from engine.views import BrokerView, FillView, OrderView, PositionView, StatusView
 
 
 def fields(struct: msgspec.Struct) -> dict[str, Any]:
@@ -168,11 +168,17 @@ def status_lines(status: StatusView) -> list[str]:
     lines += [f"scope {scope}: {state}" for scope, state in halt.scopes]
     for broker in status.brokers:
         known = "never reconciled" if broker.reconciled_s is None else f"reconciled {broker.reconciled_s:.0f} s ago"
-        lines.append(f"broker {broker.broker} {broker.account}: {broker.state}, {known}")
+        lines.append(f"broker {broker.broker} {broker.account}: {broker.state}, {known}{_reset_words(broker)}")
     lines += [f"strategy {source.name}: {source.state} {source.why}".rstrip() for source in status.sources]
     if status.illegal_inputs or status.overfills:
         lines.append(f"odd: {status.illegal_inputs} illegal inputs, {status.overfills} overfills")
     return lines
+
+
+def _reset_words(broker: BrokerView) -> str:
+    if not broker.reset_ns:
+        return ""
+    return f", nightly reset {iso(broker.reset_ns)[:16]}Z to {iso(broker.reset_until_ns)[11:16]}Z"
 
 
 def _rate_words(status: StatusView) -> str:

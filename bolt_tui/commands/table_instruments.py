@@ -44,4 +44,18 @@ INSTRUMENTS = (
         "stands in a contract whose roll day has come.",
         is_list=True,
     ),
+    Subcommand(
+        "sessions",
+        "Show the sessions of an exchange: when each opens and closes (UTC), early closes and lunch breaks included.",
+        "bolt sessions XNYS --on 2024-11-28 --days 3",
+        "instruments:sessions",
+        (
+            arg("calendar", metavar="CALENDAR", help="24x7, or an exchange such as XNYS, XNSE or XHKG"),
+            ON,
+            arg("--days", metavar="N", type=int, default=5, help="how many sessions (default: 5)"),
+        ),
+        (Exit.REFUSED,),
+        detail="The calendar by which the gate goes. JSON also says whether it is open at that moment; `--on` takes a time too.",
+        is_list=True,
+    ),
 )

@@ -35,6 +35,7 @@ from brokers.paper.wire import FrameError, claim_socket, read_frame, release_soc
 from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock, SimClock, SystemClock
 from engine.domain.errors import BoltError, VenueError
 from engine.domain.money import Money
+from engine.domain.resets import EXAMPLE, DailyReset, read_reset
 from engine.market.feed import MarketTick
 from engine.market.fees import shipped_fees
 from engine.market.fx_rates import FX_NAME
@@ -66,6 +67,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     no_latency: bool = False
     idle_exit_s: float = 0
     """Above zero: end after so long without a client and without an open order."""
+    reset: DailyReset | None = None
+    """When engines are let go of each day; whoever halts or reads is not."""
 
 
 class VenueServer:
@@ -80,6 +83,8 @@ class VenueServer:
         self._wall = SystemClock()
         self._now_ns = self.clock.now_ns()
         self._is_ending = False
+        self._reset = (0, 0)
+        """The nightly reset that runs or comes next, once looked for."""
         self.venue = HostedVenue(
             self._config(),
             self._market,
@@ -171,10 +176,23 @@ class VenueServer:
             else:
                 self._read(key.data)
         self._pass_time(self.now_ns())
+        self._let_go()
         self.venue.commit()
         self._publish()
         self._flush()
         self._end_when_idle()
+
+    def _let_go(self) -> None:
+        """Lose the engines while the nightly reset runs: orders stand, and what fills meanwhile is told at the next snapshot."""
+        if self.options.reset is None:
+            return
+        now_ns = self._now_ns
+        if now_ns >= self._reset[1]:
+            self._reset = self.options.reset.window(now_ns)
+        if now_ns >= self._reset[0]:
+            for client in self.clients:
+                if client.role is Role.ENGINE:
+                    client.is_gone = True
 
     def _pass_time(self, now_ns: int) -> None:
         if not self.options.manual_clock_ns:
@@ -337,6 +355,7 @@ def _options(words: list[str]) -> tuple[Options, bool]:
     parser.add_argument("--script", action="store_true", help="a market whose books are placed by frames")
     parser.add_argument("--no-latency", action="store_true", help="messages arrive at once")
     parser.add_argument("--idle-exit", type=float, default=0, metavar="S", help="end when idle for so long")
+    parser.add_argument("--reset", default="", metavar="WORDS", help=f"let go of engines each day, as in '{EXAMPLE}'")
     got = parser.parse_args(words)
     options = Options(
         home=got.home.resolve(),
@@ -347,6 +366,7 @@ def _options(words: list[str]) -> tuple[Options, bool]:
         script=got.script,
         no_latency=got.no_latency,
         idle_exit_s=got.idle_exit,
+        reset=read_reset(got.reset) if got.reset else None,
     )
     return options, got.detach
 

@@ -276,13 +276,17 @@ class Picture:
         engine = self._engine
         broker = engine.parts.brokers[name]
         verified_ns = engine.view_of_risk.position_verified(name, broker.account)
-        age_s = None if verified_ns is None else (engine.clock.now_ns() - verified_ns) / NS_PER_S
+        now_ns = engine.clock.now_ns()
+        age_s = None if verified_ns is None else (now_ns - verified_ns) / NS_PER_S
+        reset_ns, until_ns = min((reset.window(now_ns) for reset in broker.capabilities.resets), default=(0, 0))
         return BrokerView(
             broker=name,
             account=broker.account,
             state=engine.view_of_risk.channel(name).value,
             reconciled_s=None if age_s is None else round(age_s, 1),
             queue=engine.orders.waiting,
+            reset_ns=reset_ns,
+            reset_until_ns=until_ns,
         )
 
     def _order(self, order: Order) -> OrderView:

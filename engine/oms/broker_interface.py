@@ -20,6 +20,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.movements import Movement
 from engine.domain.order import OrderSpec, OrderType, Side, Tif
+from engine.domain.resets import DailyReset
 from engine.market.feed import MarketTick
 
 
@@ -40,6 +41,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     short_sale: bool = True
     links: bool = False
     """Whether the venue itself keeps linked orders (brackets, one-cancels-other): they live on without an engine."""
+    resets: tuple[DailyReset, ...] = ()
+    """When it lets go of everybody each day: being down then is no alarm. New orders are refused as on any day it is down."""
 
 
 class WireOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from engine.domain.events import BrokerState, QuoteSeen
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderState, OrderType, Side, Source, Tif
+from engine.domain.resets import DailyReset
 
 OPEN, CLOSED, SYMBOL_HALTED = "open", "closed", "halted"
 
@@ -105,6 +106,11 @@ class Abilities(Protocol):
     @property
     def messages_per_s(self) -> int:
         """Messages the venue takes per second."""
+        ...
+
+    @property
+    def resets(self) -> tuple[DailyReset, ...]:
+        """When the broker lets go of everybody each day."""
         ...
 
     @property

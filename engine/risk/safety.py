@@ -284,11 +284,19 @@ class SafetyMonitor:
             if self._view.channel(broker) is not BrokerState.DOWN:
                 self._down_since.pop(broker, None)
                 continue
-            down_ns = now_ns - self._down_since.setdefault(broker, now_ns)
+            since_ns = self._down_since.setdefault(broker, now_ns)
+            if self._is_reset(broker, now_ns):
+                # Expected, every day: it counts as down from when it should be back. New orders are denied meanwhile as always.
+                since_ns = self._down_since[broker] = now_ns
+            down_ns = now_ns - since_ns
             working = self._view.open_count(account, None)
             if working and down_ns > policy.ns("monitor.max_down_s"):
                 why = f"{broker} is down for {_seconds(down_ns)} s with {working} open orders"
                 yield Trip(HaltScope(HaltScopeKind.ACCOUNT, account), HALTED, "DOWN_WORKING", why)
+
+    def _is_reset(self, broker: str, now_ns: int) -> bool:
+        caps = self._view.capabilities(broker)
+        return caps is not None and any(reset.is_on(now_ns) for reset in caps.resets)
 
     def _working(self) -> tuple[str, ...]:
         """Symbols with open orders, in order of appearance."""

@@ -92,6 +92,18 @@ def test_an_order_for_what_nobody_lists_says_what_is_known_of_it(bolt: Bolt, eng
     assert "greeks, exercise and assignment are not modelled" in bolt("order", "b 1 AAPL240119C00190000 @mkt").err
 
 
+def test_sessions_show_early_closes_and_lunch_breaks(bolt: Bolt) -> None:
+    ran = bolt("sessions", "XNYS", "--on", "2024-11-28", "--days", "2")
+    assert [line.split() for line in ran.out.splitlines()[1:]] == [
+        ["2024-11-29", "2024-11-29T14:30Z", "2024-11-29T18:00Z"],
+        ["2024-12-02", "2024-12-02T14:30Z", "2024-12-02T21:00Z"],
+    ]
+    assert "04:00-05:00" in bolt("sessions", "XHKG", "--on", "2024-11-29", "--days", "1").out
+    told = bolt("sessions", "24x7", "--on", "2024-02-29T12:00:00Z", "--days", "1", "--json").json
+    assert (told["is_open"], told["sessions"][0]["day"]) == (True, "2024-02-29")
+    assert bolt("sessions", "XXXX").code == Exit.USAGE
+
+
 def test_an_expired_contract_is_refused_with_its_date_in_a_replay(bolt: Bolt) -> None:
     day = ("replay", str(DATA / "own_small.csv"), "--order", "b 1 X @mkt", "--instrument")
     ran = bolt(*day, "X:tick=0.01,expiry=2024-01-01")

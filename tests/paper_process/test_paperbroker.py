@@ -10,6 +10,7 @@ import pytest
 
 from brokers.paper.protocol import FaultKind
 from brokers.paperbroker import stop_venue
+from engine.domain.clock import parse_iso
 from engine.domain.events import BrokerState
 from engine.domain.ids import wire_id
 from engine.domain.money import Money, Price, Qty
@@ -43,6 +44,24 @@ def up(ear: Ear, count: int = 1) -> None:
     ear.until(
         lambda: sum(event.state is BrokerState.RESYNCING for event in ear.all(ChannelChanged)) >= count, "a connection"
     )
+
+
+def test_a_nightly_reset_loses_the_engine_and_keeps_its_orders(tmp_path: Path) -> None:
+    before, during, after = (parse_iso(f"2024-03-11T{clock}Z") for clock in ("03:44:00", "03:46:00", "03:51:00"))
+    options = ("--reset", "23:45 America/New_York 5m", "--script", "--no-latency", "--manual-clock", str(before))
+    with Lab(tmp_path, *options) as lab, Ear(lab.home) as ear:
+        lab.book("AAPL", [("189.40", "300")], [("189.42", "200")])
+        up(ear)
+        ear.broker.send_new(limit(1, Side.BUY, "100", "189.30"))
+        ear.wait(Acked)
+        lab.tick(during)
+        ear.until(lambda: ear.all(ChannelChanged)[-1].state is BrokerState.DOWN, "the reset")
+        lab.tick(after)
+        seen = len(ear.all(Snapshot))
+        ear.until(lambda: ear.all(ChannelChanged)[-1].state is BrokerState.RESYNCING, "the end of the reset")
+        ear.broker.query_state(1, 0)
+        ear.until(lambda: len(ear.all(Snapshot)) > seen, "a snapshot")
+        assert [order.wire_id for order in ear.all(Snapshot)[-1].orders] == [wire_id("TESTS", 1)]
 
 
 def test_an_order_walks_the_book_and_the_rest_of_it_rests(lab: Lab) -> None:

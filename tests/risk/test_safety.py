@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.domain.clock import iso
 from engine.domain.commands import HaltScope, HaltScopeKind
 from engine.domain.events import (
     AnyEvent,
@@ -22,6 +23,7 @@ from engine.domain.events import (
 )
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import Side
+from engine.domain.resets import read_reset
 from engine.risk.latch import GLOBAL
 from engine.risk.safety import SafetyMonitor
 from tests.risk.world import CLI, NOW, SECOND, World, order, quote
@@ -256,6 +258,20 @@ def test_a_broker_that_stays_down_with_open_orders_trips(desk: Desk) -> None:
     assert desk.trips() == []
     assert desk.trips(NOW + 3 * SECOND) == []
     assert desk.trips(NOW + 3 * SECOND + 1) == [(ACCOUNT, HALTED, "DOWN_WORKING")]
+
+
+def test_a_planned_reset_is_no_alarm_until_it_should_be_over(desk: Desk) -> None:
+    desk.set_limit("monitor.max_down_s", Decimal(3))
+    desk.counts[None] = 2
+    desk.state = BrokerState.DOWN
+    assert desk.caps is not None
+    reset = read_reset(f"{iso(NOW)[11:16]} UTC 10m")
+    desk.caps.resets = (reset,)
+    _, until_ns = reset.window(NOW)
+    assert [desk.trips(at) for at in range(NOW, until_ns + 3 * SECOND, SECOND)].count([]) == len(
+        range(NOW, until_ns + 3 * SECOND, SECOND)
+    )
+    assert desk.trips(until_ns + 4 * SECOND) == [(ACCOUNT, HALTED, "DOWN_WORKING")]
     desk.state = BrokerState.UP
     assert desk.trips(NOW + 4 * SECOND) == []
     desk.state = BrokerState.DOWN

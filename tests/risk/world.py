@@ -23,6 +23,7 @@ from engine.domain.events import (
 from engine.domain.instrument import Instrument, make_instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, OrderType, Side, Source, SourceKind, Tif
+from engine.domain.resets import DailyReset
 from engine.risk.exposure import OpenOrder, ParentView, Quote
 from engine.risk.kill_switch import KillSwitch
 from engine.risk.latch import Latch
@@ -56,6 +57,7 @@ class FakeCaps:
         self.messages_per_s = 10**9
         self.short_sale = True
         self.links = True
+        self.resets: tuple[DailyReset, ...] = ()
 
 
 class World:
