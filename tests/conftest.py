@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tests.leftovers import end_those_under
+
 if TYPE_CHECKING:
     from tests.store.server import Server
 
@@ -29,6 +31,14 @@ def bolt_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BOLT_HOME", str(home))
         yield home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A failing test may lose sight of an engine, a venue or a watchdog: they are ended, and named."""
+    yield
+    left = end_those_under(tmp_path_factory.getbasetemp())
+    assert not left, "tests left processes running:\n" + "\n".join(f"{pid} {words}" for pid, words in left.items())
 
 
 @pytest.fixture(scope="session", autouse=True)
