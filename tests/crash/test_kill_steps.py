@@ -22,7 +22,7 @@ __all__ = ["home"]
 
 STEPS = ("latch", "record", "sources", "look", "cancel", "exit", "account", "steps", "receipt")
 POINTS = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
-QUICK = {"after:latch", "before:cancel", "after:exit", "before:receipt"}
+QUICK = {"after:latch", "after:exit"}
 NEVER_BEGUN = {"before:latch"}
 """Killed before the gate was shut: nothing was promised yet."""
 

@@ -22,6 +22,7 @@ from tests.server.fakes import until
 
 ROOT = Path(__file__).parents[2]
 WORDS = "b 50 AAPL @take"
+QUICK = {"before:order_intent", "after:send"}
 KNOWN = {"before:order_intent": False, "after:order_intent": True, "before:send": True, "after:send": True}
 
 
@@ -79,7 +80,9 @@ def ended(home: Home) -> str:
     return found
 
 
-@pytest.mark.parametrize("point", KNOWN)
+@pytest.mark.parametrize(
+    "point", [pytest.param(p, marks=() if p in QUICK else pytest.mark.proof) for p in KNOWN], ids=lambda p: p
+)
 def test_the_engine_dies_before_it_answers(home: Home, point: str) -> None:
     words = [sys.executable, "-m", "tests.crash.served", str(home.root), point]
     engine = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True)
