@@ -30,6 +30,7 @@ _HELP = {
     "--ledger": "keep the ledger in this new file, or on the server of this PostgreSQL URL (default: in memory)",
     "--base": "base currency of the ledger: limits, cash and the result of the day are in it (default: the instrument's)",
     "--fx": "file of currency rates, each with its time; how the venue changes currencies (default: it keeps cash in each)",
+    "--carry": "file of dividends, splits, funding and interest; the replay then goes on to the end of the data (default: none)",
     "--until": "end at this ISO time at the latest (default: the end of the file)",
 }
 
@@ -48,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of latencies and ids (default: 1)")
     parser.add_argument("--history", action="append", default=[], type=Path, metavar="FILE", help=_HELP["--history"])
     parser.add_argument("--instrument", action="append", default=[], metavar="TERMS", help=_HELP["--instrument"])
-    for name in ("--at", "--until", "--cash", "--policy", "--curve", "--ledger", "--base", "--fx"):
+    for name in ("--at", "--until", "--cash", "--policy", "--curve", "--ledger", "--base", "--fx", "--carry"):
         parser.add_argument(name, default="", metavar=name.strip("-").upper(), help=_HELP[name])
 
 
@@ -107,6 +108,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
         known=registry_in(Home(home_path()).instruments).terms_of,
         base=_base(args.base),
         fx=Path(args.fx) if args.fx else None,
+        carry=Path(args.carry) if args.carry else None,
     )
 
 

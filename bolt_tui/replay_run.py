@@ -27,6 +27,7 @@ from engine.intake.drafts import GrammarError
 from engine.intake.grammar import GrammarContext, parse_order
 from engine.intake.strategy_loader import load_strategies
 from engine.market.calendar import ALWAYS, Calendar, load_calendar
+from engine.market.carry_file import read_carry
 from engine.market.fees import shipped_fees
 from engine.market.formats.layout import BARS, LEVELS
 from engine.market.history import History
@@ -75,6 +76,7 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
     base: str = ""
     """Base currency; empty for the first instrument's."""
     fx: Path | None = None
+    carry: Path | None = None
     calendars: Path
     """Folder of compiled session calendars."""
     history: tuple[Path, ...] = ()
@@ -104,7 +106,13 @@ class Replay:
         exchange = None if ask.fx is None else exchange_of(ask.fx, base)
         self.rates = deque(sorted(() if exchange is None else exchange.rates, key=lambda rate: rate.ts_ns))
         """Stated rates whose moment is still to come, oldest first."""
-        config = VenueConfig(seed=ask.seed, fees=shipped_fees(), cash={base: ask.cash}, exchange=exchange)
+        config = VenueConfig(
+            seed=ask.seed,
+            fees=shipped_fees(),
+            cash={base: ask.cash},
+            exchange=exchange,
+            carry=None if ask.carry is None else read_carry(ask.carry),
+        )
         self.broker = ReplayBroker(config, self.clock)
         for tape in self.tapes:
             for venue in tape.venues or (tape.instrument.mic,):
@@ -118,6 +126,7 @@ class Replay:
                         by_event=tape.by_event,
                         by_bar=tape.depth == BARS,
                     )
+        self.broker.core.start_carry(self.clock.now_ns())
         self.engine = Engine(
             EngineParts(
                 journal=self.journal,
@@ -228,7 +237,7 @@ class Replay:
                 if engine.journal.head_seq != seen:
                     self.driver.settle()
                 due_ns = min(due_ns, core.next_due_ns() or FOREVER_NS)
-                if not engine.store.parents_open and not self.ask.strategies:
+                if not engine.store.parents_open and not self.ask.strategies and self.ask.carry is None:
                     break
             elif ts_ns >= self.ask.at_ns and self._is_ready():
                 is_placed = True

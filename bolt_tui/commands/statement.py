@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bolt_tui.books import DayOfBooks, read_books, read_day
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
+from bolt_tui.settings import home_path
 from engine.domain.clock import iso
-from engine.domain.money import text
+from engine.domain.money import Money, text
 from engine.ledger.statement import CashLines, Statement
+from engine.market.carry_file import CARRY_NAME, CarryFile, read_carry
 from engine.store.place import Place, read_place
 
 if TYPE_CHECKING:
@@ -41,9 +44,16 @@ def statement(context: Context) -> Exit:
     is_proven = not any(one.faults for one in told)
     proof = {"seq": day.seq, "hash": day.hash, "adds_up": is_proven, "is_over": day.is_over}
     span = {"begins_ns": day.begins_ns, "ends_ns": day.ends_ns, "cut": day.cut, "as_of_ns": day.as_of_ns}
-    context.out.object("statement", {**span, "proof": proof, "accounts": [_fields(one) for one in told]})
+    carry = _carry(context)
+    later = {}
+    if carry is not None:
+        end_ns = min(day.ends_ns, day.as_of_ns)
+        later = {one.account: day.books.unsettled(one.broker, one.account, carry, end_ns) for one in told}
+    accounts = [{**_fields(one), "unsettled": _plain(later.get(one.account, {}))} for one in told]
+    context.out.object("statement", {**span, "proof": proof, "accounts": accounts})
     _head(context, day)
-    context.out.table(HEADERS, [line for one in told for line in _lines(one)], RIGHT)
+    rows = [line for one in told for line in (*_lines(one), *_unsettled(one, later))]
+    context.out.table(HEADERS, rows, RIGHT)
     for one in told:
         for fault in one.faults:
             context.out.line(f"DOES NOT ADD UP: {fault}")
@@ -52,6 +62,26 @@ def statement(context: Context) -> Exit:
     if not told:
         context.out.say("bolt: no account has cash or a position by then")
     return Exit.OK if is_proven else Exit.STORE
+
+
+def _carry(context: Context) -> CarryFile | None:
+    """The file that says when trades settle: the named one, or the state folder's."""
+    if context.args.carry:
+        return read_carry(Path(context.args.carry))
+    path = home_path() / CARRY_NAME
+    return read_carry(path) if path.exists() else None
+
+
+def _plain(days: dict[str, dict[date, Money]]) -> dict[str, dict[str, Money]]:
+    return {currency: {str(day): amount for day, amount in found.items()} for currency, found in days.items()}
+
+
+def _unsettled(one: Statement, later: dict[str, dict[str, dict[date, Money]]]) -> list[Line]:
+    return [
+        (one.account, "unsettled cash", currency, text(amount), "", "", f"settles on {due}")
+        for currency, days in sorted(later.get(one.account, {}).items())
+        for due, amount in sorted(days.items())
+    ]
 
 
 def _head(context: Context, day: DayOfBooks) -> None:

@@ -74,6 +74,12 @@ MONEY = (
                 help="the risk day that begins on this date (default: that of the last row)",
             ),
             arg("--account", metavar="NAME", default="", help="only this account, and its own cut (default: all)"),
+            arg(
+                "--carry",
+                metavar="FILE",
+                default="",
+                help="says when trades settle (default: carry.yaml of the state folder, if there is one)",
+            ),
             LEDGER_FILE,
         ),
         (Exit.NO_ENGINE, Exit.STORE),

@@ -59,6 +59,8 @@ class Account(msgspec.Struct, kw_only=True):
     moved: dict[str, Money] = {}
     """What came in beside executions and deposits: conversions, dividends, funding, interest."""
     holdings: dict[str, Holding] = {}
+    due: dict[str, Qty] = {}
+    """What was held when a dividend was cut off that is still to be paid."""
 
     def deposit(self, currency: str, amount: Money) -> None:
         """Pay in (negative: take out)."""

@@ -17,6 +17,7 @@ from engine.domain.events import Fill
 from engine.domain.money import Money
 from engine.domain.movements import Movement
 from engine.domain.order import Liquidity
+from engine.market.carry_file import CarryFile
 from engine.market.fees import FeeSchedule
 from engine.oms.broker_interface import BrokerEvent, VenueOrder
 
@@ -40,6 +41,8 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
     cash: dict[str, Money] = {}
     exchange: ExchangeTerms | None = None
     """How it changes currencies; None: it keeps cash in each."""
+    carry: CarryFile | None = None
+    """What happens to positions and cash over time; None: nothing does."""
     history_max: int = 200_000
     """Ended orders and executions kept for queries; older ones are forgotten, their ids with them."""
 

@@ -93,6 +93,7 @@ class HostedVenue:
         self.market.advance(now_ns, self.core.on_row)
         if memory is not None:
             self.core.load_state(memory.venue)
+        self.core.start_carry(now_ns if memory is None else memory.venue.now_ns)
         self.core.now_ns = max(self.core.now_ns, now_ns)
         self._levels_ns = now_ns
         self._rows_shown: dict[str, int] = {}

@@ -95,6 +95,12 @@ class LevelListing(Listing):
         elif action in {HALT, RESUME}:
             self.set_halt(action == HALT)
 
+    def forget_book(self) -> None:
+        """Prices of before mean nothing any more."""
+        self.book.clear()
+        self._dirty = False
+        self._publish_best()
+
     def _quote(self, sign: int, price: int, qty: int) -> None:
         before = dict(self.book.side(sign).sizes) if self.own[sign] else None
         self.book.quote(sign, price, qty)

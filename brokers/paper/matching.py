@@ -157,6 +157,9 @@ class Listing:
             return self.visible(order.sign, other.limit, other.rests_from) < order.leaves
         return False
 
+    def forget_book(self) -> None:
+        """Prices of before mean nothing any more (a split): what is visible counts only from the next rows on."""
+
     # -- what the data depth decides -------------------------------------------------------------------------------------
 
     def on_row(self, row: Row) -> None:

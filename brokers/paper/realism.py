@@ -36,7 +36,6 @@ class RealismReport(msgspec.Struct, frozen=True, kw_only=True):
 _OFF = {
     "P09": ("borrow", "no locate, no borrow fee, no recall: any short sale is filled"),
     "P10": ("margin", "no margin call and no liquidation; futures and perpetuals move only realised results"),
-    "P11": ("carry", "no funding, dividends, splits or settlement dates"),
     "P14": ("auctions", "no auction orders; auction prints of the feed fill nobody"),
     "P19": ("rate limits", "the venue takes any number of messages"),
     "P23": ("foreign activity", "none unless another session trades the account"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from brokers.paper.lifecycle import Lifecycle
+from engine.domain.movements import MovementKind
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +20,24 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 
 def money_effects(core: Lifecycle) -> list[Effect]:
     """One line for each effect."""
-    return [_currencies(core)]
+    return [_carry(core), _currencies(core)]
+
+
+def _carry(core: Lifecycle) -> Effect:
+    file, counts = core.config.carry, core.teller.counts
+    if file is None:
+        return Effect(
+            code="P11", name="carry", state="off", text="no funding, dividends, splits, interest or settlement dates"
+        )
+    kinds = (MovementKind.DIVIDEND, MovementKind.SPLIT, MovementKind.FUNDING, MovementKind.INTEREST)
+    booked = ", ".join(f"{counts.get(kind, 0)} {kind}" for kind in kinds)
+    example = " (an example)" if file.example else ""
+    return Effect(
+        code="P11",
+        name="carry",
+        state="on",
+        text=f"by {file.name}{example}: {booked}; settlement dates in the statement",
+    )
 
 
 def _currencies(core: Lifecycle) -> Effect:

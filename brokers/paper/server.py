@@ -36,6 +36,7 @@ from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock, SimClock, SystemCloc
 from engine.domain.errors import BoltError, VenueError
 from engine.domain.money import Money
 from engine.domain.resets import EXAMPLE, DailyReset, read_reset
+from engine.market.carry_file import CARRY_NAME, read_carry
 from engine.market.feed import MarketTick
 from engine.market.fees import shipped_fees
 from engine.market.fx_rates import FX_NAME
@@ -113,6 +114,7 @@ class VenueServer:
             fees=shipped_fees(),
             cash=cash,
             exchange=exchange_of(self.options.home / FX_NAME, "USD"),
+            carry=read_carry(self.options.home / CARRY_NAME) if (self.options.home / CARRY_NAME).exists() else None,
         )
 
     def _market(self, start_ns: int, levels: Levels | None) -> SimulatedMarket | ScriptMarket:

@@ -16,6 +16,7 @@ from heapq import heappop
 
 from brokers.paper.accounts import check_conservation
 from brokers.paper.bars import BarListing
+from brokers.paper.carry import Carry
 from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig, VenueState
 from brokers.paper.event_orders import EventListing
 from brokers.paper.flights import Flight, Message, flight
@@ -71,6 +72,32 @@ class VenueCore(Lifecycle):
         """A number that nothing else of this venue has."""
         self._numbered += 1
         return self._numbered
+
+    # -- what happens over time ----------------------------------------------------------------------------------------
+
+    def start_carry(self, since_ns: int) -> None:
+        """Plan what the configured file says for after a time; once, when everything is listed."""
+        if self.config.carry is not None:
+            Carry(self, self.config.carry).start(since_ns)
+
+    def plan(self, due_ns: int, act: Act, *arguments: object) -> None:
+        """Let something happen at a time, or at once where that has passed."""
+        self._schedule(int(due_ns), act, *arguments)
+
+    def open_at(self, key: str) -> list[Working]:
+        """Open orders of every account at a listing, oldest first."""
+        found = [order for orders in self._working.values() for order in orders.values() if order.key == key]
+        return sorted(found, key=lambda order: order.seq)
+
+    def end_order(self, order: Working, why: str) -> None:
+        """Cancel an order for a reason of the venue's own."""
+        self._cancelled(order, why)
+
+    def tell_amended(self, order: Working) -> None:
+        """Tell the terms that an order has got without asking."""
+        order.updated_ns = self.now_ns
+        self.changed_silently()
+        self._tell(order.account, self._amended(order, self._ack_ns(order.account)))
 
     def publish_to(self, market: MarketSink) -> None:
         """Market ticks go there from now on."""

@@ -283,7 +283,7 @@ class Engine:
         elif isinstance(event, bi.Snapshot):
             self._snapshot(event)
         elif isinstance(event, bi.Moved):
-            self.reconciler.movements.book(event.movement)
+            self.reconciler.book_movement(event.movement)
         elif not isinstance(event, bi.OrderAnswer):
             self.orders.on_broker(event)
             if isinstance(event, bi.Uncertain | bi.Cancelled | bi.Expired) and self._is_unknown(event.wire_id):

@@ -7,19 +7,22 @@ to the closing cash to the last unit, the statement says so. A pure function of 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import msgspec
 
 from engine.domain import events as ev
+from engine.domain.clock import NS_PER_S
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty, text
 from engine.domain.money_events import BooksAdjusted, MovementBooked
 from engine.domain.movements import BROUGHT
 from engine.ledger.day_book import DayBook
 from engine.ledger.fx_book import FxBook
-from engine.ledger.ledger import Key, Ledger
+from engine.ledger.ledger import MARGINED, Key, Ledger
 from engine.ledger.positions import Position
 from engine.ledger.sub_book import SubBook
+from engine.market.carry_file import CarryFile
 
 ADJUSTMENTS = "adjustments"
 
@@ -214,6 +217,25 @@ class Books:
     def _line(self, key: Key) -> CashLines:
         return self._lines.setdefault(key, CashLines())
 
+    def unsettled(self, broker: str, account: str, carry: CarryFile, at_ns: int) -> dict[str, dict[date, Money]]:
+        """By currency and day: cash of executions that is booked and settles only after a moment (fees with it).
+
+        A trade counts from its day in UTC; a kind without a row settles at once.
+        """
+        today, found = _day_of(at_ns), dict[str, dict[date, Money]]()
+        for (name, owner, _), fill in self._fills.items():
+            made = self.ledger.instruments.get(fill.symbol)
+            if (name, owner) != (broker, account) or made is None or made.kind in MARGINED:
+                continue
+            due = carry.settles_on(made.kind, _day_of(fill.ts_ns))
+            if due is None or due <= today:
+                continue
+            value = Money(EXACT.multiply(made.notional(fill.price, fill.qty), -fill.side.sign))
+            for currency, amount in ((made.currency, value), (fill.fee_currency or made.currency, -fill.fee)):
+                days = found.setdefault(currency, {})
+                days[due] = days.get(due, ZERO_MONEY) + amount
+        return found
+
     # -- reading -------------------------------------------------------------------------------------------------------
 
     def accounts(self) -> list[tuple[str, str]]:
@@ -290,3 +312,7 @@ class Books:
                 return None
             total = total + EXACT.multiply(amount, Decimal(0) if found is None else found[0])
         return total
+
+
+def _day_of(ts_ns: int) -> date:
+    return datetime.fromtimestamp(ts_ns // NS_PER_S, UTC).date()

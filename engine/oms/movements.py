@@ -34,6 +34,14 @@ class Movements:
         self._record(MovementBooked(movement=movement))
         return True
 
+    def has_split(self, broker: str, account: str, symbol: str, since_ns: int) -> bool:
+        """Whether a symbol was split in an account after a time: its orders then have new terms that nobody asked for."""
+        return any(
+            made.kind is MovementKind.SPLIT and (made.broker, made.account, made.symbol) == (broker, account, symbol)
+            for made in self._ledger.moved.values()
+            if made.ts_ns >= since_ns
+        )
+
     def _fault(self, movement: Movement) -> str:
         if not movement.symbol:
             return ""

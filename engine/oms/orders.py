@@ -70,6 +70,8 @@ class Orders:
         self._brokers = brokers
         self._clock = clock
         self._may_send = may_send
+        self.is_rescaled: Callable[[Order], bool] = lambda _: False
+        """Whether a split gave an order new terms that nobody asked for; the comparison with the broker knows."""
         self._effects: deque[Effect] = deque()
         self.sent = 0
         """New orders handed to adapters since start."""
@@ -262,6 +264,7 @@ class Orders:
                     order_id=order_id, qty=event.qty, limit=event.limit, stop=event.stop, ts_ns=ts_ns
                 )
                 is_expected = order.amend is not None or _is_converting(order) or _is_cut(order, event.qty)
+                is_expected = is_expected or self.is_rescaled(order)
                 return made, is_expected and event.qty > 0
             case bi.AmendRefused():
                 made = ev.AmendRejected(order_id=order_id, code=event.code, text=event.text, ts_ns=ts_ns)

@@ -7,14 +7,16 @@ and its symbol (or account, for cash) goes to REDUCING until a person resolves o
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import msgspec
 
 from engine.domain import events as ev
 from engine.domain.clock import Clock
 from engine.domain.commands import HaltScope, HaltScopeKind
-from engine.domain.money import ZERO_MONEY, ZERO_QTY, Money, Qty, text
-from engine.domain.movements import Movement
+from engine.domain.instrument import Instrument
+from engine.domain.money import ZERO_MONEY, ZERO_QTY, Money, Qty, Rounding, ratio, round_to, text
+from engine.domain.movements import Movement, MovementKind
 from engine.domain.order import OrderState
 from engine.ledger.ledger import Ledger
 from engine.oms import broker_interface as bi
@@ -63,6 +65,7 @@ class Reconciler:
         self._clock = clock
         self._trip = trip
         self.movements = Movements(ledger, record)
+        orders.is_rescaled = self._is_rescaled
         self._asked: dict[int, Asked] = {}
         self._next_id = 0
         self.last: dict[tuple[str, str], ev.ReconcileDone] = {}
@@ -100,7 +103,7 @@ class Reconciler:
         booked = sorted(told, key=lambda item: (item.ts_ns, _key_of(item)))
         for item in booked:
             if isinstance(item, Movement):
-                if self.movements.book(item):
+                if self.book_movement(item):
                     found.append(_told("movement", item.key, "not booked", item.words()))
             elif self._orders.book_fill(item):
                 found.append(_told("fill", item.fill_key, "not booked", f"{item.qty} {item.symbol} @{item.price}"))
@@ -116,6 +119,39 @@ class Reconciler:
         found = self._noting_young(snapshot, found)
         self._held[snapshot.broker, snapshot.account] = (snapshot, [item for item in found if not item.explained])
         return self._conclude(snapshot, found)
+
+    def book_movement(self, movement: Movement) -> bool:
+        """Book what a broker booked; whether it was new. A split reaches open parents: what is left of them is in new units."""
+        if not self.movements.book(movement):
+            return False
+        if movement.kind is MovementKind.SPLIT:
+            made = self._ledger.instrument(movement.symbol)
+            place = (movement.broker, movement.account, movement.symbol)
+            for parent in list(self._store.parents_open.values()):
+                spec = parent.spec
+                if (spec.broker, spec.account, spec.symbol) == place:
+                    self._rescale_parent(parent, movement, made)
+        return True
+
+    def _rescale_parent(self, parent: Order, movement: Movement, made: Instrument) -> None:
+        if parent.spec.algo.name != "direct":
+            why = f"{movement.symbol} was split; place what is left anew"
+            self._record(ev.ParentStopping(order_id=parent.order_id, why=why))
+            return
+        new, old = movement.ratio
+        exact = ratio((parent.qty - parent.qty_filled) * new, Decimal(old))
+        left = Qty(round_to(exact, made.lot, Rounding.DOWN))
+        if left > 0:
+            self._record(
+                ev.OrderAmended(
+                    order_id=parent.order_id, qty=parent.qty_filled + left, limit=parent.limit, stop=parent.stop,
+                    ts_ns=movement.ts_ns,
+                )
+            )  # fmt: skip
+
+    def _is_rescaled(self, order: Order) -> bool:
+        spec = order.spec
+        return self.movements.has_split(spec.broker, spec.account, spec.symbol, order.created_ns)
 
     # -- orders --------------------------------------------------------------------------------------------------------
 
@@ -187,6 +223,12 @@ class Reconciler:
         is_new = order.amend is not None and _has_terms(seen, order.amend)
         if order.spec.link is not None and order.amend is None and seen.qty < order.qty:
             # The venue took off it what others of its group filled; its word of that was lost.
+            self._record(
+                ev.OrderAmended(order_id=order.order_id, qty=seen.qty, limit=seen.limit, stop=seen.stop, ts_ns=ts_ns)
+            )
+        is_other = (seen.qty, seen.limit, seen.stop) != (order.qty, order.limit, order.stop)
+        if is_other and order.amend is None and order.state.is_live and self._is_rescaled(order):
+            # A split while nobody listened: the venue's word of the new terms was lost.
             self._record(
                 ev.OrderAmended(order_id=order.order_id, qty=seen.qty, limit=seen.limit, stop=seen.stop, ts_ns=ts_ns)
             )
