@@ -11,7 +11,7 @@ import msgspec
 from engine.domain.errors import InvariantError
 from engine.domain.events import Fill
 from engine.domain.instrument import Instrument
-from engine.domain.money import EXACT, Money, Price, Qty
+from engine.domain.money import EXACT, ZERO_MONEY, Money, Price, Qty
 from engine.domain.movements import BROUGHT, Movement, MovementKind
 from engine.ledger.ledger import MARGINED
 
@@ -75,7 +75,9 @@ class Account(msgspec.Struct, kw_only=True):
     def book(self, fill: Fill, instrument: Instrument) -> None:
         """Book one execution: position, what is paid for it, the fee and the cash of both."""
         currency = instrument.currency
-        held = self.holdings.setdefault(fill.symbol, Holding(currency=currency))
+        held = self.holdings.get(fill.symbol)
+        if held is None:
+            held = self.holdings[fill.symbol] = Holding(currency=currency)
         signed = fill.qty if fill.side.sign > 0 else -fill.qty
         held.qty = held.qty + signed
         if instrument.kind in MARGINED:
@@ -83,10 +85,11 @@ class Account(msgspec.Struct, kw_only=True):
         else:
             value = instrument.notional(fill.price, signed)
         held.cost += value
-        self.cash[currency] = self.cash.get(currency, Money(0)) - value
-        paid_in = fill.fee_currency or currency
-        self.fees[paid_in] = self.fees.get(paid_in, Money(0)) + fill.fee
-        self.cash[paid_in] = self.cash.get(paid_in, Money(0)) - fill.fee
+        self.cash[currency] = self.cash.get(currency, ZERO_MONEY) - value
+        paid_in, fee = fill.fee_currency or currency, fill.fee
+        if fee or paid_in not in self.fees:
+            self.fees[paid_in] = self.fees.get(paid_in, ZERO_MONEY) + fee
+            self.cash[paid_in] = self.cash.get(paid_in, ZERO_MONEY) - fee
 
     def move(self, made: Movement) -> None:
         """Book a movement: its cash, and what it does to a position."""

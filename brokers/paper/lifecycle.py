@@ -20,7 +20,7 @@ from brokers.paper.teller import Teller
 from engine.domain.errors import InvariantError
 from engine.domain.events import Fill
 from engine.domain.ids import Random
-from engine.domain.money import EXACT, Money, Price, Qty
+from engine.domain.money import EXACT, ZERO_MONEY, Price, Qty
 from engine.domain.order import LinkRole, Liquidity, OrderType, Tif
 from engine.market.fees import charge
 from engine.oms.broker_interface import (
@@ -381,7 +381,7 @@ class Lifecycle:
     ) -> Fill:
         instrument, spec = listing.instrument, order.spec
         size, at = instrument.qty_of(qty), instrument.price_of(price)
-        fee, currency = Money(0), instrument.currency
+        fee, currency = ZERO_MONEY, instrument.currency
         schedule = self.config.fees.get(listing.mic)
         if schedule is not None:
             rates = schedule.at(self.now_ns)

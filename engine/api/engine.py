@@ -219,9 +219,9 @@ class Engine:
             self.habits,
         )
         acts = [follower.routes[kind] for follower in followers if kind in follower.routes]
-        acts.append(self.picture.on_event)
+        acts.append(self.picture.follower(kind))
         acts += [self.host.routes[kind]] if kind in self.host.routes else []
-        live: list[Act] = [self.agent.on_event] if "order_id" in kind.__struct_fields__ else []
+        live: list[Act] = [self.agent.on_event] if self.agent.hears(kind) else []
         live += [self.host.live_routes[kind]] if kind in self.host.live_routes else []
         return tuple(acts), (*acts, *live)
 

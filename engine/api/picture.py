@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -47,6 +48,9 @@ BARS_SHOWN_MAX, BARS_TOTAL_MAX = 120, 4_000
 DONE_SHOWN_MAX = 300
 """Ended orders that a picture holds; all of them are in the ledger."""
 
+TOUCHED_MAX = 4_096
+"""Changes of orders that wait for somebody to look; at the bound they are noted unasked."""
+
 
 class Picture:
     """The reading half of an engine."""
@@ -58,6 +62,8 @@ class Picture:
         self._fills: deque[tuple[int, ev.OrderFilled | ev.ForeignFillSeen, Order | None]] = deque(maxlen=FILLS_MAX)
         self._changed: dict[str, int] = {}
         """Order id -> sequence number of its last change, oldest change first."""
+        self._touched: list[tuple[str, int]] = []
+        """What is still to be noted in it, oldest first."""
         self._cursor = 0
         self._overview = Overview(engine)
         self._started_ns = 0
@@ -81,20 +87,49 @@ class Picture:
 
     def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """Take in a journaled event."""
+        kind = event.__class__
+        if "order_id" in kind.__struct_fields__:
+            self._on_order(self._handlers.get(kind), log_lines.is_told(event), seq, ts_ns, event)
+            return
         self._cursor = seq
-        order_id = getattr(event, "order_id", "")
-        order = self._engine.store.orders.get(order_id)
-        if order is not None:
-            self._changed.pop(order_id, None)
-            self._changed[order_id] = seq
-            if order.parent_id:
-                self._changed.pop(order.parent_id, None)
-                self._changed[order.parent_id] = seq
         if log_lines.is_told(event):
-            self._log.append((seq, ts_ns, event, order))
-        handler = self._handlers.get(event.__class__)
+            self._log.append((seq, ts_ns, event, None))
+        handler = self._handlers.get(kind)
         if handler is not None:
             handler(seq, ts_ns, event)
+
+    def follower(self, kind: type) -> Callable[[int, int, Any], None]:
+        """:meth:`on_event` for one kind of event, with what is known of the kind looked up once."""
+        if "order_id" not in kind.__struct_fields__:  # type: ignore[attr-defined] # every event is a Struct
+            return self.on_event
+        return partial(self._on_order, self._handlers.get(kind), kind not in log_lines.SILENT)
+
+    def _on_order(
+        self, handler: Callable[[int, int, Any], None] | None, is_told: bool, seq: int, ts_ns: int, event: Any
+    ) -> None:
+        self._cursor = seq
+        order_id = event.order_id
+        order = self._engine.store.orders.get(order_id)
+        if order is not None:
+            touched = self._touched
+            touched.append((order_id, seq))
+            if order.parent_id:
+                touched.append((order.parent_id, seq))
+            if len(touched) >= TOUCHED_MAX:
+                self._note_touched()
+        if is_told:
+            self._log.append((seq, ts_ns, event, order))
+        if handler is not None:
+            handler(seq, ts_ns, event)
+
+    def _note_touched(self) -> None:
+        """Bring :attr:`_changed` up to date: an order that changed ten times moves to its end once."""
+        touched, changed = self._touched, self._changed
+        last = dict(touched)
+        for order_id in reversed(dict(reversed(touched))):
+            changed.pop(order_id, None)
+            changed[order_id] = last[order_id]
+        touched.clear()
 
     def _started(self, _seq: int, ts_ns: int, event: ev.EngineStarted) -> None:
         self._started_ns = ts_ns
@@ -151,6 +186,7 @@ class Picture:
     def remark(self, order_id: str, text: str) -> None:
         """Show a note on an order that no journaled event carries; drawn with the next event that is shown."""
         self._remarks[order_id] = text
+        self._note_touched()
         self._changed.pop(order_id, None)
         self._changed[order_id] = self._cursor + 1
 
@@ -159,6 +195,7 @@ class Picture:
     def view(self) -> DeskView:
         """A whole picture: every open order, the last ended ones, the tails of log and fills."""
         store = self._engine.store
+        self._note_touched()
         recent = list(self._changed)[-DONE_SHOWN_MAX:]
         wanted = {**dict.fromkeys(store.parents_open), **dict.fromkeys(store.staged), **dict.fromkeys(store.live)}
         wanted |= dict.fromkeys(recent)
@@ -209,6 +246,7 @@ class Picture:
 
     def _changed_since(self, seq: int) -> list[str]:
         """Orders that changed after a sequence number, oldest change first; looks at those and one more."""
+        self._note_touched()
         found = []
         for order_id in reversed(self._changed):
             if self._changed[order_id] <= seq:

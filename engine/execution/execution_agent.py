@@ -39,6 +39,11 @@ CHILD_END = {
     OrderState.KILLED: OrderState.KILLED,
 }
 
+OF_PARENTS = frozenset(
+    {ev.OrderIntent, ev.OrderStaged, ev.ParentAccepted, ev.ParentStopping, ev.ParentEnded, ev.AlgoProgress}
+)
+"""Events that no algorithm has to answer: it asked for them itself, or they are about a parent."""
+
 
 class ExecutionAgent:
     """Parents at work. Implements ``AlgoContext`` for its algorithms."""
@@ -153,12 +158,14 @@ class ExecutionAgent:
 
     # -- being told ----------------------------------------------------------------------------------------------------
 
+    def hears(self, kind: type[msgspec.Struct]) -> bool:
+        """Whether :meth:`on_event` is to be told of a kind of event: of those about a child, but for its own intent."""
+        return "order_id" in kind.__struct_fields__ and kind not in OF_PARENTS
+
     def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """Queue what happened to a child for its parent's algorithm."""
         del seq, ts_ns
-        if event.__class__ is ev.OrderIntent:
-            return
-        order_id = getattr(event, "order_id", "")
+        order_id: str = event.order_id  # type: ignore[union-attr] # hears() lets through no other
         order = self._store.orders.get(order_id)
         parent = None if order is None else self._store.parents_open.get(order.parent_id)
         if parent is not None and not (event.__class__ is ev.OrderAcked and parent.spec.algo.name == "direct"):

@@ -67,8 +67,13 @@ class Window:
 
     def add(self, ts_ns: int, span_ns: int) -> None:
         """Note one event; what is older than ``span_ns`` is dropped."""
-        self._times.append(ts_ns)
-        self.count(ts_ns, span_ns)
+        times = self._times
+        times.append(ts_ns)
+        since = ts_ns - span_ns
+        while times[0] <= since:
+            times.popleft()
+            if not times:
+                return
 
     def count(self, now_ns: int, span_ns: int) -> int:
         """Events later than ``now_ns - span_ns``."""
@@ -77,6 +82,11 @@ class Window:
         while times and times[0] <= since:
             times.popleft()
         return len(times)
+
+
+    def leaves_room(self, now_ns: int, span_ns: int, most: Decimal | int) -> bool:
+        """Whether one event more is no more than ``most`` within ``span_ns``; where all that are held are few, none is counted."""
+        return len(self._times) + 1 <= most or self.count(now_ns, span_ns) + 1 <= most
 
 
 class _Sent:
@@ -139,7 +149,7 @@ class History:
         self._instruments: dict[str, Instrument] = {}
         self._shapes: dict[ShapeKey, int] = {}
         self._messages: dict[tuple[str, str], Window] = {}
-        self._senders: dict[tuple[str, str, Source], tuple[Window, ...]] = {}
+        self._senders: dict[tuple[str, str, Source], tuple[Window, Window, Window, Window]] = {}
         """The windows that a message of an account and a source at a broker counts in."""
         self._repeats: dict[tuple[str, str, Side], Window] = {}
         self._days: dict[str, _Day] = {}
@@ -171,6 +181,10 @@ class History:
         """
         window = self._messages.get((kind, name))
         return window.count(now_ns, NS_PER_S) if window else 0
+
+    def windows(self, spec: OrderSpec, source: Source) -> tuple[Window, Window, Window, Window]:
+        """What :meth:`messages` counts for a message of a source: of its broker, venue, account and source, in this order."""
+        return self._senders.get((spec.broker, spec.account, source)) or self._windows_of(spec, source)
 
     def repeats(self, name: str, symbol: str, side: Side, now_ns: int, span_ns: int) -> int:
         """Orders of a strategy or algorithm (``algo:vwap``) that were executed in one direction within ``span_ns``."""
@@ -252,15 +266,18 @@ class History:
         key = (spec.broker, spec.account, source)
         windows = self._senders.get(key)
         if windows is None:
-            names = (
-                ("broker", spec.broker),
-                ("venue", spec.broker),
-                ("account", spec.account),
-                ("source", source_name(source)),
-            )
-            windows = self._senders[key] = tuple(self._messages.setdefault(name, Window()) for name in names)
+            windows = self._senders[key] = self._windows_of(spec, source)
         for window in windows:
             window.add(ts_ns, NS_PER_S)
+
+    def _windows_of(self, spec: OrderSpec, source: Source) -> tuple[Window, Window, Window, Window]:
+        windows = self._messages
+        return (
+            windows.setdefault(("broker", spec.broker), Window()),
+            windows.setdefault(("venue", spec.broker), Window()),
+            windows.setdefault(("account", spec.account), Window()),
+            windows.setdefault(("source", source_name(source)), Window()),
+        )
 
     def _amended(self, _seq: int, ts_ns: int, event: AmendIntent | OrderAmended | AmendRejected) -> None:
         parent = self._parents.get(event.order_id)

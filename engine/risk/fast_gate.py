@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.domain.clock import NS_PER_S
 from engine.domain.events import BrokerState, Decision, QuoteSeen, TradingState
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.risk.controls import ROWS, Row
 from engine.risk.controls_case import Candidate, Case, Role, crosses
-from engine.risk.controls_history import source_name, strategy_of
+from engine.risk.controls_history import strategy_of
 from engine.risk.controls_rules import AUTHORITY_PATHS
 from engine.risk.controls_sizes import ENDLESS, venue_messages_max
 from engine.risk.exposure import OPEN, Abilities, Quote
@@ -171,7 +172,7 @@ class _Plan:
         "adv", "amount_max", "caps", "collar", "day_cancels_max", "day_orders_max", "drawdown_max", "duplicate_ns", "expires_ns",
         "exposure_max", "fallbacks", "far", "instrument", "jump_ns", "leverage_max", "loss_max", "lot", "multiplier", "offset_ns",
         "open_max", "open_symbol_max", "outlier", "policy", "position_amount_max", "position_max", "prices", "qty_max", "qty_min",
-        "quote_ns", "rate_account", "rate_broker", "rate_source", "rate_venue", "recon_ns", "repeat_max", "repeat_ns", "source",
+        "quote_ns", "rate_account", "rate_broker", "rate_source", "rate_venue", "recon_ns", "repeat_max", "repeat_ns",
         "strategy", "tick", "turnover_max", "working_max",
     )  # fmt: skip
 
@@ -181,7 +182,7 @@ class _Plan:
         spec, source = candidate.spec, candidate.source
         self.policy, self.instrument, self.caps, self.adv = policy, made, caps, adv
         self.prices: _Prices | None = None
-        self.strategy, self.source = strategy_of(source), source_name(source)
+        self.strategy = strategy_of(source)
         limits = policy.limits(spec.account, self.strategy, spec.symbol)
         if any(path not in limits for path in _PATHS):
             raise Doubt
@@ -579,11 +580,12 @@ class FastGate:
             seen_ns = history.seen_ns(spec)
             if seen_ns is not None and now_ns - seen_ns < plan.duplicate_ns:
                 raise Doubt
+        of_broker, of_venue, of_account, of_source = history.windows(spec, candidate.source)
         if (
-            history.messages("broker", spec.broker, now_ns) + 1 > plan.rate_broker
-            or history.messages("venue", spec.broker, now_ns) + 1 > plan.rate_venue
-            or history.messages("account", spec.account, now_ns) + 1 > plan.rate_account
-            or history.messages("source", plan.source, now_ns) + 1 > plan.rate_source
+            not of_broker.leaves_room(now_ns, NS_PER_S, plan.rate_broker)
+            or not of_venue.leaves_room(now_ns, NS_PER_S, plan.rate_venue)
+            or not of_account.leaves_room(now_ns, NS_PER_S, plan.rate_account)
+            or not of_source.leaves_room(now_ns, NS_PER_S, plan.rate_source)
         ):
             raise Doubt
         strategy, algo = history.algo_of(candidate.parent_id)

@@ -59,6 +59,8 @@ class SafetyMonitor:
         self._view = risk.view
         self._answers: deque[tuple[int, bool]] = deque(maxlen=WAITING_MAX)
         self._waiting: dict[str, int] = {}
+        self._rejects = 0
+        """Of the answers."""
         self._acks: deque[tuple[int, int]] = deque(maxlen=ACKS_REMEMBERED)
         self._messages = Window()
         self._conflicts: list[str] = []
@@ -111,11 +113,19 @@ class SafetyMonitor:
             self._conflicts = [symbol for symbol in self._conflicts if symbol != event.scope.name]
 
     def _answer(self, ts_ns: int, order_id: str, *, is_reject: bool) -> None:
+        if len(self._answers) == WAITING_MAX:
+            self._rejects -= self._answers[0][1]
         self._answers.append((ts_ns, is_reject))
+        self._rejects += is_reject
         sent_ns = self._waiting.pop(order_id, None)
         if sent_ns is not None:
             self._acks.append((ts_ns, ts_ns - sent_ns))
-        _drop(self._answers, ts_ns - self._span())
+        self._drop_answers(ts_ns - self._span())
+
+    def _drop_answers(self, until_ns: int) -> None:
+        answers = self._answers
+        while answers and answers[0][0] <= until_ns:
+            self._rejects -= answers.popleft()[1]
 
     def _span(self) -> int:
         policy = self._risk.policy.policy
@@ -242,13 +252,14 @@ class SafetyMonitor:
 
     def _answering(self, policy: Policy, now_ns: int) -> Iterator[Trip]:
         span_ns = policy.ns("monitor.window_s")
-        _drop(self._answers, now_ns - span_ns)
+        self._drop_answers(now_ns - span_ns)
         least = policy.whole("monitor.min_answers")
         answers = len(self._answers)
-        rejects = sum(is_reject for _, is_reject in self._answers)
+        rejects = self._rejects
         if answers >= least and rejects * 100 > answers * policy.number("monitor.max_reject_pct"):
             yield Trip(GLOBAL, HALTED, "REJECT_RATE", f"{rejects} of {answers} orders were rejected")
-        waits = sorted(wait for at, wait in self._acks if at > now_ns - span_ns)
+        since_ns = now_ns - span_ns
+        waits = sorted([wait for at, wait in self._acks if at > since_ns])
         if waits and len(waits) >= least and waits[len(waits) // 2] > policy.ns("monitor.max_ack_s"):
             why = f"half of {len(waits)} answers took longer than {_seconds(waits[len(waits) // 2])} s"
             yield Trip(GLOBAL, HALTED, "ACK_SLOW", why)
@@ -305,11 +316,6 @@ class SafetyMonitor:
     def _quote_age(self, symbol: str, now_ns: int) -> int | None:
         quote = self._view.quote(symbol)
         return None if quote is None else abs(now_ns - quote.ts_ns)
-
-
-def _drop(times: deque[tuple[int, bool]], until_ns: int) -> None:
-    while times and times[0][0] <= until_ns:
-        times.popleft()
 
 
 def _seconds(span_ns: int) -> int:

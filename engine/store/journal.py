@@ -8,18 +8,19 @@ After a failed write nothing is ever tried again: the page cache cannot be trust
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import msgspec
 
 from engine.domain.errors import InvariantError, StoreCorrupt, StoreLocked, StoreUnwritable
-from engine.domain.events import AnyEvent, LedgerOpened, encode, kind_of
+from engine.domain.events import KIND_NAMES, AnyEvent, LedgerOpened, encode
 from engine.store.connection import LOG_BYTES, fold_log, grow_log, log_readers
 from engine.store.head import note_head, noted_head
 from engine.store.link import DATABASE_ERRORS, Link, as_server, check_version, open_link, open_reader, store_error
@@ -41,6 +42,10 @@ LOG_BYTES_MAX = 2**30
 """... and at this length the journal takes nothing more: the disk must not fill up behind somebody's open transaction."""
 CHECKPOINT_ROWS = 1_000
 """The write-ahead log is folded into the file after so many rows, when nothing waits; after ten times as many in any case."""
+_NUMBERS = struct.Struct(">Qq").pack
+_NAMED = {kind: (name, name.encode() + b"\0") for kind, name in KIND_NAMES.items()}
+"""Of each event: its kind, and that as it is hashed."""
+
 INSERT = "INSERT INTO journal (seq, ts_ns, kind, payload, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?)"
 
 
@@ -83,8 +88,7 @@ class Projection(Protocol):
 
 def chain(prev_hash: bytes, seq: int, ts_ns: int, kind: str, payload: bytes) -> bytes:
     """Hash of a row: SHA-256 over the previous hash, sequence, time, kind, a zero byte and the payload."""
-    head = prev_hash + seq.to_bytes(8, "big") + ts_ns.to_bytes(8, "big", signed=True) + kind.encode() + b"\0"
-    return hashlib.sha256(head + payload).digest()
+    return sha256(prev_hash + _NUMBERS(seq, ts_ns) + kind.encode() + b"\0" + payload).digest()
 
 
 def is_well_typed(row: Row) -> bool:
@@ -275,15 +279,18 @@ class Journal:
         """
         if self.failed:
             raise StoreUnwritable(self.failed)
-        if self.head_seq - self.durable_seq >= self.pending_max:
+        seq = self.head_seq + 1
+        if seq - self.durable_seq > self.pending_max:
             msg = f"{self.pending_max} journal rows wait for the disk; the engine must not run ahead of it"
             raise InvariantError(msg)
-        seq = self.head_seq + 1
-        kind, payload = kind_of(event), encode(event)
-        digest = chain(self.head_hash, seq, ts_ns, kind, payload)
-        if not self._pending and self.on_waiting is not None:
+        kind, hashed = _NAMED[event.__class__]
+        payload, before = encode(event), self.head_hash
+        # As in chain(), with what is known of the kind.
+        digest = sha256(before + _NUMBERS(seq, ts_ns) + hashed + payload).digest()
+        pending = self._pending
+        if not pending and self.on_waiting is not None:
             self.on_waiting()
-        self._pending.append((seq, ts_ns, kind, payload, self.head_hash, digest))
+        pending.append((seq, ts_ns, kind, payload, before, digest))
         self.head_seq, self.head_hash = seq, digest
         return seq
 
