@@ -64,7 +64,7 @@ class SimDriver:
     def feed(self, listing: TopListing, ticks: Iterable[QuoteTick | TradeTick]) -> None:
         """Run ticks of one listing, in order of time, with everything that falls due between them."""
         journal, market, host = self.journal, self.engine.market, self.engine.host
-        on_tick, set_ns = listing.on_tick, self.clock.set_ns
+        on_tick, clock = listing.on_tick, self.clock
         due_ns, seen, timers = self.due_ns(), journal.head_seq, host.timers_set
         rows = listing.rows
         for tick in ticks:
@@ -72,7 +72,8 @@ class SimDriver:
             if due_ns <= ts_ns:
                 due_ns = self.run_until(ts_ns)
                 seen, timers = journal.head_seq, host.timers_set
-            set_ns(ts_ns)
+            if ts_ns > clock.at_ns:  # noqa: PLR1730 - on every tick; a call of max costs as much as the rest
+                clock.at_ns = ts_ns
             market.alive_ns = ts_ns
             on_tick(tick)
             if journal.head_seq != seen or host.timers_set != timers:

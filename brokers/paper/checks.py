@@ -22,13 +22,12 @@ class Refusal(NamedTuple):
 def terms_refusal(spec: OrderSpec, instrument: Instrument, now_ns: int) -> Refusal | None:
     """Faults of the order itself: fields that do not fit its type, off the tick or the lot, beyond a size limit."""
     terms = spec.type.terms
-    asked = (
+    for word, is_needed, price in (
         ("limit price", terms.limit, spec.limit),
         ("stop price", terms.stop, spec.stop),
         ("trail", terms.trail, spec.trail),
-    )
-    for word, is_needed, price in asked:
-        if (price is not None) != is_needed:
+    ):
+        if (price is None) is is_needed:
             return Refusal("BAD_ORDER", f"a {spec.type} order {'needs a' if is_needed else 'has no'} {word}")
     if (terms.waits or spec.type is OrderType.MARKET_TO_LIMIT) and spec.tif in IMMEDIATE:
         return Refusal("BAD_TIF", f"a {spec.type} order cannot be {spec.tif}")
@@ -36,17 +35,15 @@ def terms_refusal(spec: OrderSpec, instrument: Instrument, now_ns: int) -> Refus
         return Refusal("BAD_TIF", "a gtd order needs an end that is still to come, and only a gtd order has one")
     if spec.post_only and (spec.type is not OrderType.LIMIT or spec.tif in IMMEDIATE):
         return Refusal("BAD_ORDER", "post-only needs a limit order that may rest")
-    for _, _, price in asked:
+    for price in (spec.limit, spec.stop, spec.trail):
         refusal = None if price is None else _price_refusal(price, instrument)
         if refusal is not None:
             return refusal
-    return _display_refusal(spec, instrument) or size_refusal(spec.qty, spec.limit, instrument)
+    refusal = None if spec.display is None else _display_refusal(spec.display, spec, instrument)
+    return refusal or size_refusal(spec.qty, spec.limit, instrument)
 
 
-def _display_refusal(spec: OrderSpec, instrument: Instrument) -> Refusal | None:
-    shown = spec.display
-    if shown is None:
-        return None
+def _display_refusal(shown: Qty, spec: OrderSpec, instrument: Instrument) -> Refusal | None:
     if not spec.type.terms.limit or spec.tif in IMMEDIATE:
         return Refusal("BAD_ORDER", "only a limit order that may rest can show a part of itself")
     if not 0 < shown <= spec.qty or not instrument.is_on_lot(shown):

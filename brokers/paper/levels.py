@@ -153,8 +153,15 @@ class LevelListing(Listing):
 
     def _publish_best(self) -> None:
         bids, asks = self.book.bids, self.book.asks
-        bid, ask = bids.best(), asks.best()
-        self.publish(bid, bids.sizes.get(bid, 0), ask, asks.sizes.get(ask, 0))
+        bid = bid_qty = ask = ask_qty = 0
+        if bids.prices:
+            bid = bids.prices[-1]
+            bid_qty = bids.sizes[bid]
+        if asks.prices:
+            ask = asks.prices[0]
+            ask_qty = asks.sizes[ask]
+        if bid != self.bid or bid_qty != self.bid_qty or ask != self.ask or ask_qty != self.ask_qty:
+            self.publish(bid, bid_qty, ask, ask_qty)
 
     def _fill(self, order: Working, qty: int, *, through: bool = True) -> int:
         return self.fill_resting(order, qty, guessed=True, through=through)
@@ -216,7 +223,7 @@ class LevelListing(Listing):
         for price in side.best_first():
             if order.limit is not None and (price - order.limit) * order.sign > 0:
                 break
-            want = min(side.sizes[price], order.leaves, self.host.room(order))
+            want = min(side.sizes[price], self.host.room(order))
             if not want:
                 break
             side.take(price, want)

@@ -115,7 +115,19 @@ class Lifecycle:
 
     def _arrive_new(self, account: str, order: WireOrder, is_swept: bool) -> None:
         """An order arrives, alone or with those linked to it: all of them are admitted or none."""
-        group = order.wire_id if order.linked else ""
+        if not order.linked:
+            alone = self._judge_new(account, order, "", is_swept)
+            if isinstance(alone, Refusal):
+                self._reject(account, order, alone)
+                return
+            self._orders.setdefault(account, {})[alone.wire_id] = alone
+            self._working.setdefault(account, {})[alone.wire_id] = alone
+            self._admit(self.listings[alone.key], alone)
+            return
+        self._arrive_group(account, order, is_swept)
+
+    def _arrive_group(self, account: str, order: WireOrder, is_swept: bool) -> None:
+        group = order.wire_id
         found = [(one, self._judge_new(account, one, group, is_swept)) for one in order.members]
         refused = next((f"{one.wire_id}: {got.text}" for one, got in found if isinstance(got, Refusal)), None)
         known, working = self._orders.setdefault(account, {}), self._working.setdefault(account, {})
@@ -127,8 +139,7 @@ class Lifecycle:
             return
         for new in made:
             known[new.wire_id] = working[new.wire_id] = new
-            if group:
-                self._linked.setdefault((account, group), []).append(new)
+            self._linked.setdefault((account, group), []).append(new)
         for new in made:
             self._admit(self.listings[new.key], new)
 
@@ -157,15 +168,18 @@ class Lifecycle:
 
     def _choose(self, symbol: str, venue: str, sign: int) -> Listing | None:
         """The listing an order goes to: the named venue, else the best opposing price, else the first that lists it."""
-        found = [one for one in self.listings.values() if one.symbol == symbol and venue in {"", one.mic}]
+        first: Listing | None = None
         best: Listing | None = None
-        for one in found:
+        for one in self.listings.values():
+            if one.symbol != symbol or (venue and venue != one.mic):
+                continue
+            first = first or one
             price, size = (one.ask, one.ask_qty) if sign > 0 else (one.bid, one.bid_qty)
             if not size or one.is_halted:
                 continue
             if best is None or (price - (best.ask if sign > 0 else best.bid)) * sign < 0:
                 best = one
-        return best or (found[0] if found else None)
+        return best or first
 
     def _venue_refusal(self, listing: Listing) -> Refusal | None:
         if not listing.calendar.is_open(self.now_ns):

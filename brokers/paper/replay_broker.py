@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from brokers.paper.config import OwnFlow, VenueConfig
 from brokers.paper.venue import VenueCore
 from engine.domain.clock import NS_PER_S, Clock
@@ -57,7 +59,8 @@ class ReplayBroker:
     ) -> None:
         self.name = config.broker
         self.account = account
-        self.capabilities = PAPER_CAPABILITIES
+        # Its clock is the engine's own.
+        self.capabilities = msgspec.structs.replace(PAPER_CAPABILITIES, history_margin_ns=NS_PER_S)
         self.core = VenueCore(config, self._on_report, _ignored, own_flow)
         self._clock = clock
         self._sink: Sink | None = None

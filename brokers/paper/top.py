@@ -59,9 +59,21 @@ class TopListing(LevelListing):
         self._newest = None
         self.ts_ns, self.row = tick.ts_ns, tick.row
         self.bid, self.bid_qty, self.ask, self.ask_qty = tick.bid, tick.bid_qty, tick.ask, tick.ask_qty
-        self._quote(BUY, tick.bid, tick.bid_qty)
-        self._quote(SELL, tick.ask, tick.ask_qty)
-        super().settle()
+        if self.own[BUY] or self.own[SELL]:
+            self._quote(BUY, tick.bid, tick.bid_qty)
+            self._quote(SELL, tick.ask, tick.ask_qty)
+            super().settle()
+            return
+        # As above, where no order of ours rests that could have moved in its queue or be met.
+        self._dirty, book, shown, beyond = False, self.book, self._shown, self._beyond
+        for sign, side, price, qty in (
+            (BUY, book.bids, tick.bid, tick.bid_qty),
+            (SELL, book.asks, tick.ask, tick.ask_qty),
+        ):
+            side.only(price, qty)
+            if side.prices:
+                shown[sign], beyond[sign] = (price, side.sizes[price]), 0
+        self._publish_best()
 
     def rest(self, order: Working) -> None:
         """Let an order rest; from here on each tick is looked at."""

@@ -27,6 +27,9 @@ from engine.store.order import Order
 if TYPE_CHECKING:
     from engine.api.engine import Engine
 
+ASKED = (co.NewOrder, co.AmendOrder)
+"""Commands with an intent of their own: asked for again they do nothing new."""
+
 
 class Commander:
     """The command half of an engine."""
@@ -43,21 +46,17 @@ class Commander:
 
     def submit(self, command: co.AnyCommand) -> co.CommandResult:
         """Decide one command. Never raises for what a person asks."""
-        match command:
-            case co.Preview():
-                return self.preview(command)
-            case co.LookUp():
-                return self._look_up(command)
-            case co.NewOrder() | co.AmendOrder() if command.intent_id in self._engine.store.asked:
-                return self._known(command)
-            case _:
-                self._engine.record(ev.CommandReceived(command=command))
-        return self._decide(command)
+        if isinstance(command, co.Preview):
+            return self.preview(command)
+        if isinstance(command, co.LookUp):
+            return self._look_up(command)
+        if isinstance(command, ASKED) and command.intent_id in self._engine.store.asked:
+            return self._known(command)
+        self._engine.record(ev.CommandReceived(command=command))
+        return self._new(command) if isinstance(command, co.NewOrder) else self._decide(command)
 
     def _decide(self, command: co.AnyCommand) -> co.CommandResult:  # noqa: C901, PLR0911, PLR0912 - one case per command
         match command:
-            case co.NewOrder():
-                return self._new(command)
             case co.CancelOrder():
                 return self._cancel(command)
             case co.CancelAll():

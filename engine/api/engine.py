@@ -52,13 +52,12 @@ MONITOR_EVERY_NS = NS_PER_S
 LATCH_EVERY_NS = 100 * NS_PER_MS
 CANCEL_LATE_NS = 2 * NS_PER_S
 """What still works so long after a halt is cancelled by the engine's own lane too; before, the procedure is at it."""
-HISTORY_MARGIN_NS = 60 * NS_PER_S
-"""How much older than needed history is asked for: venue clocks differ."""
 EVENTS_MAX = 5_000
 NOTES_REMEMBERED = 1_024
 SAME_HALT_NS = 2 * NS_PER_S
 SENTINEL_CODE = "SENTINEL"
 
+ENDS = (bi.Uncertain, bi.Cancelled, bi.Expired)
 Act = Callable[[int, int, Any], None]
 OnDisk = Callable[[bool], None]
 """Called with whether something is on disk (False: it will never be)."""
@@ -114,6 +113,9 @@ class Engine:
             budget_ns=0 if parts.mode == "replay" else BUDGET_NS,
             past=(parts.history, self.market.bars),
         )
+        # Bound once: this way is taken a million times.
+        self._take_tick, self._tell_tick = self.market.on_tick, self.host.on_tick
+        self._told, self._calls = self.host.queue, self.agent.calls
         routes = {kind: self._routes_of(kind) for kind in ev.EVENT_KINDS}
         self._routes_rebuild = {kind: found[0] for kind, found in routes.items()}
         self._routes_live = {kind: found[1] for kind, found in routes.items()}
@@ -245,13 +247,13 @@ class Engine:
 
     def on_market(self, tick: MarketTick) -> None:
         """Take in a market tick."""
-        self.market.on_tick(tick)
+        self._take_tick(tick)
         if self.aftermath.is_on:
             return
         try:
-            host, journal = self.host, self.journal
-            host.on_tick(tick)
-            if journal.head_seq != self._settled_seq or host.queue or self.agent.calls or journal.failed:
+            self._tell_tick(tick)
+            journal = self.journal
+            if journal.head_seq != self._settled_seq or self._told or self._calls or journal.failed:
                 self.settle()  # looked at here too: on most ticks nothing follows
         except StoreUnwritable:
             self.aftermath.begin()
@@ -278,7 +280,9 @@ class Engine:
             self.aftermath.begin()
 
     def _take_in(self, event: bi.BrokerEvent) -> None:
-        if isinstance(event, bi.ChannelChanged):
+        if isinstance(event, bi.Filled):
+            self.orders.book_fill(event.fill)
+        elif isinstance(event, bi.ChannelChanged):
             self._channel(event)
         elif isinstance(event, bi.Snapshot):
             self._snapshot(event)
@@ -286,12 +290,12 @@ class Engine:
             self.reconciler.book_movement(event.movement)
         elif not isinstance(event, bi.OrderAnswer):
             self.orders.on_broker(event)
-            if isinstance(event, bi.Uncertain | bi.Cancelled | bi.Expired) and self._is_unknown(event.wire_id):
-                self._recheck(event.broker)
-            elif isinstance(event, bi.Acked) and self.kill.is_tripped():
-                order = self.store.by_wire.get(event.wire_id)
+            if isinstance(event, bi.Acked):
+                order = self.store.by_wire.get(event.wire_id) if self.kill.is_tripped() else None
                 if order is not None:
                     self._cancel_if_halted(order)
+            elif isinstance(event, ENDS) and self._is_unknown(event.wire_id):
+                self._recheck(event.broker)
 
     def _is_unknown(self, wire_id: str) -> bool:
         order = self.store.by_wire.get(wire_id)
@@ -379,7 +383,7 @@ class Engine:
         if last is None or not last.clean:
             return 0
         births = [order.created_ns for order in self.store.live.values()]
-        return max(0, min([last.ts_ns, *births]) - HISTORY_MARGIN_NS)
+        return max(0, min([last.ts_ns, *births]) - broker.capabilities.history_margin_ns)
 
     def next_time_ns(self) -> int:
         """When :meth:`on_time` must be called at the latest."""

@@ -77,15 +77,17 @@ class MarketState:
 
     def quote(self, symbol: str) -> Quote | None:
         """Latest best prices where an order would meet them; None where nothing was ever seen."""
-        venue = self.venue_of(symbol)
-        tick, made = self._quotes.get(symbol, {}).get(venue), self.instruments.get(symbol)
-        if tick is None or made is None:
+        quotes, made = self._quotes.get(symbol), self.instruments.get(symbol)
+        if quotes is None or made is None:
             return None
-        trade = self.trades.get(symbol)
-        status = self.status.get((symbol, venue)) or self.status.get(("", venue)) or OPEN
+        tick = quotes.get(made.mic) or next(iter(quotes.values()))  # as venue_of() says
+        trade, venue, status = self.trades.get(symbol), tick.venue, OPEN
+        if self.status:
+            status = self.status.get((symbol, venue)) or self.status.get(("", venue)) or OPEN
         held = self._made.get(symbol)
         if held is not None and held[0] is tick and held[1] is trade and held[2] == status:
-            return self._fresh(held[3])
+            quote = held[3]
+            return quote if self.alive_ns <= quote.ts_ns else self._fresh(quote)
         quote = Quote(
             bid=made.price_of(tick.bid) if tick.bid_qty else None,
             ask=made.price_of(tick.ask) if tick.ask_qty else None,

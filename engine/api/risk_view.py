@@ -164,9 +164,12 @@ class EngineRiskView:
 
     def positions(self, account: str) -> Iterable[tuple[str, Qty]]:
         """Every symbol with a position that is not flat, or a live order."""
+        open_positions = self._ledger.open_positions(account)
+        if not open_positions:
+            return [(symbol, ZERO_QTY) for symbol in self._store.symbols_live(account)]
         found: dict[str, Qty] = {}
         # What is flat has nothing to value: the price of what was once traded may be gone for good.
-        for (_, _, symbol), position in self._ledger.open_positions(account).items():
+        for (_, _, symbol), position in open_positions.items():
             found[symbol] = found.get(symbol, ZERO_QTY) + position.qty
         for symbol in self._store.symbols_live(account):
             found.setdefault(symbol, ZERO_QTY)

@@ -41,27 +41,30 @@ class SystemClock:
 class SimClock:
     """A clock that a driver moves; both readings are the same number."""
 
-    __slots__ = ("_now_ns",)
+    __slots__ = ("at_ns",)
+
+    at_ns: int
+    """Simulated time. Who sets it by itself keeps :meth:`set_ns`'s rule: never back."""
 
     def __init__(self, start_ns: int = 0) -> None:
-        self._now_ns = start_ns
+        self.at_ns = start_ns
 
     def now_ns(self) -> int:
         """Simulated time."""
-        return self._now_ns
+        return self.at_ns
 
     def monotonic_ns(self) -> int:
         """Simulated time."""
-        return self._now_ns
+        return self.at_ns
 
     def set_ns(self, now_ns: int) -> None:
         """Move forward to ``now_ns``; a step back is ignored, recorded feeds hold equal and older stamps."""
-        if now_ns > self._now_ns:  # noqa: PLR1730 - set on every tick; a call of max costs as much as all the rest
-            self._now_ns = now_ns
+        if now_ns > self.at_ns:  # noqa: PLR1730 - set on every tick; a call of max costs as much as all the rest
+            self.at_ns = now_ns
 
     def jump_ns(self, now_ns: int) -> None:
         """Set it to any time: a recorded clock may have stepped back."""
-        self._now_ns = now_ns
+        self.at_ns = now_ns
 
 
 def iso(ts_ns: int) -> str:

@@ -70,6 +70,8 @@ class Exact(Decimal):
         """Build from text, int or Decimal."""
         if value.__class__ is cls:
             return value
+        if value.__class__ is Decimal and value.is_finite():
+            return _new(cls, value)
         if isinstance(value, (float, bool)) or not isinstance(value, (str, int, Decimal)):
             msg = f"{cls.__name__} was built from {value!r} ({type(value).__name__}); give text, int or Decimal"
             raise MoneyError(msg)

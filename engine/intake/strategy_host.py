@@ -254,8 +254,8 @@ class StrategyHost:
         """A market tick: strategies of its symbol are told at once, or after the call in progress."""
         runners = self._by_symbol.get(tick.symbol)
         if not runners:
-            if self._quoted and tick.symbol in self._quoted and isinstance(tick, QuoteTick):
-                self.quotes[tick.symbol] = tick
+            if isinstance(tick, QuoteTick):
+                self.pass_over(tick)
             return
         if tick.__class__ is QuoteTick:
             self.quotes[tick.symbol] = tick
@@ -267,19 +267,23 @@ class StrategyHost:
         # As _call does, without its budget: on the way that a replay takes a million times.
         for runner in runners:
             if runner.is_on:
-                self._is_busy, error = True, ""
+                self._is_busy = True
                 try:
-                    runner.strategy.on_event(runner, tick)
+                    runner.tell(runner, tick)
                 except BaseException as raised:  # loop edge: as in _call
-                    if isinstance(raised, KeyboardInterrupt):
-                        raise
-                    error = f"{type(tick).__name__} raised {short_trace(raised)}"
-                finally:
+                    self._raised(runner, tick, raised)
+                else:
                     self._is_busy = False
-                if error or runner.state != runner.saved:
-                    self._after_call(runner, error)
+                    if runner.state != runner.saved:
+                        self._after_call(runner, "")
         if self.queue:
             self.pump()
+
+    def _raised(self, runner: Runner, tick: QuoteTick | TradeTick, raised: BaseException) -> None:
+        self._is_busy = False
+        if isinstance(raised, KeyboardInterrupt):
+            raise raised
+        self._after_call(runner, f"{type(tick).__name__} raised {short_trace(raised)}")
 
     def _tell_tick(self, runners: tuple[Runner, ...], tick: QuoteTick | TradeTick) -> None:
         """Where nothing waits a tick is told at once, without the queue. A strategy may end itself or others meanwhile."""

@@ -30,6 +30,7 @@ class Runner:
     def __init__(self, host: StrategyHost, name: str, strategy: Strategy, state: dict[str, str]) -> None:
         self.name = name
         self.strategy = strategy
+        self.tell = strategy.on_event
         self.state = state
         self.saved = dict(state)
         """The state as it was journaled last."""

@@ -21,10 +21,10 @@ BARS_KEPT = 240
 class Bar:
     """One minute of one symbol, in the hot path's integer units."""
 
-    __slots__ = ("close", "high", "low", "open", "start_ns", "tick", "volume")
+    __slots__ = ("close", "end_ns", "high", "low", "open", "start_ns", "tick", "volume")
 
     def __init__(self, start_ns: int, price: int) -> None:
-        self.start_ns = start_ns
+        self.start_ns, self.end_ns = start_ns, start_ns + BAR_NS
         self.open = self.high = self.low = self.close = price
         self.volume = 0
         self.tick = 0
@@ -60,6 +60,8 @@ class Bars:
 
     def __init__(self) -> None:
         self.of: dict[str, deque[Bar]] = {}
+        self._running: dict[str, Bar] = {}
+        """The newest bar of each symbol."""
         self._sums: dict[str, list[int]] = {}
         self._kept: dict[str, int] = {}
 
@@ -72,18 +74,20 @@ class Bars:
 
     def on_trade(self, trade: TradeTick, number: int) -> None:
         """Take in a print; ``number`` is the tick's."""
-        price, symbol = trade.price, trade.symbol
-        bar = self._bar(symbol, trade.ts_ns - trade.ts_ns % BAR_NS, price)
+        price, qty, symbol = trade.price, trade.qty, trade.symbol
+        bar = self._running.get(symbol)
+        if bar is None or trade.ts_ns >= bar.end_ns:
+            bar = self._bar(symbol, trade.ts_ns - trade.ts_ns % BAR_NS, price)
         if price > bar.high:
             bar.high = price
         elif price < bar.low:
             bar.low = price
         bar.close = price
-        bar.volume += trade.qty
+        bar.volume += qty
         bar.tick = number
         sums = self._sums[symbol]
-        sums[0] += trade.qty
-        sums[1] += trade.qty * price
+        sums[0] += qty
+        sums[1] += qty * price
 
     def on_prints(self, symbol: str, prints: Prints, before: int) -> None:
         """Take in prints of one minute at once; ``before`` is the number of the tick before those that were taken together."""
@@ -103,6 +107,7 @@ class Bars:
             self._sums[symbol] = [0, 0]
         if not bars or bars[-1].start_ns < start_ns:
             bars.append(Bar(start_ns, price))
+            self._running[symbol] = bars[-1]
         # A print that comes late belongs to a bar that is closed; it counts in the running one.
         return bars[-1]
 

@@ -263,6 +263,28 @@ class LevelSide:
             qty = left
         self._show(price, qty)
 
+    def only(self, price: int, qty: int) -> None:
+        """The feed says that this size stands at a price and nothing elsewhere; 0 empties the side. As ``keep`` and ``set`` do."""
+        sizes, taken = self.sizes, self.taken
+        if taken:
+            gone = taken.get(price, 0)
+            taken.clear()
+            if gone and qty:
+                left = sizes.get(price, 0)
+                left = left + max(0, qty - left - gone) if qty > left else qty
+                if qty > left:
+                    taken[price] = qty - left
+                qty = left
+        if not qty:
+            sizes.clear()
+            self.prices.clear()
+        elif price in sizes and len(sizes) == 1:
+            sizes[price] = qty
+        else:
+            sizes.clear()
+            sizes[price] = qty
+            self.prices[:] = (price,)
+
     def take(self, price: int, qty: int) -> None:
         """We take from a level."""
         self.taken[price] = self.taken.get(price, 0) + qty
@@ -320,10 +342,10 @@ class LevelBook:
             side.keep(None)
             return
         if not self.has_depth:
-            side.keep(price)
-        else:
-            for better in [known for known in side.prices if (known - price) * sign > 0]:
-                side.set(better, 0)
+            side.only(price, qty)
+            return
+        for better in [known for known in side.prices if (known - price) * sign > 0]:
+            side.set(better, 0)
         side.set(price, qty)
 
     def level(self, sign: int, price: int, qty: int) -> None:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from engine.domain.clock import NS_PER_S
 from engine.domain.events import BrokerState, Fill
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
@@ -39,6 +40,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """How long after the send an order that two sources do not know may be called never arrived."""
     messages_per_s: int
     short_sale: bool = True
+    history_margin_ns: int = 60 * NS_PER_S
+    """How much older than needed history is asked for, because the venue's clock differs from ours."""
     links: bool = False
     """Whether the venue itself keeps linked orders (brackets, one-cancels-other): they live on without an engine."""
     resets: tuple[DailyReset, ...] = ()

@@ -35,6 +35,7 @@ CANCELLABLE = {
     OrderState.PENDING_REPLACE,
     OrderState.PENDING_CANCEL,
 }
+NOT_OF_ORDERS = (bi.ChannelChanged, bi.Snapshot, bi.OrderAnswer, bi.Moved)
 AMENDABLE = {OrderState.NEW, OrderState.PARTIALLY_FILLED}
 
 
@@ -161,14 +162,14 @@ class Orders:
             return 1
         if order.state is not OrderState.PENDING_NEW:
             return 0
-        others = [self._store.get(order_id) for order_id in effect.linked]
-        refusal = refusal or next(filter(None, map(self._may_send, others)), "")
+        others = [self._store.get(order_id) for order_id in effect.linked] if effect.linked else ()
+        refusal = refusal or (next(filter(None, map(self._may_send, others)), "") if others else "")
         if refusal:
             for order_id in effect.new_ids:
                 self._record(ev.OrderKilled(order_id=order_id, why=refusal))
             return 0
         self.sent += 1 + len(others)
-        linked = tuple(bi.WireOrder(wire_id=other.wire_id, spec=other.spec) for other in others)
+        linked = tuple([bi.WireOrder(wire_id=other.wire_id, spec=other.spec) for other in others]) if others else ()
         broker.send_new(bi.WireOrder(wire_id=order.wire_id, spec=order.spec, linked=linked))
         return 1
 
@@ -210,20 +211,19 @@ class Orders:
 
     def on_broker(self, event: bi.BrokerEvent) -> None:
         """Take in one answer about an order."""
-        match event:
-            case bi.Filled():
-                self.book_fill(event.fill)
-            case bi.Busted():
-                self._bust(event)
-            case bi.ChannelChanged() | bi.Snapshot() | bi.OrderAnswer() | bi.Moved():
-                msg = f"{type(event).__name__} is not the orders' business"
-                raise InvariantError(msg)
-            case _:
-                order = self._store.by_wire.get(event.wire_id)
-                if order is None:
-                    self._illegal(type(event).__name__, "", f"wire id {event.wire_id!r} is not in this ledger")
-                else:
-                    self._answer(order, event)
+        if isinstance(event, bi.Filled):
+            self.book_fill(event.fill)
+        elif isinstance(event, bi.Busted):
+            self._bust(event)
+        elif isinstance(event, NOT_OF_ORDERS):
+            msg = f"{type(event).__name__} is not the orders' business"
+            raise InvariantError(msg)
+        else:
+            order = self._store.by_wire.get(event.wire_id)
+            if order is None:
+                self._illegal(type(event).__name__, "", f"wire id {event.wire_id!r} is not in this ledger")
+            else:
+                self._answer(order, event)
 
     def _answer(self, order: Order, event: bi.BrokerEvent) -> None:
         made, allowed = self._meaning(order, event)
@@ -294,12 +294,13 @@ class Orders:
         if stated in order.fills:
             # The venue's own execution takes the place of what a person said of the order: both would count it twice.
             self._record(ev.FillBusted(order_id=order.order_id, fill=self._store.fills[stated][1]))
-        over = order.qty_filled + fill.qty - max(order.most_qty, order.qty_filled)
+        total = order.qty_filled + fill.qty if order.qty_filled else fill.qty
+        over = ZERO_QTY if total <= order.most_qty else total - max(order.most_qty, order.qty_filled)
         self._record(
             ev.OrderFilled(
                 order_id=order.order_id,
                 fill=fill,
-                overfill=Qty(over) if over > 0 else ZERO_QTY,
+                overfill=over if over > 0 else ZERO_QTY,
                 late=order.state.is_terminal,
             )
         )

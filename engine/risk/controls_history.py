@@ -83,7 +83,6 @@ class Window:
             times.popleft()
         return len(times)
 
-
     def leaves_room(self, now_ns: int, span_ns: int, most: Decimal | int) -> bool:
         """Whether one event more is no more than ``most`` within ``span_ns``; where all that are held are few, none is counted."""
         return len(self._times) + 1 <= most or self.count(now_ns, span_ns) + 1 <= most

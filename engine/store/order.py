@@ -39,6 +39,7 @@ class Order:
         "note",
         "order_id",
         "overfill",
+        "parent",
         "parent_id",
         "qty",
         "qty_filled",
@@ -51,6 +52,7 @@ class Order:
         "told_filled",
         "told_over",
         "told_value",
+        "told_worst",
         "unknown_since_ns",
         "updated_ns",
         "updated_seq",
@@ -71,6 +73,7 @@ class Order:
         self.limit: Price | None = spec.limit
         self.stop: Price | None = spec.stop
         self.parent_id = ""
+        self.parent: Order | None = None
         self.intent_id = ""
         self.wire_id = ""
         self.venue_order_id = ""
@@ -94,6 +97,8 @@ class Order:
         self.told_committed: Qty = ZERO_QTY
         self.told_over: Qty = ZERO_QTY
         self.told_value: Decimal = _ZERO
+        self.told_worst: Qty = ZERO_QTY
+        """What the open quantity of its account, symbol and side holds of it."""
         self.fills: list[FillId] = []
         self.denials: tuple[Denial, ...] = ()
         self.decision: ev.Decision | None = None
@@ -111,7 +116,8 @@ class Order:
         """What may still fill at worst; zero for parents (their children count) and for what has ended."""
         if self.is_parent or self.state not in LIVE:
             return ZERO_QTY
-        total, filled = self.qty if self.amend is None else self.most_qty, self.qty_filled
+        total = self.qty if self.amend is None else self.most_qty
+        filled = self.qty_filled
         if not filled:
             return total
         return total - filled if total > filled else ZERO_QTY

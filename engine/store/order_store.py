@@ -21,6 +21,7 @@ from engine.store.order import FillId, Order
 
 _ZERO = Decimal(0)
 _UNKNOWN, _PENDING_NEW = OrderState.UNKNOWN, OrderState.PENDING_NEW
+_NEW, _PARTIALLY_FILLED, _PENDING_CANCEL = OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL
 _WAITING = (OrderState.PENDING_NEW, OrderState.UNKNOWN)
 
 
@@ -74,7 +75,7 @@ class OrderStore:
 
     def symbols_live(self, account: str) -> list[str]:
         """Symbols in which an account has live orders, by their first one."""
-        return [key[1] for key in self._live_counts if len(key) == 2 and key[0] == account]
+        return [key[1] for key in self._live_counts if len(key) == 2 and key[0] == account] if self.live else []
 
     def get(self, order_id: str) -> Order:
         """An order that must exist; raises InvariantError otherwise."""
@@ -108,17 +109,20 @@ class OrderStore:
         self.illegal_inputs += 1
 
     def _add(self, order: Order, seq: int) -> None:
+        """Take in a new order; whoever adds a child that is live goes on with :meth:`_change`."""
         self.orders[order.order_id] = order
         self.last_counter = max(self.last_counter, order.counter)
         if order.wire_id:
             self.by_wire[order.wire_id] = order
-        self._place(order)
+        if order.venue_order_id:
+            self._place(order)
         if order.intent_id:
             self.by_intent[order.intent_id] = order.order_id
-        parent = self.orders.get(order.parent_id)
+        parent = order.parent = self.orders.get(order.parent_id) if order.parent_id else None
         if parent is not None:
             parent.children.append(order)
-        self._touch(order, seq, order.created_ns)
+        order.updated_seq = seq
+        self._dirty_orders[order.order_id] = order
 
     def _place(self, order: Order) -> None:
         if order.venue_order_id:
@@ -127,21 +131,26 @@ class OrderStore:
     def _touch(self, order: Order, seq: int, ts_ns: int) -> None:
         order.updated_seq = seq
         order.updated_ns = ts_ns
-        self._dirty_orders[order.order_id] = order
-        parent = self.orders.get(order.parent_id) if order.parent_id else None
+        dirty = self._dirty_orders
+        dirty[order.order_id] = order
+        parent = order.parent
         if parent is not None:
-            self.overfills += _take_over(parent, order)
+            if _take_over(parent, order):
+                self.overfills += 1
             _derive_parent(parent)
             parent.updated_seq = seq
             parent.updated_ns = ts_ns
-            self._dirty_orders[parent.order_id] = parent
+            dirty[parent.order_id] = parent
 
-    def _change(self, order: Order, seq: int, ts_ns: int, worst_before: Qty) -> None:
-        key = (order.spec.account, order.spec.symbol, order.spec.side)
-        worst = order.worst_qty
-        if worst != worst_before:
-            self._open_qty[key] = self._open_qty.get(key, ZERO_QTY) + worst - worst_before
-        if (order.order_id in self.live) is not (order.state in LIVE and not order.is_parent):
+    def _change(self, order: Order, seq: int, ts_ns: int) -> None:
+        """What follows from any change of an order: running sums, indexes and its parent."""
+        is_live, worst, told = order.state in LIVE, order.worst_qty, order.told_worst
+        if worst is not told and worst != told:
+            spec = order.spec
+            key = (spec.account, spec.symbol, spec.side)
+            self._open_qty[key] = self._open_qty.get(key, ZERO_QTY) + (worst - told if told else worst)
+            order.told_worst = worst
+        if (order.order_id in self.live) is not (is_live and not order.is_parent):
             self._turn(order)
         if order.state is _UNKNOWN:
             order.unknown_since_ns = order.unknown_since_ns or ts_ns
@@ -194,6 +203,7 @@ class OrderStore:
         order.decision = event.decision
         order.note = event.denials[0].text if event.denials else ""
         self._add(order, seq)
+        self._touch(order, seq, ts_ns)
 
     def _accepted(self, seq: int, ts_ns: int, event: ev.ParentAccepted) -> None:
         order = self.staged.pop(event.order_id, None)
@@ -239,7 +249,7 @@ class OrderStore:
         order.decision = event.decision
         order.why = event.decision.why
         self._add(order, seq)
-        self._change(order, seq, ts_ns, ZERO_QTY)
+        self._change(order, seq, ts_ns)
 
     def _foreign(self, seq: int, ts_ns: int, event: ev.ForeignOrderSeen) -> None:
         order = Order(event.order_id, event.spec, Source(SourceKind.FOREIGN), OrderState.NEW, ts_ns)
@@ -249,20 +259,16 @@ class OrderStore:
         order.qty_filled = event.qty_filled
         order.why = "seen at the broker, not made by this ledger"
         self._add(order, seq)
-        self._change(order, seq, ts_ns, ZERO_QTY)
-
-    def _child(self, event: Any) -> tuple[Order, Qty]:
-        order = self.get(event.order_id)
-        return order, order.worst_qty
+        self._change(order, seq, ts_ns)
 
     def _acked(self, seq: int, ts_ns: int, event: ev.OrderAcked) -> None:
-        order, worst = self._child(event)
+        order = self.get(event.order_id)
         order.venue_order_id = event.venue_order_id
         order.acked_ns = event.ts_ns
         self._place(order)
         if order.state not in TERMINAL:
             order.state = _working(order)
-        self._change(order, seq, ts_ns, worst)
+        self._change(order, seq, ts_ns)
 
     def _rejected(self, seq: int, ts_ns: int, event: ev.OrderRejected) -> None:
         self._end(seq, ts_ns, event, OrderState.REJECTED, f"{event.code}: {event.text}")
@@ -280,53 +286,53 @@ class OrderStore:
         self._end(seq, ts_ns, event, event.state, f"{event.by}: {event.evidence}")
 
     def _end(self, seq: int, ts_ns: int, event: Any, state: OrderState, note: str) -> None:
-        order, worst = self._child(event)
+        order = self.get(event.order_id)
         order.state = state
         _end_amend(order)
         order.cancel_asked = False
         order.note = note or order.note
-        self._change(order, seq, ts_ns, worst)
+        self._change(order, seq, ts_ns)
 
     def _unknown(self, seq: int, ts_ns: int, event: ev.OrderUnknown) -> None:
-        order, worst = self._child(event)
+        order = self.get(event.order_id)
         order.state = OrderState.UNKNOWN
         order.note = event.why
-        self._change(order, seq, ts_ns, worst)
+        self._change(order, seq, ts_ns)
 
     def _cancel_intent(self, seq: int, ts_ns: int, event: ev.CancelIntent) -> None:
-        order, worst = self._child(event)
+        order = self.get(event.order_id)
         order.cancel_asked = True
         if order.state not in _WAITING:
             order.state = OrderState.PENDING_CANCEL
-        self._change(order, seq, ts_ns, worst)
+        self._change(order, seq, ts_ns)
 
     def _cancel_rejected(self, seq: int, ts_ns: int, event: ev.CancelRejected) -> None:
-        order, worst = self._child(event)
+        order = self.get(event.order_id)
         if order.acked_ns or order.state not in _WAITING:
             order.cancel_asked = False
         # Otherwise the venue refused a cancel of what it does not know yet: it is asked again once it does.
         order.note = f"cancel refused: {event.code} {event.text}".strip()
         if order.state is OrderState.PENDING_CANCEL:
             order.state = _working(order)
-        self._change(order, seq, ts_ns, worst)
+        self._change(order, seq, ts_ns)
 
     def _amend_intent(self, seq: int, ts_ns: int, event: ev.AmendIntent) -> None:
-        order, worst = self._child(event)
+        order = self.get(event.order_id)
         order.amend = event
         order.state = OrderState.PENDING_REPLACE
-        self._change(order, seq, ts_ns, worst)
+        self._change(order, seq, ts_ns)
 
     def _amended(self, seq: int, ts_ns: int, event: ev.OrderAmended) -> None:
-        order, worst = self._child(event)
+        order = self.get(event.order_id)
         order.amend = None
         # What has filled was ordered: an amendment that came behind its fills cannot make it less.
         order.qty, order.limit, order.stop = max(event.qty, _rightly_filled(order)), event.limit, event.stop
         if not order.is_parent and not order.state.is_terminal and order.state not in _WAITING:
             order.state = _working(order)
-        self._change(order, seq, ts_ns, worst)
+        self._change(order, seq, ts_ns)
 
     def _amend_rejected(self, seq: int, ts_ns: int, event: ev.AmendRejected) -> None:
-        order, worst = self._child(event)
+        order = self.get(event.order_id)
         order.amend = None
         over = _rightly_filled(order) - order.qty
         if over > 0:
@@ -336,13 +342,13 @@ class OrderStore:
         order.note = f"amend refused: {event.code} {event.text}".strip()
         if order.state is OrderState.PENDING_REPLACE:
             order.state = _working(order)
-        self._change(order, seq, ts_ns, worst)
+        self._change(order, seq, ts_ns)
 
     # executions
 
     def _filled(self, seq: int, ts_ns: int, event: ev.OrderFilled) -> None:
         fill = event.fill
-        order, worst = self._child(event)
+        order = self.get(event.order_id)
         key = (fill.broker, fill.account, fill.fill_key)
         if fill.corrects:
             self._undo(order, (fill.broker, fill.account, fill.corrects), seq)
@@ -359,16 +365,16 @@ class OrderStore:
             order.cancel_asked = False
         elif order.state in {OrderState.PENDING_NEW, OrderState.NEW, OrderState.PARTIALLY_FILLED}:
             order.state = OrderState.PARTIALLY_FILLED
-        self._change(order, seq, ts_ns, worst)
+        self._change(order, seq, ts_ns)
 
     def _busted(self, seq: int, ts_ns: int, event: ev.FillBusted) -> None:
         fill = event.fill
         key = (fill.broker, fill.account, fill.fill_key)
         if event.order_id:
-            order, worst = self._child(event)
+            order = self.get(event.order_id)
             self._undo(order, key, seq)
             order.note = f"fill {fill.fill_key} was busted"
-            self._change(order, seq, ts_ns, worst)
+            self._change(order, seq, ts_ns)
         else:
             self.busted[key] = None
             self._dirty_fills.append(("", fill, seq, True))
@@ -437,21 +443,24 @@ def _take_over(parent: Order, child: Order) -> bool:
     """Bring a parent's sums up to what one child is now: what it told before is replaced, so the cost of an event does not
     grow with the number of children. True where the venue filled the parent too much, and no child of it by itself.
     """
-    filled, committed = child.qty_filled, child.qty_filled + child.worst_qty if child.qty_filled else child.worst_qty
-    if filled != child.told_filled or child.value_filled != child.told_value:
+    filled, worst = child.qty_filled, child.worst_qty
+    committed = worst if not filled else filled + worst if worst else filled
+    if filled is not child.told_filled or child.value_filled is not child.told_value:
         parent.qty_filled = parent.qty_filled + filled - child.told_filled
         parent.value_filled = EXACT.subtract(EXACT.add(parent.value_filled, child.value_filled), child.told_value)
         child.told_filled, child.told_value = filled, child.value_filled
-    if committed != child.told_committed:
+    if committed is not child.told_committed and committed != child.told_committed:
         parent.committed = parent.committed + committed - child.told_committed
         child.told_committed = committed
-    if child.overfill != child.told_over:
+    if child.overfill is not child.told_over:
         parent.overfill = parent.overfill + child.overfill - child.told_over
         child.told_over = child.overfill
     if child.state in LIVE:
         parent.children_live[child.order_id] = child
     else:
         parent.children_live.pop(child.order_id, None)
+    if parent.qty_filled <= parent.qty:
+        return False
     excess = parent.qty_filled - parent.qty
     if excess <= parent.overfill:
         return False
@@ -469,15 +478,17 @@ def _derive_parent(parent: Order) -> None:
 
 
 def _parent_state(parent: Order) -> OrderState:
-    live = parent.children_live.values()
-    states = {child.state for child in live} if len(live) != 1 else {next(iter(live)).state}
-    if _UNKNOWN in states:
-        return _UNKNOWN
-    if parent.stopping and states:
-        return OrderState.PENDING_CANCEL
+    are_pending = bool(parent.children_live)
+    for child in parent.children_live.values():
+        state = child.state
+        if state is _UNKNOWN:
+            return state
+        are_pending = are_pending and state is _PENDING_NEW
+    if parent.stopping and parent.children_live:
+        return _PENDING_CANCEL
     if parent.qty_filled:
-        return OrderState.PARTIALLY_FILLED
-    return _PENDING_NEW if states == {_PENDING_NEW} else OrderState.NEW
+        return _PARTIALLY_FILLED
+    return _PENDING_NEW if are_pending else _NEW
 
 
 def _maybe(value: Any) -> str | None:

@@ -55,6 +55,7 @@ LIFTED = (
 )  # fmt: skip
 ONE, HUNDRED = Qty(1), Qty(100)
 EVERY = 10
+TICKS = (QuoteTick, TradeTick)
 
 
 def lifted_policy(folder: Path, *, is_wide: bool = False) -> Path:
@@ -86,7 +87,7 @@ class Counted(Strategy):
         LIVE.append(self)
 
     def on_event(self, ctx: StrategyContext, event: StrategyEvent) -> None:
-        if isinstance(event, QuoteTick | TradeTick):
+        if isinstance(event, TICKS):
             if event.row != self.row:  # what our own order took from a quote is told as a quote of the same row
                 self.row = event.row
                 self.ticks += 1

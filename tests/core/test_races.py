@@ -407,7 +407,7 @@ def test_a_symbol_that_is_flat_and_quiet_stops_no_other(tmp_path: Path) -> None:
 
 def step_back(lab: Lab, seconds: int) -> None:
     """As a wall clock does that is set right; a recorded feed never does."""
-    lab.clock._now_ns -= seconds * NS_PER_S
+    lab.clock.at_ns -= seconds * NS_PER_S
 
 
 # -- clocks ---------------------------------------------------------------------------------------------------------------
