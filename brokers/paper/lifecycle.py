@@ -14,7 +14,7 @@ from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig
 from brokers.paper.impact import Impact
 from brokers.paper.latency import Delay, Latency
 from brokers.paper.links import Share, link_role, share_of
-from brokers.paper.matching import Listing
+from brokers.paper.matching import Listing, choose
 from brokers.paper.orders import Working
 from brokers.paper.teller import Teller
 from engine.domain.errors import InvariantError
@@ -152,7 +152,7 @@ class Lifecycle:
             return Refusal("DUPLICATE_ID", f"order id {order.wire_id} was used before")
         if is_swept:
             return Refusal("MASS_CANCEL", "a mass cancel came while it was on its way")
-        listing = self._choose(spec.symbol, spec.venue, spec.side.sign)
+        listing = choose(self.listings.values(), spec.symbol, spec.venue, spec.side.sign)
         if listing is None:
             return Refusal("UNKNOWN_SYMBOL", f"{spec.symbol} is not listed at {spec.venue or 'any venue'}")
         listing.settle()
@@ -165,21 +165,6 @@ class Lifecycle:
             made.held = made.qty
             return made
         return self._standing_refusal(listing, made) or made
-
-    def _choose(self, symbol: str, venue: str, sign: int) -> Listing | None:
-        """The listing an order goes to: the named venue, else the best opposing price, else the first that lists it."""
-        first: Listing | None = None
-        best: Listing | None = None
-        for one in self.listings.values():
-            if one.symbol != symbol or (venue and venue != one.mic):
-                continue
-            first = first or one
-            price, size = (one.ask, one.ask_qty) if sign > 0 else (one.bid, one.bid_qty)
-            if not size or one.is_halted:
-                continue
-            if best is None or (price - (best.ask if sign > 0 else best.bid)) * sign < 0:
-                best = one
-        return best or first
 
     def _venue_refusal(self, listing: Listing) -> Refusal | None:
         if not listing.calendar.is_open(self.now_ns):

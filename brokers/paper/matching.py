@@ -14,7 +14,7 @@ Rules, each of which the tests hold:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from brokers.paper.orders import Working
@@ -388,3 +388,19 @@ class OrderListing(Listing):
     def queue_ahead(self, order: Working) -> int:
         """Visible quantity at its price that came to rest before it."""
         return self.book.ahead(order.sign, order.limit or 0, order.rests_from)
+
+
+def choose(listings: Iterable[Listing], symbol: str, venue: str, sign: int) -> Listing | None:
+    """The listing an order goes to: the named venue, else the best opposing price, else the first that lists it."""
+    first: Listing | None = None
+    best: Listing | None = None
+    for one in listings:
+        if one.symbol != symbol or (venue and venue != one.mic):
+            continue
+        first = first or one
+        price, size = (one.ask, one.ask_qty) if sign > 0 else (one.bid, one.bid_qty)
+        if not size or one.is_halted:
+            continue
+        if best is None or (price - (best.ask if sign > 0 else best.bid)) * sign < 0:
+            best = one
+    return best or first
