@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -154,10 +153,3 @@ class EngineThread:
         self._loop = asyncio.get_running_loop()
         self._live = self._make(self._home, self._settings)
         await serve(self._live, self._home, self._ready.set)
-
-
-def log_to_stderr() -> None:
-    """Warnings and worse as lines on stderr; the engine's process has its stderr in a log file."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from bolt_tui.commands.exits import Exit
 from bolt_tui.endpoint import find_socket, is_listening
+from bolt_tui.logs import rotate
 from bolt_tui.settings import FILE_MODE, Home, child_environment
 from engine.domain.errors import BoltError, SettingsError, StoreError
 
 START_DEADLINE_S = 20.0
-LOG_BYTES_MAX = 5_000_000
 """A longer log is put aside as ``engine.log.1`` at the next start."""
 _TAIL_LINES = 12
 READY = b"ready\n"
@@ -96,8 +96,7 @@ def _failure(code: int, text: str) -> BoltError:
 def log_file(home: Home) -> Path:
     """The engine's log, made owner-only; a long one is put aside."""
     log = home.logs / "engine.log"
-    if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
-        log.replace(log.with_suffix(".log.1"))
+    rotate(log)
     log.touch(mode=FILE_MODE)
     return log
 

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from bolt_tui.notify_settings import NotifySettings
+from bolt_tui.notify_settings import check as check_notify
 from bolt_tui.resources import data_file
 from engine.domain.errors import SettingsError
 from engine.domain.resets import read_reset
@@ -333,6 +335,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     ledger: LedgerSettings = LedgerSettings()
     paper: PaperSettings = PaperSettings()
     tape: TapeSettings = TapeSettings()
+    notify: NotifySettings = NotifySettings()
     strategies: dict[str, dict[str, str]] = {}
     """Strategies started with the engine: name, then its parameters as text."""
     presets: Presets = Presets()
@@ -402,6 +405,11 @@ def _check(made: Settings, name: str) -> None:
     if made.ledger.url and not is_server_url(made.ledger.url):
         msg = f"{name}: ledger.url is no URL of a server; expected {URL_FORM}, or nothing for a file"
         raise SettingsError(msg)
+    try:
+        check_notify(made.notify)
+    except SettingsError as error:
+        msg = f"{name}: {error}"
+        raise SettingsError(msg) from None
     if made.paper.reset:
         try:
             read_reset(made.paper.reset)

@@ -21,6 +21,7 @@ from bolt_tui.history import load_beside
 from bolt_tui.input_tape import InputTape, StepInput, encode
 from bolt_tui.instruments import registry_in
 from bolt_tui.lookout import Lookout
+from bolt_tui.notify import FAILED_CODE, Notifier, counts_path
 from bolt_tui.session_report import note_session
 from bolt_tui.settings import Home, Settings, ensure_policy, load_settings
 from bolt_tui.venue_keeper import VenueKeeper
@@ -35,7 +36,7 @@ from engine.domain.ids import new_ledger_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import Source, SourceKind
-from engine.domain.resets import read_reset
+from engine.domain.resets import DailyReset, read_reset
 from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_loader import load_strategies
 from engine.ledger.ledger import Ledger
@@ -186,6 +187,7 @@ class LiveEngine:
         registry = registry_in(home.instruments)
         self._settings = settings
         self._chunks: deque[Chunk] = deque()
+        self._notifier = Notifier(settings.notify, counts_path(home), partial(self._on_trouble, FAILED_CODE))
         rates = home.root / FX_NAME
         self._rates = read_fx(rates).rates if rates.exists() else ()
         self._policy = PolicyHolder.from_file(home.policy)
@@ -194,16 +196,7 @@ class LiveEngine:
         with ExitStack() as undo:
             undo.callback(self._journal.close)
             self._latch = Latch.open(home.latch, ledger_used=not self._journal.is_new)
-            words, reset = settings.paper.reset, None
-            if words:
-                reset = read_reset(words)
-            start_venue = partial(
-                ensure_venue,
-                home.root,
-                settings.paper.seed,
-                settings.paper.cash,
-                options=("--reset", words) if words else (),
-            )
+            start_venue = _venue_start(home, settings)
             start_venue()
             self._venue = VenueKeeper(start_venue, self._clock)
             self._tape = InputTape(self._tape_writer)
@@ -214,7 +207,9 @@ class LiveEngine:
                     journal=self._journal,
                     clock=self._tape.clock,
                     brokers={
-                        "paper": LoopBroker(PaperBroker(home.root, reset=reset), self._inbox, self._tape, registry)
+                        "paper": LoopBroker(
+                            PaperBroker(home.root, reset=_reset_of(settings)), self._inbox, self._tape, registry
+                        )
                     },
                     policy=self._policy,
                     latch=self._latch,
@@ -227,6 +222,7 @@ class LiveEngine:
                     strategies=self._strategies(),
                     pid=os.getpid(),
                     fees=shipped_fees(),
+                    told=dict.fromkeys(self._notifier.kinds(), self._notifier.on_event),
                 )
             )
             undo.pop_all()
@@ -324,6 +320,7 @@ class LiveEngine:
         finally:
             self._lookout.stop()
             self._watchdog.stop()
+            self._notifier.close()
             self._venue.stop()
             self._writer.stop(STOP_S)
             note_session(self._home)
@@ -432,6 +429,17 @@ class LiveEngine:
         """End :meth:`run`, cancelling working orders first where asked. On the loop's thread."""
         if not self._stopping.done():
             self._stopping.set_result(cancel)
+
+
+def _reset_of(settings: Settings) -> DailyReset | None:
+    return read_reset(settings.paper.reset) if settings.paper.reset else None
+
+
+def _venue_start(home: Home, settings: Settings) -> Callable[[], bool]:
+    """Starts the paper venue where none serves."""
+    paper = settings.paper
+    options = ("--reset", paper.reset) if paper.reset else ()
+    return partial(ensure_venue, home.root, paper.seed, paper.cash, options=options)
 
 
 def projections() -> tuple[OrderStore, Ledger]:

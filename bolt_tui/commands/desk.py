@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from bolt_tui.client import EngineClient, NoEngine
 from bolt_tui.commands.exits import Exit
 from bolt_tui.endpoint import find_socket
-from bolt_tui.host import EngineThread, build, log_to_stderr, serve, signals
+from bolt_tui.host import EngineThread, build, serve, signals
 from bolt_tui.launch import READY, is_running, start_engine
+from bolt_tui.logs import log_to_stderr
 from bolt_tui.output import json_line
 from bolt_tui.settings import (
     Environment,
@@ -44,8 +45,8 @@ REMOTE_HZ = 4
 
 def run_engine(context: Context) -> Exit:
     """The engine's own process: serves until it is stopped, and says so on the pipe when it does."""
-    log_to_stderr()
     home = context.home
+    log_to_stderr(home.logs / "engine.log")
     ensure_policy(home)
     settings = load_settings(home)
 

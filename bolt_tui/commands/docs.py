@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
-from bolt_tui import settings
+from bolt_tui import notify_settings, settings
 from bolt_tui.commands.exits import MEANINGS, Exit
 from bolt_tui.commands.subcommand import Arg, Subcommand
 from bolt_tui.commands.table import GROUPS
@@ -84,8 +84,9 @@ def _cell(text: str) -> str:
 
 def _settings() -> str:
     """The settings with their defaults and the docstrings of their fields, read from the source."""
-    source = Path(settings.__file__).read_text(encoding="utf-8")
-    classes = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+    sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (settings, notify_settings)]
+    trees = [node for source in sources for node in ast.parse(source).body]
+    classes = {node.name: node for node in trees if isinstance(node, ast.ClassDef)}
     rows = [f"| `{name}` | `{default}` | {means} |" for name, default, means in _fields(classes, "Settings", "")]
     head = (
         "## Settings\n\n`settings.yaml` in the state folder; optional, and an unknown key or a wrong type is refused.\n"

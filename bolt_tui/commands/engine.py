@@ -8,6 +8,8 @@ from bolt_tui.client import NoEngine
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
 from bolt_tui.commands.lists import live_marks
+from bolt_tui.health import examine
+from bolt_tui.health import lines as health_lines
 from engine.domain.commands import Reconcile, ReloadPolicy, Resolve, ResolveAs, SetStrategy
 from engine.domain.errors import SettingsError
 from engine.domain.money import Price
@@ -20,16 +22,20 @@ if TYPE_CHECKING:
 
 def status(context: Context) -> Exit:
     """Show the state; exit code 5 while halted, 3 where no engine runs and the ledger answers."""
+    told: list[str] = []
     try:
         with context.client() as client:
             view = client.view()
         found, marks = view.status, live_marks(view)
-        code = Exit.HALTED if found.halt.state == "halted" else Exit.OK
+        look = examine(context.found, view)
+        code = Exit.HALTED if found.halt.state == "halted" else Exit.INCOMPLETE if look.faults else Exit.OK
+        marks["health"] = look
+        told = health_lines(look)
     except NoEngine as error:
         stored = context.stored(error)
         found, marks, code = stored.status(), stored.marks(), Exit.NO_ENGINE
     context.out.object("status", {**show.fields(found), **marks})
-    for text in show.status_lines(found):
+    for text in (*show.status_lines(found), *told):
         context.out.line(text)
     return code
 

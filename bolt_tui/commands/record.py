@@ -28,7 +28,8 @@ def record(context: Context) -> Exit:
 
 
 async def _record(context: Context, home: Home) -> None:
-    from bolt_tui.host import build, log_to_stderr, serve, signals
+    from bolt_tui.host import build, serve, signals
+    from bolt_tui.logs import log_to_stderr
     from bolt_tui.settings import ensure_policy, load_settings
     from brokers.paperbroker import stop_venue
 

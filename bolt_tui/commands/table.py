@@ -18,6 +18,7 @@ from bolt_tui.commands.subcommand import (
     Subcommand,
     arg,
 )
+from bolt_tui.commands.table_box import BOX
 from bolt_tui.commands.table_instruments import INSTRUMENTS
 from bolt_tui.commands.table_lists import LISTS
 from bolt_tui.commands.table_market import MARKET
@@ -158,9 +159,10 @@ ENGINE = (
         "bolt status",
         "engine:status",
         (),
-        (Exit.NO_ENGINE, Exit.HALTED, Exit.STORE),
-        detail="Exit code 5 while trading is halted, so that a script sees it. Where no engine answers, the state as of the "
-        "ledger's last row, and exit code 3.",
+        (Exit.NO_ENGINE, Exit.HALTED, Exit.STORE, Exit.INCOMPLETE),
+        detail="Exit code 5 while trading is halted, 8 where something else needs a person (a full disk, a broker that is down, a ledger or "
+        "notifications that fail), so that a script sees it. It shows how long the engine is up, the age of the newest quote, the last fill, "
+        "and the room on the disk. Where no engine answers, the state as of the ledger's last row, and exit code 3.",
     ),
     Subcommand(
         "stop",
@@ -254,6 +256,7 @@ HALT = (
 
 TOOLS = (
     *MARKET,
+    *BOX,
     Subcommand(
         "ledger verify",
         "Prove the ledger: the hash chain, the noted head, and that the projections follow from it.",
@@ -327,6 +330,16 @@ TOOLS = (
         (arg("folder", metavar="DIR", help="where to; files are YYYY-MM-DD.jsonl.gz"), LEDGER_FILE),
         (Exit.STORE,),
         detail="The ledger keeps its rows. `bolt ledger verify DIR/*.jsonl.gz` proves the files and that none is missing between them.",
+    ),
+    Subcommand(
+        "ledger upgrade",
+        "Bring a ledger file of an older Bolt to the tables of this one; it is backed up first. No engine may run.",
+        "bolt ledger upgrade",
+        "tools:ledger_upgrade",
+        (LEDGER_FILE,),
+        (Exit.STORE,),
+        detail="Journal rows stay as they are, byte for byte; projections are made again from them. The backup is FILE.schemaN.bak. A ledger on a "
+        "server is copied to a file of this schema with `bolt ledger backup` of the Bolt that wrote it.",
     ),
     Subcommand(
         "ledger rebuild",
@@ -428,6 +441,8 @@ GROUPS: dict[str, tuple[Subcommand, ...]] = {
 }
 TABLE: tuple[Subcommand, ...] = tuple(row for rows in GROUPS.values() for row in rows)
 FAMILIES: dict[str, str] = {
+    "service": "Print the unit of a service.",
+    "notify": "Try notifications outside the screen.",
     "tape": "What was recorded: list it, or take a day out.",
     "data": "Inspect recorded market data, or write it anew in our layout.",
     "ledger": "Prove, show, export, copy, archive or rebuild the ledger.",

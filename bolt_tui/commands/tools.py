@@ -225,6 +225,26 @@ def ledger_rebuild(context: Context) -> Exit:
     return Exit.OK
 
 
+def ledger_upgrade(context: Context) -> Exit:
+    """Bring an older ledger file to the tables of this Bolt."""
+    from bolt_tui.wiring import projections
+    from engine.store.place import ServerPlace
+    from engine.store.upgrade import upgrade
+
+    place = ledger_place(context)
+    if isinstance(place, ServerPlace):
+        msg = f"{place} is on a server; copy it to a file with `bolt ledger backup FILE` of the Bolt that wrote it, and upgrade that"
+        raise SettingsError(msg)
+    done = upgrade(place, projections)
+    context.out.object(
+        "ledger_upgrade", {"ledger": str(place), "before": done.before, "rows": done.rows, "backup": done.backup}
+    )
+    context.out.line(
+        f"{place}: schema {done.before} as it was is in {done.backup}; projections made from {done.rows} journal rows"
+    )
+    return Exit.OK
+
+
 def policy_explain(context: Context) -> Exit:
     """Explain a reason code."""
     from engine.risk.controls_docs import explain, nearest

@@ -225,6 +225,7 @@ class Engine:
         acts += [self.host.routes[kind]] if kind in self.host.routes else []
         live: list[Act] = [self.agent.on_event] if self.agent.hears(kind) else []
         live += [self.host.live_routes[kind]] if kind in self.host.live_routes else []
+        live += [self.parts.told[kind]] if kind in self.parts.told else []
         return tuple(acts), (*acts, *live)
 
     # -- inputs ----------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from engine.domain import events as ev
 from engine.domain.clock import Clock
 from engine.domain.commands import Halt
 from engine.execution.execution_agent import Weights
@@ -47,3 +48,5 @@ class EngineParts(msgspec.Struct, frozen=True, kw_only=True):
     """What may be started, by name."""
     fees: Mapping[str, FeeSchedule] = {}
     """Rates by MIC, for what an order would pay; the venue's own statement is what is booked."""
+    told: Mapping[type[msgspec.Struct], Callable[[int, int, ev.AnyEvent], None]] = {}
+    """Who else hears of a kind of event as it is journaled; it must return at once and decides nothing."""

@@ -106,6 +106,8 @@ def check_version(link: Link, place: Place | None) -> bool:
     version = link.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
     if version is None or version[0] != str(SCHEMA):
         msg = f"ledger {place} has schema {version[0] if version else 'none'}; this Bolt reads schema {SCHEMA}; use the Bolt that wrote it"
+        if version and str(version[0]).isdigit() and int(version[0]) < SCHEMA and not isinstance(place, ServerPlace):
+            msg += ", or `bolt ledger upgrade`, which backs it up first"
         raise StoreVersion(msg)
     return True
 
