@@ -134,17 +134,36 @@ def test_without_an_engine_the_ledger_answers_or_says_why_not(bolt: Bolt, home: 
     assert "prices are not kept in the ledger" in missing.err
 
 
-@pytest.mark.parametrize("row", [row.name for row in TABLE if row.is_list])
+FROM_FILES = {"find": ("aapl",), "roll": (), "sessions": ("24x7",), "statement": ()}
+"""Lists that never ask an engine, with words that each takes."""
+
+
+@pytest.mark.parametrize("row", [row.name for row in TABLE if row.is_list and row.name not in FROM_FILES])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_list_takes_every_shape_and_says_that_no_engine_runs(bolt: Bolt, row: str, shape: str) -> None:
     more = ("AAPL",) if row == "book" else ()
-    ran = bolt(row, *more, shape)
+    ran = bolt(*row.split(), *more, shape)
     assert ran.code == Exit.NO_ENGINE
     assert "no engine" in ran.err
     if shape == "--json":
         assert json.loads(ran.out)["code"] == "NO_ENGINE"
     else:
         assert ran.out == ""
+
+
+@pytest.mark.parametrize("row", sorted({*FROM_FILES} - {"statement"}))
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_list_from_files_needs_no_engine(bolt: Bolt, row: str, shape: str) -> None:
+    ran = bolt(row, *FROM_FILES[row], shape)
+    assert ran.code == Exit.OK
+    if shape == "--json":
+        assert json.loads(ran.out)["schema"] == 1
+
+
+def test_a_statement_needs_a_ledger(bolt: Bolt) -> None:
+    ran = bolt("statement")
+    assert (ran.code, ran.out) == (Exit.STORE, "")
+    assert "there is no ledger" in ran.err
 
 
 def test_no_cell_is_a_formula_and_no_sentence_moves_the_cursor() -> None:
