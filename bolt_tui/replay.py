@@ -31,6 +31,7 @@ _HELP = {
     "--base": "base currency of the ledger: limits, cash and the result of the day are in it (default: the instrument's)",
     "--fx": "file of currency rates, each with its time; how the venue changes currencies (default: it keeps cash in each)",
     "--carry": "file of dividends, splits, funding and interest; the replay then goes on to the end of the data (default: none)",
+    "--house": "file of the broker's house rules: whose refusals and rate limits, funds, borrow, margin (default: none)",
     "--until": "end at this ISO time at the latest (default: the end of the file)",
 }
 
@@ -49,7 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of latencies and ids (default: 1)")
     parser.add_argument("--history", action="append", default=[], type=Path, metavar="FILE", help=_HELP["--history"])
     parser.add_argument("--instrument", action="append", default=[], metavar="TERMS", help=_HELP["--instrument"])
-    for name in ("--at", "--until", "--cash", "--policy", "--curve", "--ledger", "--base", "--fx", "--carry"):
+    for name in (
+        "--at",
+        "--until",
+        "--cash",
+        "--policy",
+        "--curve",
+        "--ledger",
+        "--base",
+        "--fx",
+        "--carry",
+        "--house",
+    ):
         parser.add_argument(name, default="", metavar=name.strip("-").upper(), help=_HELP[name])
 
 
@@ -109,6 +121,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
         base=_base(args.base),
         fx=Path(args.fx) if args.fx else None,
         carry=Path(args.carry) if args.carry else None,
+        house=Path(args.house) if args.house else None,
     )
 
 

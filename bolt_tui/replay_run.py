@@ -13,6 +13,7 @@ from bolt_tui.sim_driver import FOREVER_NS, SimDriver
 from brokers.paper.bars import BarListing
 from brokers.paper.config import VenueConfig
 from brokers.paper.exchange import exchange_of
+from brokers.paper.house_file import read_house
 from brokers.paper.realism import realism_report
 from brokers.paper.replay_broker import ReplayBroker
 from engine.api import Engine, EngineParts
@@ -77,6 +78,7 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
     """Base currency; empty for the first instrument's."""
     fx: Path | None = None
     carry: Path | None = None
+    house: Path | None = None
     calendars: Path
     """Folder of compiled session calendars."""
     history: tuple[Path, ...] = ()
@@ -112,6 +114,7 @@ class Replay:
             cash={base: ask.cash},
             exchange=exchange,
             carry=None if ask.carry is None else read_carry(ask.carry),
+            house=None if ask.house is None else read_house(ask.house),
         )
         self.broker = ReplayBroker(config, self.clock)
         for tape in self.tapes:
@@ -237,7 +240,12 @@ class Replay:
                 if engine.journal.head_seq != seen:
                     self.driver.settle()
                 due_ns = min(due_ns, core.next_due_ns() or FOREVER_NS)
-                if not engine.store.parents_open and not self.ask.strategies and self.ask.carry is None:
+                if (
+                    not engine.store.parents_open
+                    and not self.ask.strategies
+                    and self.ask.carry is None
+                    and self.ask.house is None
+                ):
                     break
             elif ts_ns >= self.ask.at_ns and self._is_ready():
                 is_placed = True

@@ -137,6 +137,22 @@ def paper_deposit(context: Context) -> Exit:
     return _at_the_counter(context, Act.DEPOSIT, terms)
 
 
+def paper_order(context: Context) -> Exit:
+    """A manual order from another terminal."""
+    args = context.args
+    qty = Qty(amount(args.qty))
+    return _at_the_counter(context, Act.ORDER, {"symbol": args.symbol_name.upper(), "qty": qty})
+
+
+def paper_transfer(context: Context) -> Exit:
+    """A position from or to another account."""
+    args = context.args
+    qty = Qty(amount(args.qty))
+    cost = abs(amount(args.cost))
+    terms = {"symbol": args.symbol_name.upper(), "qty": qty, "amount": cost if qty > 0 else -cost, "text": args.why}
+    return _at_the_counter(context, Act.TRANSFER, terms)
+
+
 def _at_the_counter(context: Context, act: Act, terms: dict[str, object]) -> Exit:
     from brokers.paperbroker import PaperSession
 

@@ -141,4 +141,31 @@ MONEY = (
         (Exit.NO_ENGINE,),
         detail=_COUNTER,
     ),
+    Subcommand(
+        "paper order",
+        "Trade the paper account from another terminal: a market order that is foreign to the engine.",
+        "bolt paper order -- -50 AAPL",
+        "money:paper_order",
+        (
+            arg("qty", metavar="QTY", help="how much; below zero sells (write -- before it)"),
+            arg("symbol_name", metavar="SYMBOL", help="of what"),
+        ),
+        (Exit.NO_ENGINE,),
+        detail="It passes no gate of ours, as nothing does that is done in a broker's own terminal. The engine books its execution to the "
+        "account, as foreign.",
+    ),
+    Subcommand(
+        "paper transfer",
+        "Bring a position into the paper account from another one, or take it out.",
+        "bolt paper transfer 100 AAPL --cost 15000 --why 'from the old broker'",
+        "money:paper_transfer",
+        (
+            arg("qty", metavar="QTY", help="how much; below zero goes out (write -- before it)"),
+            arg("symbol_name", metavar="SYMBOL", help="of what"),
+            arg("--cost", metavar="AMOUNT", required=True, help="what all of it had cost"),
+            arg("--why", metavar="TEXT", default="", help="one sentence for the booking"),
+        ),
+        (Exit.NO_ENGINE,),
+        detail=_COUNTER,
+    ),
 )

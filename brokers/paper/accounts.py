@@ -91,6 +91,10 @@ class Account(msgspec.Struct, kw_only=True):
             self.fees[paid_in] = self.fees.get(paid_in, ZERO_MONEY) + fee
             self.cash[paid_in] = self.cash.get(paid_in, ZERO_MONEY) - fee
 
+    def currency_of(self, symbol: str, currency: str) -> None:
+        """Have a holding of a symbol, so that something may come in."""
+        self.holdings.setdefault(symbol, Holding(currency=currency))
+
     def move(self, made: Movement) -> None:
         """Book a movement: its cash, and what it does to a position."""
         for leg in made.cash:
@@ -98,6 +102,10 @@ class Account(msgspec.Struct, kw_only=True):
             sums[leg.currency] = sums.get(leg.currency, Money(0)) + leg.amount
             self.cash[leg.currency] = self.cash.get(leg.currency, Money(0)) + leg.amount
         held = self.holdings.get(made.symbol)
+        if made.kind is MovementKind.TRANSFER and held is not None and made.qty:
+            held.qty = held.qty + made.qty
+            held.cost = held.cost + made.cost
+            self.deposits[held.currency] = self.deposits.get(held.currency, Money(0)) + made.cost
         if made.kind is MovementKind.SPLIT and held is not None:
             held.qty = made.qty
 

@@ -9,6 +9,7 @@ import msgspec
 from brokers.paper.accounts import Account
 from brokers.paper.exchange import ExchangeTerms
 from brokers.paper.flights import Flight
+from brokers.paper.house_file import House
 from brokers.paper.impact import ImpactParams
 from brokers.paper.latency import LatencyParams
 from brokers.paper.levels import QueueModel
@@ -41,6 +42,8 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
     cash: dict[str, Money] = {}
     exchange: ExchangeTerms | None = None
     """How it changes currencies; None: it keeps cash in each."""
+    house: House | None = None
+    """The broker's house rules; None: it has none."""
     carry: CarryFile | None = None
     """What happens to positions and cash over time; None: nothing does."""
     history_max: int = 200_000

@@ -42,6 +42,7 @@ from engine.domain.events import encode
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import Side
+from engine.ledger.ledger import MARGINED
 from engine.market.rows import listing_key
 from engine.oms.broker_interface import OrderAnswer, Rejected, Snapshot
 
@@ -225,13 +226,33 @@ class Desk:
         if not account:
             return Done(id=frame.id, ok=False, text="an admin connection has no account")
         try:
+            if frame.act is Act.ORDER:
+                return self._terminal(account, frame)
             if frame.act is Act.CONVERT:
                 made = teller.convert(account, frame.amount, frame.currency, frame.to)
+            elif frame.act is Act.TRANSFER:
+                listed = self._owner.venue.core.listing(frame.symbol).instrument
+                if listed.kind in MARGINED:
+                    raise InputError(f"{frame.symbol} is a {listed.kind}; only what is paid in full can be transferred")
+                made = teller.transfer(account, frame.symbol, listed.currency, frame.qty, frame.amount, frame.text)
             else:
                 made = teller.deposit(account, frame.currency, frame.amount, frame.text)
         except BoltError as error:
             return Done(id=frame.id, ok=False, text=str(error))
         return Done(id=frame.id, text=made.words())
+
+    def _terminal(self, account: str, frame: Book) -> Done:
+        """A manual order from another terminal: foreign to every engine."""
+        core = self._owner.venue.core
+        core.listing(frame.symbol)
+        wire_id = core.place_foreign(account, frame.symbol, frame.qty, "HAND")
+        core.changed_silently()
+        found = core.order(account, wire_id)
+        state = (
+            "it was not taken" if found is None else f"{found.status}, {found.qty_filled} filled {found.text}".rstrip()
+        )
+        is_taken = found is not None and found.status != "rejected"
+        return Done(id=frame.id, ok=is_taken, text=f"{frame.qty} {frame.symbol} at the market: {state}")
 
     # -- the laboratory ------------------------------------------------------------------------------------------------
 

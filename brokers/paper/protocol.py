@@ -113,6 +113,10 @@ class Act(StrEnum):
 
     CONVERT = "convert"
     DEPOSIT = "deposit"
+    ORDER = "order"
+    """A market order from another terminal."""
+    TRANSFER = "transfer"
+    """A position from or to another account."""
 
 
 class Book(ClientFrame, frozen=True, kw_only=True, tag="book"):
@@ -124,6 +128,9 @@ class Book(ClientFrame, frozen=True, kw_only=True, tag="book"):
     currency: str = ""
     to: str = ""
     """Currency that is wanted."""
+    symbol: str = ""
+    qty: Qty = Qty(0)
+    """Signed."""
     text: str = ""
 
 

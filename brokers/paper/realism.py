@@ -10,8 +10,8 @@ import msgspec
 
 from brokers.paper.bars import BarListing
 from brokers.paper.config import Counters
+from brokers.paper.house import HouseRules
 from brokers.paper.levels import LevelListing
-from brokers.paper.lifecycle import Lifecycle
 from brokers.paper.realism_money import Effect, money_effects
 from engine.market.calendar import ALWAYS
 
@@ -34,18 +34,14 @@ class RealismReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OFF = {
-    "P09": ("borrow", "no locate, no borrow fee, no recall: any short sale is filled"),
-    "P10": ("margin", "no margin call and no liquidation; futures and perpetuals move only realised results"),
     "P14": ("auctions", "no auction orders; auction prints of the feed fill nobody"),
-    "P19": ("rate limits", "the venue takes any number of messages"),
-    "P23": ("foreign activity", "none unless another session trades the account"),
     "P24": ("combos", "no combination orders"),
     "P26": ("chain", "no decentralised venue"),
 }
 
 
 def realism_report(
-    core: Lifecycle, *, source: str, defaults: tuple[str, ...] = (), curve: str = "", notes: tuple[str, ...] = ()
+    core: HouseRules, *, source: str, defaults: tuple[str, ...] = (), curve: str = "", notes: tuple[str, ...] = ()
 ) -> RealismReport:
     """Describe a session.
 
@@ -73,7 +69,7 @@ def realism_report(
     )
 
 
-def _depths(core: Lifecycle) -> list[str]:
+def _depths(core: HouseRules) -> list[str]:
     found = {
         "bars" if isinstance(one, BarListing) else "L1/L2" if isinstance(one, LevelListing) else "L3"
         for one in core.listings.values()
@@ -85,7 +81,7 @@ def _effect(code: str, name: str, state: str, text: str) -> Effect:
     return Effect(code=code, name=name, state=state, text=text)
 
 
-def _timing(core: Lifecycle) -> list[Effect]:
+def _timing(core: HouseRules) -> list[Effect]:
     params, drawn = core.config.latency, core.latency
     legs = [params.insert, params.modify, params.cancel, params.ack, params.report]
     is_on = any(leg.base_ns or leg.jitter_ns for leg in legs)
@@ -125,7 +121,7 @@ _DEPTH_WORDS = {
 """By effect and depth of data: state and words."""
 
 
-def _by_depth(core: Lifecycle) -> list[Effect]:
+def _by_depth(core: HouseRules) -> list[Effect]:
     queue = core.config.queue
     cancels = "no cancel moves us" if not queue.power else f"cancels move us by the power-{queue.power} model"
     depths = _depths(core) or ["L3"]
@@ -142,7 +138,7 @@ def _by_depth(core: Lifecycle) -> list[Effect]:
     return effects
 
 
-def _trading(core: Lifecycle) -> list[Effect]:
+def _trading(core: HouseRules) -> list[Effect]:
     impact = ", ".join(symbol for symbol, params in sorted(core.config.impact.items()) if params.is_on)
     if impact:
         shock = _effect("P07", "impact", "on", f"linear, permanent and decaying, for {impact}")
@@ -153,7 +149,7 @@ def _trading(core: Lifecycle) -> list[Effect]:
     return [*_by_depth(core), shock]
 
 
-def _rules(core: Lifecycle) -> list[Effect]:
+def _rules(core: HouseRules) -> list[Effect]:
     listings = core.listings.values()
     charged = sorted({core.config.fees[one.mic].name for one in listings if one.mic in core.config.fees})
     examples = any(core.config.fees[one.mic].example for one in listings if one.mic in core.config.fees)
@@ -176,14 +172,13 @@ def _rules(core: Lifecycle) -> list[Effect]:
             "P17", "brackets", "on",
             "the venue keeps brackets and one-cancels-other; what one fills reaches the others a cancel later, so both may fill",
         ),
-        _effect("P18", "refusals", "on", f"tick, lot, size, session, halt, duplicate id: {count.rejected} orders; not funds"),
         _effect("P20", "transport faults", "off", "none unless faults were asked for"),
         _effect("P21", "races", "on", "cancels and amendments meet fills at the matching; too late is refused"),
         _effect("P22", "restart", "on", "orders and positions live at the venue; resting orders re-enter at the back"),
     ]  # fmt: skip
 
 
-def _notes(core: Lifecycle, curve: str) -> tuple[str, ...]:
+def _notes(core: HouseRules, curve: str) -> tuple[str, ...]:
     notes = []
     for listing in core.listings.values():
         notes.append(f"{listing.key}: {listing.rows} rows, {listing.prints} prints, calendar {listing.calendar.name}")

@@ -26,6 +26,7 @@ from brokers.paper.desk import Desk
 from brokers.paper.exchange import exchange_of
 from brokers.paper.home import VenueLock, venue_folder
 from brokers.paper.hosted import HostedVenue
+from brokers.paper.house_file import HOUSE_NAME, read_house
 from brokers.paper.latency import NO_LATENCY, LatencyParams
 from brokers.paper.market import Levels, SimulatedMarket
 from brokers.paper.protocol import CLIENT, FaultKind, New, Role
@@ -114,6 +115,7 @@ class VenueServer:
             fees=shipped_fees(),
             cash=cash,
             exchange=exchange_of(self.options.home / FX_NAME, "USD"),
+            house=read_house(self.options.home / HOUSE_NAME) if (self.options.home / HOUSE_NAME).exists() else None,
             carry=read_carry(self.options.home / CARRY_NAME) if (self.options.home / CARRY_NAME).exists() else None,
         )
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from brokers.paper.accounts import Account
 from brokers.paper.config import VenueConfig
 from engine.domain.errors import InputError
-from engine.domain.money import Money
+from engine.domain.money import Money, Qty
 from engine.domain.movements import CashLeg, Movement, MovementKind
 
 MOVEMENTS_MAX = 10_000
@@ -63,6 +63,17 @@ class Teller:
         self.counts[kind] = self.counts.get(kind, 0) + 1
         self._tell(account, made)
         return made
+
+    def next_number(self) -> int:
+        """A number that no other thing of this venue has."""
+        return self._till.number()
+
+    def transfer(self, account: str, symbol: str, currency: str, qty: Qty, cost: Money, text: str) -> Movement:
+        """A position comes from, or goes to, another account, with what it had cost."""
+        if not qty:
+            raise InputError("a transfer needs a quantity that is not zero")
+        self._till.account(account).currency_of(symbol, currency)
+        return self.book(account, MovementKind.TRANSFER, symbol=symbol, qty=qty, cost=cost, text=text)
 
     def since(self, account: str, ts_ns: int) -> tuple[Movement, ...]:
         """Bookings at or after a time, oldest first."""

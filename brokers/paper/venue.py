@@ -20,9 +20,10 @@ from brokers.paper.carry import Carry
 from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig, VenueState
 from brokers.paper.event_orders import EventListing
 from brokers.paper.flights import Flight, Message, flight
+from brokers.paper.house import HouseRules
 from brokers.paper.impact import Impact
 from brokers.paper.levels import LevelListing
-from brokers.paper.lifecycle import Act, Lifecycle
+from brokers.paper.lifecycle import Act
 from brokers.paper.matching import Listing, MarketSink, OrderListing
 from brokers.paper.orders import Working
 from brokers.paper.teller import Teller
@@ -48,7 +49,7 @@ from engine.oms.broker_interface import (
 __all__ = ["Counters", "OwnFlow", "Report", "VenueConfig", "VenueCore", "VenueState"]
 
 
-class VenueCore(Lifecycle):
+class VenueCore(HouseRules):
     """Matching, accounts and message timing of one or more simulated venues."""
 
     def __init__(
@@ -77,6 +78,7 @@ class VenueCore(Lifecycle):
 
     def start_carry(self, since_ns: int) -> None:
         """Plan what the configured file says for after a time; once, when everything is listed."""
+        self.start_house(since_ns)
         if self.config.carry is not None:
             Carry(self, self.config.carry).start(since_ns)
 

@@ -23,6 +23,12 @@ class MovementKind(StrEnum):
     INTEREST = "interest"
     """Of cash in a currency, overnight; the rollover of an exchange position is this too."""
     BORROW_FEE = "borrow_fee"
+    MARGIN_CALL = "margin_call"
+    """A word, no booking: equity is below what positions need, and until when."""
+    LIQUIDATION = "liquidation"
+    """A word, no booking: the broker closes positions with orders of its own."""
+    RECALL = "recall"
+    """A word, no booking: shares that were lent are wanted back, and are bought in."""
     TRANSFER = "transfer"
     """A position or cash that came from, or went to, another account."""
     DEPOSIT = "deposit"
@@ -62,6 +68,6 @@ class Movement(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def words(self) -> str:
         """One line for a person."""
-        legs = " ".join(f"{leg.amount} {leg.currency}" for leg in self.cash)
-        moved = f"{self.qty} {self.symbol}".strip() if self.qty else self.symbol
+        legs = " ".join(f"{leg.amount.text()} {leg.currency}" for leg in self.cash)
+        moved = f"{self.qty.text()} {self.symbol}".strip() if self.qty else self.symbol
         return " ".join(word for word in (self.kind.value, moved, legs, self.text) if word)

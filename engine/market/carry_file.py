@@ -129,7 +129,8 @@ class CarryFile(_Strict, frozen=True, kw_only=True):
         return day
 
 
-def _decode(kind: type, value: object) -> object:
+def decode_row(kind: type, value: object) -> object:
+    """Text of a row to its type; ValueError names the value."""
     try:
         if kind is Moment and isinstance(value, str):
             return Moment(parse_iso(value))
@@ -149,7 +150,7 @@ def read_carry(path: Path) -> CarryFile:
     try:
         # BaseLoader keeps every scalar as its text.
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - builds text only
-        made = msgspec.convert(raw, CarryFile, strict=False, dec_hook=_decode)
+        made = msgspec.convert(raw, CarryFile, strict=False, dec_hook=decode_row)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
         raise DataError(f"{path}: {error}; expected rows as in the shipped example file") from None
     faults = [
