@@ -239,5 +239,5 @@ def test_what_is_typed_in_one_go_arrives_whole(home: Home, terminal: Terminal) -
     """A fast hand, a slow line or a paste brings all keys at once: a size must not lose its first digits, nor a correction its place."""
     terminal.wait_for(b"PAPER")
     wait_for_market(home)
-    terminal.press(b"b wrong\x1527\x7f100 AAPL @185.00\r")
+    terminal.press(b"b wrong\x15b 27\x7f100 AAPL @185.00\r")
     terminal.wait_for(b"BUY 2100 AAPL limit 185")
