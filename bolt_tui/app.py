@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from bolt_tui import keymap, themes
+from bolt_tui.compositor import DeskScreen, hasten
 from bolt_tui.desk_base import NEVER_DRAWN
 from bolt_tui.drain import Drain
 from bolt_tui.halt_keys import DeskDriver
@@ -139,6 +140,10 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
     def get_driver_class(self) -> type[Driver]:
         """Ours, on a terminal."""
         return DeskDriver
+
+    def get_default_screen(self) -> Screen[None]:
+        """Ours, which renders what changed and nothing else."""
+        return DeskScreen()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's own, and ours for terminals that know ASCII only."""
@@ -390,4 +395,5 @@ def run_desk(port: EnginePort, settings: Settings, is_ours: bool, **how: Any) ->
 
     ``how``: further arguments of :class:`Desk`.
     """
+    hasten()
     return DeskExit(Desk(port, settings, is_ours=is_ours, **how).run() or DeskExit.LEAVE)

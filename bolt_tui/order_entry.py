@@ -40,6 +40,8 @@ class OrderEntry(DeskBase):
     """What the registry knows of a symbol that no broker lists."""
     _questions = 0
     """Counts what was typed: an answer to older words is not shown."""
+    _known: tuple[int, GrammarContext] | None = None
+    """What order words may name, by the picture that it was made of."""
 
     def _aim(self, view: DeskView) -> None:
         """Let the order line complete with what is under the cursor."""

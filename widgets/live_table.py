@@ -124,6 +124,10 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._titles = ("", "")
         self._tones = Tones(TONES)
         self._fitted: tuple[int, tuple[Column, ...], list[tuple[int, Column, int]]] = (-1, (), [])
+        self._own_style: tuple[object, Style] = (None, Style())
+        """Theme, and the table's style in it."""
+        self._edges: tuple[object, Strip, Strip] | None = None
+        """What decides how left and right border look, and both."""
         self._rows: tuple[Row, ...] = ()
         self._new: dict[str, None] = {}
         self._bold: dict[tuple[str, int], int] = {}
@@ -149,9 +153,12 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         dirty = self._mark_changes(before, now_ns)
         if len(before) != len(self._rows):
             self._resized()
-        for index, (old, new) in enumerate(zip(before, self._rows, strict=False)):
-            if (old is not new and old != new) or new.id in dirty:
-                self._refresh_row(index)
+        else:
+            self._refresh_rows(
+                index
+                for index, (old, new) in enumerate(zip(before, self._rows, strict=True))
+                if (old is not new and old != new) or new.id in dirty
+            )
         if self.follow:
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
 
@@ -250,10 +257,12 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
         self.post_message(self.Resized())
 
-    def _refresh_row(self, index: int) -> None:
-        y = index + 1 - self.scroll_offset.y
-        if 1 <= y < self.size.height:
-            self.refresh(Region(0, y, self.size.width, 1))
+    def _refresh_rows(self, rows: Iterable[int]) -> None:
+        """Repaint those of some rows that can be seen; together, because each refresh drops what Textual has kept."""
+        width, height, top = self.size.width, self.size.height, 1 - self.scroll_offset.y
+        regions = [Region(0, top + index, width, 1) for index in rows if 1 <= top + index < height]
+        if regions:
+            self.refresh(*regions)
 
     def _reveal(self) -> None:
         index = next((index for index, row in enumerate(self._rows) if row.id == self.selected), -1)
@@ -274,7 +283,12 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
 
     def tone(self, name: str) -> Style:
         """The style of a tone in the theme; of the table itself where it has no name."""
-        return self._tones.style(name, self.app.theme_variables) if name else self.rich_style
+        theme = self.app.theme_variables
+        if name:
+            return self._tones.style(name, theme)
+        if self._own_style[0] is not theme:
+            self._own_style = (theme, self.rich_style)
+        return self._own_style[1]
 
     def shown(self) -> list[tuple[int, Column, int]]:
         """The columns that fit: index, column and width; worked out anew for another width."""
@@ -289,6 +303,29 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             found[-1] = (index, column, max(0, width - sum(size for _, _, size in found[:-1])))
         self._fitted = (width, self.columns, found)
         return found
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Lines for the compositor. Textual works out border and styles anew for each line it draws; the rows of a table
+        differ only in what stands between the same two edges, so they are put there as they are.
+        """
+        kept = self._styles_cache
+        width, height = self.region.size
+        wanted = [
+            y
+            for y in crop.line_range
+            if 0 < y < height - 1 and (y in kept._dirty_lines or y not in kept._cache)  # noqa: SLF001 - Textual's own store
+        ]
+        if wanted and self.gutter == (1, 1, 1, 1):
+            key = (self.app.theme_variables, self.styles.border_left, self.styles.border_right, width)
+            if self._edges is None or self._edges[0] != key:
+                super().render_lines(Region(0, wanted[0], width, 1))
+                line = kept._cache[wanted[0]]  # noqa: SLF001 - as Textual drew it, before any filter
+                self._edges = (key, line.crop(0, 1), line.crop(width - 1, width))
+            _, left, right = self._edges
+            for y in wanted:
+                kept._cache[y] = Strip([*left, *self.render_line(y - 1), *right], width)  # noqa: SLF001
+                kept._dirty_lines.discard(y)  # noqa: SLF001
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         """One line of the screen."""

@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
+from widgets.answer_lines import AnswerLines
 from widgets.formats import plain, wrap
 from widgets.messages import LineChanged, LineLeft, LineTyped
 from widgets.typed_line import TypedLine
@@ -92,7 +93,7 @@ class QuickOrderPad(Vertical):
             )
             line.cursor_blink = False
             yield line
-        yield Static(Content(HINT).stylize("$quiet"), id="answer")
+        yield AnswerLines(Content(HINT).stylize("$quiet"), "answer")
 
     @property
     def line(self) -> OrderLine:
@@ -127,7 +128,10 @@ class QuickOrderPad(Vertical):
     def show(self, content: Content) -> None:
         """Show an answer to what is being typed."""
         self.answer = content.plain
-        self.query_one("#answer", Static).update(content)
+        self._answer_lines(content)
+
+    def _answer_lines(self, content: Content) -> None:
+        self.query_one("#answer", AnswerLines).show(content, is_still=self.has_class("-typing"))
 
     def say(self, words: str, tone: str = "") -> None:
         """Show an answer: tone ``bad`` or ``good`` repeats by colour what its words say."""
@@ -137,9 +141,7 @@ class QuickOrderPad(Vertical):
         if len(lines) > ANSWER_ROWS:
             lines = [*lines[: ANSWER_ROWS - 1], f"{lines[ANSWER_ROWS - 1][: width - 3]}.."]
         style = {"bad": "bold $caution", "good": "bold"}.get(tone, "")
-        self.query_one("#answer", Static).update(
-            Content("\n".join(lines)).stylize(style) if style else Content("\n".join(lines))
-        )
+        self._answer_lines(Content("\n".join(lines)).stylize(style) if style else Content("\n".join(lines)))
 
     def remember(self, line: str) -> None:
         """Keep a line for recall."""

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding
+from textual.geometry import Size
+from textual.reactive import Reactive
 from textual.widgets import Input
 
 
@@ -18,6 +20,8 @@ class TypedLine(Input):
     line, where many keys come in one go, characters overtake them. In a line with quantities that must not be.
     """
 
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0))
+    """Textual's own lays out the whole screen where it changes, with every character; here its height is one and its width the box's."""
     OWN_KEYS: ClassVar[dict[str, str]] = _own_keys()
 
     async def on_key(self, event: events.Key) -> None:
