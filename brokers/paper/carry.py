@@ -93,6 +93,9 @@ class Carry:
             held = account.position(one.symbol)
             if held:
                 self._split_held(account.name, held, one, made, price)
+        for member in self._core.linked_in(one.symbol):
+            member.asked = member.asked * one.new // one.old
+            member.base = member.done * one.new // one.old - member.filled
         for order in orders:
             self._rescale(order, one, made)
 

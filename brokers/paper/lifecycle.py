@@ -560,7 +560,7 @@ class Lifecycle:
         entry = next((one for one in members if link_role(one) is LinkRole.ENTRY), None)
         for order in members:
             if order.is_open and order is not entry:
-                others = sum(other.filled for other in members if other not in (order, entry))
+                others = sum(other.done for other in members if other not in (order, entry))
                 self._settle_member(order, share_of(order, entry, others))
         if not any(one.is_open for one in members):
             self._linked.pop((account, group), None)

@@ -32,17 +32,18 @@ def link_role(order: Working) -> LinkRole | None:
 def share_of(order: Working, entry: Working | None, others_filled: int) -> Share:
     """The share of a leg (``entry`` given) or a peer, after the other legs or peers filled ``others_filled``."""
     if entry is None:
-        return Share(max(order.filled, order.asked - others_filled), 0, "another order of its group was filled")
+        qty = max(order.done, order.asked - others_filled)
+        return Share(qty - order.base, 0, "another order of its group was filled")
     freed = _freed(order, entry)
     most = order.asked if entry.is_open else freed
-    qty = max(order.filled, most - others_filled)
-    working = max(0, min(freed, most) - others_filled - order.filled)
+    qty = max(order.done, most - others_filled)
+    working = max(0, min(freed, most) - others_filled - order.done)
     why = "its entry ended unfilled" if not most else "another leg of its group was filled"
-    return Share(qty, qty - order.filled - working, why)
+    return Share(qty - order.base, qty - order.done - working, why)
 
 
 def _freed(order: Working, entry: Working) -> int:
     """What the entry's fills let a leg do: as much of the same symbol, all of another one once the entry is done."""
     if order.spec.symbol == entry.spec.symbol:
-        return min(order.asked, entry.filled)
+        return min(order.asked, entry.done)
     return order.asked if entry.status == "filled" else 0

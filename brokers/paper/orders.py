@@ -53,6 +53,8 @@ class Working(msgspec.Struct, kw_only=True, eq=False):
     """Wire id of the first order of its group; empty for an order of its own."""
     asked: int = 0
     """Quantity of an order of a group when it was placed."""
+    base: int = 0
+    """By splits of a group's symbol: by how much its fills of before count for more in units of now."""
     held: int = 0
     """Of a leg: what the entry has not let to work yet."""
 
@@ -60,6 +62,11 @@ class Working(msgspec.Struct, kw_only=True, eq=False):
     def leaves(self) -> int:
         """What may fill now."""
         return self.qty - self.filled - self.held
+
+    @property
+    def done(self) -> int:
+        """What was filled, in units of now: what its group counts with."""
+        return self.filled + self.base
 
     @property
     def is_immediate(self) -> bool:

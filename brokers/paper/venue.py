@@ -91,6 +91,10 @@ class VenueCore(HouseRules):
         found = [order for orders in self._working.values() for order in orders.values() if order.key == key]
         return sorted(found, key=lambda order: order.seq)
 
+    def linked_in(self, symbol: str) -> list[Working]:
+        """Orders of a symbol that stand in groups which are not over, ended ones too."""
+        return [order for members in self._linked.values() for order in members if order.spec.symbol == symbol]
+
     def end_order(self, order: Working, why: str) -> None:
         """Cancel an order for a reason of the venue's own."""
         self._cancelled(order, why)

@@ -9,10 +9,16 @@ from typing import Any
 
 import pytest
 
+from brokers.paper.config import VenueConfig
+from brokers.paper.latency import NO_LATENCY
+from engine.domain.clock import NS_PER_S
 from engine.domain.errors import DataError
 from engine.domain.instrument import InstrumentKind
-from engine.market.carry_file import EXAMPLE_FILE, read_carry
+from engine.domain.money import Money
+from engine.market.carry_file import EXAMPLE_FILE, CarryFile, Moment, SplitRow, read_carry
 from tests.cli.conftest import Ran, bolt, home
+from tests.paper_venue.lab import ME, START, B, Lab, S
+from tests.paper_venue.test_groups import bracket
 from tests.replay.tape import quotes, replay, trade
 
 __all__ = ["bolt", "home"]
@@ -75,6 +81,35 @@ def test_a_split_scales_position_orders_and_stops(tmp_path: Path) -> None:
     parents = [(one["side"], one["qty"], one.get("limit"), one.get("stop")) for one in result["parents"]]
     assert parents[1:] == [("buy", "160", "2.25", None), ("sell", "120", None, "2.26")]
     assert result["pnl_base"] is not None
+
+
+def test_a_bracket_keeps_its_whole_protection_over_a_split() -> None:
+    at = Moment(START + NS_PER_S)
+    file = CarryFile(name="t", splits=(SplitRow(symbol="ABC", at=at, new=4, old=1),))
+    lab = Lab(VenueConfig(latency=NO_LATENCY, cash={"USD": Money(1_000_000)}, carry=file), by_level=True)
+    lab.core.start_carry(START)
+    lab.level(B, 1000, 500)
+    lab.level(S, 1002, 500)
+    bracket(lab, 100, "10.02", "10.40", "9.60")
+    lab.trade(B, 1041, 30)
+    lab.now = int(at)
+    lab.core.advance(lab.now)
+    held = lab.core.account(ME).position("ABC")
+    stops = [
+        (one.wire_id, str(one.qty - one.qty_filled), str(one.limit or one.stop)) for one in lab.core.open_orders(ME)
+    ]
+    assert held == 280, "70 of 100, four for one"
+    assert stops == [("T", str(held), "2.6"), ("X", str(held), "2.4")]
+    lab.level(B, 250, 500)
+    lab.level(S, 251, 500)
+    lab.level(B, 260, 40)
+    lab.level(B, 260, 0)
+    rest = lab.core.account(ME).position("ABC")
+    assert rest == held - 40
+    assert [(one.wire_id, one.qty - one.qty_filled) for one in lab.core.open_orders(ME)] == [("T", rest), ("X", rest)]
+    lab.trade(S, 240, 1)
+    assert lab.core.account(ME).position("ABC") == 0, "the stop still closed all of it"
+    lab.core.check()
 
 
 def test_a_fraction_of_a_reverse_split_is_paid_out(tmp_path: Path) -> None:
