@@ -6,6 +6,7 @@ holds, byte for byte: the same inputs made the same decisions.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from engine.market.feed import MarketTick
 from engine.market.fees import shipped_fees
 from engine.market.history import History, Loaded
 from engine.market.sessions import Sessions
-from engine.market.tape import TapeRow, chunk_fault, is_chunk, read_chunk
+from engine.market.tape import TapeRow, chunk_fault, first_row, is_chunk, read_chunk
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch, TripNote
 from engine.risk.policy import PolicyHolder
@@ -145,11 +146,9 @@ def redecide(place: Place, tape: Path, scratch: Path) -> tuple[Redecided, ...]:
     """
     rows = [(row, ev.decode_event(row.payload)) for row in read_journal(place)]
     starts = [at for at, (_, event) in enumerate(rows) if isinstance(event, ev.EngineStarted)]
+    spans = list(zip(starts, [*starts[1:], len(rows)], strict=True))
     found = []
-    for number, (first, last) in enumerate(zip(starts, [*starts[1:], len(rows)], strict=True)):
-        anchors = [
-            event for _, event in rows[first:last] if isinstance(event, ev.TapeAnchored) and is_chunk(event.name)
-        ]
+    for number, ((first, last), anchors) in enumerate(zip(spans, _anchors(rows, spans, tape), strict=True)):
         if anchors:
             folder = scratch / str(number)
             folder.mkdir()
@@ -159,6 +158,23 @@ def redecide(place: Place, tape: Path, scratch: Path) -> tuple[Redecided, ...]:
             f"ledger {place}: no session of it was recorded on a tape; record with `tape: {{record: true}}` in settings.yaml"
         )
     return tuple(found)
+
+
+def _anchors(
+    rows: list[tuple[Row, ev.AnyEvent]], spans: list[tuple[int, int]], tape: Path
+) -> list[list[ev.TapeAnchored]]:
+    """The chunks of each session, by the journal row that their first row came behind: what a killed engine left open was closed, and
+    named, by the next one.
+    """
+    found: list[dict[str, ev.TapeAnchored]] = [{} for _ in spans]
+    begins = [rows[first][0].seq for first, _ in spans]
+    for number, (first, last) in enumerate(spans):
+        for _, event in rows[first:last]:
+            if isinstance(event, ev.TapeAnchored) and is_chunk(event.name):
+                head = first_row(tape, event.name)
+                seq = begins[number] if head is None else head.seq + (head.kind == it.START)
+                found[max(0, bisect_right(begins, seq) - 1)][event.name] = event
+    return [list(mine.values()) for mine in found]
 
 
 class _Session:
@@ -321,7 +337,7 @@ class _Session:
         missing = self.last - self.first - same
         if missing > 0:
             kept = self.rows[self.first + same][0]
-            why = self.fault or "the tape ends before (an engine that was killed leaves its last chunk unwritten)"
+            why = self.fault or "the tape ends before (an engine that was killed leaves its last second unwritten)"
             return self._said(same, f"{missing} rows from row {kept.seq} ({kept.kind}) on were not made again: {why}")
         return self._said(same, "" if missing == 0 else f"{-missing} rows more were made than the ledger holds")
 

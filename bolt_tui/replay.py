@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bolt_tui.output import Output
     from bolt_tui.replay_run import ReplayAsk
+    from brokers.paper.levels import QueueModel
 
 _HELP = {
     "--order": "an order in the order grammar, placed when the replay begins (again for more orders)",
@@ -26,6 +27,8 @@ _HELP = {
     "--cash": "opening cash in the instrument's currency (default: 10000000)",
     "--policy": "policy file (default: the shipped one)",
     "--curve": "volume curve for vwap (default: the sidecar's, else that of the history, else flat)",
+    "--queue": "who was cancelled ahead of us where only levels are known: trades (nobody: only prints move us, the default), or power:1 to power:8 (the share "
+    "b^n/(b^n+f^n) of a cancel was behind us)",
     "--history": "bars or a recording of what was before, for strategies, average volume and curve; again for more. Nothing of it is seen before its time",
     "--ledger": "keep the ledger in this new file, or on the server of this PostgreSQL URL (default: in memory)",
     "--base": "base currency of the ledger: limits, cash and the result of the day are in it (default: the instrument's)",
@@ -48,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--order", action="append", default=[], metavar="WORDS", help=_HELP["--order"])
     parser.add_argument("--strategy", action="append", default=[], metavar="NAME", help=_HELP["--strategy"])
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="seed of latencies and ids (default: 1)")
+    parser.add_argument("--queue", default="trades", metavar="MODEL", help=_HELP["--queue"])
     parser.add_argument("--history", action="append", default=[], type=Path, metavar="FILE", help=_HELP["--history"])
     parser.add_argument("--instrument", action="append", default=[], metavar="TERMS", help=_HELP["--instrument"])
     for name in (
@@ -116,6 +120,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
         curve=Path(args.curve) if args.curve else None,
         ledger=ledger,
         calendars=Home(home_path()).calendars,
+        queue=_queue(args.queue),
         history=tuple(args.history),
         known=registry_in(Home(home_path()).instruments).terms_of,
         base=_base(args.base),
@@ -133,6 +138,26 @@ def _base(words: str) -> str:
         msg = f"--base was {words!r}; expected a currency code of capitals, such as USD"
         raise SettingsError(msg)
     return words
+
+
+QUEUE_POWER_MAX = 8
+
+
+def _queue(words: str) -> QueueModel:
+    """The queue model that was asked for.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    from brokers.paper.levels import QueueModel
+    from engine.domain.errors import SettingsError
+
+    kind, _, power = words.partition(":")
+    if words == "trades":
+        return QueueModel()
+    if kind != "power" or not power.isdecimal() or not 1 <= int(power) <= QUEUE_POWER_MAX:
+        raise SettingsError(f"--queue was {words!r}; expected trades, or power:1 to power:{QUEUE_POWER_MAX}")
+    return QueueModel(power=int(power))
 
 
 def main(args: argparse.Namespace, out: Output) -> int:

@@ -14,6 +14,7 @@ from brokers.paper.bars import BarListing
 from brokers.paper.config import VenueConfig
 from brokers.paper.exchange import exchange_of
 from brokers.paper.house_file import read_house
+from brokers.paper.levels import QueueModel
 from brokers.paper.realism import realism_report
 from brokers.paper.replay_broker import ReplayBroker
 from engine.api import Engine, EngineParts
@@ -81,6 +82,8 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
     house: Path | None = None
     calendars: Path
     """Folder of compiled session calendars."""
+    queue: QueueModel = QueueModel()
+    """Which cancels at our price were ahead of us, where only levels are known."""
     history: tuple[Path, ...] = ()
     """Files of what was before."""
     known: Known = no_terms
@@ -110,6 +113,7 @@ class Replay:
         """Stated rates whose moment is still to come, oldest first."""
         config = VenueConfig(
             seed=ask.seed,
+            queue=ask.queue,
             fees=shipped_fees(),
             cash={base: ask.cash},
             exchange=exchange,

@@ -44,7 +44,7 @@ from engine.market.fees import shipped_fees
 from engine.market.fx_rates import FX_NAME, read_fx
 from engine.market.history import History, Loaded
 from engine.market.registry import Registry, differences
-from engine.market.tape import Chunk, TapeWriter, prune
+from engine.market.tape import Chunk, TapeWriter, prune, recover
 from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch, TripNote, leave_note, read_notes, sentinel
 from engine.risk.policy import PolicyHolder
@@ -259,6 +259,9 @@ class LiveEngine:
         if not keep.record:
             return None
         folder = self._home.tape
+
+        # Before the writer begins, and before its own chunks: what a killed engine left is of the session before.
+        recover(folder, self._on_chunk)
 
         def make_room() -> None:
             gone = prune(folder, self._clock.now_ns(), keep.keep_days, keep.keep_mb * 1024 * 1024)

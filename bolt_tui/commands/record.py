@@ -101,3 +101,39 @@ def tape_export(context: Context) -> Exit:
     context.out.object("exported", {"file": str(out), "sidecar": str(sidecar_path(out)), "rows": rows})
     context.out.line(f"{out}: {rows} rows of {made.symbol}; its terms are in {sidecar_path(out).name}")
     return Exit.OK
+
+
+def tape_prune(context: Context) -> Exit:
+    """Remove recorded days and let the ledger name them."""
+    from bolt_tui.settings import load_settings
+    from engine.domain.clock import SystemClock
+    from engine.domain.errors import SettingsError
+    from engine.domain.events import TapePruned
+    from engine.domain.ids import new_ledger_id
+    from engine.market.tape import prune
+    from engine.store.journal import Journal
+    from engine.store.link import is_there
+
+    args, home = context.args, context.found
+    keep = load_settings(home).tape
+    days = keep.keep_days if args.keep_days is None else args.keep_days
+    megabytes = keep.keep_mb if args.keep_mb is None else args.keep_mb
+    if days < 0 or megabytes < 0:
+        raise SettingsError(f"--keep-days {days} --keep-mb {megabytes}: expected 0 or more")
+    if not is_there(home.place):
+        raise SettingsError(
+            f"there is no ledger at {home.place} that could name the days; remove folders of {home.tape} by hand"
+        )
+    now_ns = SystemClock().now_ns()
+    # The ledger first: while an engine holds it, this is refused and nothing is removed.
+    journal = Journal.open(home.place, now_ns, new_ledger_id, "USD")
+    try:
+        gone = prune(home.tape, now_ns, days, megabytes * 1024 * 1024)
+        if gone:
+            journal.append(now_ns, TapePruned(days=gone))
+            journal.commit()
+    finally:
+        journal.close()
+    context.out.object("tape_pruned", {"folder": str(home.tape), "days": list(gone)})
+    context.out.line(f"removed {len(gone)} days: {', '.join(gone)}" if gone else "nothing to remove")
+    return Exit.OK

@@ -54,6 +54,21 @@ MARKET = (
         detail="Each chunk is checked against the hash in the journal first.",
     ),
     Subcommand(
+        "tape prune",
+        "Remove recorded days: older ones, then the oldest until little enough is left. No engine may run.",
+        "bolt tape prune --keep-days 7",
+        "record:tape_prune",
+        (
+            arg("--keep-days", metavar="N", type=int, default=None, help="keep so many days (default: tape.keep_days)"),
+            arg(
+                "--keep-mb", metavar="N", type=int, default=None, help="keep so many MB at most (default: tape.keep_mb)"
+            ),
+        ),
+        (Exit.STORE,),
+        detail="The ledger names the days that were removed, so that `bolt ledger verify` does not miss them. Today stays. A running engine does "
+        "this by itself when it starts and at each turn of the day, by `tape` in settings.yaml.",
+    ),
+    Subcommand(
         "data inspect",
         "Say what a recorded file is: its layout, span, silences, how sound its book is, and what realism it allows.",
         "bolt data inspect day.csv.gz",

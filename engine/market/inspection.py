@@ -6,6 +6,7 @@ import msgspec
 
 from engine.domain.clock import NS_PER_S
 from engine.market.book import LevelBook, OrderBook
+from engine.market.formats.known import LAYOUTS
 from engine.market.formats.layout import BARS, LEVELS, ORDERS
 from engine.market.replay import RecordedFile
 from engine.market.rows import (
@@ -164,6 +165,9 @@ def inspect(file: RecordedFile) -> Inspection:
         words.append(NO_PRINTS)
     if file.by_event and watch.crossed:
         words.append("a book crossed where an event ends collects for an auction: the venue counts as halted meanwhile")
+    caveat = next((layout.caveat for layout in LAYOUTS.values() if layout.name == file.layout), "")
+    if caveat:
+        words.append(f"caveat: {caveat}")
     if file.prints_only:
         words = ["none alone: trades without quotes; give the file of quotes or depth with it"]
     return Inspection(

@@ -295,3 +295,39 @@ def test_what_cannot_be_upgraded_is_left_as_it_is(older: Path, tmp_path: Path, b
     with pytest.raises(StoreLocked):
         upgrade(tmp_path / "held.db", projections)
     held.close()
+
+
+# -- the tape ----------------------------------------------------------------------------------------------------------
+
+
+def test_recorded_days_are_removed_and_the_ledger_names_them(bolt: Bolt, home: Home) -> None:
+    for day in ("20200101", "20200102"):
+        (home.tape / day).mkdir(parents=True)
+        (home.tape / day / "000001.jsonl.gz").write_bytes(b"x" * 100)
+    ran = bolt("tape", "prune")
+    assert ran.code == Exit.USAGE
+    assert "there is no ledger" in ran.err
+    Journal.open(home.ledger, 10**18, new_ledger_id, "USD").close()
+    held = Journal.open(home.ledger, 10**18, new_ledger_id, "USD")
+    assert bolt("tape", "prune").code == Exit.STORE
+    held.close()
+    assert (home.tape / "20200101").exists(), "nothing is removed that the ledger cannot name"
+    assert bolt("tape", "prune", "--json").json["days"] == ["20200101", "20200102"]
+    assert not any(home.tape.iterdir())
+    assert "nothing to remove" in bolt("tape", "prune").out
+    assert "tape_pruned" in bolt("ledger", "show").out
+
+
+@pytest.mark.parametrize("words", ["best", "power:0", "power:9", "power:x"])
+def test_a_queue_model_that_is_none_is_refused(bolt: Bolt, words: str) -> None:
+    ran = bolt("replay", "x.csv", "--order", "b 1 X @mkt", "--queue", words)
+    assert ran.code == Exit.USAGE
+    assert f"--queue was {words!r}; expected trades, or power:1 to power:8" in ran.err
+
+
+def test_a_queue_model_is_named_in_the_report(bolt: Bolt) -> None:
+    day = Path(__file__).resolve().parents[1] / "data" / "own_small.csv"
+    ran = bolt(
+        "replay", str(day), "--instrument", "X:tick=0.01", "--order", "b 1 X @mkt", "--queue", "power:2", "--json"
+    )
+    assert "cancels move us by the power-2 model" in str(json.loads(ran.out)["realism"])

@@ -27,6 +27,8 @@ def test_inspect_says_what_a_file_is_and_what_realism_it_allows(bolt: Bolt) -> N
     depth = bolt("data", "inspect", str(DATA / "binance_depth_small.csv")).out
     assert "queue position: estimated" in depth
     assert "prints: none" in depth
+    orders = bolt("data", "inspect", str(DATA / "bitstamp_orders_small.csv")).out
+    assert "caveat: orders from before the capture are missing" in orders
     bars = bolt("data", "inspect", str(DATA / "bars_small.csv")).out
     assert "silence of 60 s from 2019-02-11T14:31:59" in bars
     assert "a touch fills nothing" in bars

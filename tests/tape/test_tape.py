@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from engine.domain.clock import NS_PER_S, parse_iso
+from engine.domain.clock import NS_PER_S, SystemClock, parse_iso
 from engine.domain.errors import DataError
 from engine.market.tape import (
     CHUNK_NS,
@@ -23,9 +23,11 @@ from engine.market.tape import (
     chunk_fault,
     chunk_path,
     days_of,
+    first_row,
     is_chunk,
     prune,
     read_chunk,
+    recover,
 )
 
 NOON = parse_iso("2024-03-05T12:00:00Z")
@@ -140,3 +142,71 @@ def test_old_days_and_then_the_oldest_are_removed_but_never_today(tmp_path: Path
     assert prune(tmp_path, NOON, 30, 1) == ("20240304",)
     assert [one.day for one in days_of(tmp_path)] == ["20240305"]
     assert (tmp_path / "notes").is_dir()
+
+
+def test_a_killed_engine_loses_a_second_and_the_next_one_closes_its_chunk(tmp_path: Path) -> None:
+    killed = Tape(tmp_path)
+    for second in range(5):
+        killed.writer.add("tick", second, NOON + second * NS_PER_S, second)
+        killed.writer.beat(NOON + second * NS_PER_S)
+        until(killed.writer.is_idle)
+    assert killed.chunks == [], "its end is never reached"
+    spill = tmp_path / "20240305" / "000001.open"
+    with spill.open("ab") as file:
+        file.write(b'["tick",9,')  # a line that was cut
+    told: list[Chunk] = []
+    recover(tmp_path, told.append)
+    assert [(one.name, one.rows) for one in told] == [("tape/20240305/000001", 5)]
+    rows = list(read_chunk(tmp_path, told[0].name, told[0].sha256))
+    assert [row.seq for row in rows] == [0, 1, 2, 3, 4]
+    assert not spill.exists()
+    head = first_row(tmp_path, told[0].name)
+    assert head is not None
+    assert (head.kind, head.seq) == ("tick", 0)
+    after = Tape(tmp_path)
+    after.writer.add("a", 9, NOON, 1)
+    assert after.writer.close(20)
+    assert after.chunks[0].name == "tape/20240305/000002"
+
+
+def test_a_chunk_that_was_closed_and_perhaps_not_told_of_is_told_of_again(tmp_path: Path) -> None:
+    tape = Tape(tmp_path)
+    tape.writer.add("tick", 1, NOON, 1)
+    tape.writer.beat(NOON + 2 * NS_PER_S)
+    tape.writer.add("tick", 2, NOON, 2)
+    tape.writer.flush()
+    until(lambda: len(tape.chunks) == 1)
+    told: list[Chunk] = []
+    recover(tmp_path, told.append)
+    assert told == tape.chunks
+    assert list(tape.read()) == [("tick", 1, NOON, 1), ("tick", 2, NOON, 2)]
+    recover(tmp_path, told.append)
+    assert len(told) == 1, "and then no more"
+
+
+def test_a_clean_end_leaves_nothing_open(tmp_path: Path) -> None:
+    tape = Tape(tmp_path)
+    for second in range(3):
+        tape.writer.add("tick", 1, NOON + second, 1)
+        tape.writer.beat(NOON + second * 2 * NS_PER_S)
+    assert tape.writer.close(20)
+    assert not list(tmp_path.glob("*/*.open"))
+    assert [one.rows for one in tape.chunks] == [3]
+
+
+def test_room_is_made_at_each_turn_of_the_day(tmp_path: Path) -> None:
+    made: list[int] = []
+    writer = TapeWriter(tmp_path, msgspec.json.encode, lambda _: None, lambda: made.append(1))
+    for day in range(3):
+        writer.add("a", 1, NOON + day * 86_400 * NS_PER_S, 1)
+        writer.flush()
+    assert writer.close(20)
+    assert len(made) == 3
+
+
+def until(is_true: Callable[[], bool]) -> None:
+    clock = SystemClock()
+    end_ns = clock.monotonic_ns() + 20 * NS_PER_S
+    while not is_true():
+        assert clock.monotonic_ns() < end_ns
+        clock.sleep(0.002)

@@ -7,9 +7,10 @@ from the REST snapshot on (those that came before it and are newer follow it); u
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from engine.market.formats.fields import Wrong, lines_of, side_of, whole
-from engine.market.formats.layout import LEVELS, Layout, Reader, Reading, each
+from engine.market.formats.layout import LEVELS, Layout, Reading, each
 from engine.market.rows import BUY, CLEAR, LEVEL, NEITHER, QUOTE, SELL, TRADE, Feed, Row
 
 GAP = "gaps in the update ids: the book is void from there to the next snapshot"
@@ -121,10 +122,7 @@ def read_trades(reading: Reading, lines: Iterator[str]) -> Feed:
         if before and trade_id != before + 1:
             findings.add("trades missing by their ids", trade_id - before - 1)
         before = trade_id
-        size = grid.sizes[fields[4]]
-        if not size:
-            raise Wrong("expected a quantity above zero")
-        return ((ts_ns, TRADE, side_of(fields[5]), 0, grid.prints[fields[3]], size, number),)
+        return ((ts_ns, TRADE, side_of(fields[5]), 0, grid.prints[fields[3]], grid.traded(fields[4]), number),)
 
     return each(reading, lines, 6, decode)
 
@@ -155,32 +153,7 @@ def read_best(reading: Reading, lines: Iterator[str]) -> Feed:
 MICS = (("spot", "BINS"), ("usdm", "BINU"), ("coinm", "BINC"))
 """Made-up identifiers: the venue has none of its own for its markets."""
 
-
-def _layout(
-    name: str,
-    header: str,
-    title: str,
-    read: Reader,
-    prices: tuple[int, ...],
-    sizes: tuple[int, ...],
-    depth: str = LEVELS,
-    *,
-    prints_only: bool = False,
-) -> Layout:
-    return Layout(
-        name=name,
-        header=header,
-        title=title,
-        read=read,
-        depth=depth,
-        prices=prices,
-        sizes=sizes,
-        prints_only=prints_only,
-        mic="BINA",
-        mic_words=MICS,
-        kind="crypto_spot",
-    )
-
+_layout = partial(Layout, depth=LEVELS, mic="BINA", mic_words=MICS, kind="crypto_spot")
 
 BINANCE_LAYOUTS = (
     _layout(

@@ -10,11 +10,12 @@ other side meanwhile is an execution. Some cancels were never sent: an order tha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 from engine.domain.clock import NS_PER_S
 from engine.market.book import OrderBook
 from engine.market.formats.fields import Wrong, side_of, whole
-from engine.market.formats.layout import LEVELS, ORDERS, Layout, Reader, Reading, each
+from engine.market.formats.layout import LEVELS, ORDERS, Layout, Reading, each
 from engine.market.rows import ADD, BUY, CLEAR, DELETE, EXEC, LEVEL, NEITHER, SELL, TRADE, Feed, Row
 
 GHOST_NS = 5 * NS_PER_S
@@ -123,10 +124,7 @@ def read_trades(reading: Reading, lines: Iterator[str]) -> Feed:
 
     def decode(ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
         whole(fields[1], "trade_id")
-        size = grid.sizes[fields[3]]
-        if not size:
-            raise Wrong("expected a quantity above zero")
-        return ((ts_ns, TRADE, NEITHER, 0, grid.prints[fields[2]], size, number),)
+        return ((ts_ns, TRADE, NEITHER, 0, grid.prints[fields[2]], grid.traded(fields[3]), number),)
 
     return each(reading, lines, 4, decode)
 
@@ -151,30 +149,7 @@ def read_book(reading: Reading, lines: Iterator[str]) -> Feed:
     return each(reading, lines, 6, decode)
 
 
-def _layout(
-    name: str,
-    header: str,
-    title: str,
-    read: Reader,
-    prices: tuple[int, ...],
-    sizes: tuple[int, ...],
-    depth: str = LEVELS,
-    *,
-    prints_only: bool = False,
-) -> Layout:
-    return Layout(
-        name=name,
-        header=header,
-        title=title,
-        read=read,
-        depth=depth,
-        prices=prices,
-        sizes=sizes,
-        prints_only=prints_only,
-        mic="BTSP",
-        kind="crypto_spot",
-    )
-
+_layout = partial(Layout, depth=LEVELS, mic="BTSP", kind="crypto_spot")
 
 BITSTAMP_LAYOUTS = (
     _layout(
@@ -185,6 +160,8 @@ BITSTAMP_LAYOUTS = (
         depth=ORDERS,
         prices=(4,),
         sizes=(5,),
+        caveat="orders from before the capture are missing and some cancels were never sent: the best price is not always the venue's (right in about "
+        "four of five moments); for the levels take the snapshots of the book",
     ),
     _layout(
         name="bitstamp trades",

@@ -79,6 +79,13 @@ class Grid:
             raise Wrong(f"expected less than 10**18 units, was {word}")
         return whole
 
+    def traded(self, word: str) -> int:
+        """Units of what a print traded; Wrong for nothing."""
+        size = self.sizes[word]
+        if not size:
+            raise Wrong("expected a quantity above zero")
+        return size
+
     def tick_units(self, price: int) -> int:
         """The tick that holds at a price, in units."""
         made = self.instrument

@@ -75,6 +75,8 @@ class Layout(msgspec.Struct, frozen=True, kw_only=True):
     kind: str = "equity"
     prints_only: bool = False
     """Trades without quotes: nothing can trade on it alone."""
+    caveat: str = ""
+    """What such a file cannot show, for people."""
 
 
 def each(reading: Reading, lines: Iterator[str], columns: int, decode: Decode) -> Feed:

@@ -56,10 +56,7 @@ def _fields(code: int, side: str, price: str, qty: str, grid: Grid) -> tuple[int
             raise Wrong("expected side N and an empty price and qty")
         return NEITHER, 0, 0, 0
     if code in {TRADE, HIDDEN}:
-        size = grid.sizes[qty]
-        if not size:
-            raise Wrong("expected a quantity above zero")
-        return AGGRESSORS[side], 0, grid.prints[price], size
+        return AGGRESSORS[side], 0, grid.prints[price], grid.traded(qty)
     if code == QUOTE and not price:
         if qty not in {"", "0"}:
             raise Wrong("expected no quantity where there is no price")

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from engine.market.formats.fields import Wrong, side_of, whole
-from engine.market.formats.layout import LEVELS, Layout, Reader, Reading, each
+from engine.market.formats.layout import LEVELS, Layout, Reading, each
 from engine.market.rows import BUY, HIDDEN, NEITHER, QUOTE, SELL, TRADE, Feed, Row
 
 LOT = 100
@@ -56,9 +57,7 @@ def _trades(marked: str, is_late: Callable[[str], bool]) -> Callable[[Reading, I
 
         def decode(ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
             _, price, qty, exchange, cond, mark = fields
-            at, size = grid.prints[price], grid.sizes[qty]
-            if not size:
-                raise Wrong("expected a quantity above zero")
+            at, size = grid.prints[price], grid.traded(qty)
             is_aside = _exchange(exchange) == OFF_EXCHANGE or is_late(cond)
             if _flag(mark, marked):
                 findings.add(f"prints marked {marked}, left out")
@@ -108,29 +107,7 @@ def read_pairs(reading: Reading, lines: Iterator[str]) -> Feed:
     return each(reading, lines, 6, decode)
 
 
-def _layout(
-    name: str,
-    header: str,
-    title: str,
-    read: Reader,
-    prices: tuple[int, ...],
-    sizes: tuple[int, ...],
-    depth: str = LEVELS,
-    *,
-    prints_only: bool = False,
-) -> Layout:
-    return Layout(
-        name=name,
-        header=header,
-        title=title,
-        read=read,
-        depth=depth,
-        prices=prices,
-        sizes=sizes,
-        prints_only=prints_only,
-        mic="NBBO",
-    )
-
+_layout = partial(Layout, depth=LEVELS, mic="NBBO")
 
 TAQ_LAYOUTS = (
     _layout(
