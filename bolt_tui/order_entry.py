@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from textual import on, work
 from textual.content import Content
+from textual.widgets import Input
 
 from bolt_tui.desk_base import DeskBase
 from bolt_tui.offers import Offer, spec_of
@@ -44,8 +45,10 @@ class OrderEntry(DeskBase):
     """What order words may name, by the picture that it was made of."""
 
     def _aim(self, view: DeskView) -> None:
-        """Let the order line complete with what is under the cursor."""
+        """Let the order line complete with what is under the cursor; a line that is being typed keeps what it began with."""
         del view
+        if isinstance(self._base.focused, Input):
+            return
         price = self._ladder.price if self._base.focused is self._ladder else ""
         self._pad.target = (self._symbol, f"@{price}" if price else "@join")
 

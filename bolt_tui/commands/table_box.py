@@ -9,7 +9,7 @@ BOX = (
     Subcommand(
         "service print",
         "Print a unit that runs the engine without a screen for weeks: systemd, or launchd on macOS.",
-        "bolt service print --strategy BuyTheDip > ~/.config/systemd/user/bolt.service",
+        "bolt service print --strategy BuyTheDip",
         "box:service",
         (
             arg(
@@ -26,7 +26,7 @@ BOX = (
                 help="start this strategy; may be given again",
             ),
         ),
-        detail="Nothing is installed. The unit names this BOLT_HOME and this `bolt`; it restarts an engine that crashed, and neither one that was "
+        detail="Nothing is installed: write it to ~/.config/systemd/user/bolt.service, then `systemctl --user enable --now bolt`. The unit names this BOLT_HOME and this `bolt`; it restarts an engine that crashed, and neither one that was "
         "stopped nor one whose settings or ledger cannot be used.",
     ),
     Subcommand(
