@@ -104,6 +104,9 @@ async def look(live: LiveEngine) -> dict[str, Any]:
     await ready(live)
     await until(lambda: not engine.view_of_risk.recovering(), "a clean comparison")
     await until(lambda: not engine.view_of_risk.unknown_orders()[0], "the fate of every order")
+    if engine.view().status.halt.state == "halted":
+        # It cancels by itself what still works; how the venue stands can be compared when that has been answered.
+        await until(lambda: not engine.store.live, "the cancels of a halted engine")
     asked = engine.submit(_new("after", OrderType.MARKET, None))
     return {
         "halt": engine.view().status.halt.state,
