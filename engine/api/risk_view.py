@@ -151,10 +151,12 @@ class EngineRiskView:
 
     def pnl_rate_ns(self, account: str) -> int:
         """The oldest moment of the rates that the day's result is worked out with; 0 where none is needed or one is missing."""
+        base = self._ledger.base_currency
+        if all(currency == base for currency in self._ledger.settled(account)):
+            return 0  # the usual case, looked at with each picture of the desk
         found = self._days.results(account, self.mark)
         if isinstance(found, Unknown):
             return 0
-        base = self._ledger.base_currency
         seen = [self.rate_seen(currency) for currency, amount in found.items() if amount and currency != base]
         return min((one.ts_ns for one in seen if one is not None), default=0)
 
