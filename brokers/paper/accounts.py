@@ -59,6 +59,8 @@ class Account(msgspec.Struct, kw_only=True):
     moved: dict[str, Money] = {}
     """What came in beside executions and deposits: conversions, dividends, funding, interest."""
     holdings: dict[str, Holding] = {}
+    called_ns: int = 0
+    """When its margin call runs out; 0 where there is none."""
     due: dict[str, Qty] = {}
     """What was held when a dividend was cut off that is still to be paid."""
 

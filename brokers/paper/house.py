@@ -51,8 +51,6 @@ class HouseRules(Lifecycle):
         self.pace = Pace(self.profile) if self.profile.windows else None
         self.foreign = 0
         """Orders that no engine sent."""
-        self._called_ns: dict[str, int] = {}
-        """By account: when its margin call ends."""
         if config.house is not None:
             self._begin_house()
 
@@ -238,12 +236,12 @@ class HouseRules(Lifecycle):
             equity, gross = found
             needed = Money(EXACT.divide(EXACT.multiply(gross, margin.maintenance_pct), _HUNDRED))
             if equity >= needed:
-                self._called_ns.pop(name, None)
+                self.account(name).called_ns = 0
                 continue
-            until_ns = self._called_ns.get(name)
+            until_ns = self.account(name).called_ns
             words = f"equity {equity}, maintenance margin {needed}"
-            if until_ns is None:
-                until_ns = self._called_ns[name] = self.now_ns + margin.call_s * NS_PER_S
+            if not until_ns:
+                until_ns = self.account(name).called_ns = self.now_ns + margin.call_s * NS_PER_S
                 self.teller.book(name, MovementKind.MARGIN_CALL, text=f"{words}; to be met by {iso(until_ns)[:19]}Z")
             if self.now_ns >= until_ns:
                 self._liquidate(name, words)
