@@ -169,7 +169,7 @@ class Life:
         act, engine = frame.act, self.engine
         match act.do:
             case "order":
-                first, *linked = order_specs(act, frame.mid_cents)
+                first, *linked = order_specs(act, frame.mid_cents, frame.attempt)
                 made = co.NewOrder(
                     source=ME,
                     intent_id=f"{act.name}.{frame.attempt}",
@@ -223,7 +223,7 @@ class Life:
         order = store.orders.get(store.by_intent.get(intent_id, ""))
         if order is None:
             return "none"
-        if order.state is OrderState.STAGED:
+        if order.state in {OrderState.STAGED, OrderState.SUSPENDED}:
             return "staged"
         left = [child for child in order.children if not _never_left(child)]
         if any(

@@ -14,12 +14,14 @@ import msgspec
 from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.domain.ids import Random
 from engine.domain.money import Price, Qty
-from engine.domain.order import AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Tif
+from engine.domain.order import WHEN, AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Tif
 
 BEGINS_NS = 1_700_000_000 * NS_PER_S
 """When every run begins, in its simulated time."""
 DATED_NS = 40 * NS_PER_S
 """How long after its act a dated order is good for."""
+WAITS_NS = 3 * NS_PER_S
+"""How long after its act the time comes that an order waits for in the engine."""
 START_CENTS = 10_000
 """Where every symbol's market begins."""
 HELD = "SPY"
@@ -285,6 +287,7 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
             symbols=BOUGHT, spec=lambda spec, _: _algo(spec, "twap", 24, slices="6"), catches_up=True
         ),
         "vwap_long": OrderRow(symbols=SOLD, spec=lambda spec, _: _algo(spec, "vwap", 24, slices="6"), catches_up=True),
+        "waits": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _algo(_limit(spec, mid + 90), WHEN, 0)),
         "bracket": OrderRow(
             symbols=GROUPED, spec=lambda spec, _: _entry(spec), linked=lambda spec, mid: _exits(spec, mid, 400, 400)
         ),
@@ -318,18 +321,22 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
 """Every kind of order, by name."""
 
 
-def order_specs(act: Act, mid_cents: int) -> tuple[OrderSpec, ...]:
+def order_specs(act: Act, mid_cents: int, attempt: int = 0) -> tuple[OrderSpec, ...]:
     """The order of an act and those that go with it, given the middle of the market."""
-    first, linked = order_spec(act, mid_cents), ORDERS[act.order].linked
+    first, linked = order_spec(act, mid_cents, attempt), ORDERS[act.order].linked
     return (first,) if linked is None else (first, *linked(first, mid_cents))
 
 
-def order_spec(act: Act, mid_cents: int) -> OrderSpec:
+def order_spec(act: Act, mid_cents: int, attempt: int = 0) -> OrderSpec:
     """The order of an act, given the middle of the market."""
     row = ORDERS[act.order]
     side = Side.SELL if act.symbol in SOLD else Side.BUY
     plain = OrderSpec(symbol=act.symbol, side=side, qty=Qty(act.qty), type=OrderType.MARKET)
     made = row.spec(plain, mid_cents)
+    if made.algo.name == WHEN:
+        # A later attempt waits for a later time: the one before has passed.
+        start_ns = BEGINS_NS + act.at_ms * NS_PER_MS + WAITS_NS * (1 + 2 * attempt)
+        made = msgspec.structs.replace(made, algo=msgspec.structs.replace(made.algo, start_ns=start_ns))
     if made.tif is not Tif.GTD:
         return made
     return msgspec.structs.replace(made, expires_ns=BEGINS_NS + act.at_ms * NS_PER_MS + DATED_NS)

@@ -10,6 +10,7 @@ import msgspec
 from engine.api.cash_desk import adjust, set_rates
 from engine.api.groups import linked_denials, place_linked
 from engine.api.risk_view import open_order
+from engine.api.waiting import amend_waiting, release_suspended, waiting_parent
 from engine.api.what_if import WhatIf
 from engine.domain import commands as co
 from engine.domain import events as ev
@@ -124,6 +125,8 @@ class Commander:
         if command.order_id in engine.store.staged:
             spec = engine.store.staged[command.order_id].spec
             verdict = engine.agent.judge(command.order_id, spec, command.source, "preview", dry=True)
+        elif waiting_parent(engine, command.order_id) is not None:
+            verdict = engine.agent.judge(command.order_id, spec, command.source, "preview", dry=True)
         elif command.order_id:
             order = self._amend_target(command.order_id)
             if isinstance(order, str):
@@ -210,9 +213,12 @@ class Commander:
 
     def _release(self, command: co.ReleaseOrder) -> co.CommandResult:
         engine = self._engine
+        waiting = waiting_parent(engine, command.order_id)
+        if waiting is not None and waiting.suspended:
+            return release_suspended(engine, waiting, command)
         order = engine.store.staged.get(command.order_id)
         if order is None:
-            return self._illegal("release", command.order_id, "it is not staged")
+            return self._illegal("release", command.order_id, "it is neither staged nor suspended")
         verdict = engine.agent.judge(
             order.order_id, order.spec, command.source, f"{order.intent_id}:release", confirmed=command.confirmed
         )
@@ -265,6 +271,9 @@ class Commander:
 
     def _amend(self, command: co.AmendOrder) -> co.CommandResult:
         engine = self._engine
+        waiting = waiting_parent(engine, command.order_id)
+        if waiting is not None:
+            return amend_waiting(engine, waiting, command)
         order = self._amend_target(command.order_id)
         if isinstance(order, str):
             return self._illegal("amend", command.order_id, order)

@@ -32,7 +32,7 @@ from engine.intake.strategy_host import BUDGET_NS, StrategyHost
 from engine.ledger.day_book import DayBook
 from engine.ledger.fx_book import FxBook
 from engine.ledger.ledger import Ledger
-from engine.market.feed import MarketTick
+from engine.market.feed import MarketTick, TradeTick
 from engine.oms import broker_interface as bi
 from engine.oms.orders import Orders, is_exit
 from engine.oms.reconciler import RECONCILE_CODE, Reconciler
@@ -253,6 +253,8 @@ class Engine:
             return
         try:
             self._tell_tick(tick)
+            if self.agent.watched and isinstance(tick, TradeTick) and tick.symbol in self.agent.watched:
+                self.agent.on_trade(tick.symbol, self.market.instruments[tick.symbol].price_of(tick.price))
             journal = self.journal
             if journal.head_seq != self._settled_seq or self._told or self._calls or journal.failed:
                 self.settle()  # looked at here too: on most ticks nothing follows
@@ -261,7 +263,9 @@ class Engine:
 
     def can_pass_over(self, symbol: str) -> bool:
         """Whether ticks of a symbol that change nothing about any order may be taken in by :meth:`pass_over`."""
-        return not self.host.wants(symbol) and not self.host.queue and not self.agent.calls and not self.journal.failed
+        if self.host.wants(symbol) or symbol in self.agent.watched:
+            return False
+        return not self.host.queue and not self.agent.calls and not self.journal.failed
 
     def pass_over(self, passed: PassedTicks) -> None:
         """Take in many ticks at once, in place of :meth:`on_market` for each."""

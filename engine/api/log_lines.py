@@ -94,6 +94,10 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
             return "RESOLV", f"{event.state.value} by {event.by}: {event.evidence}", "info"
         case ev.ForeignOrderSeen():
             return "FOREIGN", event.spec.words(), "warn"
+        case ev.ParentSuspended():
+            return "SUSP", f"{about}: {event.why}; not fired late: release, amend or cancel it", "warn"
+        case ev.ParentReleased():
+            return "GO", f"{about}: released by {event.who}", "info"
         case ev.ParentEnded():
             return "DONE", f"{event.state.value} {event.why}".rstrip(), "info"
         case _:

@@ -17,6 +17,7 @@ from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Price, ratio, text
+from engine.domain.order import DIES
 from engine.market.bars import Bar
 from engine.store.order import Order
 from engine.views import (
@@ -336,6 +337,10 @@ class Picture:
         flags = [
             word for word, on in (("post-only", order.spec.post_only), ("reduce-only", order.spec.reduce_only)) if on
         ]
+        trigger = order.spec.algo.trigger
+        waits = (
+            f"{trigger} ({DIES})" if trigger and order.is_parent and not order.children and not order.end_state else ""
+        )
         return OrderView(
             order_id=order.order_id,
             parent_id=order.parent_id,
@@ -359,7 +364,8 @@ class Picture:
             account=order.spec.account,
             source=f"{order.source.kind.value}:{order.source.name}".rstrip(":"),
             why=order.why,
-            note=self._remarks.get(order.order_id) or order.note,
+            note=self._remarks.get(order.order_id) or order.note or waits,
+            waits=waits,
             denials=order.denials,
             created_ns=order.created_ns,
             updated_ns=order.updated_ns,

@@ -14,7 +14,7 @@ from engine.api.market_state import MarketState
 from engine.domain.clock import Clock
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_QTY, Qty, Rounding, ratio, round_to, text
-from engine.domain.order import Liquidity, OrderSpec, OrderType, Side, Source
+from engine.domain.order import DIES, Liquidity, OrderSpec, OrderType, Side, Source
 from engine.market.fees import FeeSchedule, OrderFees, charge
 from engine.risk.controls_case import collar_price, crosses
 from engine.risk.controls_history import strategy_of
@@ -74,6 +74,8 @@ class WhatIf:
         middle = _middle(quote)
         found = {"margin": MARGIN_NONE, "self_cross": self._self_cross(spec, source, middle)}
         found |= self._habit(spec, source)
+        if spec.algo.trigger:
+            found["waits"] = f"{spec.algo.trigger}; {DIES}: no venue holds it, and nothing fires while no engine is up"
         if made is None or quote is None or middle is None:
             return found | {"cost": NOT_KNOWN, "fee": NOT_KNOWN}
         found |= _place(spec, quote, middle, made)

@@ -169,6 +169,20 @@ class ParentStopping(Event, frozen=True, kw_only=True, tag="parent_stopping"):
     why: str
 
 
+class ParentSuspended(Event, frozen=True, kw_only=True, tag="parent_suspended"):
+    """What a parent waited for passed while no engine was up: it is not fired late, a person releases or cancels it."""
+
+    order_id: str
+    why: str
+
+
+class ParentReleased(Event, frozen=True, kw_only=True, tag="parent_released"):
+    """A person let a suspended parent go on."""
+
+    order_id: str
+    who: str
+
+
 class AlgoProgress(Event, frozen=True, kw_only=True, tag="algo_progress"):
     """What an algorithm needs to go on after a crash, as text fields of its own."""
 
@@ -494,6 +508,8 @@ AnyEvent = (
     | ParentAccepted
     | ParentEnded
     | ParentStopping
+    | ParentSuspended
+    | ParentReleased
     | AlgoProgress
     | OrderIntent
     | CancelIntent

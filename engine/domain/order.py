@@ -211,6 +211,11 @@ class Source(msgspec.Struct, frozen=True):
     name: str = ""
 
 
+WHEN = "when"
+"""Name of the algorithm that holds an order back until a trigger passes."""
+DIES = "dies with this engine"
+
+
 class AlgoSpec(msgspec.Struct, frozen=True):
     """Which execution algorithm works a parent.
 
@@ -222,6 +227,16 @@ class AlgoSpec(msgspec.Struct, frozen=True):
     start_ns: int = 0
     """0 starts at once."""
     params: dict[str, str] = {}
+
+    @property
+    def trigger(self) -> str:
+        """What an order waits for in this engine, as a person writes it: ``when SPY >= 500``; empty where nothing."""
+        if self.name != WHEN:
+            return ""
+        if self.start_ns:
+            return f"when {iso(self.start_ns).replace('.000000000Z', 'Z')}"
+        sign, price = (">=", "above") if "above" in self.params else ("<=", "below")
+        return f"when {self.params.get('symbol', '?')} {sign} {self.params.get(price, '?')}"
 
 
 class LinkRole(StrEnum):
@@ -287,6 +302,8 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
             str(self.tif) if self.tif is not Tif.GTD else f"gtd {iso(self.expires_ns).replace('.000000000Z', 'Z')}"
         )
         parts += [word for word, on in (("post-only", self.post_only), ("reduce-only", self.reduce_only)) if on]
-        if self.algo.name != "direct":
+        if self.algo.trigger:
+            parts.append(f"{self.algo.trigger} ({DIES})")
+        elif self.algo.name != "direct":
             parts.append(self.algo.name)
         return " ".join(parts)

@@ -106,6 +106,22 @@ class AlgoContext(Protocol):
         """Call :meth:`Algo.on_timer` at ``at_ns`` (or at once, later, where it has passed). Timers die with the process."""
         ...
 
+    def last(self, symbol: str) -> Price | None:
+        """Price of the last trade of a watched symbol; None where there was none since."""
+        ...
+
+    def watch(self, parent_id: str, symbol: str, tag: str) -> None:
+        """Call :meth:`Algo.on_timer` with ``tag`` at each trade of a symbol; replaces an earlier watch of this parent."""
+        ...
+
+    def unwatch(self, parent_id: str) -> None:
+        """End that."""
+        ...
+
+    def suspend(self, parent_id: str, why: str) -> None:
+        """Do nothing more for this parent until a person releases or cancels it."""
+        ...
+
     def save(self, parent_id: str, data: Mapping[str, str]) -> None:
         """Journal what is needed to go on; replaces what was saved before."""
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable
 
-from engine.domain.order import Tif
+from engine.domain.order import WHEN, Tif
 from engine.market.calendar import ALWAYS
 from engine.risk.exposure import RiskView
 from engine.store.order import Order
@@ -29,7 +29,8 @@ class DayEnds:
     def watch(self, parent: Order) -> None:
         """End this parent with its session, where that ends."""
         made = self._view.instrument(parent.spec.symbol)
-        if parent.spec.tif is Tif.DAY and parent.spec.algo.duration_ns and made is not None and made.calendar != ALWAYS:
+        works_on = parent.spec.algo.duration_ns or parent.spec.algo.name == WHEN
+        if parent.spec.tif is Tif.DAY and works_on and made is not None and made.calendar != ALWAYS:
             self._undated[parent.order_id] = parent
             self._date()
 

@@ -20,6 +20,7 @@ from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import LIVE, OrderSpec, OrderState, OrderType, Source, Tif
 from engine.execution.algo import Algo, ChildView, ParentInfo, window
 from engine.execution.algos import ALGOS
+from engine.execution.conditional import RELEASED, watched_symbol
 from engine.execution.day_end import DAY_ENDED, DayEnds
 from engine.oms.orders import CANCELLABLE, Orders, Record
 from engine.risk.exposure import OPEN, RiskView
@@ -71,7 +72,11 @@ class ExecutionAgent:
         """Algorithms that wait to be called by :meth:`pump`: parent, kind, argument."""
         self._timers: list[tuple[int, int, str, str]] = []
         self._timer_count = 0
+        self._lasts: dict[str, Price] = {}
+        """Last trades of watched symbols."""
         self._finished: dict[str, str] = {}
+        self.watched: dict[str, dict[str, str]] = {}
+        """Symbols whose trades trigger something: the parents that wait for them, each with the word it is called with."""
         self._day_ends = DayEnds(view)
         self.weight_notes: dict[str, str] = {}
 
@@ -84,6 +89,9 @@ class ExecutionAgent:
             known = ", ".join(self._algos)
             return _denial("ALGO_UNKNOWN", spec.algo.name, f"there is no algorithm {spec.algo.name!r}; use {known}")
         why = algo.validate(spec)
+        watched = watched_symbol(spec)
+        if not why and watched and self._view.instrument(watched) is None:
+            why = f"the terms of {watched}, which it waits for, are not loaded; check the symbol"
         return _denial("ALGO_REFUSES", spec.algo.name, why) if why else None
 
     def judge(self, order_id: str, spec: OrderSpec, source: Source, intent_id: str, **more: object) -> Verdict:
@@ -156,6 +164,11 @@ class ExecutionAgent:
             self.calls.append((parent.order_id, "end" if parent.stopping else "resume", ""))
         return len(found)
 
+    def release_suspended(self, parent: Order, who: str) -> None:
+        """A person lets a suspended parent go on, now."""
+        self._record(ev.ParentReleased(order_id=parent.order_id, who=who))
+        self.calls.append((parent.order_id, "timer", RELEASED))
+
     # -- being told ----------------------------------------------------------------------------------------------------
 
     def hears(self, kind: type[msgspec.Struct]) -> bool:
@@ -186,6 +199,12 @@ class ExecutionAgent:
             _, _, parent_id, tag = heapq.heappop(self._timers)
             self.calls.append((parent_id, "timer", tag))
 
+    def on_trade(self, symbol: str, price: Price) -> None:
+        """Queue the parents that wait for a trade of this symbol."""
+        self._lasts[symbol] = price
+        for parent_id, tag in self.watched[symbol].items():
+            self.calls.append((parent_id, "timer", tag))
+
     def _end_day(self, parent_id: str) -> None:
         """Its children are left to the venue, which expires them itself: a cancel would only race with that."""
         parent = self._store.parents_open.get(parent_id)
@@ -205,7 +224,7 @@ class ExecutionAgent:
             if kind == "child":
                 self._follow_amend(parent, self._store.get(argument))
                 self._cancel_excess(parent)
-            if kind != "end" and not parent.stopping:
+            if kind != "end" and not parent.stopping and not parent.suspended:
                 self._call(parent, kind, argument)
             self._end_when_done(parent)
         self._record(ev.AlertRaised(severity="critical", code="ALGO_LOOP", text="an algorithm is talking to itself"))
@@ -266,6 +285,7 @@ class ExecutionAgent:
         elif not is_filled and parent.children:
             last = parent.children[-1].state
             state = CHILD_END.get(last, OrderState.DENIED if last is OrderState.DENIED else OrderState.CANCELLED)
+        self.unwatch(parent.order_id)
         self._record(ev.ParentEnded(order_id=parent.order_id, state=state, why=why))
 
     def _info(self, parent: Order) -> ParentInfo:
@@ -381,6 +401,30 @@ class ExecutionAgent:
         """Call the algorithm at ``at_ns``."""
         self._timer_count += 1
         heapq.heappush(self._timers, (at_ns, self._timer_count, parent_id, tag))
+
+    def last(self, symbol: str) -> Price | None:
+        """Last trade since it was watched."""
+        return self._lasts.get(symbol)
+
+    def watch(self, parent_id: str, symbol: str, tag: str) -> None:
+        """Call the algorithm at each trade."""
+        self.unwatch(parent_id)
+        self.watched.setdefault(symbol, {})[parent_id] = tag
+
+    def unwatch(self, parent_id: str) -> None:
+        """End that."""
+        for symbol in [symbol for symbol, parents in self.watched.items() if parent_id in parents]:
+            del self.watched[symbol][parent_id]
+            if not self.watched[symbol]:
+                del self.watched[symbol]
+                self._lasts.pop(symbol, None)
+
+    def suspend(self, parent_id: str, why: str) -> None:
+        """Hold a parent until a person decides."""
+        self.unwatch(parent_id)
+        self._record(ev.ParentSuspended(order_id=parent_id, why=why))
+        told = f"{parent_id} is suspended: {why}. It is not fired late; release, amend or cancel it"
+        self._record(ev.AlertRaised(severity="warn", code="SUSPENDED", text=told))
 
     def save(self, parent_id: str, data: Mapping[str, str]) -> None:
         """Journal what the algorithm needs to go on."""

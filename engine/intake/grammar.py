@@ -18,11 +18,10 @@ from types import MappingProxyType
 
 import msgspec
 
-from engine.domain.clock import iso
 from engine.domain.events import QuoteSeen
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty, padded, text
-from engine.domain.order import TOUCHED, AlgoSpec, OrderSpec, OrderType, Side, Tif
+from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Tif
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.line_words import Words, Wrong
 from engine.intake.presets import NONE, Default, Presets, mirrored
@@ -125,30 +124,6 @@ def complete(line: str, cursor: int, context: GrammarContext) -> list[str]:
     return found[:CHOICES_MAX]
 
 
-def order_words(spec: OrderSpec) -> str:
-    """The canonical line of an order: :func:`parse_order` reads it back to the same spec (frozen prices as numbers)."""
-    parts = [str(spec.side), text(spec.qty), spec.symbol]
-    if spec.stop is not None:
-        parts.append(f"{'touch' if spec.type in TOUCHED else 'stop'} {text(spec.stop)}")
-    if spec.trail is not None:
-        parts.append(f"trail {text(spec.trail)}")
-    if spec.limit is not None:
-        parts.append(f"@{text(spec.limit)}")
-    elif not spec.type.terms.waits:
-        parts.append("@mtl" if spec.type is OrderType.MARKET_TO_LIMIT else "@mkt")
-    if spec.display is not None:
-        parts.append(f"show {text(spec.display)}")
-    parts.append(f"gtd {iso(spec.expires_ns)}" if spec.tif is Tif.GTD else str(spec.tif))
-    if spec.algo.name != "direct":
-        parts += [spec.algo.name, duration_word(spec.algo.duration_ns)]
-        parts += [f"{name}={value}" for name, value in sorted(spec.algo.params.items())]
-    parts += [word for word, on in (("post", spec.post_only), ("reduce", spec.reduce_only)) if on]
-    parts += [f"acct:{spec.account}", f"broker:{spec.broker}"]
-    if spec.venue:
-        parts.append(f"venue:{spec.venue}")
-    return " ".join(parts)
-
-
 class _OrderReader:
     """Reads one order word by word; each option at most once, in any order behind the symbol."""
 
@@ -221,7 +196,7 @@ class _OrderReader:
         found = [] if "price" in self.at else [*PRICE_WORDS]
         if self.algo.name == "direct":
             found += [] if self.at.keys() & WAITS else ["stop", "trail", "touch"]
-            found += [word for word in ("show", "tp", "sl") if word not in self.at]
+            found += [word for word in ("show", "tp", "sl", "when") if word not in self.at]
             found.append("oco")
         found += [] if "tif" in self.at else [*TIFS, *(["gtd"] if self.algo.name == "direct" else [])]
         found += [word for word in ("post", "reduce") if word not in self.at]
@@ -262,8 +237,15 @@ class _OrderReader:
             self._once({"gtd": "tif", "oco": f"oco{len(self.terms.rivals) or ''}"}.get(low, low))
             self.terms.read(low, self.words, _number)
             self.tif = Tif.GTD if low == "gtd" else self.tif
+            if low == "when" and self.terms.when is not None:
+                self._known(self.terms.when.params.get("symbol", ""))
         else:
             raise self.words.fail("not understood", self.choices())
+
+    def _known(self, symbol: str) -> None:
+        known = self.context.instruments
+        if symbol and known is not None and symbol not in known:
+            raise self.words.fail(f"{symbol} is no known symbol", tuple(sorted(known))[:8])
 
     def _once(self, option: str) -> None:
         if option in self.at:
@@ -338,7 +320,7 @@ class _OrderReader:
             broker=self.broker,
             account=self.account,
             venue=self.venue,
-            algo=self.algo,
+            algo=terms.when or self.algo,
         )
         timed = f" over {duration_word(self.algo.duration_ns)}" if self.algo.duration_ns else ""
         spec, linked = terms.group(spec)

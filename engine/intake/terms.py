@@ -11,12 +11,12 @@ from collections.abc import Callable
 import msgspec
 
 from engine.domain.clock import NS_PER_S, parse_iso
-from engine.domain.money import Price, Qty
-from engine.domain.order import Link, LinkRole, OrderSpec, OrderType, Side, Tif
+from engine.domain.money import Price, Qty, text
+from engine.domain.order import WHEN, AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Tif
 from engine.intake.line_words import Words
 from engine.intake.words import read_price, read_size
 
-TERM_WORDS = ("trail", "touch", "show", "gtd", "tp", "sl", "oco")
+TERM_WORDS = ("trail", "touch", "show", "gtd", "tp", "sl", "oco", "when")
 WAITS = frozenset({"stop", "trail", "touch"})
 """Words that make an order wait for a trigger: at most one of them."""
 MTL = "mtl"
@@ -36,6 +36,8 @@ class Terms(msgspec.Struct, kw_only=True):
     is_mtl: bool = False
     target: Price | None = None
     guard: Price | None = None
+    when: AlgoSpec | None = None
+    """What it waits for in the engine."""
     rivals: list[tuple[OrderType, Price]] = msgspec.field(default_factory=list)
     """Other orders of which one cancels the rest: their type and price."""
 
@@ -54,6 +56,8 @@ class Terms(msgspec.Struct, kw_only=True):
                 self.target = price(words)
             case "sl":
                 self.guard = price(words)
+            case "when":
+                self.when = _trigger(words, price)
             case _:
                 self.rivals.append(_rival(words, price))
 
@@ -63,6 +67,10 @@ class Terms(msgspec.Struct, kw_only=True):
             return "trail", "a trailing stop becomes a market order and takes no price"
         if self.display is not None and limit is None:
             return "show", "only an order with a limit can show a part of itself"
+        if self.when is not None and (self.rivals or self.target is not None or self.guard is not None):
+            return "when", "an order that waits in the engine goes alone; exits and rivals are kept by the venue"
+        if self.when is not None and self.expires_ns:
+            return "when", "an order that waits in the engine is good for the day or till cancelled"
         if self.rivals and (self.target is not None or self.guard is not None):
             return "oco", "an order is either one of a pair or the entry of a bracket"
         for word, price, sign in (("tp", self.target, side.sign), ("sl", self.guard, -side.sign)):
@@ -131,6 +139,24 @@ def _rival_of(spec: OrderSpec, kind: OrderType, price: Price) -> OrderSpec:
     if kind is OrderType.STOP:
         return _plain(spec, spec.side, kind, spec.tif, stop=price)
     return _plain(spec, spec.side, kind, spec.tif, limit=price)
+
+
+_TRIGGERS = ("when SPY >= 500", "when SPY <= 480", "when 2026-12-01T14:30Z")
+_SIGNS = {">=": "above", "above": "above", "<=": "below", "below": "below"}
+
+
+def _trigger(words: Words, price: ReadPrice) -> AlgoSpec:
+    """A time with its zone, or a symbol with the price that it must trade at or beyond."""
+    word = words.take(_TRIGGERS).upper()
+    if word[:4].isdecimal() and "-" in word:
+        try:
+            return AlgoSpec(name=WHEN, start_ns=parse_iso(word))
+        except ValueError as error:
+            raise words.fail(f"no time ({error})", _TRIGGERS) from None
+    side = _SIGNS.get(words.take(_TRIGGERS, tuple(_SIGNS)).lower())
+    if side is None:
+        raise words.fail("not understood", _TRIGGERS)
+    return AlgoSpec(name=WHEN, params={"symbol": word, side: text(price(words))})
 
 
 def _shown(words: Words) -> Qty:

@@ -73,6 +73,8 @@ OTHER_CODES = {
     "STRATEGY_UNKNOWN": "There is no strategy of that name; the refusal names those that there are.",
     "STRATEGY_PARAMS": "The strategy refuses its parameters, or failed while it looked at them; it was not started.",
     "STRATEGY_FAILED": "The strategy raised an error or was too slow, and is disabled; its other orders were cancelled.",
+    "SUSPENDED": "The trigger of an order that waits in the engine passed while no engine was up. It was not fired late: release it, "
+    "amend it or cancel it.",
     "LINK_STAGED": "Orders that belong together cannot be staged; place them, or stage each by itself.",
 }
 """Codes that are no row of the table: unknown inputs, trips of the monitors, refusals of commands and of a re-arm."""

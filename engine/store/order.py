@@ -48,6 +48,7 @@ class Order:
         "state",
         "stop",
         "stopping",
+        "suspended",
         "told_committed",
         "told_filled",
         "told_over",
@@ -86,6 +87,8 @@ class Order:
         self.amend: ev.AmendIntent | None = None
         self.cancel_asked = False
         self.stopping = False
+        self.suspended = False
+        """Its trigger passed while no engine was up."""
         self.end_state: OrderState | None = None
         self.children: list[Order] = []
         self.children_live: dict[str, Order] = {}

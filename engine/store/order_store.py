@@ -226,6 +226,18 @@ class OrderStore:
         _derive_parent(parent)
         self._touch(parent, seq, ts_ns)
 
+    def _suspended(self, seq: int, ts_ns: int, event: ev.ParentSuspended) -> None:
+        self._suspend(seq, ts_ns, event.order_id, event.why, is_on=True)
+
+    def _released(self, seq: int, ts_ns: int, event: ev.ParentReleased) -> None:
+        self._suspend(seq, ts_ns, event.order_id, f"released by {event.who}", is_on=False)
+
+    def _suspend(self, seq: int, ts_ns: int, order_id: str, note: str, *, is_on: bool) -> None:
+        parent = self.get(order_id)
+        parent.suspended, parent.note = is_on, note
+        _derive_parent(parent)
+        self._touch(parent, seq, ts_ns)
+
     def _ended(self, seq: int, ts_ns: int, event: ev.ParentEnded) -> None:
         parent = self.get(event.order_id)
         parent.stopping = True
@@ -486,6 +498,8 @@ def _parent_state(parent: Order) -> OrderState:
         are_pending = are_pending and state is _PENDING_NEW
     if parent.stopping and parent.children_live:
         return _PENDING_CANCEL
+    if parent.suspended:
+        return OrderState.SUSPENDED
     if parent.qty_filled:
         return _PARTIALLY_FILLED
     return _PENDING_NEW if are_pending else _NEW
@@ -548,6 +562,8 @@ _HANDLERS: Mapping[type, Any] = {
     ev.OrderDenied: OrderStore._denied,
     ev.ParentAccepted: OrderStore._accepted,
     ev.ParentStopping: OrderStore._stopping,
+    ev.ParentSuspended: OrderStore._suspended,
+    ev.ParentReleased: OrderStore._released,
     ev.ParentEnded: OrderStore._ended,
     ev.AlgoProgress: OrderStore._progress,
     ev.OrderIntent: OrderStore._intent,

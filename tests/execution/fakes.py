@@ -126,6 +126,18 @@ class FakeContext:
         self.timer_count += 1
         heapq.heappush(self.timers, (at_ns, self.timer_count, tag))
 
+    def last(self, symbol: str) -> Price | None:
+        raise NotImplementedError(symbol)
+
+    def watch(self, parent_id: str, symbol: str, tag: str) -> None:
+        raise NotImplementedError(symbol)
+
+    def unwatch(self, parent_id: str) -> None:
+        raise NotImplementedError(parent_id)
+
+    def suspend(self, parent_id: str, why: str) -> None:
+        raise NotImplementedError(parent_id)
+
     def save(self, parent_id: str, data: Mapping[str, str]) -> None:
         self.data = dict(data)
 

@@ -5,7 +5,7 @@ import pytest
 from engine.domain.events import QuoteSeen
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Price
-from engine.domain.order import OrderState, OrderType, Side, Tif
+from engine.domain.order import WHEN, OrderState, OrderType, Side, Tif
 from engine.execution.algos import ALGOS
 from engine.execution.scheduled import Plan, Progress, progress_of, slice_count
 from engine.execution.twap import TWAP
@@ -345,6 +345,7 @@ def test_progress_reads_back() -> None:
 
 
 def test_the_grammar_knows_every_algorithm_and_its_words() -> None:
-    assert {name: dict(algo.params) for name, algo in ALGOS.items()} == {
+    # What an order waits for is said by the word `when`, not by an algorithm's name.
+    assert {name: dict(algo.params) for name, algo in ALGOS.items() if name != WHEN} == {
         name: dict(words.params) for name, words in ALGO_WORDS.items()
     }

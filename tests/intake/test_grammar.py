@@ -13,13 +13,13 @@ from engine.domain.events import QuoteSeen
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Source, SourceKind, Tif
+from engine.intake.canonical import order_words
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.grammar import (
     ALGO_WORDS,
     GrammarContext,
     OrderRef,
     complete,
-    order_words,
     parse_line,
     parse_order,
 )
@@ -396,6 +396,13 @@ def test_the_words_of_further_terms(line: str, terms: dict[str, object]) -> None
     assert order(order_words(made)) == made
 
 
+@pytest.mark.parametrize("trigger", ["when AAPL >= 188.5", "when AAPL <= 188", "when 2026-12-01T14:30:00Z"])
+def test_what_an_order_waits_for_comes_back_from_its_canonical_line(trigger: str) -> None:
+    made = order(f"b 100 AAPL @189 {trigger}")
+    assert made.algo.trigger == trigger
+    assert order(order_words(made)) == made
+
+
 WRONG_TERMS = [
     ("b 100 AAPL @189 trail 0.5", "trail", "takes no price"),
     ("b 100 AAPL stop 190 trail 0.5", "trail", "one trigger"),
@@ -412,6 +419,11 @@ WRONG_TERMS = [
     ("b 100 AAPL @189 oco 187", "187", "not understood"),
     ("b 100 AAPL twap 30m tp 191", "tp", "plain market and limit orders"),
     ("b 100 AAPL twap 30m gtd 2026-12-01", "gtd", "plain market and limit orders"),
+    ("b 100 AAPL @189 when AAPL = 188", "=", "not understood"),
+    ("b 100 AAPL @189 when NONE >= 188", "188", "NONE is no known symbol"),
+    ("b 100 AAPL @189 when 2026-12-01T14:30", "2026-12-01T14:30", "has no zone"),
+    ("b 100 AAPL @189 when AAPL >= 188 tp 191", "when", "goes alone"),
+    ("b 100 AAPL twap 30m when AAPL >= 188", "when", "plain market and limit orders"),
     ("b 100 AAPL @189 foo 1", "foo", "not understood"),
 ]
 
