@@ -291,6 +291,7 @@ def merge(view: DeskView, update: DeskUpdate) -> DeskView:
         fills=_merge_rows(view.fills, update.fills, _fill_key)[-FILLS_KEPT:],
         bars=_merge_bars(view.bars, update.bars),
         limits=view.limits if update.limits is None else update.limits,
+        baskets=view.baskets if update.baskets is None else update.baskets,
         exposures=view.exposures if update.exposures is None else update.exposures,
         costs=_merge_rows(view.costs, update.costs, lambda row: row.order_id)[-COSTS_KEPT:],
     )

@@ -342,6 +342,20 @@ class RateView(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool = False
 
 
+class BasketView(msgspec.Struct, frozen=True, kw_only=True):
+    """A basket; the verdict on each line is asked for with ``LookAtBasket``."""
+
+    basket_id: str
+    name: str
+    state: str
+    """``staged``, ``released`` or ``dropped``."""
+    count: int
+    staged_ns: int
+    source: str
+    orders: tuple[str, ...] = ()
+    """Ids of the orders it became."""
+
+
 class DeskView(msgspec.Struct, frozen=True, kw_only=True):
     """One consistent picture of everything."""
 
@@ -362,6 +376,7 @@ class DeskView(msgspec.Struct, frozen=True, kw_only=True):
     costs: tuple[CostView, ...] = ()
     cash: tuple[CashView, ...] = ()
     rates: tuple[RateView, ...] = ()
+    baskets: tuple[BasketView, ...] = ()
 
 
 class DeskUpdate(msgspec.Struct, frozen=True, kw_only=True):
@@ -378,4 +393,6 @@ class DeskUpdate(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[LimitView, ...] | None = None
     """All of them, where one changed; they are measured once a second."""
     exposures: tuple[ExposureView, ...] | None = None
+    baskets: tuple[BasketView, ...] | None = None
+    """All of them, where one changed."""
     costs: tuple[CostView, ...] = ()

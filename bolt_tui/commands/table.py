@@ -139,6 +139,24 @@ ORDERS = (
         (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
     ),
     Subcommand(
+        "basket",
+        "Stage many orders from a csv file, look at them, release them as one.",
+        "bolt basket orders.csv --release",
+        "baskets:basket",
+        (
+            arg("target", metavar="FILE|BASKET", help="a csv file, or a staged basket such as B1"),
+            arg("--release", action="store_true", help="send all of it; nothing is sent where one line is denied"),
+            arg("--drop", action="store_true", help="forget a staged basket"),
+            INTENT,
+            WHY,
+            CONFIRM,
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
+        detail="The first row names the columns: side, qty, symbol, price, stop, tif, algo, words, account, broker, venue. Every bad "
+        "line is named with its rule, and then nothing is staged. Each order is judged with those before it counted as sent; the "
+        "count and the total amount are shown before anything leaves.",
+    ),
+    Subcommand(
         "cancel",
         "Cancel one order, or all of them.",
         "bolt cancel P104",

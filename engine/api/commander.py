@@ -53,6 +53,8 @@ class Commander:
             return self._look_up(command)
         if isinstance(command, ASKED) and command.intent_id in self._engine.store.asked:
             return self._known(command)
+        if isinstance(command, co.LookAtBasket) or self._engine.baskets.knows(command):
+            return self._engine.baskets.decide(command)
         self._engine.record(ev.CommandReceived(command=command))
         return self._new(command) if isinstance(command, co.NewOrder) else self._decide(command)
 
@@ -66,6 +68,8 @@ class Commander:
                 return self._amend(command)
             case co.ReleaseOrder():
                 return self._release(command)
+            case co.StageBasket() | co.ReleaseBasket() | co.DropBasket():
+                return self._engine.baskets.decide(command)
             case co.Halt() | co.Reduce():
                 return self._halt(command)
             case co.Rearm():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from engine.api.aftermath import Aftermath
+from engine.api.baskets import Baskets
 from engine.api.commander import Commander
 from engine.api.day_keeper import DayKeeper
 from engine.api.habits import Habits
@@ -98,6 +99,7 @@ class Engine:
             self.store, self.orders, self.gate, self.view_of_risk, self.record, parts.clock, parts.weights
         )
         self.linked = LinkedOrders(self.store, self.orders, self.gate, self.record, parts.clock)
+        self.baskets = Baskets(self)
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
         self.picture = Picture(self)
         self.commander = Commander(self)
@@ -210,16 +212,8 @@ class Engine:
         """Who follows a kind of event: on a rebuild, and live, where algorithms and strategies are told as well."""
         # The order is a promise: orders and books first, then those who read them.
         followers = (
-            self.store,
-            self.ledger,
-            self.days,
-            self.fx,
-            self.reconciler,
-            self.view_of_risk,
-            self.gate,
-            self.safety,
-            self.habits,
-        )
+            self.store, self.ledger, self.days, self.fx, self.reconciler, self.view_of_risk, self.gate, self.safety, self.habits, self.baskets
+        )  # fmt: skip
         acts = [follower.routes[kind] for follower in followers if kind in follower.routes]
         acts.append(self.picture.follower(kind))
         acts += [self.host.routes[kind]] if kind in self.host.routes else []
@@ -263,9 +257,8 @@ class Engine:
 
     def can_pass_over(self, symbol: str) -> bool:
         """Whether ticks of a symbol that change nothing about any order may be taken in by :meth:`pass_over`."""
-        if self.host.wants(symbol) or symbol in self.agent.watched:
-            return False
-        return not self.host.queue and not self.agent.calls and not self.journal.failed
+        is_busy = self.host.queue or self.agent.calls or symbol in self.agent.watched
+        return not is_busy and not self.host.wants(symbol) and not self.journal.failed
 
     def pass_over(self, passed: PassedTicks) -> None:
         """Take in many ticks at once, in place of :meth:`on_market` for each."""

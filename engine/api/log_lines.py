@@ -6,6 +6,7 @@ from engine.domain import events as ev
 from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
+from engine.domain.parent_events import ParentReleased, ParentSuspended
 from engine.store.order import Order
 from engine.views import LogLine
 
@@ -94,9 +95,9 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
             return "RESOLV", f"{event.state.value} by {event.by}: {event.evidence}", "info"
         case ev.ForeignOrderSeen():
             return "FOREIGN", event.spec.words(), "warn"
-        case ev.ParentSuspended():
+        case ParentSuspended():
             return "SUSP", f"{about}: {event.why}; not fired late: release, amend or cancel it", "warn"
-        case ev.ParentReleased():
+        case ParentReleased():
             return "GO", f"{about}: released by {event.who}", "info"
         case ev.ParentEnded():
             return "DONE", f"{event.state.value} {event.why}".rstrip(), "info"

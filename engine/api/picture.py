@@ -14,6 +14,7 @@ from engine.api import log_lines
 from engine.api.cash_desk import cash_views, rate_views
 from engine.api.overview import Overview
 from engine.domain import events as ev
+from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.clock import NS_PER_S
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Price, ratio, text
@@ -65,7 +66,7 @@ class Picture:
         """Order id -> sequence number of its last change, oldest change first."""
         self._touched: list[tuple[str, int]] = []
         """What is still to be noted in it, oldest first."""
-        self._cursor = 0
+        self._cursor = self._basket_seq = 0
         self._overview = Overview(engine)
         self._started_ns = 0
         self._mode = ""
@@ -93,6 +94,8 @@ class Picture:
             self._on_order(self._handlers.get(kind), log_lines.is_told(event), seq, ts_ns, event)
             return
         self._cursor = seq
+        if isinstance(event, BasketStaged | BasketReleased | BasketDropped):
+            self._basket_seq = seq
         if log_lines.is_told(event):
             self._log.append((seq, ts_ns, event, None))
         handler = self._handlers.get(kind)
@@ -217,6 +220,7 @@ class Picture:
             costs=self._overview.costs_since(0),
             cash=cash_views(self._engine),
             rates=rate_views(self._engine),
+            baskets=self._engine.baskets.views(),
         )
 
     def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
@@ -235,6 +239,7 @@ class Picture:
             log=self._lines(seq),
             fills=self._fill_views(seq),
             bars=self._bars(ticks),
+            baskets=self._engine.baskets.views() if self._basket_seq > seq else None,
             limits=None if sums is None else sums[0],
             exposures=None if sums is None else sums[1],
             costs=self._overview.costs_since(cursor),

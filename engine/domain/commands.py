@@ -10,7 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
-from engine.domain.money import Price, Qty
+from engine.domain.money import Money, Price, Qty
 from engine.domain.money_events import Adjustment, FxRate
 from engine.domain.order import OrderSpec, OrderState, Source
 
@@ -86,6 +86,43 @@ class ReleaseOrder(Command, frozen=True, kw_only=True, tag="release"):
     order_id: str
     confirmed: frozenset[str] = frozenset()
     """Reason codes that the person has confirmed."""
+
+
+class BasketLine(msgspec.Struct, frozen=True):
+    """One order of a basket, and the line of the file it stands in."""
+
+    line: int
+    spec: OrderSpec
+
+
+class StageBasket(Command, frozen=True, kw_only=True, tag="basket"):
+    """Hold many orders as one basket: judged together, each line with those before it, and released as one act."""
+
+    intent_id: str
+    name: str
+    """Of the file, or of the list."""
+    lines: tuple[BasketLine, ...]
+    why: str = ""
+
+
+class LookAtBasket(Command, frozen=True, kw_only=True, tag="basket_look"):
+    """Judge a staged basket as it would be released now. Changes nothing, is not journaled."""
+
+    basket_id: str
+
+
+class ReleaseBasket(Command, frozen=True, kw_only=True, tag="basket_release"):
+    """Send a staged basket: all of it, or nothing where one line is denied."""
+
+    basket_id: str
+    confirmed: frozenset[str] = frozenset()
+    """Reason codes that the person has confirmed."""
+
+
+class DropBasket(Command, frozen=True, kw_only=True, tag="basket_drop"):
+    """Forget a staged basket; nothing of it has left."""
+
+    basket_id: str
 
 
 class HaltScopeKind(StrEnum):
@@ -193,6 +230,10 @@ AnyCommand = (
     | CancelAll
     | AmendOrder
     | ReleaseOrder
+    | StageBasket
+    | LookAtBasket
+    | ReleaseBasket
+    | DropBasket
     | Halt
     | Reduce
     | Rearm
@@ -235,6 +276,18 @@ class CheckResult(msgspec.Struct, frozen=True):
     policy_line: str = ""
 
 
+class LineVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What the gate says of one line of a basket, with the lines before it counted in."""
+
+    line: int
+    words: str
+    notional: Money | None = None
+    """In base currency; None where it cannot be known."""
+    denials: tuple[Denial, ...] = ()
+    order_id: str = ""
+    """The order it became."""
+
+
 class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     """The engine's answer to a command."""
 
@@ -248,5 +301,7 @@ class CommandResult(msgspec.Struct, frozen=True, kw_only=True):
     """True where the intent id was known: nothing new was done."""
     denials: tuple[Denial, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+    lines: tuple[LineVerdict, ...] = ()
+    """Of a basket: what became of each line."""
     preview: dict[str, str] = {}
     """Figures of a preview: notional, resulting position, quote age, cost, fee..."""

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.commands import AnyCommand, Denial, HaltScope, ResolveAs
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.errors import StoreCorrupt
@@ -21,6 +22,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import Exact, Money, Price, Qty, text
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
 from engine.domain.order import Liquidity, OrderSpec, OrderState, Side, Source
+from engine.domain.parent_events import ParentReleased, ParentSuspended
 
 # -- the ledger's own life ---------------------------------------------------------------------------------------
 
@@ -167,20 +169,6 @@ class ParentStopping(Event, frozen=True, kw_only=True, tag="parent_stopping"):
 
     order_id: str
     why: str
-
-
-class ParentSuspended(Event, frozen=True, kw_only=True, tag="parent_suspended"):
-    """What a parent waited for passed while no engine was up: it is not fired late, a person releases or cancels it."""
-
-    order_id: str
-    why: str
-
-
-class ParentReleased(Event, frozen=True, kw_only=True, tag="parent_released"):
-    """A person let a suspended parent go on."""
-
-    order_id: str
-    who: str
 
 
 class AlgoProgress(Event, frozen=True, kw_only=True, tag="algo_progress"):
@@ -544,6 +532,9 @@ AnyEvent = (
     | FxRateSet
     | MovementBooked
     | BooksAdjusted
+    | BasketStaged
+    | BasketReleased
+    | BasketDropped
 )
 
 EVENT_KINDS: tuple[type[Event], ...] = get_args(AnyEvent)

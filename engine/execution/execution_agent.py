@@ -18,6 +18,7 @@ from engine.domain.commands import Denial
 from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import LIVE, OrderSpec, OrderState, OrderType, Source, Tif
+from engine.domain.parent_events import ParentReleased, ParentSuspended
 from engine.execution.algo import Algo, ChildView, ParentInfo, window
 from engine.execution.algos import ALGOS
 from engine.execution.conditional import RELEASED, watched_symbol
@@ -166,7 +167,7 @@ class ExecutionAgent:
 
     def release_suspended(self, parent: Order, who: str) -> None:
         """A person lets a suspended parent go on, now."""
-        self._record(ev.ParentReleased(order_id=parent.order_id, who=who))
+        self._record(ParentReleased(order_id=parent.order_id, who=who))
         self.calls.append((parent.order_id, "timer", RELEASED))
 
     # -- being told ----------------------------------------------------------------------------------------------------
@@ -422,7 +423,7 @@ class ExecutionAgent:
     def suspend(self, parent_id: str, why: str) -> None:
         """Hold a parent until a person decides."""
         self.unwatch(parent_id)
-        self._record(ev.ParentSuspended(order_id=parent_id, why=why))
+        self._record(ParentSuspended(order_id=parent_id, why=why))
         told = f"{parent_id} is suspended: {why}. It is not fired late; release, amend or cancel it"
         self._record(ev.AlertRaised(severity="warn", code="SUSPENDED", text=told))
 

@@ -73,6 +73,11 @@ OTHER_CODES = {
     "STRATEGY_UNKNOWN": "There is no strategy of that name; the refusal names those that there are.",
     "STRATEGY_PARAMS": "The strategy refuses its parameters, or failed while it looked at them; it was not started.",
     "STRATEGY_FAILED": "The strategy raised an error or was too slow, and is disabled; its other orders were cancelled.",
+    "BASKET_BLOCKED": "C28: one line of the basket is denied, with the lines before it counted as sent; nothing of the basket leaves. "
+    "Mend that line, or drop the basket.",
+    "BASKET_CONFIRM": "C28: the basket as a whole, or a line of it, is a large amount; a person confirms it (`--confirm BASKET_CONFIRM`).",
+    "BASKET_BAD": "The basket cannot be read; each bad line is named with its rule, and nothing was staged.",
+    "BASKET_UNKNOWN": "There is no basket of that id; the refusal names those that are staged.",
     "SUSPENDED": "The trigger of an order that waits in the engine passed while no engine was up. It was not fired late: release it, "
     "amend it or cancel it.",
     "LINK_STAGED": "Orders that belong together cannot be staged; place them, or stage each by itself.",

@@ -93,9 +93,18 @@ class RiskManager:
                 return Verdict(ok=True, decision=decision)
         return self.judge(candidate, now_ns, full=full, dry=dry)
 
-    def judge(self, candidate: Candidate, now_ns: int, *, full: bool, dry: bool = False) -> Verdict:
-        """The same by the table alone, row by row."""
-        case = Case(candidate, now_ns, self.view, self.policy.policy, self.kill, self.history, self.signals)
+    def judge(
+        self,
+        candidate: Candidate,
+        now_ns: int,
+        *,
+        full: bool,
+        dry: bool = False,
+        ahead: tuple[RiskView, History] | None = None,
+    ) -> Verdict:
+        """The same by the table alone, row by row. ``ahead``: a view and a memory in which other orders count as sent."""
+        view, history = (self.view, self.history) if ahead is None else ahead
+        case = Case(candidate, now_ns, view, self.policy.policy, self.kill, history, self.signals)
         denials: list[Denial] = []
         checks: list[CheckResult] = []
         confirmed: list[str] = []

@@ -17,6 +17,7 @@ from engine.domain.commands import AmendOrder, NewOrder
 from engine.domain.errors import InvariantError
 from engine.domain.money import EXACT, ZERO_QTY, Qty, text
 from engine.domain.order import LIVE, TERMINAL, OrderState, Side, Source, SourceKind
+from engine.domain.parent_events import ParentReleased, ParentSuspended
 from engine.store.order import FillId, Order
 
 _ZERO = Decimal(0)
@@ -226,10 +227,10 @@ class OrderStore:
         _derive_parent(parent)
         self._touch(parent, seq, ts_ns)
 
-    def _suspended(self, seq: int, ts_ns: int, event: ev.ParentSuspended) -> None:
+    def _suspended(self, seq: int, ts_ns: int, event: ParentSuspended) -> None:
         self._suspend(seq, ts_ns, event.order_id, event.why, is_on=True)
 
-    def _released(self, seq: int, ts_ns: int, event: ev.ParentReleased) -> None:
+    def _released(self, seq: int, ts_ns: int, event: ParentReleased) -> None:
         self._suspend(seq, ts_ns, event.order_id, f"released by {event.who}", is_on=False)
 
     def _suspend(self, seq: int, ts_ns: int, order_id: str, note: str, *, is_on: bool) -> None:
@@ -562,8 +563,8 @@ _HANDLERS: Mapping[type, Any] = {
     ev.OrderDenied: OrderStore._denied,
     ev.ParentAccepted: OrderStore._accepted,
     ev.ParentStopping: OrderStore._stopping,
-    ev.ParentSuspended: OrderStore._suspended,
-    ev.ParentReleased: OrderStore._released,
+    ParentSuspended: OrderStore._suspended,
+    ParentReleased: OrderStore._released,
     ev.ParentEnded: OrderStore._ended,
     ev.AlgoProgress: OrderStore._progress,
     ev.OrderIntent: OrderStore._intent,

@@ -1,0 +1,19 @@
+"""Parents that wait in the engine: suspended where their trigger passed unseen, and released by a person."""
+
+from __future__ import annotations
+
+from engine.domain.event import Event
+
+
+class ParentSuspended(Event, frozen=True, kw_only=True, tag="parent_suspended"):
+    """What a parent waited for passed while no engine was up: it is not fired late, a person releases or cancels it."""
+
+    order_id: str
+    why: str
+
+
+class ParentReleased(Event, frozen=True, kw_only=True, tag="parent_released"):
+    """A person let a suspended parent go on."""
+
+    order_id: str
+    who: str
