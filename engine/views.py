@@ -48,6 +48,8 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     note: str = ""
     """Reject or denial text, UNKNOWN reason, queue place where known."""
+    awaits: str = ""
+    """Hash that a second person has to approve before it leaves."""
     waits: str = ""
     """What it waits for in this engine, which no venue holds: ``when SPY >= 500 (dies with this engine)``."""
     queue_ahead: Qty | None = None

@@ -61,10 +61,14 @@ def orders(context: Context) -> Exit:
         stored = context.stored(error)
         found, marks = stored.orders(with_ended=args.all, symbol=symbol), stored.marks()
     rows = [row for row in found if (args.all or not row.state.is_terminal) and symbol in {"", row.symbol}]
+    if args.waiting:
+        rows = [row for row in rows if row.awaits or row.waits]
     rows.sort(key=lambda row: (order_number(row.parent_id or row.order_id), bool(row.parent_id), row.created_ns))
     context.out.object("orders", {"orders": rows, **marks})
     context.out.table(show.ORDER_HEADERS, [show.order_row(row) for row in rows], show.ORDER_RIGHT)
-    if not rows:
+    if not rows and args.waiting:
+        context.out.say("bolt: no order waits for a trigger or a second person")
+    elif not rows:
         context.out.say("bolt: no orders" if args.all else "bolt: no open orders; --all shows those that have ended")
     return Exit.OK
 

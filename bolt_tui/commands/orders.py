@@ -16,6 +16,7 @@ from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import (
     AmendOrder,
     AnyCommand,
+    ApproveOrder,
     CancelAll,
     CancelOrder,
     CommandResult,
@@ -271,6 +272,20 @@ def release(context: Context) -> Exit:
     with context.client() as client:
         args = context.args
         command = ReleaseOrder(source=context.source, order_id=args.order_id.upper(), confirmed=frozenset(args.confirm))
+        return context.report(_submit(client, command, "bolt orders --all"))
+
+
+def approve(context: Context) -> Exit:
+    """A second person's word on a waiting order, as it is shown here."""
+    args, order_id = context.args, context.args.order_id.upper()
+    with context.client() as client:
+        row = next((one for one in client.view().orders if one.order_id == order_id), None)
+        if row is not None and row.awaits:
+            context.out.table(show.ORDER_HEADERS, [show.order_row(row)], show.ORDER_RIGHT)
+        digest = args.hash or (row.awaits if row is not None else "")
+        command = ApproveOrder(
+            source=context.source, order_id=order_id, order_hash=digest, confirmed=frozenset(args.confirm)
+        )
         return context.report(_submit(client, command, "bolt orders --all"))
 
 

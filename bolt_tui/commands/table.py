@@ -139,6 +139,20 @@ ORDERS = (
         (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
     ),
     Subcommand(
+        "approve",
+        "Approve, as a second person, an order that waits for one.",
+        "bolt approve P104",
+        "orders:approve",
+        (
+            arg("order_id", metavar="ORDER", help="an order of `bolt orders --waiting`"),
+            arg("--hash", metavar="HASH", default="", help="approve only if it is exactly this one (12 characters)"),
+            CONFIRM,
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
+        detail="Orders above order.four_eyes_notional of the policy wait. Who asked for an order cannot approve it; the approval is bound "
+        "to a hash of its exact terms, and what was changed is approved anew.",
+    ),
+    Subcommand(
         "basket",
         "Stage many orders from a csv file, look at them, release them as one.",
         "bolt basket orders.csv --release",

@@ -11,18 +11,17 @@ from msgspec.structs import replace
 from brokers.paper.accounts import Account
 from brokers.paper.checks import Refusal, terms_refusal
 from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig
+from brokers.paper.fills import fill_of
 from brokers.paper.impact import Impact
 from brokers.paper.latency import Delay, Latency
 from brokers.paper.links import Share, link_role, share_of
 from brokers.paper.matching import Listing, choose
 from brokers.paper.orders import Working
 from brokers.paper.teller import Teller
-from engine.domain.errors import InvariantError
 from engine.domain.events import Fill
 from engine.domain.ids import Random
-from engine.domain.money import EXACT, ZERO_MONEY, Price, Qty
+from engine.domain.money import Price, Qty
 from engine.domain.order import LinkRole, Liquidity, OrderType, Tif
-from engine.market.fees import charge
 from engine.oms.broker_interface import (
     Acked,
     Amended,
@@ -351,7 +350,7 @@ class Lifecycle:
         order.filled += qty
         order.executions += 1
         order.updated_ns = self.now_ns
-        fill = self._fill(listing, order, qty, price, liquidity, guessed)
+        fill = fill_of(self.config, self.now_ns, listing, order, qty, price, liquidity, guessed=guessed)
         self.account(order.account).book(fill, listing.instrument)
         self._remember(order.account, fill)
         counters = self.counters
@@ -374,40 +373,6 @@ class Lifecycle:
             self._trim(listing, order.account)
         if self._own_flow is not None:
             self._own_flow(listing.key, self.now_ns, order.sign * qty, liquidity)
-
-    def _fill(
-        self, listing: Listing, order: Working, qty: int, price: int, liquidity: Liquidity, guessed: bool
-    ) -> Fill:
-        instrument, spec = listing.instrument, order.spec
-        size, at = instrument.qty_of(qty), instrument.price_of(price)
-        fee, currency = ZERO_MONEY, instrument.currency
-        schedule = self.config.fees.get(listing.mic)
-        if schedule is not None:
-            rates = schedule.at(self.now_ns)
-            if rates is None:
-                raise InvariantError(f"order {order.wire_id} was admitted, but {schedule.missing_text(self.now_ns)}")
-            fee = charge(rates, order.fees, spec.side, liquidity, size, EXACT.abs(instrument.notional(at, size)))
-            currency = schedule.currency
-        day = listing.calendar.trading_day(self.now_ns)
-        return Fill(
-            broker=self.config.broker,
-            account=order.account,
-            fill_key=f"{spec.symbol}:{day}:{order.venue_order_id}:{order.executions}",
-            symbol=spec.symbol,
-            side=spec.side,
-            qty=size,
-            price=at,
-            ts_ns=self.now_ns,
-            venue=listing.mic,
-            liquidity=liquidity,
-            fee=fee,
-            fee_currency=currency,
-            wire_id=order.wire_id,
-            venue_order_id=order.venue_order_id,
-            tape_row=listing.row,
-            rests_from_row=order.rests_from if liquidity is Liquidity.MAKER else 0,
-            guessed=guessed,
-        )
 
     def _trim(self, listing: Listing, account: str) -> None:
         """End reduce-only orders whose position is gone."""

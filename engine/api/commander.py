@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.api.approvals import approve, ask_approval, must_wait
 from engine.api.cash_desk import adjust, set_rates
 from engine.api.groups import linked_denials, place_linked
 from engine.api.risk_view import open_order
@@ -68,6 +69,8 @@ class Commander:
                 return self._amend(command)
             case co.ReleaseOrder():
                 return self._release(command)
+            case co.ApproveOrder():
+                return approve(self._engine, command)
             case co.StageBasket() | co.ReleaseBasket() | co.DropBasket():
                 return self._engine.baskets.decide(command)
             case co.Halt() | co.Reduce():
@@ -172,6 +175,8 @@ class Commander:
         verdict = engine.agent.judge(
             order_id, command.spec, command.source, command.intent_id, confirmed=command.confirmed, why=command.why
         )
+        if must_wait(command, verdict):
+            return ask_approval(engine, order_id, command, verdict)
         if not verdict.ok:
             engine.record(
                 ev.OrderDenied(

@@ -6,7 +6,7 @@ from engine.domain import events as ev
 from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
-from engine.domain.parent_events import ParentReleased, ParentSuspended
+from engine.domain.parent_events import ApprovalAsked, OrderApproved, ParentReleased, ParentSuspended
 from engine.store.order import Order
 from engine.views import LogLine
 
@@ -97,6 +97,10 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
             return "FOREIGN", event.spec.words(), "warn"
         case ParentSuspended():
             return "SUSP", f"{about}: {event.why}; not fired late: release, amend or cancel it", "warn"
+        case ApprovalAsked():
+            return "ASK", f"{about}: waits for a second person ({event.order_hash})", "warn"
+        case OrderApproved():
+            return "OK", f"{about}: approved by {event.who} ({event.order_hash})", "info"
         case ParentReleased():
             return "GO", f"{about}: released by {event.who}", "info"
         case ev.ParentEnded():

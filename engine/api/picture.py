@@ -371,6 +371,7 @@ class Picture:
             why=order.why,
             note=self._remarks.get(order.order_id) or order.note or waits,
             waits=waits,
+            awaits=order.awaits,
             denials=order.denials,
             created_ns=order.created_ns,
             updated_ns=order.updated_ns,

@@ -88,6 +88,15 @@ class ReleaseOrder(Command, frozen=True, kw_only=True, tag="release"):
     """Reason codes that the person has confirmed."""
 
 
+class ApproveOrder(Command, frozen=True, kw_only=True, tag="approve"):
+    """A second person's word on a waiting order: exactly the one with that hash is released."""
+
+    order_id: str
+    order_hash: str
+    confirmed: frozenset[str] = frozenset()
+    """Reason codes that this person has confirmed."""
+
+
 class BasketLine(msgspec.Struct, frozen=True):
     """One order of a basket, and the line of the file it stands in."""
 
@@ -230,6 +239,7 @@ AnyCommand = (
     | CancelAll
     | AmendOrder
     | ReleaseOrder
+    | ApproveOrder
     | StageBasket
     | LookAtBasket
     | ReleaseBasket

@@ -22,7 +22,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import Exact, Money, Price, Qty, text
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
 from engine.domain.order import Liquidity, OrderSpec, OrderState, Side, Source
-from engine.domain.parent_events import ParentReleased, ParentSuspended
+from engine.domain.parent_events import ApprovalAsked, OrderApproved, ParentReleased, ParentSuspended
 
 # -- the ledger's own life ---------------------------------------------------------------------------------------
 
@@ -498,6 +498,8 @@ AnyEvent = (
     | ParentStopping
     | ParentSuspended
     | ParentReleased
+    | ApprovalAsked
+    | OrderApproved
     | AlgoProgress
     | OrderIntent
     | CancelIntent

@@ -17,3 +17,20 @@ class ParentReleased(Event, frozen=True, kw_only=True, tag="parent_released"):
 
     order_id: str
     who: str
+
+
+class ApprovalAsked(Event, frozen=True, kw_only=True, tag="approval_asked"):
+    """A staged order waits for a second person (C31)."""
+
+    order_id: str
+    order_hash: str
+    """Of its exact terms and its author."""
+    who: str
+
+
+class OrderApproved(Event, frozen=True, kw_only=True, tag="order_approved"):
+    """A second person approved exactly that order."""
+
+    order_id: str
+    order_hash: str
+    who: str

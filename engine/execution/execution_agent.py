@@ -108,6 +108,7 @@ class ExecutionAgent:
             intent_id=intent_id,
             confirmed=more.get("confirmed", frozenset()),  # type: ignore[arg-type] # checked by the command's own type
             why=str(more.get("why", "")),
+            is_approved=bool(more.get("is_approved", False)),
         )
         verdict = self._gate.check(
             candidate, self._clock.now_ns(), full=source.kind.is_person, dry=bool(more.get("dry", False))

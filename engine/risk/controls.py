@@ -216,6 +216,10 @@ _SIZE = (
           spares=EXIT),
     _rule("C26", "SELF_CROSS", "own opposite orders", rules.self_cross, "The order cannot trade with one of our own, of any "
           "strategy or account; a market order reaches as far as its price collar. Untriggered stops do not count."),
+    _rule("C25", "SHORT_LOCATE", "worst short position", rules.short_locate, "A sale of shares that the verified position may not "
+          "cover is a short sale, and needs a symbol that can be borrowed without a locate.", path="short.locate_free"),
+    _rule("C25", "SHORT_PRICE_TEST", "price of a short sale", rules.short_price_test, "Under a price test a short sale has a "
+          "limit above the bid.", path="short.price_test"),
     _rule("C27", "PARENT_GONE", "parent", rules.parent_gone, "A child belongs to a parent that is open and not stopping.",
           place="GBM"),
     _most("C27", "PARENT_OVER", "", "filled, working and unknown children with this one", sizes.children, "PARENT_GONE",
@@ -224,6 +228,9 @@ _SIZE = (
     _most("C29", "UNITS_CONFIRM", "order.confirm_notional", "order amount", sizes.asked_notional, "PRICE_NONE", "A person "
           "sees quantity and amount with their units, and confirms a large amount again.", place="EG",
           is_confirmable=True, spares=EXIT),
+    _most("C31", "FOUR_EYES", "order.four_eyes_notional", "order amount that no second person approved",
+          sizes.unapproved_notional, "PRICE_NONE", "Above this amount an order waits until a second person approves exactly it; "
+          "any change needs a new approval. A machine's order, a group and an amendment are denied.", place="EG", spares=EXIT),
 )  # fmt: skip
 
 _ACCOUNT = (
@@ -243,6 +250,9 @@ _ACCOUNT = (
           "Gross of the order's currency, where it is not the base currency.", spares=REDUCING),
     _most("C17", "LEVERAGE_MAX", "portfolio.max_leverage_pct", "gross in percent of equity", sizes.leverage, "EQUITY_NONE",
           "Gross exposure against the account's equity.", spares=REDUCING),
+    _most("C18", "MARGIN_MAX", "margin.max_used_pct", "margin needed in percent of equity", sizes.margin, "EQUITY_NONE",
+          "Each symbol's worst end ties up the policy's rate of its kind; what a broker itself would ask is not looked at.",
+          spares=REDUCING),
     _most("C19", "OPEN_COUNT", "open_orders.max_count", "open orders of the account", sizes.open_count, "COUNT_NONE",
           "The number of open orders of the account.", spares=EXIT),
     _most("C19", "OPEN_COUNT_SYMBOL", "open_orders.max_count_per_symbol", "open orders of the symbol",
@@ -257,6 +267,9 @@ _ACCOUNT = (
           "sent today, rejected ones too.", spares=REDUCING),
     _most("C20", "DAY_CANCELS", "day.max_cancels", "cancels sent today", sizes.day_cancels, "COUNT_NONE", "Cancels sent "
           "today; a cancel itself always passes.", spares=REDUCING),
+    _most("C22", "OTR_MAX", "day.max_order_to_trade", "messages for each execution today", sizes.order_to_trade, "COUNT_NONE",
+          "Orders, amendments and cancels of the day for each execution, once there are day.ratio_from of them.",
+          spares=REDUCING, place="GM"),
     _most("C21", "LOSS_MAX", "loss.max_day", "loss of the day", sizes.loss, "PNL_UNKNOWN", "Realised and unrealised loss of "
           "the day; a stale mark makes it unknown, and then only orders that shrink pass.", spares=REDUCING, place="GM",
           words=rules.pnl_words),
@@ -287,8 +300,4 @@ _RATES = (
 ROWS: tuple[Row, ...] = (*_STATE, *_STATIC, *_PRICE, *_SIZE, *_ACCOUNT, *_RATES)
 """All controls, in the order of the gate."""
 
-CONTROLS = tuple(
-    f"C{number:02d}"
-    for number in (*range(1, 18), *range(19, 22), 23, 24, 26, 27, 29, 30, *range(32, 37))
-    if number != 0
-)
+CONTROLS = tuple(f"C{number:02d}" for number in (*range(1, 28), *range(29, 37)))

@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 from engine.domain.events import TradingState
-from engine.domain.instrument import Instrument
+from engine.domain.instrument import Instrument, InstrumentKind
 from engine.domain.money import EXACT, ZERO_QTY, Qty
 from engine.domain.order import OrderSpec, Side, Source, SourceKind
 from engine.risk.controls_history import History, strategy_of
 from engine.risk.exposure import Abilities, OpenOrder, ParentView, Quote, RiskView
 from engine.risk.kill_switch import KillSwitch
-from engine.risk.policy import Limit, Policy
+from engine.risk.policy import MARGIN_RATES, Limit, Policy
 
 _HUNDRED = Decimal(100)
 _ZERO = Decimal(0)
@@ -52,6 +52,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     qty_filled: Qty = ZERO_QTY
     """For an amendment: what the order has filled already."""
     confirmed: frozenset[str] = frozenset()
+    is_approved: bool = False
+    """A second person has approved exactly this order."""
     why: str = ""
 
 
@@ -86,6 +88,8 @@ class Book(msgspec.Struct, frozen=True):
     currency: Decimal
     working: Decimal
     working_symbol: Decimal
+    margin: Decimal
+    """What the worst end of each symbol ties up, by the policy's own rates."""
 
 
 class Case:
@@ -333,7 +337,7 @@ def _book(case: Case) -> Book | None:
     view, spec = case.view, case.spec
     if case.instrument is None:
         return None
-    gross = longs = shorts = sector = currency = working = own_working = _ZERO
+    gross = longs = shorts = sector = currency = working = own_working = margin = _ZERO
     is_in = False
     for symbol, held in view.positions(spec.account):
         own = symbol == spec.symbol
@@ -343,6 +347,7 @@ def _book(case: Case) -> Book | None:
             return None
         amount, up, down, open_amount, instrument = row
         gross, working = EXACT.add(gross, amount), EXACT.add(working, open_amount)
+        margin = EXACT.add(margin, _margin(case, instrument, amount))
         longs, shorts = EXACT.add(longs, up), EXACT.add(shorts, down)
         own_working = open_amount if own else own_working
         if instrument.sector == case.instrument.sector:
@@ -354,12 +359,29 @@ def _book(case: Case) -> Book | None:
         if row is None:
             return None
         amount, up, down, own_working, _ = row
+        margin = EXACT.add(margin, _margin(case, case.instrument, amount))
         gross, working = EXACT.add(gross, amount), EXACT.add(working, own_working)
         longs, shorts = EXACT.add(longs, up), EXACT.add(shorts, down)
         sector, currency = EXACT.add(sector, amount), EXACT.add(currency, amount)
     is_base = case.policy is not None and case.instrument.currency == case.policy.word("currency")
     net = max(EXACT.abs(longs), EXACT.abs(shorts))
-    return Book(gross, net, sector, _ZERO if is_base else currency, working, own_working)
+    return Book(gross, net, sector, _ZERO if is_base else currency, working, own_working, margin)
+
+
+def _margin(case: Case, instrument: Instrument, amount: Decimal) -> Decimal:
+    """Margin of an exposure; all of it where the policy has no rate for its kind."""
+    path = MARGIN_RATES.get(str(instrument.kind))
+    rate = _HUNDRED if path is None or case.policy is None else case.policy.number(path)
+    return EXACT.divide(EXACT.multiply(amount, rate), _HUNDRED)
+
+
+def is_short_sale(case: Case) -> bool:
+    """Whether a sale of shares could lead below zero, with everything that works on its side. An exit cannot: the venue lets
+    it fill only as far as there is a position.
+    """
+    made, spec = case.instrument, case.spec
+    is_share = made is not None and made.kind in {InstrumentKind.EQUITY, InstrumentKind.ETF}
+    return is_share and spec.side is Side.SELL and not spec.reduce_only and case.worst > 0
 
 
 _Row = tuple[Decimal, Decimal, Decimal, Decimal, Instrument]

@@ -73,6 +73,8 @@ OTHER_CODES = {
     "STRATEGY_UNKNOWN": "There is no strategy of that name; the refusal names those that there are.",
     "STRATEGY_PARAMS": "The strategy refuses its parameters, or failed while it looked at them; it was not started.",
     "STRATEGY_FAILED": "The strategy raised an error or was too slow, and is disabled; its other orders were cancelled.",
+    "APPROVAL": "C31: the approval does not fit: the order does not wait for one, its author cannot approve it, or its terms are not the "
+    "ones that were approved.",
     "BASKET_BLOCKED": "C28: one line of the basket is denied, with the lines before it counted as sent; nothing of the basket leaves. "
     "Mend that line, or drop the basket.",
     "BASKET_CONFIRM": "C28: the basket as a whole, or a line of it, is a large amount; a person confirms it (`--confirm BASKET_CONFIRM`).",

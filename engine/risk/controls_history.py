@@ -128,11 +128,12 @@ class _Parent:
 class _Day:
     """Counts of one account in one risk day."""
 
-    __slots__ = ("cancels", "orders", "turnover")
+    __slots__ = ("cancels", "fills", "orders", "turnover")
 
     def __init__(self) -> None:
         self.orders = 0
         self.cancels = 0
+        self.fills = 0
         self.turnover: dict[str, Decimal] = {}
 
 
@@ -227,6 +228,12 @@ class History:
         day = self._days.get(account)
         return day.cancels if day else 0
 
+    def order_to_trade(self, account: str, ratio_from: Decimal) -> int:
+        """Messages of the day for each execution, with one more message, rounded up; 0 below ``ratio_from`` messages."""
+        day = self._days.get(account)
+        count = 1 if day is None else day.orders + day.cancels + 1
+        return 0 if count < ratio_from or day is None else -(-count // max(1, day.fills))
+
     def day_turnover(self, account: str) -> dict[str, Decimal]:
         """Amount executed today, by currency."""
         day = self._days.get(account)
@@ -299,6 +306,7 @@ class History:
         fill = event.fill
         instrument = self._instruments.get(fill.symbol)
         if instrument is not None:
+            self._today(fill.account).fills += 1
             turnover = self._today(fill.account).turnover
             amount = EXACT.abs(instrument.notional(fill.price, fill.qty))
             turnover[instrument.currency] = EXACT.add(turnover.get(instrument.currency, Decimal(0)), amount)

@@ -11,7 +11,7 @@ from engine.domain.clock import iso
 from engine.domain.events import BrokerState, TradingState
 from engine.domain.money import ZERO_QTY, Price, Qty, Rounding, text
 from engine.domain.order import LinkRole, OrderSpec, OrderType, Side, SourceKind, Tif
-from engine.risk.controls_case import Case, Role, collar_price, crosses, is_exit
+from engine.risk.controls_case import Case, Role, collar_price, crosses, is_exit, is_short_sale
 from engine.risk.controls_history import strategy_of
 from engine.risk.exposure import CLOSED, OPEN, SYMBOL_HALTED
 from engine.risk.kill_switch import scope_words
@@ -377,6 +377,32 @@ def self_cross(case: Case) -> Broken | None:
             found = f"{other.order_id} {other.side} {other.leaves}{at}"
             return found, "no own opposite order", f"it could trade with our own order {found}; cancel that one first"
     return None
+
+
+def short_locate(case: Case) -> Broken | None:
+    """C25."""
+    symbol = case.spec.symbol
+    if not is_short_sale(case) or (case.policy is not None and case.policy.allows("short.locate_free", symbol)):
+        return None
+    said = f"selling {symbol} short needs a borrow, and it is not among the symbols that need no locate; at most {_held(case)} can be sold"
+    return f"-{text(case.worst)}", "no short position", said
+
+
+def short_price_test(case: Case) -> Broken | None:
+    """C25."""
+    spec, policy = case.spec, case.policy
+    if not is_short_sale(case) or (policy is not None and not policy.allows("short.price_test", spec.symbol)):
+        return None
+    bid = None if case.quote is None else case.quote.bid
+    if spec.limit is not None and bid is not None and spec.limit > bid:
+        return None
+    shown = str(spec.type) if spec.limit is None else text(spec.limit)
+    said = f"{spec.symbol} is under a price test: a short sale must be above the bid, {bid}; give a limit above it"
+    return shown, f"above {bid}", said
+
+
+def _held(case: Case) -> str:
+    return text(max(ZERO_QTY, Qty(case.position - case.open_sell)))
 
 
 def parent_gone(case: Case) -> Broken | None:

@@ -104,6 +104,11 @@ def asked_notional(case: Case) -> Decimal | None:
     return case.notional if is_asked else _ZERO
 
 
+def unapproved_notional(case: Case) -> Decimal | None:
+    """Order amount of what no second person has approved; a child's parent was."""
+    return _ZERO if case.candidate.is_approved or case.candidate.role is Role.CHILD else case.notional
+
+
 def own_notional(case: Case) -> Decimal | None:
     """Order amount in the instrument's currency, at its own limit or else the middle of the quote."""
     made, spec = case.instrument, case.spec
@@ -222,6 +227,20 @@ def leverage(case: Case) -> Decimal | None:
     if case.book is None or equity is None or not equity.is_finite() or equity <= 0:
         return None
     return percent(case.book.gross, equity)
+
+
+def margin(case: Case) -> Decimal | None:
+    """Margin needed in percent of equity; not known where equity is not above zero."""
+    equity = case.view.equity(case.spec.account)
+    if case.book is None or equity is None or not equity.is_finite() or equity <= 0:
+        return None
+    return percent(case.book.margin, equity)
+
+
+def order_to_trade(case: Case) -> int | None:
+    """Messages of the day for each execution, with this one."""
+    policy = case.policy
+    return None if policy is None else case.history.order_to_trade(case.spec.account, policy.number("day.ratio_from"))
 
 
 def _one_more(case: Case) -> int:

@@ -19,7 +19,7 @@ import msgspec
 
 from engine.domain.clock import NS_PER_S
 from engine.domain.events import BrokerState, Decision, QuoteSeen, TradingState
-from engine.domain.instrument import Instrument
+from engine.domain.instrument import Instrument, InstrumentKind
 from engine.domain.money import EXACT, Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.risk.controls import ROWS, Row
@@ -28,7 +28,7 @@ from engine.risk.controls_history import strategy_of
 from engine.risk.controls_rules import AUTHORITY_PATHS
 from engine.risk.controls_sizes import ENDLESS, venue_messages_max
 from engine.risk.exposure import OPEN, Abilities, Quote
-from engine.risk.policy import AUTHORITY, Limit, Policy
+from engine.risk.policy import AUTHORITY, MARGIN_RATES, Limit, Policy
 
 if TYPE_CHECKING:
     from engine.risk.risk_manager import RiskManager
@@ -81,9 +81,12 @@ COVERED = frozenset(
         "ADV_PCT",
         "ADV_NONE",
         "SELF_CROSS",
+        "SHORT_LOCATE",
+        "SHORT_PRICE_TEST",
         "PARENT_GONE",
         "PARENT_OVER",
         "UNITS_CONFIRM",
+        "FOUR_EYES",
         "NOT_REDUCING",
         "POSITION_MAX",
         "POSITION_NOTIONAL",
@@ -92,6 +95,7 @@ COVERED = frozenset(
         "SECTOR_MAX",
         "CURRENCY_MAX",
         "LEVERAGE_MAX",
+        "MARGIN_MAX",
         "OPEN_COUNT",
         "OPEN_COUNT_SYMBOL",
         "OPEN_NOTIONAL",
@@ -99,6 +103,7 @@ COVERED = frozenset(
         "TURNOVER_MAX",
         "DAY_ORDERS",
         "DAY_CANCELS",
+        "OTR_MAX",
         "LOSS_MAX",
         "DRAWDOWN_MAX",
         "RECON_STALE",
@@ -122,6 +127,7 @@ _PARENT, _CHILD, _AMEND, _FLATTEN = Role.PARENT, Role.CHILD, Role.AMEND, Role.FL
 _UP, _ACTIVE = BrokerState.UP, TradingState.ACTIVE
 _PATHS = tuple(row.path for row in ROWS if row.measure is not None and row.bound is None and "{" not in row.path)
 _FOREVER_NS = 1 << 62
+_SHARES = frozenset({InstrumentKind.EQUITY, InstrumentKind.ETF})
 
 
 class Doubt(Exception):
@@ -132,17 +138,8 @@ class _Prices:
     """What follows from one pair of best prices and the last trade: computed once, used until one of them changes."""
 
     __slots__ = (
-        "ask",
-        "bid",
-        "buy_least",
-        "buy_most",
-        "half_spread_ok",
-        "last",
-        "mid",
-        "sell_least",
-        "sell_most",
-        "taken_at",
-    )
+        "ask", "bid", "buy_least", "buy_most", "half_spread_ok", "last", "mid", "sell_least", "sell_most", "taken_at",
+    )  # fmt: skip
 
     def __init__(self, bid: Price, ask: Price, last: Price | None, plan: _Plan) -> None:
         self.bid, self.ask, self.last = bid, ask, last
@@ -154,10 +151,8 @@ class _Prices:
                 raise Doubt
             if _multiply(_abs(_subtract(mid, last)), _HUNDRED) > _multiply(plan.outlier, last):
                 raise Doubt
-        reach, away = (
-            _multiply(_multiply(mid, plan.collar), _HUNDREDTH),
-            _multiply(_multiply(mid, plan.far), _HUNDREDTH),
-        )
+        reach = _multiply(_multiply(mid, plan.collar), _HUNDREDTH)
+        away = _multiply(_multiply(mid, plan.far), _HUNDREDTH)
         self.half_spread_ok = _subtract(ask, mid) <= reach
         self.buy_most, self.buy_least = _add(mid, reach), _subtract(mid, away)
         self.sell_least, self.sell_most = _subtract(mid, reach), _add(mid, away)
@@ -169,10 +164,11 @@ class _Plan:
     """What holds for one kind of order while policy, instrument, daily volume and broker stay the same."""
 
     __slots__ = (
-        "adv", "amount_max", "caps", "collar", "day_cancels_max", "day_orders_max", "drawdown_max", "duplicate_ns", "expires_ns",
-        "exposure_max", "fallbacks", "far", "instrument", "jump_ns", "leverage_max", "loss_max", "lot", "multiplier", "offset_ns",
-        "open_max", "open_symbol_max", "outlier", "policy", "position_amount_max", "position_max", "prices", "qty_max", "qty_min",
-        "quote_ns", "rate_account", "rate_broker", "rate_source", "rate_venue", "recon_ns", "repeat_max", "repeat_ns",
+        "adv", "amount_max", "caps", "collar", "day_cancels_max", "day_orders_max", "drawdown_max", "duplicate_ns",
+        "expires_ns", "exposure_max", "fallbacks", "far", "instrument", "jump_ns", "leverage_max", "loss_max", "lot",
+        "multiplier", "offset_ns", "open_max", "open_symbol_max", "otr_max", "outlier", "policy",
+        "position_amount_max", "position_max", "prices", "qty_max", "qty_min", "quote_ns", "rate_account",
+        "rate_broker", "rate_source", "rate_venue", "ratio_from", "recon_ns", "repeat_max", "repeat_ns",
         "strategy", "tick", "turnover_max", "working_max",
     )  # fmt: skip
 
@@ -196,7 +192,8 @@ class _Plan:
         made, adv = self.instrument, self.adv
         self.qty_min = made.lot if made.qty_min is None else made.qty_min
         self.qty_max: Decimal = min(limits["order.max_qty"].value, ENDLESS if made.qty_max is None else made.qty_max)
-        self.amount_max = min(limits["order.max_notional"].value, limits[AUTHORITY[kind]].value)
+        amounts = (limits[path].value for path in ("order.max_notional", "order.four_eyes_notional", AUTHORITY[kind]))
+        self.amount_max = min(amounts)
         self.fallbacks: tuple[str, ...] = ()
         if adv is None:
             self.amount_max = min(self.amount_max, limits["order.max_notional_without_adv"].value)
@@ -214,7 +211,11 @@ class _Plan:
         self.position_max = limits["position.max_qty"].value
         self.position_amount_max = limits["position.max_notional"].value
         self.exposure_max = min(limits[f"portfolio.max_{word}"].value for word in ("gross", "net", "sector"))
-        self.leverage_max = limits["portfolio.max_leverage_pct"].value
+        # The highest rate for everything, and rounded down: what passes so passes the table's own sum.
+        rate = max(self.policy.number(path) for path in MARGIN_RATES.values()) or _ONE
+        most = EXACT.divide_int(_multiply(limits["margin.max_used_pct"].value, _HUNDRED), rate)
+        self.leverage_max = min(limits["portfolio.max_leverage_pct"].value, most)
+        self.otr_max, self.ratio_from = limits["day.max_order_to_trade"].value, self.policy.number("day.ratio_from")
         self.open_max = limits["open_orders.max_count"].value
         self.open_symbol_max = limits["open_orders.max_count_per_symbol"].value
         amounts = (limits["open_orders.max_notional"].value, limits["open_orders.max_notional_per_symbol"].value)
@@ -519,6 +520,8 @@ class FastGate:
         if not (up.is_finite() and down.is_finite()):
             raise Doubt
         worst = up if spec.side is _BUY else _minus(down)
+        if worst > 0 and spec.side is not _BUY and plan.instrument.kind in _SHARES:
+            raise Doubt  # a short sale is marked and looked at by the table
         unit = prices.mid if plan.multiplier == _ONE else _multiply(prices.mid, plan.multiplier)
         if worst > plan.position_max or (worst > 0 and _multiply(worst, unit) > plan.position_amount_max):
             raise Doubt
@@ -564,6 +567,7 @@ class FastGate:
             or amount > plan.turnover_max
             or self._history.day_orders(account) + 1 > plan.day_orders_max
             or self._history.day_cancels(account) > plan.day_cancels_max
+            or self._history.order_to_trade(account, plan.ratio_from) > plan.otr_max
             or verified_ns is None
             or now_ns - verified_ns > plan.recon_ns
             or pnl is None

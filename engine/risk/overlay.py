@@ -122,6 +122,15 @@ class _History:
     def day_orders(self, account: str) -> int:
         return self._past.day_orders(account) + len(self._overlay.open_orders(account, None))
 
+    def order_to_trade(self, account: str, ratio_from: Decimal) -> int:
+        # Nothing ahead has traded yet: at worst each of them is one message more for the executions there are.
+        more = len(self._overlay.open_orders(account, None))
+        return (
+            self._past.order_to_trade(account, ratio_from) + more
+            if more
+            else self._past.order_to_trade(account, ratio_from)
+        )
+
     def day_turnover(self, account: str) -> dict[str, Decimal]:
         found = dict(self._past.day_turnover(account))
         for currency, amount in self._overlay.turnover(account).items():

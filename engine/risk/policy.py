@@ -85,6 +85,15 @@ SOURCES = ("desk", "cli", "strategy", "dispatcher", "copilot", "voice")
 AUTHORITY = {source: f"authority.{source}.max_notional" for source in SOURCES}
 """Where the largest order of a source stands."""
 
+MARGIN_RATES = {
+    "equity": "margin.share_pct",
+    "etf": "margin.share_pct",
+    "future": "margin.derivative_pct",
+    "perpetual": "margin.derivative_pct",
+    "crypto_spot": "margin.coin_pct",
+}
+"""By kind of instrument: where its margin in percent of its worst exposure stands."""
+
 FIELDS: tuple[Field, ...] = (
     Field("version", Kind.WORD, words=(VERSION,)),
     Field("currency", Kind.CURRENCY),
@@ -96,6 +105,7 @@ FIELDS: tuple[Field, ...] = (
     Field("symbols.restricted", Kind.NAMES),
     *_limits(Kind.QTY, "order.max_qty"),
     *_limits(Kind.AMOUNT, "order.max_notional", "order.confirm_notional", "order.max_notional_without_adv"),
+    *_limits(Kind.AMOUNT, "order.four_eyes_notional"),
     *_limits(Kind.PERCENT, "order.max_adv_pct"),
     *_limits(Kind.PERCENT, "price.collar_pct", "price.far_pct", "price.max_outlier_pct"),
     *_limits(Kind.SECONDS, "price.max_quote_age_s"),
@@ -104,11 +114,16 @@ FIELDS: tuple[Field, ...] = (
     *_limits(Kind.AMOUNT, "portfolio.max_gross", "portfolio.max_net", "portfolio.max_sector"),
     *_limits(Kind.AMOUNT, "portfolio.max_currency"),
     *_limits(Kind.PERCENT, "portfolio.max_leverage_pct"),
+    *_limits(Kind.PERCENT, "margin.max_used_pct"),
+    *(Field(path, Kind.PERCENT) for path in dict.fromkeys(MARGIN_RATES.values())),
+    Field("short.locate_free", Kind.NAMES),
+    Field("short.price_test", Kind.NAMES),
     *_limits(Kind.COUNT, "open_orders.max_count", "open_orders.max_count_per_symbol"),
     *_limits(Kind.AMOUNT, "open_orders.max_notional", "open_orders.max_notional_per_symbol"),
     Field("day.starts", Kind.CUT, is_of_account=True),
     *_limits(Kind.AMOUNT, "day.max_turnover"),
-    *_limits(Kind.COUNT, "day.max_orders", "day.max_cancels"),
+    *_limits(Kind.COUNT, "day.max_orders", "day.max_cancels", "day.max_order_to_trade"),
+    Field("day.ratio_from", Kind.COUNT),
     *_limits(Kind.AMOUNT, "loss.max_day", "loss.max_drawdown"),
     Field("loss.trip_to", Kind.WORD, words=("halted", "reducing")),
     Field("duplicate.window_s", Kind.SECONDS, is_limit=True, is_floor=True),

@@ -17,7 +17,7 @@ from engine.domain.events import AnyEvent, Decision, QuoteSeen, Routes
 from engine.domain.money import EXACT, Rounding, round_to, text
 from engine.domain.order import Side
 from engine.risk.controls import ROWS, Measured, Row
-from engine.risk.controls_case import Candidate, Case, Role, Signals
+from engine.risk.controls_case import Candidate, Case, Role, Signals, is_short_sale
 from engine.risk.controls_history import History
 from engine.risk.controls_sizes import ENDLESS, FOREVER_NS
 from engine.risk.exposure import RiskView
@@ -298,9 +298,19 @@ def _decision(case: Case, confirmed: list[str], quote: QuoteSeen | None, fallbac
     words = [case.candidate.why] if case.candidate.why else []
     if confirmed:
         words.append(f"confirmed: {', '.join(confirmed)}")
+    if _is_short(case):
+        words.append("marked short")
     return Decision(
         policy_hash=case.policy.hash if case.policy else "", quote=quote, why="; ".join(words), fallbacks=fallbacks
     )
+
+
+def _is_short(case: Case) -> bool:
+    """Whether it is marked as a short sale; what cannot be judged was denied by then."""
+    try:
+        return is_short_sale(case)
+    except Exception:  # loop edge: a view that breaks has denied the order already; only its mark is lost
+        return False
 
 
 def _figures(case: Case) -> dict[str, str]:
@@ -318,6 +328,8 @@ def _figures(case: Case) -> dict[str, str]:
             if price is not None and price.is_finite():
                 found[name] = text(price)
         found["quote_age_ms"] = str((case.now_ns - case.quote.ts_ns) // 1_000_000)
+    if spec.side is Side.SELL and case.instrument is not None:
+        found["sale"] = "short" if is_short_sale(case) else "long"
     if case.ref is not None:
         found["mid"] = text(case.ref)
     if case.instrument is not None:

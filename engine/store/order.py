@@ -22,6 +22,7 @@ class Order:
         "acked_ns",
         "algo_data",
         "amend",
+        "awaits",
         "cancel_asked",
         "children",
         "children_live",
@@ -87,6 +88,8 @@ class Order:
         self.amend: ev.AmendIntent | None = None
         self.cancel_asked = False
         self.stopping = False
+        self.awaits = ""
+        """Hash that a second person has to approve; empty where nobody is waited for."""
         self.suspended = False
         """Its trigger passed while no engine was up."""
         self.end_state: OrderState | None = None

@@ -17,7 +17,7 @@ from engine.domain.commands import AmendOrder, NewOrder
 from engine.domain.errors import InvariantError
 from engine.domain.money import EXACT, ZERO_QTY, Qty, text
 from engine.domain.order import LIVE, TERMINAL, OrderState, Side, Source, SourceKind
-from engine.domain.parent_events import ParentReleased, ParentSuspended
+from engine.domain.parent_events import ApprovalAsked, OrderApproved, ParentReleased, ParentSuspended
 from engine.store.order import FillId, Order
 
 _ZERO = Decimal(0)
@@ -238,6 +238,17 @@ class OrderStore:
         parent.suspended, parent.note = is_on, note
         _derive_parent(parent)
         self._touch(parent, seq, ts_ns)
+
+    def _approval_asked(self, seq: int, ts_ns: int, event: ApprovalAsked) -> None:
+        self._await(seq, ts_ns, event.order_id, event.order_hash, f"waits for a second person ({event.order_hash})")
+
+    def _approved(self, seq: int, ts_ns: int, event: OrderApproved) -> None:
+        self._await(seq, ts_ns, event.order_id, "", f"approved by {event.who}")
+
+    def _await(self, seq: int, ts_ns: int, order_id: str, awaits: str, note: str) -> None:
+        order = self.get(order_id)
+        order.awaits, order.note = awaits, note
+        self._touch(order, seq, ts_ns)
 
     def _ended(self, seq: int, ts_ns: int, event: ev.ParentEnded) -> None:
         parent = self.get(event.order_id)
@@ -563,6 +574,8 @@ _HANDLERS: Mapping[type, Any] = {
     ev.OrderDenied: OrderStore._denied,
     ev.ParentAccepted: OrderStore._accepted,
     ev.ParentStopping: OrderStore._stopping,
+    ApprovalAsked: OrderStore._approval_asked,
+    OrderApproved: OrderStore._approved,
     ParentSuspended: OrderStore._suspended,
     ParentReleased: OrderStore._released,
     ev.ParentEnded: OrderStore._ended,

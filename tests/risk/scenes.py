@@ -83,6 +83,12 @@ def _leverage(world: World, value: Decimal) -> None:
     world.capital = Money(Decimal(20_000) * 100 / value)
 
 
+def _margin(world: World, value: Decimal) -> None:
+    """Shares for 20,000 tie up a half of that."""
+    _held(world, Decimal(200))
+    world.capital = Money(Decimal(10_000) * 100 / value)
+
+
 def _currency(world: World, value: Decimal) -> None:
     world.instruments["AAPL"] = make_instrument("AAPL", "equity", "XNAS", "EUR", "0.01")
     world.rates["EUR"] = Decimal(2)
@@ -109,6 +115,12 @@ def _sent(seconds_ago: int) -> Set:
         world.send(int(value) - 1, NOW - seconds_ago * SECOND)
 
     return act
+
+
+def _messages(world: World, value: Decimal) -> None:
+    """Messages of the day, and no execution."""
+    world.set_limit("day.ratio_from", Decimal(0))
+    _sent(5)(world, value)
 
 
 def _drawdown(world: World, value: Decimal) -> None:
@@ -338,6 +350,14 @@ LIMIT_SCENES: dict[str, Scene] = {
     ),
     "DAY_ORDERS": Scene(set=_sent(5), limit="6"),
     "DAY_CANCELS": Scene(set=lambda w, v: w.cancel(int(v), NOW - 5 * SECOND), limit="6"),
+    "OTR_MAX": Scene(set=_messages, limit="6"),
+    "FOUR_EYES": replace(ORDERED, roles=(PARENT, AMEND)),
+    "MARGIN_MAX": Scene(
+        set=_margin,
+        limit="50",
+        missing=Denied(lambda w: setattr(w, "capital", None)),
+        nan=Denied(_held_nan),
+    ),
     "LOSS_MAX": Scene(
         set=lambda w, v: setattr(w, "pnl", Money(-v)), limit="1000", unit="0.01", missing=LOST, nan=Denied(_pnl_nan)
     ),
@@ -426,6 +446,31 @@ def _short(world: World) -> None:
     _spec(world, side=Side.SELL)
 
 
+def _short_sale(path: str, names: tuple[str, ...]) -> Act:
+    """A short sale at the bid, of a symbol that such a list stops."""
+
+    def act(world: World) -> None:
+        world.set_limit(path, names)
+        _spec(world, side=Side.SELL, limit=Price("99.99"))
+
+    return act
+
+
+def _short_unseen(world: World) -> None:
+    _short_sale("short.locate_free", ())(world)
+    _breaks("position").act(world)
+
+
+def _short_unquoted(world: World) -> None:
+    _short_sale("short.price_test", ("AAPL",))(world)
+    _quote(world, bid=None)
+
+
+def _short_stale(world: World) -> None:
+    _short_sale("short.price_test", ("AAPL",))(world)
+    _stale(world)
+
+
 def _unset(name: str) -> Denied:
     """The input of the rule is not there at all, which the rule itself denies."""
     return Denied(lambda world: setattr(world, name, None))
@@ -506,6 +551,15 @@ RULE_SCENES: dict[str, RuleScene] = {
         stale=STALE,
     ),
     "SELF_CROSS": RuleScene(break_=_opposite, missing=_breaks("open_orders"), nan=NAN_PRICE),
+    "SHORT_LOCATE": RuleScene(
+        break_=_short_sale("short.locate_free", ()), missing=Denied(_short_unseen, code="CHECK_FAILED"), nan=NAN_QTY
+    ),
+    "SHORT_PRICE_TEST": RuleScene(
+        break_=_short_sale("short.price_test", ("AAPL",)),
+        missing=Denied(_short_unquoted, code="SHORT_PRICE_TEST"),
+        nan=NAN_PRICE,
+        stale=Denied(_short_stale, "C10", "QUOTE_STALE"),
+    ),
     "PARENT_GONE": RuleScene(break_=_ended, roles=(CHILD, AMEND), missing=Denied(lambda w: w.parents.clear())),
     "NOT_REDUCING": RuleScene(
         break_=lambda w: _spec(w, reduce_only=True), missing=Denied(_unverified_exit), nan=NAN_QTY
@@ -530,14 +584,14 @@ NEVER: dict[str, dict[str, str]] = {
     "missing": {
         "RATE_STALE": "no rate at all is denied by RATE_NONE",
         "QTY_MIN": _OWN, "QTY_VENUE_MAX": _OWN, "QTY_MAX": _OWN, "TICK": _OWN, "LOT": _OWN,
-        "DAY_ORDERS": _COUNTED, "DAY_CANCELS": _COUNTED, "RATE_BROKER": _COUNTED, "RATE_ACCOUNT": _COUNTED,
+        "DAY_ORDERS": _COUNTED, "DAY_CANCELS": _COUNTED, "OTR_MAX": _COUNTED, "RATE_BROKER": _COUNTED, "RATE_ACCOUNT": _COUNTED,
         "RATE_SOURCE": _COUNTED, "REPEAT": _COUNTED, "DUPLICATE": "nothing like it before is what lets it pass",
         "SYMBOL_RESTRICTED": "a symbol is there, or C03 denies", "SYMBOL_NOT_ALLOWED": "a symbol is there, or C03 denies",
     },
     "nan": {
         **dict.fromkeys(
             ("RATE_STALE", "UNKNOWN_COUNT", "UNKNOWN_AGE", "CLOCK_JUMP", "CLOCK_OFFSET", "QUOTE_STALE", "OPEN_COUNT", "OPEN_COUNT_SYMBOL",
-             "DAY_ORDERS", "DAY_CANCELS", "RECON_STALE", "DUPLICATE", "RATE_BROKER", "RATE_VENUE", "RATE_ACCOUNT",
+             "DAY_ORDERS", "DAY_CANCELS", "OTR_MAX", "RECON_STALE", "DUPLICATE", "RATE_BROKER", "RATE_VENUE", "RATE_ACCOUNT",
              "RATE_SOURCE", "REPEAT", "INSTRUMENT_EXPIRED"), _WHOLE),
         **dict.fromkeys(
             ("POLICY_NONE", "INSTRUMENT_UNKNOWN", "HALTED", "REDUCE_STATE", "RECOVERING", "ACCOUNT_NOT_ARMED",
@@ -549,12 +603,12 @@ NEVER: dict[str, dict[str, str]] = {
     "stale": {
         **dict.fromkeys(("GROSS_MAX", "NET_MAX", "SECTOR_MAX", "CURRENCY_MAX", "OPEN_NOTIONAL", "OPEN_NOTIONAL_SYMBOL"),
                         "an old mark still measures what is held; the order itself is held by QUOTE_STALE"),
-        **dict.fromkeys(("LEVERAGE_MAX", "LOSS_MAX", "DRAWDOWN_MAX"),
+        **dict.fromkeys(("LEVERAGE_MAX", "MARGIN_MAX", "LOSS_MAX", "DRAWDOWN_MAX"),
                         "on a stale mark the view gives no number, which is the missing case; tests/core/test_risk_day holds that"),
         **dict.fromkeys(("UNKNOWN_AGE", "RECON_STALE", "DUPLICATE", "RATE_STALE"), "its age is what is measured"),
         **dict.fromkeys(
             ("UNKNOWN_COUNT", "CLOCK_JUMP", "CLOCK_OFFSET", "QTY_MIN", "QTY_VENUE_MAX", "QTY_MAX", "ADV_PCT", "PARENT_OVER",
-             "POSITION_MAX", "OPEN_COUNT", "OPEN_COUNT_SYMBOL", "DAY_ORDERS", "DAY_CANCELS", "RATE_BROKER", "RATE_VENUE",
+             "POSITION_MAX", "OPEN_COUNT", "OPEN_COUNT_SYMBOL", "DAY_ORDERS", "DAY_CANCELS", "OTR_MAX", "SHORT_LOCATE", "RATE_BROKER", "RATE_VENUE",
              "RATE_ACCOUNT", "RATE_SOURCE", "REPEAT", "POLICY_NONE", "NUMBER_BAD", "INSTRUMENT_UNKNOWN", "HALTED",
              "REDUCE_STATE", "RECOVERING", "ACCOUNT_NOT_ARMED", "LIVE_NOT_ARMED", "INTENT_USED", "CHANNEL_NOT_UP",
              "LEDGER_UNHEALTHY", "INSTRUMENT_EXPIRED", "RATE_NONE", "TICK", "LOT", "TYPE_UNSUPPORTED", "FLAG_UNSUPPORTED",
@@ -565,6 +619,7 @@ NEVER: dict[str, dict[str, str]] = {
         "PARENT_OVER": "a parent has none above it", "PARENT_GONE": "a parent has none above it",
     },
     "child": {
+        "FOUR_EYES": "a child is no wish of a person; its parent was approved",
         "UNITS_CONFIRM": "a child is no wish of a person; its parent was confirmed",
         "DUPLICATE": "children of one parent are alike by nature; C27 holds them",
         "INTENT_USED": "a child has no intent of its own, its parent has",

@@ -75,7 +75,17 @@ def test_plain_orders_take_the_short_way(world: World, role: Role, side: Side, l
     world.spec = order(limit=limit, side=side)
     world.use(role)
     world.orders = [item for item in world.orders if item.side is side]
+    world.held["AAPL"] = Qty(50 if side is Side.SELL else 0)
     assert holds(world)
+
+
+def test_a_short_sale_is_marked_by_the_table(world: World) -> None:
+    world.spec = order(side=Side.SELL)
+    assert not passes(world)
+    assert world.check(full=False).decision.why == "marked short"
+    world.held["AAPL"] = Qty(10)
+    assert passes(world)
+    assert world.check(full=False).decision.why == ""
 
 
 @pytest.mark.parametrize(("code", "role"), LIMIT_CASES)
