@@ -20,6 +20,7 @@ from engine.domain.errors import InputError
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import AlgoSpec, OrderState, Side, Tif
+from engine.intake.strategy_orders import PLAIN, OrderTerms
 from engine.intake.words import read_duration
 from engine.market.feed import QuoteTick, TradeTick
 from engine.market.history import HistoryBar
@@ -130,8 +131,44 @@ class StrategyContext(Protocol):
         post_only: bool = False,
         reduce_only: bool = False,
         algo: AlgoSpec | None = None,
+        terms: OrderTerms = PLAIN,
     ) -> str | None:
-        """Place an order; its id, or None where it was refused (an :class:`OwnOrder` says why)."""
+        """Place an order; its id, or None where it was refused (an :class:`OwnOrder` says why).
+
+        ``terms``: trailing, touched, market-to-limit, shown in part, dated. ``algo``: TWAP, VWAP, or a trigger that the engine waits
+        for (``when_trades``, ``when_time`` of :mod:`engine.intake.strategy_orders`).
+        """
+        ...
+
+    def bracket(
+        self,
+        symbol: str,
+        side: Side,
+        qty: Qty | int,
+        *,
+        why: str,
+        target: Price | None = None,
+        guard: Price | None = None,
+        limit: Price | None = None,
+        tif: Tif = Tif.DAY,
+    ) -> str | None:
+        """Place an order with the exits of its position, as one message: all of them or none. The venue keeps the exits, whether
+        an engine lives or not. The entry's id, or None where it was refused.
+        """
+        ...
+
+    def rivals(
+        self,
+        symbol: str,
+        side: Side,
+        qty: Qty | int,
+        *,
+        why: str,
+        limits: tuple[Price, ...] = (),
+        stops: tuple[Price, ...] = (),
+        tif: Tif = Tif.DAY,
+    ) -> str | None:
+        """Place orders of which one cancels the others, as one message. The first one's id, or None where they were refused."""
         ...
 
     def cancel(self, order_id: str) -> None:

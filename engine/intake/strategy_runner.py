@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from engine.domain.clock import NS_PER_S
 from engine.domain.commands import CancelOrder, NewOrder
 from engine.domain.errors import InputError, InstrumentError
@@ -11,6 +13,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.intake.strategy_base import Strategy
+from engine.intake.strategy_orders import PLAIN, OrderTerms, as_rivals, with_exits
 from engine.market.bars import BAR_NS
 from engine.market.days import DAY_NS
 from engine.market.feed import QuoteTick
@@ -121,27 +124,72 @@ class Runner:
         post_only: bool = False,
         reduce_only: bool = False,
         algo: AlgoSpec | None = None,
+        terms: OrderTerms = PLAIN,
     ) -> str | None:
         """Place an order; its id, or None where it was refused."""
-        self._check(why)
+        spec = msgspec.structs.replace(
+            self._plain(symbol, side, qty, tif),
+            type=terms.kind(limit, stop),
+            limit=limit,
+            stop=terms.touch if terms.touch is not None else stop,
+            trail=terms.trail,
+            display=terms.display,
+            expires_ns=terms.expires_ns,
+            post_only=post_only,
+            reduce_only=reduce_only,
+            algo=algo or AlgoSpec(),
+        )
+        return self._place(spec, (), why)
+
+    def bracket(
+        self,
+        symbol: str,
+        side: Side,
+        qty: Qty | int,
+        *,
+        why: str,
+        target: Price | None = None,
+        guard: Price | None = None,
+        limit: Price | None = None,
+        tif: Tif = Tif.DAY,
+    ) -> str | None:
+        """Place an entry with its exits."""
+        plain = self._plain(symbol, side, qty, tif)
+        entry = msgspec.structs.replace(plain, type=PLAIN.kind(limit, None), limit=limit)
+        return self._place(*with_exits(entry, target, guard), why)
+
+    def rivals(
+        self,
+        symbol: str,
+        side: Side,
+        qty: Qty | int,
+        *,
+        why: str,
+        limits: tuple[Price, ...] = (),
+        stops: tuple[Price, ...] = (),
+        tif: Tif = Tif.DAY,
+    ) -> str | None:
+        """Place orders of which one cancels the others."""
+        return self._place(*as_rivals(self._plain(symbol, side, qty, tif), limits, stops), why)
+
+    def _plain(self, symbol: str, side: Side, qty: Qty | int, tif: Tif) -> OrderSpec:
         host = self._host
-        spec = OrderSpec(
+        return OrderSpec(
             symbol=symbol,
             side=side,
             qty=Qty(qty),
-            type=_TYPES[limit is not None, stop is not None],
-            limit=limit,
-            stop=stop,
+            type=OrderType.MARKET,
             tif=tif,
-            post_only=post_only,
-            reduce_only=reduce_only,
             broker=host.broker,
             account=host.account,
-            algo=algo or AlgoSpec(),
         )
+
+    def _place(self, spec: OrderSpec, linked: tuple[OrderSpec, ...], why: str) -> str | None:
+        self._check(why)
+        host = self._host
         # The order number is used up by the answer, so the next order has another; the same over restarts.
         intent_id = f"{self.name}-{host.store.next_counter()}"
-        result = host.submit(NewOrder(source=self.source, intent_id=intent_id, spec=spec, why=why))
+        result = host.submit(NewOrder(source=self.source, intent_id=intent_id, spec=spec, linked=linked, why=why))
         return result.order_id if result.ok else None
 
     def cancel(self, order_id: str) -> None:
@@ -183,14 +231,6 @@ class Runner:
     def _cancel(self, order: Order) -> None:
         if order.order_id in self._host.store.parents_open and not order.stopping:
             self._host.submit(CancelOrder(source=self.source, order_id=order.order_id))
-
-
-_TYPES = {
-    (False, False): OrderType.MARKET,
-    (True, False): OrderType.LIMIT,
-    (False, True): OrderType.STOP,
-    (True, True): OrderType.STOP_LIMIT,
-}
 
 
 def _rest(order: Order) -> Qty:
