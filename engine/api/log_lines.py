@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.domain import events as ev
+from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
@@ -152,6 +153,12 @@ def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C90
             return "ADJUST", f"{event.adjustment.words()} by {event.who}", "warn"
         case MovementBooked():
             return "MOVE", event.movement.words(), "info"
+        case BasketStaged():
+            return "STAGE", f"{event.basket_id} {event.name}: {len(event.lines)} orders", "info"
+        case BasketReleased():
+            return "NEW", f"{event.basket_id} released by {event.who}: {', '.join(event.orders[:10])}", "info"
+        case BasketDropped():
+            return "CXL", f"{event.basket_id} dropped by {event.who}", "info"
         case ev.EngineStopped():
             return "STOP", event.why, "info"
         case ev.EngineStarted():
