@@ -20,7 +20,7 @@ from engine.domain.clock import NS_PER_S, SimClock
 from engine.domain.errors import VenueError
 from engine.domain.instrument import Instrument, make_instrument
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import OrderType, Tif
+from engine.domain.order import AUCTIONS, OrderType, Tif
 from engine.market.feed import QuoteTick
 from engine.oms import broker_interface as bi
 
@@ -28,7 +28,7 @@ ANSWER_NS = NS_PER_S
 """How long the adapter waits for an answer before it says that it does not know."""
 ABSENCE_NS = 2 * NS_PER_S
 TYPES = frozenset(
-    {(kind, tif) for kind in (OrderType.MARKET, OrderType.LIMIT) for tif in Tif}
+    {(kind, tif) for kind in (OrderType.MARKET, OrderType.LIMIT) for tif in Tif if tif not in AUCTIONS}
     | {(kind, tif) for kind in OrderType for tif in (Tif.DAY, Tif.GTC)}
 )
 CAPABILITIES = bi.Capabilities(

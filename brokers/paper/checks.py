@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
-from engine.domain.order import OrderSpec, OrderType, Tif
+from engine.domain.order import AUCTIONS, OrderSpec, OrderType, Tif
 
 IMMEDIATE = frozenset({Tif.IOC, Tif.FOK})
 
@@ -33,7 +33,9 @@ def terms_refusal(spec: OrderSpec, instrument: Instrument, now_ns: int) -> Refus
         return Refusal("BAD_TIF", f"a {spec.type} order cannot be {spec.tif}")
     if (spec.tif is Tif.GTD) != bool(spec.expires_ns) or 0 < spec.expires_ns <= now_ns:
         return Refusal("BAD_TIF", "a gtd order needs an end that is still to come, and only a gtd order has one")
-    if spec.post_only and (spec.type is not OrderType.LIMIT or spec.tif in IMMEDIATE):
+    if spec.tif in AUCTIONS and (spec.type not in {OrderType.MARKET, OrderType.LIMIT} or spec.display is not None):
+        return Refusal("BAD_ORDER", "an auction takes plain market and limit orders")
+    if spec.post_only and (spec.type is not OrderType.LIMIT or spec.tif in IMMEDIATE | AUCTIONS):
         return Refusal("BAD_ORDER", "post-only needs a limit order that may rest")
     for price in (spec.limit, spec.stop, spec.trail):
         refusal = None if price is None else _price_refusal(price, instrument)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from brokers.paper.accounts import Account
+from brokers.paper.auction_rules import AuctionRules
 from brokers.paper.exchange import ExchangeTerms
 from brokers.paper.flights import Flight
 from brokers.paper.house_file import House
@@ -35,6 +36,7 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     latency: LatencyParams = LatencyParams()
     queue: QueueModel = QueueModel()
+    auctions: AuctionRules = AuctionRules()
     impact: dict[str, ImpactParams] = {}
     """By symbol; a symbol that is not named has none."""
     fees: dict[str, FeeSchedule] = {}

@@ -9,6 +9,7 @@ from heapq import heappush
 from msgspec.structs import replace
 
 from brokers.paper.accounts import Account
+from brokers.paper.auctions import Auctions
 from brokers.paper.checks import Refusal, terms_refusal
 from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig
 from brokers.paper.fills import fill_of
@@ -21,7 +22,7 @@ from brokers.paper.teller import Teller
 from engine.domain.events import Fill
 from engine.domain.ids import Random
 from engine.domain.money import Price, Qty
-from engine.domain.order import LinkRole, Liquidity, OrderType, Tif
+from engine.domain.order import AUCTIONS, LinkRole, Liquidity, OrderType, Tif
 from engine.oms.broker_interface import (
     Acked,
     Amended,
@@ -68,6 +69,7 @@ class Lifecycle:
         self._impacts: dict[str, Impact] = {}
         self._shrinking: list[Working] = []
         """Open reduce-only orders."""
+        self.auctions = Auctions(self, config.auctions)
         self._linked: dict[tuple[str, str], list[Working]] = {}
         """Orders of each group, by account and the group's name."""
 
@@ -155,7 +157,9 @@ class Lifecycle:
         if listing is None:
             return Refusal("UNKNOWN_SYMBOL", f"{spec.symbol} is not listed at {spec.venue or 'any venue'}")
         listing.settle()
-        refusal = self._venue_refusal(listing) or terms_refusal(spec, listing.instrument, self.now_ns)
+        is_auction = spec.tif in AUCTIONS
+        refusal = self.auctions.refusal(listing, spec) if is_auction else self._venue_refusal(listing)
+        refusal = refusal or terms_refusal(spec, listing.instrument, self.now_ns)
         if refusal is not None:
             return refusal
         made = self._make(account, order, listing)
@@ -201,7 +205,7 @@ class Lifecycle:
         )  # it fills no more than the position; refused, the rest would stand bare
         if order.spec.reduce_only and not is_leg and order.leaves > self._reducible(listing, order):
             return Refusal("REDUCE_ONLY", "it is larger than the position it may reduce")
-        if order.is_stop and not order.triggered:
+        if order.spec.tif in AUCTIONS or (order.is_stop and not order.triggered):
             return None
         if listing.meets_own(order):
             return Refusal("SELF_MATCH", "it would trade with an own resting order")
@@ -266,7 +270,9 @@ class Lifecycle:
         elif order.spec.tif is Tif.GTD:
             order.expires_ns = order.spec.expires_ns
             self._schedule(order.expires_ns, self._end_day, listing, order.expires_ns)
-        if not order.held:
+        if order.spec.tif in AUCTIONS:
+            self.auctions.collect(listing, order)
+        elif not order.held:
             self._start(listing, order)
 
     def _start(self, listing: Listing, order: Working) -> None:
@@ -322,6 +328,18 @@ class Lifecycle:
         worse = impact.concession(self.now_ns, order.sign, qty)
         impact.absorb(self.now_ns, order.sign, qty)
         return worse
+
+    def at(self, due_ns: int, act: Act, *arguments: object) -> None:
+        """Do something at a time."""
+        self._schedule(due_ns, act, *arguments)
+
+    def opened(self, listing: Listing, price: int, qty: int) -> None:
+        """The print may be the official one of an opening."""
+        self.auctions.opened(listing, price, qty)
+
+    def end_auction(self, order: Working, why: str) -> None:
+        """End what an auction has left of an order."""
+        self._cancelled(order, why)
 
     def requeue(self, order: Working) -> None:
         """Give an order its place behind all others of ours."""
@@ -399,6 +417,8 @@ class Lifecycle:
     def _arrive_cancel(self, account: str, wire_id: str) -> None:
         self.counters.cancels += 1
         found = self._find(account, wire_id)
+        if isinstance(found, Working) and self.auctions.is_bound(found):
+            found = Refusal("NO_CANCEL", f"order {wire_id} is bound to its auction by now")
         if isinstance(found, Working):
             self._cancelled(found, "")
             return
@@ -423,6 +443,8 @@ class Lifecycle:
 
     def _amend(self, order: Working, qty: Qty, limit: Price | None, stop: Price | None) -> Refusal | None:
         """Give an order new terms, or say why not. A new price or a larger size loses its place in the queue."""
+        if self.auctions.is_bound(order):
+            return Refusal("NO_CANCEL", f"order {order.wire_id} is bound to its auction by now")
         listing = self.listings[order.key]
         listing.settle()
         instrument = listing.instrument

@@ -51,6 +51,10 @@ class Host(Protocol):
         """A waiting stop was passed."""
         ...
 
+    def opened(self, listing: Listing, price: int, qty: int) -> None:
+        """A print came while orders wait for an opening."""
+        ...
+
     def requeue(self, order: Working) -> None:
         """Give an order its place behind all others of ours."""
         ...
@@ -75,6 +79,8 @@ class Listing:
         """Our resting orders by side, best price first, then oldest first."""
         self.stops: list[Working] = []
         self.is_halted = False
+        self.awaits_open = False
+        """Orders wait for the first print of a session."""
         self.ts_ns = 0
         self.row = 0
         self.rows = 0
@@ -212,6 +218,8 @@ class Listing:
         self.prints += 1
         self.last_price = price
         self.market(TradeTick(self.symbol, self.mic, self.ts_ns, self.row, price, qty, AGGRESSOR[aggressor], hidden))
+        if self.awaits_open and not self.is_halted:
+            self.host.opened(self, price, qty)
         if self.stops and not self.is_halted:
             if sum(stop.follow(price) for stop in self.stops):
                 self.host.changed_silently()

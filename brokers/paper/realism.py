@@ -34,7 +34,6 @@ class RealismReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OFF = {
-    "P14": ("auctions", "no auction orders; auction prints of the feed fill nobody"),
     "P24": ("combos", "no combination orders"),
     "P26": ("chain", "no decentralised venue"),
 }
@@ -163,6 +162,7 @@ def _rules(core: HouseRules) -> list[Effect]:
             f"calendars {', '.join(calendars)}; orders outside a session are refused",
         ),
         _effect("P13", "halts", "on", "orders are refused and stops wait while halted; no price bands"),
+        _effect("P14", "auctions", "on", "opg and cls orders at the session's first and last print, shared by size; how large an auction was is guessed"),
         _effect("P15", "time in force", "on", f"DAY ends with the session, GTD at its time ({count.expired} expired), GTC, IOC, FOK"),
         _effect(
             "P16", "stops", "on",

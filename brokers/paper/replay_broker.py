@@ -17,7 +17,7 @@ from engine.domain.errors import VenueError
 from engine.domain.events import BrokerState
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import OrderType, Tif
+from engine.domain.order import AUCTIONS, OrderType, Tif
 from engine.market.feed import MarketTick
 from engine.oms.broker_interface import (
     BrokerEvent,
@@ -34,7 +34,7 @@ _RESTS = (Tif.DAY, Tif.GTC, Tif.GTD)
 _AT_ONCE = (OrderType.MARKET, OrderType.LIMIT)
 PAPER_TYPES = frozenset(
     {(kind, tif) for kind in OrderType for tif in _RESTS}
-    | {(kind, tif) for kind in _AT_ONCE for tif in (Tif.IOC, Tif.FOK)}
+    | {(kind, tif) for kind in _AT_ONCE for tif in (Tif.IOC, Tif.FOK, *sorted(AUCTIONS))}
 )
 
 PAPER_CAPABILITIES = Capabilities(

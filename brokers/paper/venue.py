@@ -33,7 +33,7 @@ from engine.domain.events import Fill
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.movements import Movement
-from engine.domain.order import Tif
+from engine.domain.order import AUCTIONS, Tif
 from engine.market.calendar import AlwaysOpen, Calendar
 from engine.market.feed import BookTick, QuoteTick
 from engine.market.rows import Row, listing_key
@@ -401,6 +401,9 @@ class VenueCore(HouseRules):
             listing.day_end_ns = order.expires_ns if order.spec.tif is Tif.DAY else listing.day_end_ns
             self._schedule(order.expires_ns, self._end_day, listing, order.expires_ns)
         was_waiting, order.is_waiting, order.is_resting = order.is_waiting, False, False
+        if order.spec.tif in AUCTIONS:
+            self.auctions.collect(listing, order)
+            return
         if order.held == order.qty - order.filled:
             return
         if was_waiting:

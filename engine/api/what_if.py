@@ -14,7 +14,7 @@ from engine.api.market_state import MarketState
 from engine.domain.clock import Clock
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_QTY, Qty, Rounding, ratio, round_to, text
-from engine.domain.order import DIES, Liquidity, OrderSpec, OrderType, Side, Source
+from engine.domain.order import AUCTIONS, DIES, Liquidity, OrderSpec, OrderType, Side, Source
 from engine.market.fees import FeeSchedule, OrderFees, charge
 from engine.risk.controls_case import collar_price, crosses
 from engine.risk.controls_history import strategy_of
@@ -82,6 +82,8 @@ class WhatIf:
         if spec.algo.name != "direct":
             # A schedule's children meet books that do not exist yet.
             return found | {"cost": f"n/a ({spec.algo.name} meets later books)", "fee": NOT_KNOWN}
+        if spec.tif in AUCTIONS:
+            return found | {"cost": "n/a (meets an auction)", "fee": NOT_KNOWN}
         if spec.type in {OrderType.STOP, OrderType.STOP_LIMIT}:
             return found | {"cost": "n/a (waits for its stop)", "fee": NOT_KNOWN}
         met = self._meet(spec, quote.venue, quote, made)

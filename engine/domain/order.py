@@ -95,6 +95,13 @@ class Tif(StrEnum):
     """Until a stated time (``OrderSpec.expires_ns``)."""
     IOC = "ioc"
     FOK = "fok"
+    OPG = "opg"
+    """In the opening auction, at its one price, or not at all."""
+    CLS = "cls"
+    """In the closing auction."""
+
+
+AUCTIONS = frozenset({Tif.OPG, Tif.CLS})
 
 
 class Liquidity(StrEnum):

@@ -21,7 +21,7 @@ import msgspec
 from engine.domain.events import QuoteSeen
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty, padded, text
-from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Tif
+from engine.domain.order import AUCTIONS, AlgoSpec, OrderSpec, OrderType, Side, Tif
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.line_words import Words, Wrong
 from engine.intake.presets import NONE, Default, Presets, mirrored
@@ -393,6 +393,8 @@ class _OrderReader:
         if out_of_place is not None or (scheduled and (self.terms.is_mtl or self.tif is Tif.GTD)):
             word = out_of_place or ("price" if self.terms.is_mtl else "tif")
             raise fail(f"{self.algo.name} works plain market and limit orders", ("a limit: @189.10",), at[word])
+        if self.tif in AUCTIONS and (scheduled or {"post", "show", *WAITS} & at.keys() or self.terms.is_mtl):
+            raise fail("an auction takes plain market and limit orders", (), at["tif"])
         if scheduled and self.tif is Tif.FOK:
             raise fail(
                 f"{self.algo.name} sends many children and cannot fill all or none", ("day", "gtc", "ioc"), at["tif"]

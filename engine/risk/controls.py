@@ -177,7 +177,8 @@ _STATIC = (
           path="symbols.allowed"),
     _rule("C24", "SESSION_UNKNOWN", "trading session", rules.session_unknown, "The exchange calendar of the symbol is "
           "known."),
-    _rule("C24", "SESSION_CLOSED", "trading session", rules.session_closed, "The symbol is in a trading session."),
+    _rule("C24", "SESSION_CLOSED", "trading session", rules.session_closed, "The symbol is in a trading session; an order for "
+          "the opening auction comes before it."),
     _rule("C24", "SYMBOL_HALTED", "trading status", rules.symbol_halted, "The venue has not halted the symbol, nor put it "
           "into an auction or another phase without continuous trading."),
     _rule("C30", "SOURCE_NOT_ALLOWED", "source", rules.source_not_allowed, "The source may trade, this account and this "

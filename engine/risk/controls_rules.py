@@ -303,6 +303,11 @@ def session_unknown(case: Case) -> Broken | None:
 def session_closed(case: Case) -> Broken | None:
     """C24."""
     is_closed = case.view.session_open(case.spec.symbol, case.now_ns) is False
+    if case.spec.tif is Tif.OPG:
+        if is_closed:
+            return None  # the venue takes it in its call phase, or refuses it
+        said = f"the opening auction of {case.spec.symbol} is over at {iso(case.now_ns)}; a day order trades now"
+        return "open", "before the open", said
     if not is_closed and (case.quote is None or case.quote.status != CLOSED):
         return None
     words = case.view.session_words(case.spec.symbol, case.now_ns) if is_closed else "the venue says that it is closed"

@@ -257,7 +257,7 @@ def _is_plain(candidate: Candidate, policy: Policy, made: Instrument, caps: Abil
         and (caps.post_only or not spec.post_only)
         and (caps.amend or candidate.role is not _AMEND)
         and caps.short_sale
-        and spec.tif is not Tif.GTD
+        and spec.tif not in (Tif.GTD, Tif.OPG, Tif.CLS)
     )
 
 

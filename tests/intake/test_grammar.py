@@ -12,7 +12,7 @@ from engine.domain.errors import SettingsError
 from engine.domain.events import QuoteSeen
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, Qty
-from engine.domain.order import AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Source, SourceKind, Tif
+from engine.domain.order import AUCTIONS, AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.intake.canonical import order_words
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.grammar import (
@@ -296,7 +296,8 @@ def specs(draw: st.DrawFn) -> OrderSpec:
     stop = None if scheduled else draw(st.none() | PRICES)
     params = draw(st.sampled_from([{}, {"slices": "7"}, {"style": "take"}, {"slices": "3", "style": "passive"}]))
     seconds = draw(st.integers(1, 86_400))
-    tif = draw(st.sampled_from([Tif.DAY, Tif.GTC, Tif.IOC] if scheduled else list(Tif)))
+    own = [tif for tif in Tif if stop is None or tif not in AUCTIONS]
+    tif = draw(st.sampled_from([Tif.DAY, Tif.GTC, Tif.IOC] if scheduled else own))
     may_post = tif in {Tif.DAY, Tif.GTC, Tif.GTD} and (scheduled or (limit is not None and stop is None))
     kind = {
         (False, False): OrderType.MARKET,
@@ -419,6 +420,9 @@ WRONG_TERMS = [
     ("b 100 AAPL @189 oco 187", "187", "not understood"),
     ("b 100 AAPL twap 30m tp 191", "tp", "plain market and limit orders"),
     ("b 100 AAPL twap 30m gtd 2026-12-01", "gtd", "plain market and limit orders"),
+    ("b 100 AAPL stop 190 cls", "cls", "plain market and limit orders"),
+    ("b 100 AAPL @189 post opg", "opg", "plain market and limit orders"),
+    ("b 100 AAPL twap 30m cls", "cls", "plain market and limit orders"),
     ("b 100 AAPL @189 when AAPL = 188", "=", "not understood"),
     ("b 100 AAPL @189 when NONE >= 188", "188", "NONE is no known symbol"),
     ("b 100 AAPL @189 when 2026-12-01T14:30", "2026-12-01T14:30", "has no zone"),

@@ -166,6 +166,23 @@ def test_what_waits_for_its_trigger_crosses_nothing_of_ours(world: World) -> Non
     assert world.codes() == set()
 
 
+@pytest.mark.parametrize(
+    ("tif", "session", "code"),
+    [(Tif.OPG, False, ""), (Tif.OPG, True, "SESSION_CLOSED"), (Tif.CLS, True, ""), (Tif.CLS, False, "SESSION_CLOSED")],
+)
+@pytest.mark.parametrize("full", [True, False])
+def test_an_order_for_an_auction_comes_at_its_time(
+    world: World, tif: Tif, session: bool, code: str, full: bool
+) -> None:
+    world.source, world.session = STRATEGY, session
+    assert world.caps is not None
+    world.caps.types |= {(OrderType.LIMIT, tif)}
+    world.spec = msgspec.structs.replace(order(), tif=tif)
+    assert [denial.code for denial in world.check(full=full).denials] == ([code] if code else [])
+    world.caps.types = frozenset({(OrderType.LIMIT, Tif.DAY)})
+    assert "TYPE_UNSUPPORTED" in world.codes(), "a broker that does not list it"
+
+
 NOT_JUDGED = {"brokers", "session_words", "session_close_ns", "pnl_words", "side_count", "version"}
 """Read by monitors, for words, by algorithms and by the short way (which asks the table where it breaks); no control decides on them."""
 METHODS = [name for name in vars(RiskView) if not name.startswith("_") and name not in NOT_JUDGED]
