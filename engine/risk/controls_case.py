@@ -25,6 +25,8 @@ from engine.risk.policy import MARGIN_RATES, Limit, Policy
 _HUNDRED = Decimal(100)
 _ZERO = Decimal(0)
 _HALF = Decimal("0.5")
+SHARES = frozenset({InstrumentKind.EQUITY, InstrumentKind.ETF})
+"""What can be sold short by the rules of shares."""
 
 
 class Role(StrEnum):
@@ -380,7 +382,7 @@ def is_short_sale(case: Case) -> bool:
     it fill only as far as there is a position.
     """
     made, spec = case.instrument, case.spec
-    is_share = made is not None and made.kind in {InstrumentKind.EQUITY, InstrumentKind.ETF}
+    is_share = made is not None and made.kind in SHARES
     return is_share and spec.side is Side.SELL and not spec.reduce_only and case.worst > 0
 
 

@@ -19,11 +19,11 @@ import msgspec
 
 from engine.domain.clock import NS_PER_S
 from engine.domain.events import BrokerState, Decision, QuoteSeen, TradingState
-from engine.domain.instrument import Instrument, InstrumentKind
+from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.risk.controls import ROWS, Row
-from engine.risk.controls_case import Candidate, Case, Role, crosses
+from engine.risk.controls_case import SHARES, Candidate, Case, Role, crosses
 from engine.risk.controls_history import strategy_of
 from engine.risk.controls_rules import AUTHORITY_PATHS
 from engine.risk.controls_sizes import ENDLESS, venue_messages_max
@@ -127,7 +127,6 @@ _PARENT, _CHILD, _AMEND, _FLATTEN = Role.PARENT, Role.CHILD, Role.AMEND, Role.FL
 _UP, _ACTIVE = BrokerState.UP, TradingState.ACTIVE
 _PATHS = tuple(row.path for row in ROWS if row.measure is not None and row.bound is None and "{" not in row.path)
 _FOREVER_NS = 1 << 62
-_SHARES = frozenset({InstrumentKind.EQUITY, InstrumentKind.ETF})
 
 
 class Doubt(Exception):
@@ -520,7 +519,7 @@ class FastGate:
         if not (up.is_finite() and down.is_finite()):
             raise Doubt
         worst = up if spec.side is _BUY else _minus(down)
-        if worst > 0 and spec.side is not _BUY and plan.instrument.kind in _SHARES:
+        if worst > 0 and spec.side is not _BUY and plan.instrument.kind in SHARES:
             raise Doubt  # a short sale is marked and looked at by the table
         unit = prices.mid if plan.multiplier == _ONE else _multiply(prices.mid, plan.multiplier)
         if worst > plan.position_max or (worst > 0 and _multiply(worst, unit) > plan.position_amount_max):
