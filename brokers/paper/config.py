@@ -8,6 +8,7 @@ import msgspec
 
 from brokers.paper.accounts import Account
 from brokers.paper.auction_rules import AuctionRules
+from brokers.paper.bands import Band
 from brokers.paper.exchange import ExchangeTerms
 from brokers.paper.flights import Flight
 from brokers.paper.house_file import House
@@ -37,6 +38,8 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True):
     latency: LatencyParams = LatencyParams()
     queue: QueueModel = QueueModel()
     auctions: AuctionRules = AuctionRules()
+    bands: dict[str, Band] = {}
+    """Price bands by symbol; one that is not named has none."""
     impact: dict[str, ImpactParams] = {}
     """By symbol; a symbol that is not named has none."""
     fees: dict[str, FeeSchedule] = {}

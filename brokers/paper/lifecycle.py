@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from brokers.paper.accounts import Account
 from brokers.paper.auctions import Auctions
+from brokers.paper.bands import Bands
 from brokers.paper.checks import Refusal, terms_refusal
 from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig
 from brokers.paper.fills import fill_of
@@ -69,7 +70,7 @@ class Lifecycle:
         self._impacts: dict[str, Impact] = {}
         self._shrinking: list[Working] = []
         """Open reduce-only orders."""
-        self.auctions = Auctions(self, config.auctions)
+        self.auctions, self.bands = Auctions(self, config.auctions), Bands(self, config.bands)
         self._linked: dict[tuple[str, str], list[Working]] = {}
         """Orders of each group, by account and the group's name."""
 
@@ -159,7 +160,7 @@ class Lifecycle:
         listing.settle()
         is_auction = spec.tif in AUCTIONS
         refusal = self.auctions.refusal(listing, spec) if is_auction else self._venue_refusal(listing)
-        refusal = refusal or terms_refusal(spec, listing.instrument, self.now_ns)
+        refusal = refusal or terms_refusal(spec, listing.instrument, self.now_ns) or self.bands.refusal(listing, spec)
         if refusal is not None:
             return refusal
         made = self._make(account, order, listing)
@@ -291,7 +292,10 @@ class Lifecycle:
             return
         if order.is_converting and not self._convert(listing, order):
             return
+        cap = None if order.limit is not None else self.bands.cap(listing, order.sign)
+        order.limit = order.limit if cap is None else cap
         listing.take(order)
+        order.limit = order.limit if cap is None else None
         if not order.is_open or not order.leaves:  # a leg that has done what its entry let it do so far
             return
         if order.is_immediate:
@@ -332,6 +336,10 @@ class Lifecycle:
     def at(self, due_ns: int, act: Act, *arguments: object) -> None:
         """Do something at a time."""
         self._schedule(due_ns, act, *arguments)
+
+    def printed(self, listing: Listing, price: int) -> None:
+        """The print may leave its band."""
+        self.bands.printed(listing, price)
 
     def opened(self, listing: Listing, price: int, qty: int) -> None:
         """The print may be the official one of an opening."""
@@ -458,6 +466,7 @@ class Lifecycle:
         }
         new_spec = replace(spec, **changes)
         refusal = self._venue_refusal(listing) or terms_refusal(new_spec, instrument, self.now_ns)
+        refusal = refusal or self.bands.refusal(listing, new_spec)
         if refusal is None and instrument.qty_units(qty) <= order.filled:
             refusal = Refusal("QTY_FILLED", f"{instrument.qty_of(order.filled)} are filled; ask for more, or cancel")
         if refusal is not None:

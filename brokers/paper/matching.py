@@ -51,6 +51,10 @@ class Host(Protocol):
         """A waiting stop was passed."""
         ...
 
+    def printed(self, listing: Listing, price: int) -> None:
+        """A print of a listing with a price band."""
+        ...
+
     def opened(self, listing: Listing, price: int, qty: int) -> None:
         """A print came while orders wait for an opening."""
         ...
@@ -79,6 +83,7 @@ class Listing:
         """Our resting orders by side, best price first, then oldest first."""
         self.stops: list[Working] = []
         self.is_halted = False
+        self.is_banded = False
         self.awaits_open = False
         """Orders wait for the first print of a session."""
         self.ts_ns = 0
@@ -172,6 +177,9 @@ class Listing:
         """Apply one row of the feed."""
         raise NotImplementedError
 
+    def reopen(self) -> None:
+        """Trading goes on after a pause: where queues are only estimated, resting orders wait for the next row."""
+
     def settle(self) -> None:
         """Judge what rows of one moment have built; nothing to do where each row stands alone."""
 
@@ -218,6 +226,8 @@ class Listing:
         self.prints += 1
         self.last_price = price
         self.market(TradeTick(self.symbol, self.mic, self.ts_ns, self.row, price, qty, AGGRESSOR[aggressor], hidden))
+        if self.is_banded:
+            self.host.printed(self, price)
         if self.awaits_open and not self.is_halted:
             self.host.opened(self, price, qty)
         if self.stops and not self.is_halted:
@@ -340,6 +350,11 @@ class OrderListing(Listing):
             if usable <= displayed:
                 break
             usable -= self._fill(order, usable - displayed, through=better > 0)
+
+    def reopen(self) -> None:
+        """What came during the pause may cross our resting orders."""
+        self._reopen()
+        self._publish_best()
 
     def _reopen(self) -> None:
         """Orders that came during the halt may cross ours: ours trade with them at our price."""

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from brokers.paper.bands import BANDS_NAME, read_bands
 from brokers.paper.clients import Client, Faults
 from brokers.paper.config import VenueConfig
 from brokers.paper.desk import Desk
@@ -114,6 +115,7 @@ class VenueServer:
             latency=latency,
             fees=shipped_fees(),
             cash=cash,
+            bands=read_bands(self.options.home / BANDS_NAME),
             exchange=exchange_of(self.options.home / FX_NAME, "USD"),
             house=read_house(self.options.home / HOUSE_NAME) if (self.options.home / HOUSE_NAME).exists() else None,
             carry=read_carry(self.options.home / CARRY_NAME) if (self.options.home / CARRY_NAME).exists() else None,

@@ -151,6 +151,7 @@ class VenueCore(HouseRules):
             listing.model = self.config.queue
             self._by_level.append(listing)
         self.listings[listing.key] = listing
+        listing.is_banded = self.bands.covers(listing.symbol)
         params = self.config.impact.get(listing.symbol)
         if params is not None and params.is_on:
             self._impacts.setdefault(listing.symbol, Impact(params))
