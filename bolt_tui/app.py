@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from bolt_tui import keymap, themes
+from bolt_tui.alert_file import AlertFile
 from bolt_tui.compositor import DeskScreen, hasten
 from bolt_tui.desk_base import NEVER_DRAWN
 from bolt_tui.drain import Drain
@@ -79,6 +80,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         keep_seen: keeps that for the next desk.
         exports: folder for exported tables.
         unlisted: what is known of a symbol that no broker lists.
+        alerts: keeps the price alerts for the next desk.
         has_few_colours: the terminal knows sixteen colours; decides what the theme ``auto`` is.
     """
 
@@ -105,6 +107,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         has_few_colours: bool = False,
         exports: Path | None = None,
         unlisted: Callable[[str], str] | None = None,
+        alerts: AlertFile | None = None,
     ) -> None:
         super().__init__(port, clock or SystemClock())
         self.exports = exports
@@ -121,7 +124,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._halt_asked_ns = 0
         self._is_built = False
         self._is_loud = settings.desk.bell
-        self._start_panes()
+        self._start_panes(alerts)
         self.keys = keymap.remapped(settings.desk.keys)
         self.set_keymap(keymap.changed(settings.desk.keys))
         self._themes = themes.shipped()

@@ -55,7 +55,11 @@ class OrderEntry(DeskBase):
     def _words_known(self) -> GrammarContext:
         from bolt_tui.commands.orders import grammar_context
 
-        return grammar_context(self._port.view(), presets=self._presets, unlisted=self._unlisted)
+        version = self._port.version()
+        if self._known is None or self._known[0] != version:
+            made = grammar_context(self._port.view(), presets=self._presets, unlisted=self._unlisted)
+            self._known = (version, made)
+        return self._known[1]
 
     def _complete(self, line: str, cursor: int) -> list[str]:
         return complete(line, cursor, self._words_known())

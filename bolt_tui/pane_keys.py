@@ -12,6 +12,7 @@ from textual import on
 from textual.widget import Widget
 from textual.widgets import Input
 
+from bolt_tui.alert_file import AlertFile
 from bolt_tui.desk_base import NEVER_DRAWN, DeskBase
 from bolt_tui.screens.dialogs import CardScreen
 from bolt_tui.screens.filter_bar import NAMES, FilterBar
@@ -42,9 +43,9 @@ class PaneKeys(DeskBase):
     exports: Path | None = None
     """Folder for exported tables; None where there is none."""
 
-    def _start_panes(self) -> None:
+    def _start_panes(self, alerts: AlertFile | None) -> None:
         self._focus_of: dict[Mode, str] = dict(HOME)
-        self._alerts = AlertBook()
+        self._alerts = AlertBook() if alerts is None else AlertBook(alerts.load(), alerts.keep)
 
     @property
     def _floor(self) -> Floor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 
 import msgspec
@@ -53,20 +53,30 @@ def read_alert(words: str, symbols: Iterable[str]) -> PriceAlert | str:
 
 
 class AlertBook:
-    """The price alerts of this desk, while it runs."""
+    """The price alerts of this desk.
 
-    def __init__(self) -> None:
-        self.alerts: tuple[PriceAlert, ...] = ()
+    Args:
+        alerts: those that an earlier desk kept.
+        keep: keeps all of them whenever one changes; False where it cannot.
+    """
+
+    def __init__(
+        self, alerts: tuple[PriceAlert, ...] = (), keep: Callable[[tuple[PriceAlert, ...]], bool] = lambda _: False
+    ) -> None:
+        self.alerts = alerts
+        self._keep = keep
 
     def toggle(self, alert: PriceAlert) -> str:
         """Set an alert, or take away the same one; what was done, in words."""
         if any(held.words == alert.words for held in self.alerts):
             self.alerts = tuple(held for held in self.alerts if held.words != alert.words)
+            self._keep(self.alerts)
             return f"alert {alert.words} taken away"
         if len(self.alerts) >= ALERTS_MAX:
             return f"{ALERTS_MAX} alerts are set; type one of them again to take it away"
         self.alerts = (*self.alerts, alert)
-        return f"alert {alert.words} set, for as long as this desk runs"
+        is_kept = self._keep(self.alerts)
+        return f"alert {alert.words} set{'; it outlives this desk' if is_kept else ', for as long as this desk runs'}"
 
     def check(self, view: DeskView, now_ns: int) -> list[PriceAlert]:
         """Alerts that are reached now for the first time. A stale price reaches nothing."""
@@ -78,6 +88,7 @@ class AlertBook:
             self.alerts = tuple(
                 msgspec.structs.replace(alert, hit_ns=now_ns) if alert in hit else alert for alert in self.alerts
             )
+            self._keep(self.alerts)
         return hit
 
 
@@ -86,7 +97,7 @@ def _is_reached(alert: PriceAlert, last: Decimal | None) -> bool:
 
 
 class AlertsPanel(LiveTable):
-    """Prices first, then limits and blocks."""
+    """What calls for somebody first: prices that were reached, limits from the fullest on, blocks; then prices that wait."""
 
     def __init__(self) -> None:
         super().__init__(COLUMNS, title="Alerts", empty=EMPTY, id="alerts")
@@ -94,7 +105,9 @@ class AlertsPanel(LiveTable):
 
     def draw(self, frame: Frame) -> None:
         """Show the alerts that were set, and what the picture warns of."""
-        rows = [*alert_rows(self.alerts, frame), *warning_rows(frame.view)]
+        reached = [alert for alert in self.alerts if alert.hit_ns]
+        waiting = [alert for alert in self.alerts if not alert.hit_ns]
+        rows = [*alert_rows(reached, frame), *warning_rows(frame.view), *alert_rows(waiting, frame)]
         self.show(rows, frame.now_ns)
         self.retitle(f"Alerts: {len(rows)}" if rows else "Alerts")
 
@@ -119,7 +132,7 @@ def alert_rows(alerts: Iterable[PriceAlert], frame: Frame) -> list[Row]:
 def warning_rows(view: DeskView) -> list[Row]:
     """Limits that come near or are not known, and blocks that are in force."""
     rows = []
-    for item in view.limits:
+    for item in sorted(view.limits, key=lambda item: -101 if item.used_pct is None else -item.used_pct):
         if item.used_pct is None:
             rows.append(_warning(f"{item.code}/{item.scope}", f"{item.scope} {item.what}", "NOT KNOWN"))
         elif item.used_pct >= WARN_PCT:

@@ -189,6 +189,7 @@ def run_desk(context: Context) -> Exit:
     hz = settings.desk.updates_per_s or (REMOTE_HZ if _is_slow(context.args.link, env) else FAST_HZ)
     try:
         with DeskLink(lambda: find_socket(home), key.press, hz=hz) as link:
+            from bolt_tui.alert_file import AlertFile
             from bolt_tui.app import run_desk as show_desk
             from bolt_tui.instruments import names_in
             from bolt_tui.meanwhile import keep, kept
@@ -205,6 +206,7 @@ def run_desk(context: Context) -> Exit:
                     seen=kept(home.root),
                     keep_seen=lambda seen: keep(home.root, seen),
                     exports=home.root / "exports",
+                    alerts=AlertFile(home.root),
                     unlisted=names_in(home.instruments),
                 )
     finally:

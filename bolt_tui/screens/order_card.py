@@ -29,6 +29,8 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
     lines += [
         f"{name:<11}{value}" for name, value in (("wire id", order.wire_id), ("intent id", order.intent_id)) if value
     ]
+    if order.parent_id and order.limit is not None and order.state.is_live:
+        lines.append(f"queue      {_queue_words(order)}")
     if order.note:
         lines.append(f"note       {plain(order.note)}")
     for denial in order.denials:
@@ -54,3 +56,10 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
                 f"  {hms(fill.ts_ns)} {text(fill.qty):>8} at {text(fill.price):<10} {plain(fill.venue)} {fill.liquidity} {fee}{flags}"
             )
     return "\n".join(part for line in lines for part in (wrap(line, WIDTH, "  ") if len(line) > WIDTH else [line]))
+
+
+def _queue_words(order: OrderView) -> str:
+    """What stands before it at its price, where the broker tells; never a guess."""
+    if order.queue_ahead is None:
+        return f"place not known: {plain(order.broker)} does not tell it"
+    return f"{text(order.queue_ahead)} ahead at this price"
