@@ -279,7 +279,8 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
             self._awaited = ""
         self._check_alerts(view, now_ns, is_loud=self._is_loud)
         self._floor.draw(self._frame(view, now_ns))
-        self._aim(view)
+        if not isinstance(self._base.focused, Input):  # what an order began with stays while it is typed
+            self._aim(view)
 
     def _frame(self, view: DeskView, now_ns: int) -> Frame:
         """The picture with what the cursor points to; at first that is the symbol of the newest order or book."""
