@@ -214,7 +214,12 @@ class Commander:
         return co.CommandResult(
             ok=not denials and order.state is not OrderState.DENIED,
             code=denied[0].code if denied else "",
-            text=denied[0].text if denied else f"{order_id} {order.spec.words()}",
+            # Nobody reads a strategy's answers.
+            text=denied[0].text
+            if denied
+            else order_id
+            if order.source.kind is SourceKind.STRATEGY
+            else f"{order_id} {order.spec.words()}",
             order_id=order_id,
             state=order.state,
             denials=denied,

@@ -91,8 +91,10 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     def tick_at(self, price: Decimal) -> Price:
         """The price step that holds at ``price`` (the table is read by magnitude, lowest band below its start)."""
-        size = EXACT.abs(price)
         tick = self.ticks[0].tick
+        if len(self.ticks) == 1:
+            return tick
+        size = EXACT.abs(price)
         for band in self.ticks:
             if size < band.above:
                 break
@@ -109,6 +111,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
 
     def step_price(self, price: Price, ticks: int) -> Price:
         """``price`` moved by whole ticks (at most 999), each of the size that holds where it is taken."""
+        if len(self.ticks) == 1:
+            return price + EXACT.multiply(self.ticks[0].tick, max(-999, min(ticks, 999)))
         for _ in range(min(abs(ticks), 999)):
             price = price + self.tick_at(price) if ticks > 0 else price - self._tick_below(price)
         return price

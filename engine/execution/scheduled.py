@@ -179,8 +179,9 @@ class _View:
         self.is_over = self.now_ns >= self.plan.end_ns
         self.never_takes = spec.post_only or spec.algo.params.get("style") == "passive"
         self.never_rests = spec.tif in _NEVER_RESTS or spec.algo.params.get("style") == "take"
-        late = self.now_ns >= self.plan.take_ns(self.plan.slice_at(self.now_ns))
-        self.is_taking = not self.never_takes and (self.never_rests or late)
+        self.index = self.plan.slice_at(self.now_ns)
+        """Of the slice in progress."""
+        self.is_taking = not self.never_takes and (self.never_rests or self.now_ns >= self.plan.take_ns(self.index))
 
     def join_price(self) -> Price | None:
         """Near touch, no further than the parent's limit."""
@@ -286,7 +287,7 @@ class Scheduled:
             ctx.set_timer(parent.order_id, upcoming[0], upcoming[1])
         if view.now_ns < parent.start_ns:
             return
-        index = view.plan.slice_at(view.now_ns)
+        index = view.index
         if progress.index != index:
             progress = msgspec.structs.replace(progress, index=index, base=view.filled, posts=0, takes=0)
             ctx.save(parent.order_id, progress.data())
@@ -317,7 +318,7 @@ class Scheduled:
                 ctx.cancel_child(child.order_id, "parent stopped")
 
     def _send(self, parent: ParentInfo, view: _View, progress: Progress, ctx: AlgoContext) -> None:
-        if progress.index != view.plan.slice_at(view.now_ns):
+        if progress.index != view.index:
             return  # The slice's own timer is due and begins it.
         take = view.take_price() if view.is_taking else None
         may_post = not (view.never_rests or view.is_over)
