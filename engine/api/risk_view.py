@@ -26,6 +26,9 @@ from engine.store.order_store import OrderStore
 
 _ZERO, _ONE, _HALF = Decimal(0), Decimal(1), Decimal("0.5")
 
+OPENED_SPARE = 64
+"""How many more are kept than twice those that are live."""
+
 
 class EngineRiskView:
     """Implements ``RiskView`` over the engine's own state."""
@@ -58,6 +61,8 @@ class EngineRiskView:
         self.channels: dict[str, ev.BrokerState] = {}
         self.verified: dict[tuple[str, str], int] = {}
         self._offsets: dict[str, int] = {}
+        self._opened: dict[str, tuple[int, OpenOrder]] = {}
+        """Live orders as the gate compares them, with the row that changed each last; those that have ended go in time."""
         self._is_recovering = False
         self.routes: ev.Routes = {
             ev.EngineStarted: self._started,
@@ -184,10 +189,19 @@ class EngineRiskView:
     def open_orders(self, account: str | None, symbol: str | None) -> Iterable[OpenOrder]:
         """Live orders."""
         return [
-            open_order(order)
+            self._open(order)
             for order in self._store.live.values()
             if (account is None or order.spec.account == account) and (symbol is None or order.spec.symbol == symbol)
         ]
+
+    def _open(self, order: Order) -> OpenOrder:
+        """As :func:`open_order`, made anew only where a journaled event has changed the order since."""
+        held = self._opened.get(order.order_id)
+        if held is None or held[0] != order.updated_seq:
+            if len(self._opened) > 2 * len(self._store.live) + OPENED_SPARE:
+                self._opened.clear()
+            held = self._opened[order.order_id] = (order.updated_seq, open_order(order))
+        return held[1]
 
     def open_count(self, account: str, symbol: str | None) -> int:
         """Number of live orders."""
