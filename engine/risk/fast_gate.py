@@ -423,6 +423,7 @@ class FastGate:
             or now_ns >= plan.expires_ns
             or view.session_open(spec.symbol, now_ns) is not True
             or view.currency_rate(plan.instrument.currency) != _ONE
+            or view.rate_age(plan.instrument.currency) != 0
         ):
             raise Doubt
 

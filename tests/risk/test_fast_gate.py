@@ -68,6 +68,12 @@ def test_a_row_that_it_does_not_know_shuts_the_short_way(world: World) -> None:
     assert world.check(full=False).ok, "the table judges"
 
 
+def test_a_rate_that_has_an_age_is_for_the_table(world: World) -> None:
+    assert passes(world)
+    world.rate_ages["USD"] = 1
+    assert not passes(world)
+
+
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("side", list(Side))
 @pytest.mark.parametrize("limit", ["100", None])
