@@ -593,9 +593,8 @@ class FastGate:
         ):
             raise Doubt
         strategy, algo = history.algo_of(candidate.parent_id)
-        strategy = strategy or plan.strategy
         if not algo and spec.algo.name != "direct":
             algo = f"algo:{spec.algo.name}"
-        for name in (strategy, algo):
+        for name in (strategy or plan.strategy, algo):
             if name and history.repeats(name, spec.symbol, spec.side, now_ns, plan.repeat_ns) > plan.repeat_max:
                 raise Doubt
