@@ -211,7 +211,7 @@ def test_a_wrong_alert_says_what_was_expected(words: str) -> None:
 
 def test_limits_that_come_near_are_warned_of() -> None:
     words = [words_of(row) for row in warning_rows(frozen.working_day())]
-    assert [line.split()[0] for line in words] == ["NOT", "85%", "100%"]
+    assert [line.split()[0] for line in words] == ["NOT", "100%", "85%"], "the worst stands first"
 
 
 def test_sources_and_fills_say_their_state_in_words() -> None:
