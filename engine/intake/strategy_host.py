@@ -47,7 +47,7 @@ PUMP_MAX = 1_000
 QUEUE_MAX = 10_000
 """Events that may wait; the strategy that is told the next one is disabled."""
 STATE_CHARS_MAX = 65_536
-LIVE_BARS = 14 * 1_440
+LIVE_BARS = 2 * 1_440
 """Minutes of what the engine saw itself that are kept of a strategy's symbols."""
 REFUSED = frozenset({OrderState.DENIED, OrderState.REJECTED, OrderState.KILLED})
 
