@@ -22,6 +22,8 @@ DATED_NS = 40 * NS_PER_S
 """How long after its act a dated order is good for."""
 WAITS_NS = 3 * NS_PER_S
 """How long after its act the time comes that an order waits for in the engine."""
+LATER_NS = 2 * NS_PER_S
+"""So much later for each further attempt: more than attempts are apart, so that they come before their time in the end."""
 START_CENTS = 10_000
 """Where every symbol's market begins."""
 HELD = "SPY"
@@ -335,7 +337,7 @@ def order_spec(act: Act, mid_cents: int, attempt: int = 0) -> OrderSpec:
     made = row.spec(plain, mid_cents)
     if made.algo.name == WHEN:
         # A later attempt waits for a later time: the one before has passed.
-        start_ns = BEGINS_NS + act.at_ms * NS_PER_MS + WAITS_NS * (1 + 2 * attempt)
+        start_ns = BEGINS_NS + act.at_ms * NS_PER_MS + WAITS_NS + attempt * LATER_NS
         made = msgspec.structs.replace(made, algo=msgspec.structs.replace(made.algo, start_ns=start_ns))
     if made.tif is not Tif.GTD:
         return made
