@@ -15,6 +15,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
 
+from bolt_tui.compositor import DeskScreen
 from bolt_tui.halt_keys import HALT_KEYS
 from bolt_tui.screens.dialog import Dialog
 from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
@@ -95,41 +96,41 @@ async def rearming(pilot: Pilot[str], engine: FakeEngine) -> None:
 
 
 STATES: dict[str, tuple[Act, type[Screen[Any]]]] = {
-    "desk": (pressed(), Screen),
-    "a row is selected": (pressed("down"), Screen),
-    "line": (pressed("colon"), Screen),
-    "line with words": (pressed(*ORDER[:-1]), Screen),
-    "line recalled": (pressed(*ORDER, "escape", "colon", "up"), Screen),
+    "desk": (pressed(), DeskScreen),
+    "a row is selected": (pressed("down"), DeskScreen),
+    "line": (pressed("colon"), DeskScreen),
+    "line with words": (pressed(*ORDER[:-1]), DeskScreen),
+    "line recalled": (pressed(*ORDER, "escape", "colon", "up"), DeskScreen),
     "preview": (pressed(*ORDER), PreviewScreen),
     "preview of a refusal": (denied, PreviewScreen),
     "preview to confirm": (to_confirm, PreviewScreen),
     "preview on a stale quote": (stale, PreviewScreen),
     "every check": (pressed(*ORDER, "c"), CardScreen),
-    "asking the gate": (asking, Screen),
+    "asking the gate": (asking, DeskScreen),
     "asking again": (refreshing, PreviewScreen),
-    "sending": (sending, Screen),
+    "sending": (sending, DeskScreen),
     "form": (pressed("n"), FormScreen),
     "help": (pressed("question_mark"), CardScreen),
     "an order's card": (pressed("down", "enter"), CardScreen),
     "palette": (pressed("ctrl+p"), CommandPalette),
     "palette with words": (pressed("ctrl+p", *keys("can"), "down"), CommandPalette),
     "quit": (pressed("ctrl+q"), QuitScreen),
-    "cancel all asked": (pressed("X"), Screen),
-    "blotter": (pressed("2"), Screen),
-    "analysis": (pressed("down", "3"), Screen),
-    "risk": (pressed("4"), Screen),
-    "log": (pressed("5"), Screen),
-    "marked orders asked": (pressed("down", "space", "space", "x"), Screen),
-    "filter line": (pressed("slash", *keys("aapl")), Screen),
+    "cancel all asked": (pressed("X"), DeskScreen),
+    "blotter": (pressed("2"), DeskScreen),
+    "analysis": (pressed("down", "3"), DeskScreen),
+    "risk": (pressed("4"), DeskScreen),
+    "log": (pressed("5"), DeskScreen),
+    "marked orders asked": (pressed("down", "space", "space", "x"), DeskScreen),
+    "filter line": (pressed("slash", *keys("aapl")), DeskScreen),
     "jump letters": (pressed("ctrl+o"), JumpScreen),
     "alert": (pressed("A"), LineScreen),
-    "halted": (halted, Screen),
+    "halted": (halted, DeskScreen),
     "rearm": (rearming, RearmScreen),
     "flatten": (pressed("F"), FlattenScreen),
     "flatten with a word": (pressed("F", *keys("FLAT")), FlattenScreen),
     "preview of an amend": (pressed("down", "down", "down", "a", "enter"), PreviewScreen),
     "form with words": (pressed("n", *keys("b"), "tab", *keys("100")), FormScreen),
-    "no engine": (cut_off, Screen),
+    "no engine": (cut_off, DeskScreen),
 }
 """How to come to each state, and the screen that is then on top."""
 
