@@ -19,6 +19,7 @@ from bolt_tui.settings import Settings
 from engine.views import DeskView
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
+from widgets.order_book_panel import OrderBookPanel
 
 SMALL, LARGE = (80, 24), (120, 40)
 SIZES = (SMALL, LARGE)
@@ -58,7 +59,11 @@ class Player(Pilot[str]):
 async def playing(app: App[str], size: tuple[int, int]) -> AsyncIterator[Player]:
     """Run an app without a terminal."""
     async with app.run_test(size=size):
-        yield Player(app)
+        player = Player(app)
+        await player.pause()
+        for ladder in app.query(OrderBookPanel):
+            ladder.recentre()  # it stays where it was first drawn, and how high it was then is a matter of chance
+        yield player
 
 
 def desk(engine: FakeEngine, *, is_ours: bool = True, is_ascii: bool = False) -> Desk:

@@ -28,6 +28,7 @@ SELECTED = ("down", "down", "down", "down")
 
 
 async def shown(pilot: Pilot[str], *presses: str) -> None:
+    await redraw(pilot)
     for press in presses:
         await pilot.press(press)
     await pilot.pause()
