@@ -30,15 +30,15 @@ def live(home: Home) -> Iterator[Home]:  # noqa: F811 - the fixture of that name
 
 
 def trade(bolt: Bolt, home: Home) -> None:  # noqa: F811 - as above
-    """Some of everything: fills, a resting order, an amend, a refusal, a schedule, a halt and its end."""
+    """Some of everything: fills, a resting order, an amend, a refusal, a schedule, a halt."""
     wait_for_market(home)
     assert bolt("order", "b 10 AAPL @take", "--wait", "15").code == 0
     resting = rest_an_order(bolt)
     assert bolt("order", "b 900000 MSFT @mkt").code == 1
     assert bolt("order", "b 40 MSFT twap 1m").code == 0
     assert bolt("cancel", resting).code == 0
-    until(lambda: status(bolt)["orders_working"] == 0 or True, "a look")
-    bolt("kill", "--reason", "a drill of ours")
+    assert bolt("kill", "--why", "a drill of ours").code == 0
+    assert status(bolt)["orders_working"] == 0
 
 
 def chunks(home: Home) -> list[Path]:  # noqa: F811 - as above
@@ -80,6 +80,7 @@ def test_a_day_is_decided_again_and_a_change_of_the_tape_is_found(bolt: Bolt, li
 def test_a_killed_engine_leaves_a_tape_that_proves_what_it_holds(bolt: Bolt, live: Home) -> None:  # noqa: F811 - as above
     wait_for_market(live)
     assert bolt("order", "b 10 AAPL @take", "--wait", "15").code == 0
+    until(lambda: any(part.stat().st_size for part in live.tape.glob("*/*.open")), "the tape of the first second")
     _children[-1].send_signal(signal.SIGKILL)
     end_child()
     assert start_engine(live)
