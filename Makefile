@@ -4,7 +4,8 @@
 SHELL := /bin/sh
 PYTHON ?=
 ARGS ?=
-WORKERS ?= 2
+# More workers than cores: many tests wait for another process or for a clock.
+WORKERS ?= 3
 BIN := .venv/bin
 SUPPORTED := import sys; sys.exit(sys.version_info < (3, 11))
 
