@@ -200,7 +200,9 @@ def test_what_is_pasted_with_many_enters_sends_nothing(home: Home, bolt: Callabl
         wait_for_market(home)
         os.write(terminal.master, b":\x1b[200~b 100 AAPL @1\r\r\r\x1b[201~")
         terminal.wait_for(b"100 AAPL @1")
-        terminal.wait_for(b"limit 1.00")  # what it would do: until that is shown, the hint that comes back stands there still
+        terminal.wait_for(
+            b"limit 1.00"
+        )  # what it would do: until that is shown, the hint that comes back stands there still
         terminal.seen = b""
         terminal.press(b"\x1b")
         terminal.wait_for(b"previews")  # an escape and a key that come as one are another key

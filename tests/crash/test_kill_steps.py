@@ -22,7 +22,7 @@ __all__ = ["home"]
 
 STEPS = ("latch", "record", "sources", "look", "cancel", "exit", "account", "steps", "receipt")
 POINTS = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
-QUICK = {"after:latch", "after:exit"}
+QUICK = {"after:exit"}
 NEVER_BEGUN = {"before:latch"}
 """Killed before the gate was shut: nothing was promised yet."""
 

@@ -22,7 +22,7 @@ from tests.server.fakes import until
 
 ROOT = Path(__file__).parents[2]
 WORDS = "b 50 AAPL @take"
-QUICK = {"before:order_intent", "after:send"}
+QUICK = {"after:send"}
 KNOWN = {"before:order_intent": False, "after:order_intent": True, "before:send": True, "after:send": True}
 
 

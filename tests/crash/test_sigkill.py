@@ -20,14 +20,7 @@ STEPS = (
     "cancel", "order_cancelled", "parent_ended",
 )  # fmt: skip
 POINTS = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
-QUICK = {
-    "before:order_intent",
-    "after:order_intent",
-    "after:send",
-    "before:order_filled",
-    "after:cancel",
-    "after:amend",
-}
+QUICK = {"after:order_intent", "after:send", "before:order_filled"}
 
 
 @pytest.fixture
