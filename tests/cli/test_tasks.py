@@ -198,9 +198,9 @@ def do_everything(trader: Trader) -> None:
     amend(trader, sold)
     cancel_the_newest(trader)
     bracket(trader)
-    close_half(trader)  # before the algorithm: its child that rests is one more own order that a sale could meet
     algorithm(trader)
     cancel_all(trader)
+    close_half(trader)  # when nothing of ours rests: the market may have come to an order that the sale would meet
     filter_the_log(trader)
     halt(trader)
     rearm(trader)
@@ -305,7 +305,7 @@ def halt(trader: Trader) -> None:
     trader.becomes(
         lambda: trader.view().status.halt.state == "halted" and trader.view().status.halt.done, "the receipt"
     )
-    assert all(row.state.is_terminal for row in trader.parents())
+    trader.becomes(lambda: all(row.state.is_terminal for row in trader.parents()), "the end of every order")
 
 
 def rearm(trader: Trader) -> None:
