@@ -69,8 +69,8 @@ def wait_for_market(home: Home) -> None:
 
 
 def rest_an_order(bolt: Bolt) -> str:
-    """An order below the market, until the venue has it."""
-    order_id = bolt("order", "b 10 AAPL @bid-5t", "--json").json["order_id"]
+    """An order so far below the market that it does not come there, until the venue has it."""
+    order_id = bolt("order", "b 10 AAPL @bid-50t", "--json").json["order_id"]
 
     def is_working() -> bool:
         rows = bolt("orders", "--json").json["orders"]
@@ -102,7 +102,7 @@ def test_an_engine_trades_is_asked_from_outside_and_ends(bolt: Bolt, live: Home)
     assert how_real["fills"] != "0", "the venue's own count, not the ledger's"
     assert " 0 messages" not in how_real["P01 latency"]
     assert not is_running(live)
-    assert not live.socket.exists()
+    until(lambda: not live.socket.exists(), "the end of the socket")
     assert bolt("status").code == Exit.NO_ENGINE
     proof = bolt("ledger", "verify", "--json")
     assert (proof.code, proof.json["ok"]) == (Exit.OK, True)
