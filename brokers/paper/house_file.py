@@ -5,22 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from brokers.paper.profiles import PROFILES
-from engine.domain.errors import DataError, MoneyError
+from engine.domain.errors import DataError
 from engine.domain.money import Qty, Rate
-from engine.market.carry_file import Moment, decode_row
+from engine.market.exact_rows import Moment, Strict, read_rows
 
 HOUSE_NAME = "house.yaml"
 """Name of the file in the state folder."""
 
 
-class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rows take known keys only."""
-
-
-class Borrow(_Strict, frozen=True, kw_only=True):
+class Borrow(Strict, frozen=True, kw_only=True):
     """What can be borrowed of a symbol, from a moment on."""
 
     symbol: str
@@ -31,7 +26,7 @@ class Borrow(_Strict, frozen=True, kw_only=True):
     """Percent a year of the value that is short, for each calendar night."""
 
 
-class Margin(_Strict, frozen=True, kw_only=True):
+class Margin(Strict, frozen=True, kw_only=True):
     """What of a position's value must be covered by equity, in percent."""
 
     initial_pct: Rate
@@ -40,7 +35,7 @@ class Margin(_Strict, frozen=True, kw_only=True):
     """From a margin call to liquidation."""
 
 
-class House(_Strict, frozen=True, kw_only=True):
+class House(Strict, frozen=True, kw_only=True):
     """All of it."""
 
     name: str
@@ -60,12 +55,7 @@ def read_house(path: Path) -> House:
     Raises:
         DataError: naming the file, the row and what was expected.
     """
-    try:
-        # BaseLoader keeps every scalar as its text.
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - builds text only
-        made = msgspec.convert(raw, House, strict=False, dec_hook=decode_row)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError, MoneyError) as error:
-        raise DataError(f"{path}: {error}; expected rows as in docs/money.md") from None
+    made = read_rows(path, House, "rows as in docs/money.md")
     faults = []
     if made.profile not in PROFILES:
         faults.append(f"profile was {made.profile!r}; expected one of {', '.join(PROFILES)}")

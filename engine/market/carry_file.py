@@ -10,27 +10,19 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-import yaml
 
-from engine.domain.clock import NS_PER_S, parse_iso
-from engine.domain.errors import DataError, MoneyError
+from engine.domain.clock import NS_PER_S
+from engine.domain.errors import DataError
 from engine.domain.instrument import InstrumentKind
-from engine.domain.money import Exact, Rate
+from engine.domain.money import Rate
+from engine.market.exact_rows import Moment, Strict, read_rows
 
 EXAMPLE_FILE = Path(__file__).parent / "carry" / "example.yaml"
 CARRY_NAME = "carry.yaml"
 """Name of the file in the state folder."""
 
 
-class Moment(int):
-    """Nanoseconds UTC, written as an ISO time."""
-
-
-class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Rows take known keys only."""
-
-
-class Dividend(_Strict, frozen=True, kw_only=True):
+class Dividend(Strict, frozen=True, kw_only=True):
     """Cash for each share."""
 
     symbol: str
@@ -43,7 +35,7 @@ class Dividend(_Strict, frozen=True, kw_only=True):
     """Tax that is kept back from longs."""
 
 
-class SplitRow(_Strict, frozen=True, kw_only=True):
+class SplitRow(Strict, frozen=True, kw_only=True):
     """New units for old ones."""
 
     symbol: str
@@ -52,7 +44,7 @@ class SplitRow(_Strict, frozen=True, kw_only=True):
     old: int
 
 
-class Funding(_Strict, frozen=True, kw_only=True):
+class Funding(Strict, frozen=True, kw_only=True):
     """Longs pay this share of the value to shorts (below zero: the other way round)."""
 
     symbol: str
@@ -60,7 +52,7 @@ class Funding(_Strict, frozen=True, kw_only=True):
     rate: Rate
 
 
-class Interest(_Strict, frozen=True, kw_only=True):
+class Interest(Strict, frozen=True, kw_only=True):
     """Percent a year on cash of a currency, from a date on."""
 
     currency: str
@@ -69,7 +61,7 @@ class Interest(_Strict, frozen=True, kw_only=True):
     debit_pct: Rate = Rate(0)
 
 
-class Nights(_Strict, frozen=True, kw_only=True):
+class Nights(Strict, frozen=True, kw_only=True):
     """When a night is counted, and what a year has."""
 
     at: str = "21:00"
@@ -77,7 +69,7 @@ class Nights(_Strict, frozen=True, kw_only=True):
     year_days: int = 360
 
 
-class Settlement(_Strict, frozen=True, kw_only=True):
+class Settlement(Strict, frozen=True, kw_only=True):
     """Business days from trade to settlement, from a date on."""
 
     kinds: tuple[InstrumentKind, ...]
@@ -85,7 +77,7 @@ class Settlement(_Strict, frozen=True, kw_only=True):
     days: int
 
 
-class CarryFile(_Strict, frozen=True, kw_only=True):
+class CarryFile(Strict, frozen=True, kw_only=True):
     """All of it."""
 
     name: str
@@ -129,30 +121,13 @@ class CarryFile(_Strict, frozen=True, kw_only=True):
         return day
 
 
-def decode_row(kind: type, value: object) -> object:
-    """Text of a row to its type; ValueError names the value."""
-    try:
-        if kind is Moment and isinstance(value, str):
-            return Moment(parse_iso(value))
-        if issubclass(kind, Exact) and isinstance(value, str):
-            return kind(value)
-    except (MoneyError, ValueError) as error:
-        raise ValueError(str(error)) from None
-    raise ValueError(f"expected {'an ISO time with zone' if kind is Moment else 'a number'}, was {value!r}")
-
-
 def read_carry(path: Path) -> CarryFile:
     """Read a file.
 
     Raises:
         DataError: naming the file, the row and what was expected.
     """
-    try:
-        # BaseLoader keeps every scalar as its text.
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - builds text only
-        made = msgspec.convert(raw, CarryFile, strict=False, dec_hook=decode_row)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
-        raise DataError(f"{path}: {error}; expected rows as in the shipped example file") from None
+    made = read_rows(path, CarryFile, "rows as in the shipped example file")
     faults = [
         *(f"dividend of {one.symbol}: pay lies before ex" for one in made.dividends if one.pay < one.ex),
         *(f"dividend of {one.symbol}: per_share {one.per_share} must be above zero" for one in made.dividends if one.per_share <= 0),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from engine.domain.clock import parse_iso
 from engine.domain.errors import DataError, MoneyError
 from engine.domain.instrument import is_currency
 from engine.domain.money import Rate
 from engine.domain.money_events import FxRate
+from engine.market.exact_rows import read_rows
 
 FX_NAME = "fx.yaml"
 """Name of the file in the state folder."""
@@ -54,11 +54,7 @@ def read_fx(path: Path) -> FxFile:
     Raises:
         DataError: naming the file, the value and what was expected.
     """
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - builds text only
-        made = msgspec.convert(raw, _File, strict=False)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
-        raise DataError(f"{path}: {error}; expected name and {EXAMPLE}") from None
+    made = read_rows(path, _File, f"name and {EXAMPLE}")
     try:
         bps = Rate(made.convert.bps)
     except MoneyError as error:

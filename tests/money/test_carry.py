@@ -15,7 +15,8 @@ from engine.domain.clock import NS_PER_S
 from engine.domain.errors import DataError
 from engine.domain.instrument import InstrumentKind
 from engine.domain.money import Money
-from engine.market.carry_file import EXAMPLE_FILE, CarryFile, Moment, SplitRow, read_carry
+from engine.market.carry_file import EXAMPLE_FILE, CarryFile, SplitRow, read_carry
+from engine.market.exact_rows import Moment
 from tests.cli.conftest import Ran, bolt, home
 from tests.paper_venue.lab import ME, START, B, Lab, S
 from tests.paper_venue.test_groups import bracket

@@ -16,7 +16,7 @@ from engine.domain.clock import NS_PER_S
 from engine.domain.errors import DataError
 from engine.domain.money import Money, Qty, Rate
 from engine.domain.order import Side
-from engine.market.carry_file import Moment
+from engine.market.exact_rows import Moment
 from engine.oms.broker_interface import CancelRefused, Moved, Rejected
 from tests.paper_venue.lab import START, B, Lab, S, plain_book
 from tests.replay.tape import quotes, replay, trade
