@@ -15,6 +15,7 @@ from engine.domain.errors import MoneyError
 from engine.domain.money import Price
 from engine.domain.order import WHEN, OrderSpec, Tif
 from engine.execution.algo import AlgoContext, ParentInfo
+from engine.execution.one_child import OneChild
 
 AT_TIME, FIRST, NEXT, RELEASED = "time", "first", "next", "released"
 """Why it is called: its time has come; the first trade since a restart; a later trade; a person's release."""
@@ -25,7 +26,7 @@ def watched_symbol(spec: OrderSpec) -> str:
     return spec.algo.params.get("symbol", "") if spec.algo.name == WHEN else ""
 
 
-class Conditional:
+class Conditional(OneChild):
     """Holds one child back until its trigger passes."""
 
     name = WHEN
@@ -61,7 +62,7 @@ class Conditional:
         del data
         spec = parent.spec
         if ctx.children(parent.order_id):
-            self._finish_when_done(parent, ctx)
+            self.finish_when_done(parent, ctx)
         elif not spec.algo.start_ns:
             ctx.watch(parent.order_id, watched_symbol(spec), FIRST)
         elif spec.algo.start_ns <= ctx.now_ns():
@@ -89,35 +90,8 @@ class Conditional:
             ctx.watch(parent.order_id, symbol, NEXT)
 
     def _fire(self, parent: ParentInfo, ctx: AlgoContext, why: str) -> None:
-        spec = parent.spec
         ctx.unwatch(parent.order_id)
-        child_id = ctx.send_child(
-            parent.order_id,
-            parent.qty_leaves,
-            spec.type,
-            limit=spec.limit,
-            stop=spec.stop,
-            tif=spec.tif,
-            post_only=spec.post_only,
-            why=why,
-        )
-        if child_id is None:
-            ctx.finish(parent.order_id, "the gate denied its child when its trigger passed")
-
-    def on_child(self, parent: ParentInfo, child_id: str, ctx: AlgoContext) -> None:
-        """End when the child ends."""
-        del child_id
-        self._finish_when_done(parent, ctx)
-
-    def on_stop(self, parent: ParentInfo, ctx: AlgoContext) -> None:
-        """Cancel the child."""
-        for child in ctx.live_children(parent.order_id):
-            ctx.cancel_child(child.order_id, "parent stopped")
-
-    def _finish_when_done(self, parent: ParentInfo, ctx: AlgoContext) -> None:
-        children = ctx.children(parent.order_id)
-        if children and not any(child.is_live for child in children):
-            ctx.finish(parent.order_id, f"its child ended {children[-1].state}")
+        self.send_whole(parent, ctx, why, "the gate denied its child when its trigger passed")
 
 
 def _price(word: str) -> Price | None:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from engine.domain.order import OrderSpec
 from engine.execution.algo import AlgoContext, ParentInfo
+from engine.execution.one_child import OneChild
 
 
-class Direct:
-    """Sends one child and waits for its end. What the venue ends unfilled is not sent again."""
+class Direct(OneChild):
+    """Sends its child at once."""
 
     name = "direct"
     params: Mapping[str, tuple[str, ...]] = {}
@@ -22,43 +23,15 @@ class Direct:
 
     def start(self, parent: ParentInfo, ctx: AlgoContext) -> None:
         """Send the child."""
-        spec = parent.spec
-        child_id = ctx.send_child(
-            parent.order_id,
-            parent.qty_leaves,
-            spec.type,
-            limit=spec.limit,
-            stop=spec.stop,
-            tif=spec.tif,
-            post_only=spec.post_only,
-            why="the whole order at once",
-        )
-        if child_id is None:
-            ctx.finish(parent.order_id, "the gate denied its only child")
+        self.send_whole(parent, ctx, "the whole order at once", "the gate denied its only child")
 
     def resume(self, parent: ParentInfo, data: Mapping[str, str], ctx: AlgoContext) -> None:
         """Wait for the child where there is one; otherwise end: an order is not fired late on old prices."""
         del data
         if ctx.children(parent.order_id):
-            self._finish_when_done(parent, ctx)
+            self.finish_when_done(parent, ctx)
         else:
             ctx.finish(parent.order_id, "the engine stopped before its child was made; it is not sent late")
 
     def on_timer(self, parent: ParentInfo, tag: str, ctx: AlgoContext) -> None:
         """Nothing: it sets no timers."""
-
-    def on_child(self, parent: ParentInfo, child_id: str, ctx: AlgoContext) -> None:
-        """End when the child ends."""
-        del child_id
-        self._finish_when_done(parent, ctx)
-
-    def on_stop(self, parent: ParentInfo, ctx: AlgoContext) -> None:
-        """Cancel the child."""
-        for child in ctx.children(parent.order_id):
-            if child.is_live:
-                ctx.cancel_child(child.order_id, "parent stopped")
-
-    def _finish_when_done(self, parent: ParentInfo, ctx: AlgoContext) -> None:
-        children = ctx.children(parent.order_id)
-        if children and not any(child.is_live for child in children):
-            ctx.finish(parent.order_id, f"its child ended {children[-1].state}")

@@ -6,33 +6,25 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bolt_tui.wiring import projections
-from brokers.paperbroker import PaperSession, ensure_venue, stop_venue
+from brokers.paperbroker import PaperSession
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.store.verify import verify
 from tests.crash.bracket_child import QTY
+from tests.crash.test_sigkill import ROOT, home
 
-ROOT = Path(__file__).parents[2]
+__all__ = ["home"]
+
 STEPS = ("order_intent", "send", "order_acked", "order_filled")
 POINTS = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
 QUICK = {"before:order_filled"}
 BOTH = [[str(QTY), "limit"], [str(QTY), "stop"]]
 DEADLINE_S = 20
 NEVER = threading.Event()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "h"
-    folder.mkdir(mode=0o700)
-    ensure_venue(folder, options=("--no-latency",))
-    yield folder
-    stop_venue(folder)
 
 
 def life(home: Path, point: str) -> subprocess.CompletedProcess[str]:
