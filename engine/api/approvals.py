@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from engine.api.answers import told
 from engine.domain import events as ev
 from engine.domain.commands import ApproveOrder, CommandResult, NewOrder
 from engine.domain.order import OrderSpec, OrderState, Source
@@ -73,11 +74,7 @@ def approve(engine: Engine, command: ApproveOrder) -> CommandResult:
     why = f"{order.why}; approved by {command.source.name} ({now})".removeprefix("; ")
     engine.agent.begin(order.order_id, order.spec, order.source, order.intent_id, verdict, why)
     engine.agent.pump()
-    denials = next((child.denials for child in order.children if child.state is OrderState.DENIED), ())
-    return CommandResult(
-        ok=not denials, code=denials[0].code if denials else "", order_id=order.order_id, state=order.state,
-        text=denials[0].text if denials else f"{order.order_id} {order.spec.words()}", denials=denials,
-    )  # fmt: skip
+    return told(order)
 
 
 def _no(said: str, order_id: str) -> CommandResult:

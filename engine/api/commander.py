@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.api.answers import told
 from engine.api.approvals import approve, ask_approval, must_wait
 from engine.api.cash_desk import adjust, set_rates
 from engine.api.groups import linked_denials, place_linked
@@ -188,7 +189,7 @@ class Commander:
                     decision=verdict.decision,
                 )
             )
-            return self._told(order_id, denials=verdict.denials)
+            return told(engine.store.get(order_id), verdict.denials)
         if command.staged:
             engine.record(
                 ev.OrderStaged(
@@ -202,28 +203,7 @@ class Commander:
         else:
             engine.agent.begin(order_id, command.spec, command.source, command.intent_id, verdict, command.why)
             engine.agent.pump()
-        return self._told(order_id)
-
-    def _told(
-        self,
-        order_id: str,
-        denials: tuple[co.Denial, ...] = (),
-    ) -> co.CommandResult:
-        order = self._engine.store.get(order_id)
-        denied = denials or next((c.denials for c in order.children if c.state is OrderState.DENIED), ())
-        return co.CommandResult(
-            ok=not denials and order.state is not OrderState.DENIED,
-            code=denied[0].code if denied else "",
-            # Nobody reads a strategy's answers.
-            text=denied[0].text
-            if denied
-            else order_id
-            if order.source.kind is SourceKind.STRATEGY
-            else f"{order_id} {order.spec.words()}",
-            order_id=order_id,
-            state=order.state,
-            denials=denied,
-        )
+        return told(engine.store.get(order_id))
 
     def _release(self, command: co.ReleaseOrder) -> co.CommandResult:
         engine = self._engine
@@ -247,7 +227,7 @@ class Commander:
             )
         engine.agent.begin(order.order_id, order.spec, order.source, order.intent_id, verdict, order.why)
         engine.agent.pump()
-        return self._told(order.order_id)
+        return told(order)
 
     def _cancel(self, command: co.CancelOrder) -> co.CommandResult:
         engine = self._engine

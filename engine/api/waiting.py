@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from engine.api.answers import told
 from engine.domain import events as ev
 from engine.domain.commands import AmendOrder, CommandResult, ReleaseOrder
-from engine.domain.order import WHEN, OrderState
+from engine.domain.order import WHEN
 from engine.oms.orders import amended
 from engine.store.order import Order
 
@@ -50,8 +51,4 @@ def release_suspended(engine: Engine, parent: Order, command: ReleaseOrder) -> C
     """Send it now. The gate judges its child on the market of now, and what it denies ends the order."""
     engine.agent.release_suspended(parent, command.source.name or command.source.kind.value)
     engine.agent.pump()
-    denials = next((child.denials for child in parent.children if child.state is OrderState.DENIED), ())
-    return CommandResult(
-        ok=not denials, code=denials[0].code if denials else "", order_id=parent.order_id, state=parent.state,
-        text=denials[0].text if denials else f"{parent.order_id} {parent.spec.words()}", denials=denials,
-    )  # fmt: skip
+    return told(parent)
