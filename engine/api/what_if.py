@@ -22,7 +22,6 @@ from engine.risk.exposure import Quote, RiskView
 from engine.risk.policy import PolicyHolder
 
 NOT_KNOWN = "n/a"
-MARGIN_NONE = "n/a (no margin model yet)"
 CROSSES_SHOWN = 3
 _BP = Decimal(10_000)
 _TENTH = Decimal("0.1")
@@ -72,7 +71,7 @@ class WhatIf:
         """Figures by name, each a plain number or words; for a preview of an order with usable numbers."""
         made, quote = self._market.instruments.get(spec.symbol), self._market.quote(spec.symbol)
         middle = _middle(quote)
-        found = {"margin": MARGIN_NONE, "self_cross": self._self_cross(spec, source, middle)}
+        found = {"self_cross": self._self_cross(spec, source, middle)}
         found |= self._habit(spec, source)
         if spec.algo.trigger:
             found["waits"] = f"{spec.algo.trigger}; {DIES}: no venue holds it, and nothing fires while no engine is up"

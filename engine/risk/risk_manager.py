@@ -19,7 +19,7 @@ from engine.domain.order import Side
 from engine.risk.controls import ROWS, Measured, Row
 from engine.risk.controls_case import Candidate, Case, Role, Signals, is_short_sale
 from engine.risk.controls_history import History
-from engine.risk.controls_sizes import ENDLESS, FOREVER_NS
+from engine.risk.controls_sizes import ENDLESS, FOREVER_NS, margin
 from engine.risk.exposure import RiskView
 from engine.risk.fast_gate import FastGate
 from engine.risk.kill_switch import KillSwitch
@@ -48,6 +48,7 @@ ADV_FALLBACK = ("ADV_NONE",)
 """Stamped on a decision where no daily volume is known: `order.max_notional_without_adv` held instead of the share."""
 PERCENT_STEP, AMOUNT_STEP, SECOND_STEP = Decimal("0.0001"), Decimal("0.00000001"), Decimal("0.001")
 """To which a value is rounded where people read it; it is judged and journaled exactly."""
+_CENT = Decimal("0.01")
 _TENTH = Decimal("0.1")
 SOURCE_LIMIT = "authority.{source}.max_notional"
 
@@ -323,6 +324,13 @@ def _figures(case: Case) -> dict[str, str]:
     found["position"] = text(case.position)
     found["position_after"] = text(case.position + (spec.qty - case.candidate.qty_filled) * sign)
     found["position_worst"] = text(case.worst * sign)
+    used_pct = margin(case)
+    if used_pct is not None and case.book is not None and case.policy is not None:
+        share = round_to(used_pct, _TENTH, Rounding.CEILING)
+        needed = round_to(case.book.margin, _CENT, Rounding.CEILING)
+        found["margin"] = (
+            f"{text(share)}% of equity ({text(needed)} {case.policy.word('currency')}, all open orders filled)"
+        )
     if case.quote is not None:
         for name, price in (("bid", case.quote.bid), ("ask", case.quote.ask), ("last", case.quote.last)):
             if price is not None and price.is_finite():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -159,3 +160,13 @@ def test_a_halt_is_said_and_the_figures_stay(lab: Lab) -> None:
     result = ask(lab, spec_of())
     assert "HALTED" in [denial.code for denial in result.denials]
     assert result.preview["position_after"] == "100"
+
+
+def test_margin_is_what_the_gate_counts(lab: Lab) -> None:
+    """Half of a share's exposure, in percent of the equity, as MARGIN_MAX judges it."""
+    result = ask(lab, spec_of())
+    (counted,) = [check for check in result.checks if check.code == "MARGIN_MAX"]
+    share, _, needed = result.preview["margin"].partition("% of equity (")
+    assert needed.endswith(" USD, all open orders filled)")
+    assert Decimal(needed.split()[0]) == 100 * Decimal(result.preview["mid"]) / 2
+    assert 0 <= Decimal(share) - Decimal(counted.value.rstrip("%")) < Decimal("0.1")

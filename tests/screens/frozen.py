@@ -62,7 +62,7 @@ PASSED = CommandResult(
         "book_levels": "1",
         "fee": "0.18 USD (example rates)",
         "ticks_from_mid": "3.5",
-        "margin": "n/a (no margin model yet)",
+        "margin": "4.8% of equity (9452.50 USD, all open orders filled)",
         "self_cross": "none",
         "median": "200",
         "median_times": "0.5",

@@ -27,7 +27,7 @@ RICH = msgspec.structs.replace(
     preview={
         **frozen.PASSED.preview,
         "cost": "9 USD", "cost_bp": "1", "book_qty": "100", "book_avg": "189.07", "book_levels": "1",
-        "fee": "0.18 USD (example rates)", "ticks_from_mid": "3.5", "margin": "n/a (no margin model yet)",
+        "fee": "0.18 USD (example rates)", "ticks_from_mid": "3.5", "margin": "4.8% of equity (9452.50 USD, all open orders filled)",
         "self_cross": "none", "median": "200", "median_times": "0.5",
     },
     checks=(
