@@ -508,8 +508,8 @@ def _parent_state(parent: Order) -> OrderState:
         if state is _UNKNOWN:
             return state
         are_pending = are_pending and state is _PENDING_NEW
-    if parent.stopping and parent.children_live:
-        return _PENDING_CANCEL
+    if parent.stopping and any(one.cancel_asked or not one.spec.reduce_only for one in parent.children_live.values()):
+        return _PENDING_CANCEL  # a halt keeps exits: they go on working
     if parent.suspended:
         return OrderState.SUSPENDED
     if parent.qty_filled:

@@ -118,6 +118,22 @@ def legs_of(lab: Lab) -> tuple[str, str, str]:
     return sent.wire_id, sent.linked[0].wire_id, sent.linked[1].wire_id
 
 
+def test_an_exit_that_a_halt_keeps_is_shown_as_working(lab: Lab) -> None:
+    """Its parent sends nothing more, and nobody cancels it: a word of a cancel would be a false alarm."""
+    result = lab.engine.submit(bracket())
+    lab.settle()
+    for wire_id in legs_of(lab):
+        lab.answer(lab.ack(wire_id))
+    lab.answer(lab.fill(legs_of(lab)[0], 100, "k1"))
+    lab.submit(co.Halt(source=ME, why="odd"))
+    kept = [order for order in lab.engine.store.orders.values() if order.spec.reduce_only]
+    assert [order.state.value for order in kept] == ["new"] * 4, "two parents and their children"
+    assert all(parent.stopping for parent in kept if parent.is_parent)
+    lab.submit(co.CancelOrder(source=ME, order_id=kept[0].order_id))
+    assert kept[0].state.value == "pending_cancel"
+    assert result.ok
+
+
 def test_the_venue_may_make_a_leg_smaller(lab: Lab) -> None:
     lab.submit(bracket())
     for wire_id in legs_of(lab):
