@@ -20,7 +20,7 @@ from engine.store.head import note_head
 from engine.store.journal import GENESIS, INSERT, PAGE_ROWS, Projection, Row, read_journal, row_faults
 from engine.store.link import DATABASE_ERRORS, as_server, check_version, is_there, open_link, open_reader, store_error
 from engine.store.place import Place, head_file
-from engine.store.tables import SCHEMA, create_statements, upsert
+from engine.store.statements import SCHEMA, create_statements, upsert
 
 DAY_CHARS = 10
 

@@ -26,7 +26,7 @@ from engine.store.head import note_head, noted_head
 from engine.store.link import DATABASE_ERRORS, Link, as_server, check_version, open_link, open_reader, store_error
 from engine.store.lock import LedgerLock
 from engine.store.place import Place, ServerPlace, head_file
-from engine.store.tables import SCHEMA, create_statements, upsert
+from engine.store.statements import SCHEMA, create_statements, upsert
 
 GENESIS = bytes(32)
 PENDING_MAX = 200_000

@@ -11,7 +11,7 @@ from engine.store import connection as sqlite
 from engine.store.lock import LedgerLock
 from engine.store.lock import holder_of as file_holder_of
 from engine.store.place import Place, ServerPlace
-from engine.store.tables import SCHEMA
+from engine.store.statements import SCHEMA
 
 if TYPE_CHECKING:
     from engine.store.postgres import ServerLink

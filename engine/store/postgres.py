@@ -18,7 +18,7 @@ from psycopg.abc import PQGen
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.errors import StoreCorrupt, StoreError, StoreLocked, StoreUnwritable, StoreVersion
 from engine.store.place import ServerPlace
-from engine.store.tables import marked
+from engine.store.statements import marked
 
 WRITER_ANSWER_S = 10.0
 """How long one step of an answer may take before a commit counts as unanswered."""

@@ -1,18 +1,15 @@
-"""The tables of a ledger, defined once by SQLModel. The hot insert path uses their names and columns, never instances."""
+"""The tables of a ledger, defined once by SQLModel. A running engine uses what they come to (:mod:`engine.store.statements`),
+never this module: its imports alone take most of a second.
+"""
 
 from __future__ import annotations
-
-import re
-from functools import cache
 
 from sqlalchemy import BigInteger, Column, Dialect, Integer, LargeBinary, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
 
-SCHEMA = 1
-"""Version of the projection tables and of the chain's layout."""
-
+from engine.store.statements import PROJECTIONS
 
 # On SQLite only the very word INTEGER makes a key the row's own number; any other type costs an index of its own.
 _SEQ = BigInteger().with_variant(Integer, "sqlite")
@@ -111,19 +108,13 @@ class CashRow(SQLModel, table=True):
     amount: str
 
 
-PROJECTIONS = ("orders", "fills", "positions", "cash")
-
-
 def table(name: str) -> Table:
     """One table by its name."""
     return SQLModel.metadata.tables[name]
 
 
-@cache
-def create_statements(*, on_server: bool = False) -> tuple[str, ...]:
-    """Statements that create what is missing, for SQLite or for PostgreSQL; made once, because making them costs more than
-    carrying them out.
-    """
+def defined_statements(*, on_server: bool = False) -> tuple[str, ...]:
+    """Statements that create what is missing, made from the definitions, for SQLite or for PostgreSQL."""
     dialect: Dialect = (postgresql if on_server else sqlite).dialect()
     made: list[str] = []
     for name in ("journal", "meta", *PROJECTIONS):
@@ -133,28 +124,3 @@ def create_statements(*, on_server: bool = False) -> tuple[str, ...]:
             for index in sorted(table(name).indexes, key=lambda item: str(item.name))
         ]
     return tuple(made)
-
-
-@cache
-def upsert(name: str) -> str:
-    """Statement that writes one row of a projection, replacing the one with its key; the same on SQLite and PostgreSQL
-    but for the mark of a parameter.
-    """
-    columns = [column.name for column in table(name).columns]
-    keys = [column.name for column in table(name).primary_key.columns]
-    names = ", ".join(f'"{column}"' for column in columns)
-    values = ", ".join(f":{column}" for column in columns)
-    changes = ", ".join(f'"{column}" = excluded."{column}"' for column in columns if column not in keys)
-    return (
-        f"INSERT INTO {name} ({names}) VALUES ({values}) "  # noqa: S608 - names are this module's own
-        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
-    )
-
-
-_NAMED = re.compile(r"(?<![:\w]):([a-z_]+)")
-
-
-@cache
-def marked(words: str) -> str:
-    """A statement of ours with the parameter marks of PostgreSQL's library in place of SQLite's."""
-    return _NAMED.sub(r"%(\1)s", words.replace("%", "%%").replace("?", "%s"))

@@ -15,7 +15,7 @@ import msgspec
 from engine.domain.errors import StoreUnwritable, StoreVersion
 from engine.store.connection import open_writer, store_error
 from engine.store.lock import LedgerLock
-from engine.store.tables import PROJECTIONS, SCHEMA
+from engine.store.statements import PROJECTIONS, SCHEMA
 from engine.store.verify import MakeProjections, rebuild
 
 

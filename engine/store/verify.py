@@ -17,7 +17,7 @@ from engine.store.head import noted_head
 from engine.store.journal import GENESIS, Projection, Row, is_well_typed, pages, read_journal, row_faults
 from engine.store.link import DATABASE_ERRORS, Link, open_link, open_reader, store_error
 from engine.store.place import Place, ServerPlace
-from engine.store.tables import PROJECTIONS, create_statements, table, upsert
+from engine.store.statements import COLUMNS, KEYS, PROJECTIONS, create_statements, upsert
 
 FINDINGS_MAX = 20
 WRITE_ROWS = 10_000
@@ -133,8 +133,8 @@ def _against_tables(connection: Link, walk: _Walk) -> list[str]:
     wanted = projected_rows(walk.projections)
     found = []
     for name in PROJECTIONS:
-        columns = [column.name for column in table(name).columns]
-        keys = [column.name for column in table(name).primary_key.columns]
+        columns = COLUMNS[name]
+        keys = KEYS[name]
         words = ", ".join(f'"{column}"' for column in columns)
         rows = [dict(zip(columns, row, strict=True)) for row in connection.execute(f"SELECT {words} FROM {name}")]  # noqa: S608 - our own names
         here = {tuple(row[key] for key in keys): row for row in rows}
@@ -151,7 +151,7 @@ def projected_rows(projections: Sequence[Projection]) -> dict[str, list[dict[str
     rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {name: {} for name in PROJECTIONS}
     for projection in projections:
         for name, changed in projection.dirty():
-            keys = [column.name for column in table(name).primary_key.columns]
+            keys = KEYS[name]
             for row in changed:
                 rows[name][tuple(row[key] for key in keys)] = row
     return {name: list(held.values()) for name, held in rows.items()}

@@ -12,14 +12,15 @@ FRAMES = ("pandas", "exchange_calendars")
 ORM = ("sqlmodel", "sqlalchemy")
 
 LEAN = {
-    "engine": SCREEN + SDKS + FRAMES,
-    "engine.api": SCREEN + SDKS + FRAMES,
+    "engine": SCREEN + SDKS + FRAMES + ORM,
+    "engine.api": SCREEN + SDKS + FRAMES + ORM,
     "brokers": SCREEN + SDKS + FRAMES,
     "brokers.paperbroker": SCREEN + SDKS + FRAMES,
     "bolt_tui.resources": SCREEN + SDKS + FRAMES + ORM,
     "bolt_tui.cli": ("textual", *SDKS, *FRAMES, *ORM),
-    "bolt_tui.headless": ("textual", *SDKS, *FRAMES),
-    "bolt_tui.app": SDKS + FRAMES,
+    "bolt_tui.headless": ("textual", *SDKS, *FRAMES, *ORM),
+    "bolt_tui.app": SDKS + FRAMES + ORM,
+    "bolt_tui.wiring": SCREEN + SDKS + FRAMES + ORM,
     "widgets": SDKS + FRAMES + ORM,
 }
 
