@@ -1,7 +1,8 @@
 """Runs a script of keys against the desk on a hand-written engine, in simulated time.
 
 Textual's own pilot waits after each key until the processor has been idle for two looks, which takes 40 ms at best and
-a second beside other work. :class:`Player` waits until every message that a key led to has been handled instead.
+a second beside other work, or asks every widget to call back, which was most of the work of these tests. :class:`Player`
+waits until the event loop has nothing left to do but to wait for a timer or for a file.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from textual.app import App
 from textual.events import Key
@@ -35,7 +37,9 @@ NAMES = {
 
 CHARS = {name: char for char, name in NAMES.items()} | {"enter": "\r", "tab": "\t", "escape": "\x1b"}
 ROUNDS = 4
-"""How often messages are waited for after a key: a binding's action posts, a worker answers, a screen comes, it draws."""
+"""How often the desk is let come to rest after a key: what is drawn then may lead to more."""
+TURNS = 20_000
+"""So many turns of the loop without coming to rest are a message that leads to itself."""
 
 Script = Callable[[Pilot[str], FakeEngine], Coroutine[None, None, None]]
 
@@ -51,8 +55,21 @@ class Player(Pilot[str]):
 
     async def pause(self, delay: float | None = None) -> None:
         """Let every message be handled, and what it leads to."""
+        await asyncio.sleep(delay or 0)
         for _ in range(ROUNDS):
-            await super().pause(delay or 0)
+            await self._wait_for_screen()
+            if self.app._exception is not None:
+                return  # the end of the run raises it
+            self.app.screen._on_timer_update()
+
+    async def _wait_for_screen(self, timeout: float = 0) -> bool:
+        """Until nothing is ready to run in the loop: the pilot's clicks and hovers wait so too."""
+        loop: Any = asyncio.get_running_loop()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+            if not loop._ready:
+                return True
+        raise AssertionError("the desk does not come to rest")
 
 
 @asynccontextmanager
