@@ -120,6 +120,7 @@ def ask_of(args: argparse.Namespace) -> ReplayAsk:
         curve=Path(args.curve) if args.curve else None,
         ledger=ledger,
         calendars=Home(home_path()).calendars,
+        own_sessions=Home(home_path()).own_sessions,
         queue=_queue(args.queue),
         history=tuple(args.history),
         known=registry_in(Home(home_path()).instruments).terms_of,

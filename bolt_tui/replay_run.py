@@ -28,12 +28,13 @@ from engine.domain.order import OrderState, Source, SourceKind
 from engine.intake.drafts import GrammarError
 from engine.intake.grammar import GrammarContext, parse_order
 from engine.intake.strategy_loader import load_strategies
-from engine.market.calendar import ALWAYS, Calendar, load_calendar
+from engine.market.calendar import ALWAYS, Calendar
 from engine.market.carry_file import read_carry
 from engine.market.fees import shipped_fees
 from engine.market.formats.layout import BARS, LEVELS
 from engine.market.history import History
 from engine.market.history_files import read_history
+from engine.market.own_sessions import load_sessions
 from engine.market.replay import Known, RecordedFile, check_together, merge, no_terms, open_all
 from engine.market.rows import EXEC, HIDDEN, TRADE, listing_key
 from engine.market.session_curve import curve_of, has_session_bins, read_days
@@ -82,6 +83,8 @@ class ReplayAsk(msgspec.Struct, frozen=True, kw_only=True):
     house: Path | None = None
     calendars: Path
     """Folder of compiled session calendars."""
+    own_sessions: Path | None = None
+    """The user's own calendars."""
     queue: QueueModel = QueueModel()
     """Which cancels at our price were ahead of us, where only levels are known."""
     history: tuple[Path, ...] = ()
@@ -203,7 +206,9 @@ class Replay:
         """Every calendar the tapes name, over their whole span; a replay waits for it, unlike a live engine."""
         first_ns, last_ns = min(tape.first_ns for tape in self.tapes), max(tape.last_ns for tape in self.tapes)
         names = dict.fromkeys(tape.instrument.calendar for tape in self.tapes)
-        return {name: load_calendar(name, self.ask.calendars, first_ns, last_ns) for name in names}
+        return {
+            name: load_sessions(name, self.ask.calendars, first_ns, last_ns, self.ask.own_sessions) for name in names
+        }
 
     def _open_journal(self, currency: str) -> Journal:
         ledger_id = seeded_ledger_id(self.ask.seed)

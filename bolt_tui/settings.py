@@ -201,6 +201,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "calendars"
 
     @property
+    def own_sessions(self) -> Path:
+        """The user's own calendars, where there is such a file."""
+        return self.root / "sessions.yaml"
+
+    @property
     def folders(self) -> tuple[Path, ...]:
         """Every folder inside that must exist."""
         return (self.trips, self.strategies, self.receipts, self.logs, self.venue)

@@ -200,7 +200,7 @@ class LiveEngine:
             start_venue()
             self._venue = VenueKeeper(start_venue, self._clock)
             self._tape = InputTape(self._tape_writer)
-            sessions = sessions_beside(home.calendars, self._inbox.put, self._tape.calendar)
+            sessions = sessions_beside(home.calendars, home.own_sessions, self._inbox.put, self._tape.calendar)
             history = History(sessions)
             self.engine = Engine(
                 EngineParts(

@@ -13,15 +13,16 @@ import msgspec
 
 from brokers.paper.home import venue_folder
 from brokers.paper.line import STOP_S, Mailbox, PaperLine
-from brokers.paper.listings import LISTINGS
 from brokers.paper.process import ensure_venue, is_venue_running, stop_venue
 from brokers.paper.protocol import Amend, AskOrder, AskState, Cancel, New
 from brokers.paper.replay_broker import PAPER_CAPABILITIES
 from brokers.paper.session import PaperSession
+from brokers.paper.session_plan import planned_listings
 from engine.domain.clock import Clock, SystemClock
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
 from engine.domain.resets import DailyReset
+from engine.market.own_sessions import OWN_NAME, read_plan
 from engine.oms.broker_interface import MarketSink, Sink, WireOrder
 
 __all__ = ["PaperBroker", "PaperSession", "ensure_venue", "is_venue_running", "stop_venue"]
@@ -58,6 +59,7 @@ class PaperBroker:
         reset: DailyReset | None = None,
     ) -> None:
         self.account = account
+        self._listed = tuple(one.instrument for one in planned_listings(read_plan(home / OWN_NAME)))
         self.capabilities = PAPER_CAPABILITIES
         if reset is not None:
             self.capabilities = msgspec.structs.replace(PAPER_CAPABILITIES, resets=(reset,))
@@ -93,7 +95,7 @@ class PaperBroker:
 
     def instruments(self) -> tuple[Instrument, ...]:
         """What the venue lists; before the first connection, what the simulated market does."""
-        return self._line.instruments or tuple(listing.instrument for listing in LISTINGS)
+        return self._line.instruments or self._listed
 
     def send_new(self, order: WireOrder) -> None:
         """Hand over one new order, once."""

@@ -78,20 +78,20 @@ def curve(ctx: Context) -> Exit:
     """Write the volume of recordings by time of the session, and say the average of a day."""
     from bolt_tui.settings import Home, home_path
     from engine.domain.errors import DataError
-    from engine.market.calendar import load_calendar
     from engine.market.history_files import prints_of
+    from engine.market.own_sessions import load_sessions
     from engine.market.session_curve import HEADER, binned, curve_lines
 
     if not 1 <= ctx.args.minutes <= 240:
         raise DataError(f"--minutes was {ctx.args.minutes}; expected 1 to 240")
     files = _opened(ctx)
-    cache = Home(home_path()).calendars
+    home = Home(home_path())
     lines, averages = [HEADER], {}
     for symbol in _symbols(files):
         days: dict[str, dict[int, int]] = {}
         for file in (one for one in files if one.instrument.symbol == symbol):
             made = file.instrument
-            calendar = load_calendar(made.calendar, cache, file.first_ns, file.last_ns)
+            calendar = load_sessions(made.calendar, home.calendars, file.first_ns, file.last_ns, home.own_sessions)
             prints = ((ts_ns, qty) for ts_ns, _, qty in prints_of(file, made))
             for day, bins in binned(prints, calendar, ctx.args.minutes).items():
                 for minute, volume in bins.items():

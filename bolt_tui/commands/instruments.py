@@ -72,13 +72,15 @@ def sessions(context: Context) -> Exit:
     from bolt_tui.settings import Home, home_path
     from engine.domain.clock import iso
     from engine.domain.errors import SettingsError
-    from engine.market.calendar import ALWAYS, DAY_NS, load_calendar
+    from engine.market.calendar import ALWAYS, DAY_NS
+    from engine.market.own_sessions import load_sessions
 
     args = context.args
     if not 1 <= args.days <= DAYS_MAX:
         raise SettingsError(f"--days was {args.days}; expected 1 to {DAYS_MAX}")
     at_ns = _moment(args.on)
-    calendar = load_calendar(args.calendar, Home(home_path()).calendars, at_ns, at_ns + args.days * DAY_NS)
+    home = Home(home_path())
+    calendar = load_sessions(args.calendar, home.calendars, at_ns, at_ns + args.days * DAY_NS, home.own_sessions)
     edge_ns = at_ns
     rows: list[dict[str, Any]] = []
     while len(rows) < args.days and calendar.covers(edge_ns):

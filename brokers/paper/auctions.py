@@ -3,7 +3,7 @@
 A venue with sessions takes orders for its opening (``opg``) during a call phase before the open, and for its closing (``cls``) from
 the open on; both until a cut-off, from which on they can neither be cancelled nor amended. The price is the feed's own official one: the first
 print of the session, or its last. An order whose limit reaches that price is filled there, as far as the visible other side
-(and, at the open, the print itself) has quantity for it; several of ours share that in proportion to their size. What is left
+(and the auction's own print: the first of a session, or one in its last nanosecond) has quantity for it; several of ours share that in proportion to their size. What is left
 over ends. How large the auction really was is not in the feed, so such fills count as guessed. A venue that never closes has no auction.
 """
 
@@ -69,11 +69,14 @@ class Auctions:
 
     def opened(self, listing: Listing, price: int, qty: int) -> None:
         """A print while orders wait for an opening: the first one of the session is the official price."""
-        now_ns = self._host.now_ns
-        due = [one for one in self._of(listing, Tif.OPG) if one.auction_ns <= now_ns]
+        due = self.due_now(listing)
         if due:
             self._uncross(listing, due, price, qty)
         listing.awaits_open = bool(self._of(listing, Tif.OPG))
+
+    def due_now(self, listing: Listing) -> list[Working]:
+        """Orders for an opening that is due."""
+        return [one for one in self._of(listing, Tif.OPG) if one.auction_ns <= self._host.now_ns]
 
     def _of(self, listing: Listing, tif: Tif) -> list[Working]:
         return [one for one in self._waiting.get(listing.key, []) if one.is_open and one.spec.tif is tif]
@@ -86,7 +89,8 @@ class Auctions:
         """The session ends: its last print is the closing price; an opening that never came ends its orders."""
         due = [one for one in self._of(listing, Tif.CLS) if one.auction_ns <= end_ns]
         if due and listing.last_price is not None:
-            self._uncross(listing, due, listing.last_price, 0)
+            printed = listing.last_qty if listing.ts_ns == end_ns - 1 else 0
+            self._uncross(listing, due, listing.last_price, printed)
         late = [one for one in self._of(listing, Tif.OPG) if one.auction_ns < end_ns]
         for order in late + [one for one in due if one.is_open]:
             self._host.end_auction(order, "no official price was printed")

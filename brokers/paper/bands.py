@@ -1,13 +1,14 @@
 """Price bands of the paper venue: prices that it does not take, and the pause that a print beyond them sets off.
 
-The reference of a symbol is its first print, and after a pause the last one before trading goes on. Limits beyond the band are
-refused, a market order takes nothing beyond it, and a print there halts the symbol: entries are refused, stops do not trigger and
-resting orders stand. After the pause the symbol reopens where the market is: orders that would trade there meet it at their own
-price, and stops wait for the next print. References do not outlive the venue's process.
+The reference of a symbol is its first print, and after a pause the last one (drawn to the visible quote) or that of the reopening. Limits beyond the band are
+refused, a market order takes nothing beyond it, and a print there halts the symbol: what must trade at once is refused, stops do not trigger,
+resting orders stand; what can wait is parked. After the pause the symbol reopens with an auction (``reopening``), around the last print.
+References and pauses outlive the venue's process: one that was due while it did not run ends when it is back.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,13 +56,24 @@ def read_bands(path: Path) -> dict[str, Band]:
     return found
 
 
+class BandState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue remembers of bands, by listing."""
+
+    reference: dict[str, int] = msgspec.field(default_factory=dict)
+    paused: dict[str, int] = msgspec.field(default_factory=dict)
+    """End of each pause that runs."""
+
+
 class Bands:
     """References and pauses, by listing."""
 
     def __init__(self, host: Lifecycle, rules: dict[str, Band]) -> None:
         self._host, self._rules = host, rules
         self._reference: dict[str, int] = {}
+        self._paused: dict[str, int] = {}
         self.pauses = 0
+        self.on_pause: Callable[[str, bool], None] | None = None
+        """Told of each listing that pauses or goes on: a simulated market keeps still there."""
 
     def covers(self, symbol: str) -> bool:
         """Whether a symbol has a band."""
@@ -97,15 +109,50 @@ class Bands:
         found = self.limits(listing)
         if found is None:
             self._reference[listing.key] = price
+            self._host.changed_silently()
         elif not found[0] <= price <= found[1] and not listing.is_halted:
             self.pauses += 1
-            listing.set_halt(True)
-            due_ns = self._host.now_ns + self._rules[listing.symbol].pause_s * NS_PER_S
-            self._host.at(due_ns, self._resume, listing)
+            self._pause(listing, self._host.now_ns + self._rules[listing.symbol].pause_s * NS_PER_S)
+
+    def state(self) -> BandState:
+        """All that must outlive the process."""
+        return BandState(reference=dict(self._reference), paused=dict(self._paused))
+
+    def load_state(self, state: BandState, listings: dict[str, Listing]) -> None:
+        """Take over a state, once, before orders come back. What has no band any more is left out."""
+        for key, listing in listings.items():
+            if not self.covers(listing.symbol):
+                continue
+            if key in state.reference:
+                self._reference[key] = state.reference[key]
+            if key in state.paused:
+                self._pause(listing, state.paused[key])
+
+    def _pause(self, listing: Listing, until_ns: int) -> None:
+        self._paused[listing.key] = until_ns
+        self._host.changed_silently()
+        if self.on_pause is not None:
+            self.on_pause(listing.key, True)
+        listing.set_halt(True)
+        listing.is_paused = True
+        self._host.at(until_ns, self._resume, listing)
 
     def _resume(self, listing: Listing) -> None:
         if listing.last_price is not None:
-            self._reference[listing.key] = listing.last_price
+            self._reference[listing.key] = _drawn_to_book(listing, listing.last_price)
+        del self._paused[listing.key]
+        self._host.changed_silently()
+        if self.on_pause is not None:
+            self.on_pause(listing.key, False)
         listing.ts_ns = max(listing.ts_ns, self._host.now_ns)
+        listing.is_paused = False
         listing.set_halt(False)
-        listing.reopen()
+        if self._host.reopening.printed == (listing.key, self._host.now_ns) and not listing.is_halted:
+            self._reference[listing.key] = listing.last_price or self._reference[listing.key]
+
+
+def _drawn_to_book(listing: Listing, price: int) -> int:
+    """The last print, or the quote that it lies beyond by now: during a pause the market moves on without prints."""
+    if listing.bid_qty and price < listing.bid:
+        return listing.bid
+    return listing.ask if listing.ask_qty and price > listing.ask else price

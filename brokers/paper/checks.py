@@ -19,6 +19,11 @@ class Refusal(NamedTuple):
     text: str
 
 
+def waits_for_reopening(spec: OrderSpec | None) -> bool:
+    """Whether an order can be parked while its symbol is halted: it need not trade at once, and may take when trading goes on."""
+    return spec is not None and spec.tif not in IMMEDIATE and not spec.post_only
+
+
 def terms_refusal(spec: OrderSpec, instrument: Instrument, now_ns: int) -> Refusal | None:
     """Faults of the order itself: fields that do not fit its type, off the tick or the lot, beyond a size limit."""
     terms = spec.type.terms

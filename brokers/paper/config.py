@@ -8,7 +8,7 @@ import msgspec
 
 from brokers.paper.accounts import Account
 from brokers.paper.auction_rules import AuctionRules
-from brokers.paper.bands import Band
+from brokers.paper.bands import Band, BandState
 from brokers.paper.exchange import ExchangeTerms
 from brokers.paper.flights import Flight
 from brokers.paper.house_file import House
@@ -87,3 +87,6 @@ class VenueState(msgspec.Struct, frozen=True, kw_only=True):
     movements: dict[str, tuple[Movement, ...]] = {}
     flights: tuple[Flight, ...] = ()
     """Messages that were taken and have not arrived, in the order of their arrival."""
+    bands: BandState = BandState()
+    paced: tuple[tuple[str, int], ...] = ()
+    """Messages that count against a rate limit, by account with their times."""

@@ -68,8 +68,6 @@ class EventListing(OrderListing):
             self._collects = is_crossed
             self.auctions += is_crossed
             self.set_halt(is_crossed)
-            if not is_crossed:
-                self._reopen()
         if not is_crossed:
             super()._publish_best()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from brokers.paper.bands import BandState
 from brokers.paper.config import Report, VenueConfig
 from brokers.paper.flights import Flight
 from brokers.paper.market import Levels, SimulatedMarket
@@ -88,9 +89,11 @@ class HostedVenue:
         self.market = market_of(now_ns, memory.levels if memory else None)
         for listing in self.market.listings:
             for mic in listing.mics:
-                self.core.list_instrument(listing.instrument, mic)
+                calendar = self.market.calendars.get(listing.instrument.symbol)
+                self.core.list_instrument(listing.instrument, mic, calendar)
         # The opening books come first, so that orders which come back stand behind them.
         self.market.advance(now_ns, self.core.on_row)
+        self.core.bands.on_pause = self.market.hush
         if memory is not None:
             self.core.load_state(memory.venue)
         self.core.start_carry(now_ns if memory is None else memory.venue.now_ns)
@@ -100,6 +103,7 @@ class HostedVenue:
         self._watched: dict[tuple[str, str], tuple[object, ...] | None] = {}
         self._fill_seen: dict[str, tuple[int, str]] = {}
         self._flights: dict[int, Flight] = {}
+        self._bands = BandState()
         self._remember_all()
 
     # -- time ----------------------------------------------------------------------------------------------------------
@@ -238,6 +242,8 @@ class HostedVenue:
             movements=tuple(core.booked),
             taken=tuple(taken),
             arrived=tuple(arrived),
+            bands=self._changed_bands(),
+            paced=() if core.pace is None else tuple(core.pace.take_new()),
         )
         self._log.append(change)
         self.core.booked.clear()
@@ -253,6 +259,9 @@ class HostedVenue:
         state = self.core.state()
         self._log.start(Memory(schema=SCHEMA, venue=state, levels=self.market.levels()))
         self._flights = {one.number: one for one in state.flights}
+        self._bands = state.bands
+        if self.core.pace is not None:
+            self.core.pace.take_new()
         self.core.booked.clear()
         flown = ((one.account, one.order) for one in state.flights if one.order is not None)
         coming = {(account, one.wire_id): None for account, order in flown for one in order.members}
@@ -261,6 +270,14 @@ class HostedVenue:
         for account, fills in state.fills.items():
             if fills:
                 self._fill_seen[account] = (fills[-1].ts_ns, fills[-1].fill_key)
+
+    def _changed_bands(self) -> BandState | None:
+        """References and pauses, where they are not what the log holds."""
+        state = self.core.bands.state()
+        if state == self._bands:
+            return None
+        self._bands = state
+        return state
 
     def _changed_flights(self) -> tuple[list[Flight], list[int]]:
         """Messages that were taken (or swept) since the last line, and the numbers of those that arrived."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from brokers.paper.accounts import Account
 from brokers.paper.auctions import Auctions
 from brokers.paper.bands import Bands
-from brokers.paper.checks import Refusal, terms_refusal
+from brokers.paper.checks import Refusal, terms_refusal, waits_for_reopening
 from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig
 from brokers.paper.fills import fill_of
 from brokers.paper.impact import Impact
@@ -19,11 +19,12 @@ from brokers.paper.latency import Delay, Latency
 from brokers.paper.links import Share, link_role, share_of
 from brokers.paper.matching import Listing, choose
 from brokers.paper.orders import Working
+from brokers.paper.reopening import Reopening
 from brokers.paper.teller import Teller
 from engine.domain.events import Fill
 from engine.domain.ids import Random
 from engine.domain.money import Price, Qty
-from engine.domain.order import AUCTIONS, LinkRole, Liquidity, OrderType, Tif
+from engine.domain.order import AUCTIONS, LinkRole, Liquidity, OrderSpec, OrderType, Tif
 from engine.oms.broker_interface import (
     Acked,
     Amended,
@@ -71,6 +72,7 @@ class Lifecycle:
         self._shrinking: list[Working] = []
         """Open reduce-only orders."""
         self.auctions, self.bands = Auctions(self, config.auctions), Bands(self, config.bands)
+        self.reopening = Reopening(self)
         self._linked: dict[tuple[str, str], list[Working]] = {}
         """Orders of each group, by account and the group's name."""
 
@@ -159,7 +161,7 @@ class Lifecycle:
             return Refusal("UNKNOWN_SYMBOL", f"{spec.symbol} is not listed at {spec.venue or 'any venue'}")
         listing.settle()
         is_auction = spec.tif in AUCTIONS
-        refusal = self.auctions.refusal(listing, spec) if is_auction else self._venue_refusal(listing)
+        refusal = self.auctions.refusal(listing, spec) if is_auction else self._venue_refusal(listing, spec)
         refusal = refusal or terms_refusal(spec, listing.instrument, self.now_ns) or self.bands.refusal(listing, spec)
         if refusal is not None:
             return refusal
@@ -170,10 +172,10 @@ class Lifecycle:
             return made
         return self._standing_refusal(listing, made) or made
 
-    def _venue_refusal(self, listing: Listing) -> Refusal | None:
+    def _venue_refusal(self, listing: Listing, spec: OrderSpec | None = None) -> Refusal | None:
         if not listing.calendar.is_open(self.now_ns):
             return Refusal("CLOSED", f"{listing.key} is closed")
-        if listing.is_halted:
+        if listing.is_halted and not waits_for_reopening(spec):
             return Refusal("HALTED", f"{listing.key} is halted")
         schedule = self.config.fees.get(listing.mic)
         if schedule is not None and schedule.at(self.now_ns) is None:
@@ -201,9 +203,8 @@ class Lifecycle:
 
     def _standing_refusal(self, listing: Listing, order: Working) -> Refusal | None:
         """Faults that depend on the position, the book and our other orders."""
-        is_leg = (
-            link_role(order) is LinkRole.LEG
-        )  # it fills no more than the position; refused, the rest would stand bare
+        # A leg fills no more than the position; refused, the rest would stand bare.
+        is_leg = link_role(order) is LinkRole.LEG
         if order.spec.reduce_only and not is_leg and order.leaves > self._reducible(listing, order):
             return Refusal("REDUCE_ONLY", "it is larger than the position it may reduce")
         if order.spec.tif in AUCTIONS or (order.is_stop and not order.triggered):
@@ -242,16 +243,9 @@ class Lifecycle:
             )  # fmt: skip
             while len(refused) > self.config.history_max:
                 del refused[next(iter(refused))]
-        self._tell(
-            account,
-            Rejected(
-                broker=self.config.broker,
-                ts_ns=self._ack_ns(account),
-                wire_id=order.wire_id,
-                code=refusal.code,
-                text=refusal.text,
-            ),
-        )
+        ts_ns, name = self._ack_ns(account), self.config.broker
+        told = Rejected(broker=name, ts_ns=ts_ns, wire_id=order.wire_id, code=refusal.code, text=refusal.text)
+        self._tell(account, told)
 
     def _admit(self, listing: Listing, order: Working) -> None:
         """Acknowledge an order, then let it meet the book or wait for its trigger."""
@@ -274,13 +268,13 @@ class Lifecycle:
         if order.spec.tif in AUCTIONS:
             self.auctions.collect(listing, order)
         elif not order.held:
-            self._start(listing, order)
+            self.start(listing, order)
 
-    def _start(self, listing: Listing, order: Working) -> None:
-        """Let an order meet the book, or wait for its trigger."""
+    def start(self, listing: Listing, order: Working) -> None:
+        """Let an order meet the book, or wait: for its trigger, or for trading to go on."""
         if order.triggered or not order.is_stop:
-            self._enter(listing, order)
-        elif listing.is_passed(order, listing.last_price):
+            (self.reopening.park if listing.is_halted else self._enter)(listing, order)
+        elif not listing.is_halted and listing.is_passed(order, listing.last_price):
             self.triggered(listing, order)
         else:
             listing.wait(order)
@@ -344,6 +338,10 @@ class Lifecycle:
     def opened(self, listing: Listing, price: int, qty: int) -> None:
         """The print may be the official one of an opening."""
         self.auctions.opened(listing, price, qty)
+
+    def reopened(self, listing: Listing) -> None:
+        """Trading goes on after a halt: with an auction."""
+        self.reopening.uncross(listing, self.auctions.due_now(listing))
 
     def end_auction(self, order: Working, why: str) -> None:
         """End what an auction has left of an order."""
@@ -583,7 +581,7 @@ class Lifecycle:
         if order.leaves and was_idle:
             refusal = self._standing_refusal(listing, order)
             if refusal is None:
-                self._start(listing, order)
+                self.start(listing, order)
             else:
                 self._cancelled(order, f"{refusal.code}: {refusal.text}")
 

@@ -10,6 +10,10 @@ executions; each part is pulled back to zero (Ornstein and Uhlenbeck), so a desk
 where it knows them. Bids stay at or below the latent value and offers above it, so that no book is ever crossed, nor are
 two venues of one instrument.
 
+A listing with a calendar is quiet outside its sessions: nothing comes, goes or trades, while its latent value moves on. At the open
+stale orders leave, new ones come while the listing is halted, it reopens, and one large print says at what price; the last print of a
+session is such a one too. While the venue pauses a listing (a price band) orders come and go there, and nobody trades.
+
 Integers only, and our own generator: the rows are a function of seed, start and what :meth:`SimulatedMarket.own_trade`
 was told. Nothing is kept but the books themselves, at most :data:`ORDERS_MAX` orders a side.
 """
@@ -18,14 +22,15 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from brokers.paper.listings import LISTINGS, Listing
 from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.domain.ids import Random, splitmix64
-from engine.market.rows import ADD, DELETE, EXEC, HIDDEN, REDUCE, Row, listing_key
+from engine.market.calendar import Calendar
+from engine.market.rows import ADD, DELETE, EXEC, HALT, HIDDEN, REDUCE, RESUME, Row, listing_key
 from engine.market.rows import BUY as BID
 from engine.market.rows import SELL as ASK
 
@@ -48,6 +53,8 @@ SWING_MAX = ONE // 5
 _CURVE_PCT = (165, 150, 135, 120, 108, 98, 90, 82, 76, 72, 68, 66)
 _CURVE = (*_CURVE_PCT, *reversed(_CURVE_PCT), _CURVE_PCT[0])
 """Intensity at each full hour UTC, in percent: a U over the day with a mean close to 100."""
+_STEP = -1
+"""Mark of the next move of the latent values among what is due; a book's own number is its next event, lower ones its sessions' edges."""
 _REVERT_STEPS = 4 * 14_400
 """Time constant of the pull to the start: four hours, in steps."""
 _IMPACT_FADE_STEPS = 120
@@ -67,6 +74,8 @@ _HEAT_NS = 2 * NS_PER_S
 _LEAN_TRADE = 120
 _LEAN_NS = 12 * NS_PER_S
 _HOUR_NS = 3_600 * NS_PER_S
+_AUCTION_SIZES = 50
+"""What others trade in an auction, in usual order sizes."""
 
 
 def curve_pct(ts_ns: int) -> int:
@@ -130,7 +139,10 @@ class _Latent:
 class _Book:
     """The orders of one instrument at one venue."""
 
-    __slots__ = ("_emit", "_heat_trade", "_qty", "_rng", "_sides", "heat", "key", "latent", "lean", "stamp")
+    __slots__ = (
+        "_emit", "_heat_trade", "_qty", "_rng", "_sides", "calendar", "heat", "is_hushed", "is_open", "key", "latent",
+        "lean", "stamp",
+    )  # fmt: skip
 
     def __init__(
         self, key: str, latent: _Latent, rng: Random, emit: Callable[[str, int, int, int, int, int, int], int]
@@ -142,6 +154,11 @@ class _Book:
         self.lean = 0
         """Which side recent market orders took, -1000 to 1000."""
         self.stamp = 0
+        self.calendar: Calendar | None = None
+        """None where it never closes."""
+        self.is_open = True
+        self.is_hushed = False
+        """The venue has halted it."""
         # A trade's heat lasts _HEAT_NS and _TRADE_PM of the events are trades: this much makes _BRANCHING_PM events.
         per_s = latent.listing.rate_mhz * _TRADE_PM * (_HEAT_NS // NS_PER_S)
         self._heat_trade = _BRANCHING_PM * 1_000_000 // per_s
@@ -170,7 +187,8 @@ class _Book:
         self.lean -= _toward_zero(self.lean * min(passed, _LEAN_NS), _LEAN_NS)
         rng = self._rng
         if rng.below(1_000) < _TRADE_PM:
-            self._trade(ts_ns)
+            if not self.is_hushed:
+                self._trade(ts_ns)
             return
         side = BID if rng.below(2) else ASK
         if rng.below(ORDERS_MAX) >= len(self._sides[side]):
@@ -187,9 +205,30 @@ class _Book:
             for _ in range(stale):
                 mark, order_id = rows.pop(0)
                 qty = self._qty.pop(order_id)
-                action = EXEC if self._rng.below(1_000) < _INFORMED_PM else DELETE
+                is_hit = self._rng.below(1_000) < _INFORMED_PM and self.is_open and not self.is_hushed
+                action = EXEC if is_hit else DELETE
                 self._emit(self.key, ts_ns, action, side, order_id, abs(mark), qty)
         self.fill_up(ts_ns, ORDERS_MIN)
+
+    def open(self, ts_ns: int) -> None:
+        """A session begins: the book is built anew around the value of now, then trading starts with one large print."""
+        self.stamp = ts_ns
+        self._emit(self.key, ts_ns, HALT, 0, 0, 0, 0)
+        self.follow(ts_ns)
+        self.fill_up(ts_ns, ORDERS_TARGET)
+        self._emit(self.key, ts_ns, RESUME, 0, 0, 0, 0)
+        self.is_open = True
+        self.print_auction(ts_ns)
+
+    def close(self, ts_ns: int) -> None:
+        """A session ends with one large print."""
+        self.print_auction(ts_ns)
+        self.is_open = False
+
+    def print_auction(self, ts_ns: int) -> None:
+        """What others have done in an auction, at the value of now."""
+        if not self.is_hushed:
+            self._emit(self.key, ts_ns, HIDDEN, BID, 0, self.latent.top, _AUCTION_SIZES * self.latent.listing.size)
 
     def excite(self, heat: int, lean: int) -> None:
         """More trades, and more of them on one side."""
@@ -284,12 +323,19 @@ class SimulatedMarket:
         seed: with ``start_ns`` it fixes every row.
         start_ns: when this epoch starts; the first rows (the opening books) carry it.
         levels: of the epoch before, to start from its prices.
+        calendars: by symbol; one that is not named never closes.
     """
 
     def __init__(
-        self, seed: int, start_ns: int, listings: tuple[Listing, ...] = LISTINGS, levels: Levels | None = None
+        self,
+        seed: int,
+        start_ns: int,
+        listings: tuple[Listing, ...] = LISTINGS,
+        levels: Levels | None = None,
+        calendars: Mapping[str, Calendar] | None = None,
     ) -> None:
         self.listings = listings
+        self.calendars: Mapping[str, Calendar] = calendars or {}
         self.now_ns = start_ns
         self.row = levels.row if levels else 0
         self._rng = Random(splitmix64(seed & 0xFFFFFFFFFFFFFFFF) ^ start_ns)
@@ -309,7 +355,12 @@ class SimulatedMarket:
         ]
         self._is_open = False
         self._due = [(start_ns + book.wait_ns(start_ns), at) for at, book in enumerate(self._books)]
-        self._due.append((start_ns + STEP_NS, -1))
+        self._due.append((start_ns + STEP_NS, _STEP))
+        for at, book in enumerate(self._books):
+            book.calendar = self.calendars.get(book.latent.listing.instrument.symbol)
+            if book.calendar is not None:
+                book.is_open = book.calendar.is_open(start_ns)
+                self._plan_edge(at, start_ns)
         heapq.heapify(self._due)
 
     @property
@@ -328,13 +379,19 @@ class SimulatedMarket:
             self._is_open = True
             for book in self._books:
                 book.stamp = self.now_ns
-                book.fill_up(self.now_ns, ORDERS_TARGET)
+                if book.is_open:
+                    book.fill_up(self.now_ns, ORDERS_TARGET)
         due = self._due
         while due[0][0] <= to_ns:
             ts_ns, at = due[0]
-            if at < 0:
+            if at == _STEP:
                 self._step(ts_ns)
                 heapq.heapreplace(due, (ts_ns + STEP_NS, at))
+            elif at < _STEP:
+                heapq.heappop(due)
+                self._edge(_edge_of(at), ts_ns)
+            elif not self._books[at].is_open:
+                heapq.heappop(due)  # it acts again from the next open on
             else:
                 book = self._books[at]
                 book.act(ts_ns)
@@ -348,6 +405,46 @@ class SimulatedMarket:
         for book in self._books:
             book.stamp += passed
         self.now_ns += passed
+        self._wake_sessions(self.now_ns)
+        heapq.heapify(self._due)
+
+    def hush(self, key: str, is_hushed: bool) -> None:
+        """The venue has halted a listing: nobody trades there until it says otherwise."""
+        for book in self._books:
+            if book.key == key:
+                book.is_hushed = is_hushed
+
+    def _plan_edge(self, at: int, from_ns: int) -> None:
+        """Put the next open of a book, or the moment just before its next close, among what is due."""
+        book = self._books[at]
+        assert book.calendar is not None
+        edge_ns = book.calendar.next_change(from_ns)
+        if edge_ns is not None:
+            heapq.heappush(self._due, (edge_ns - book.is_open, _edge_of(at)))
+
+    def _edge(self, at: int, ts_ns: int) -> None:
+        """A session begins, or ends a nanosecond from now: its last print must still be in it."""
+        book = self._books[at]
+        if book.is_open:
+            book.close(ts_ns)
+        else:
+            book.open(ts_ns)
+            if all(one[1] != at for one in self._due):
+                heapq.heappush(self._due, (ts_ns + book.wait_ns(ts_ns), at))
+        self._plan_edge(at, ts_ns if book.is_open else ts_ns + 1)
+
+    def _wake_sessions(self, now_ns: int) -> None:
+        """After a sleep each book is where its calendar says by now; what it slept through was not."""
+        self._due = [one for one in self._due if one[1] >= _STEP]
+        for at, book in enumerate(self._books):
+            if book.calendar is None:
+                continue
+            is_open = book.calendar.is_open(now_ns)
+            if is_open and not book.is_open:
+                self._due.append((now_ns, _edge_of(at)))
+                continue
+            book.is_open = is_open
+            self._plan_edge(at, now_ns)
 
     def own_trade(self, symbol: str, sign: int, qty_units: int) -> None:
         """Let our own execution move the latent value: half a gap per ten usual sizes for good, a whole one for a while.
@@ -387,7 +484,8 @@ class SimulatedMarket:
                 self._excite(symbol, 1 if shock > 0 else -1)
         self._place()
         for book in self._books:
-            book.follow(ts_ns)
+            if book.is_open:
+                book.follow(ts_ns)
 
     def _shock(self, mean_steps: int, size: int) -> int:
         rng = self._rng
@@ -403,6 +501,11 @@ class SimulatedMarket:
     def _place(self) -> None:
         for latent in self._latents.values():
             latent.place(self._factors[latent.listing.factor])
+
+
+def _edge_of(at: int) -> int:
+    """The mark among what is due of a book's next session edge, and back."""
+    return _STEP - 1 - at
 
 
 def _nobody(_key: str, _row: Row) -> None:

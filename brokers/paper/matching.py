@@ -59,6 +59,10 @@ class Host(Protocol):
         """A print came while orders wait for an opening."""
         ...
 
+    def reopened(self, listing: Listing) -> None:
+        """Trading goes on after a halt."""
+        ...
+
     def requeue(self, order: Working) -> None:
         """Give an order its place behind all others of ours."""
         ...
@@ -83,6 +87,10 @@ class Listing:
         """Our resting orders by side, best price first, then oldest first."""
         self.stops: list[Working] = []
         self.is_halted = False
+        self.is_paused = False
+        """The venue itself holds it (a price band): the feed's word alone does not let it go on."""
+        self.official: int | None = None
+        """While an auction is worked out: its price, which all that is taken has."""
         self.is_banded = False
         self.awaits_open = False
         """Orders wait for the first print of a session."""
@@ -91,6 +99,7 @@ class Listing:
         self.rows = 0
         self.prints = 0
         self.last_price: int | None = None
+        self.last_qty = 0
         self.bid = self.bid_qty = self.ask = self.ask_qty = 0
         self.crossed = 0
         self.day_end_ns = 0
@@ -177,9 +186,6 @@ class Listing:
         """Apply one row of the feed."""
         raise NotImplementedError
 
-    def reopen(self) -> None:
-        """Trading goes on after a pause: where queues are only estimated, resting orders wait for the next row."""
-
     def settle(self) -> None:
         """Judge what rows of one moment have built; nothing to do where each row stands alone."""
 
@@ -224,7 +230,7 @@ class Listing:
     def print_trade(self, price: int, qty: int, aggressor: int, hidden: bool) -> None:
         """Send a print of the feed, as recorded, and trigger the stops it passes."""
         self.prints += 1
-        self.last_price = price
+        self.last_price, self.last_qty = price, qty
         self.market(TradeTick(self.symbol, self.mic, self.ts_ns, self.row, price, qty, AGGRESSOR[aggressor], hidden))
         if self.is_banded:
             self.host.printed(self, price)
@@ -238,16 +244,22 @@ class Listing:
                     self.host.triggered(self, order)
 
     def set_halt(self, is_halted: bool) -> None:
-        """Trading stops or goes on."""
-        self.is_halted = is_halted
+        """Trading stops, or goes on with an auction."""
+        if self.is_paused and not is_halted:
+            return
+        was_halted, self.is_halted = self.is_halted, is_halted
         self.market(StatusTick(self.symbol, self.mic, self.ts_ns, "halted" if is_halted else "open"))
+        if was_halted and not is_halted:
+            self.host.reopened(self)
 
     def book_tick(self, depth: int) -> BookTick:
         """Visible levels now."""
         return BookTick(self.symbol, self.mic, self.ts_ns, self.row, self.levels(1, depth), self.levels(-1, depth))
 
     def taking_price(self, order: Working, price: int, qty: int) -> int:
-        """Price of a taking fill: the level's, worsened by whole ticks of the impact model, never beyond the order's limit."""
+        """Price of a taking fill: an auction's, or the level's worsened by whole ticks of the impact model, never beyond the order's limit."""
+        if self.official is not None:
+            return self.official
         concession = self.host.concession(self, order, qty)
         if not concession:
             return price
@@ -292,8 +304,6 @@ class OrderListing(Listing):
             self.print_trade(price, qty, -sign, True)
         elif action in {HALT, RESUME}:
             self.set_halt(action == HALT)
-            if action == RESUME:
-                self._reopen()
         self._publish_best()
 
     def oddities(self) -> list[str]:
@@ -350,26 +360,6 @@ class OrderListing(Listing):
             if usable <= displayed:
                 break
             usable -= self._fill(order, usable - displayed, through=better > 0)
-
-    def reopen(self) -> None:
-        """What came during the pause may cross our resting orders."""
-        self._reopen()
-        self._publish_best()
-
-    def _reopen(self) -> None:
-        """Orders that came during the halt may cross ours: ours trade with them at our price."""
-        for sign in (1, -1):
-            ladder = self.book.side(-sign)
-            for order in self.own[sign][:]:
-                while order.is_open and order.limit is not None and ladder.prices:
-                    best = ladder.best()
-                    if (best - order.limit) * sign > 0:
-                        break
-                    order_id, entry = next(iter(ladder.levels[best].queue.items()))
-                    took = self._fill(order, entry.left)
-                    if not took:
-                        break
-                    self.book.take(order_id, entry, took)
 
     def take(self, order: Working) -> None:
         """Walk the visible book level by level, first in first out; what is taken stays gone."""

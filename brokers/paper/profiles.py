@@ -7,6 +7,7 @@ A refusal that a broker has no word for keeps the venue's own.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 import msgspec
 
@@ -14,6 +15,8 @@ from brokers.paper.checks import Refusal
 from engine.domain.clock import NS_PER_S
 
 DAY_S = 86_400
+_NEW_MAX = 200_000
+"""Messages kept for a memory that asks; a replay has none."""
 
 
 class Window(msgspec.Struct, frozen=True):
@@ -140,6 +143,7 @@ class Pace:
         self._profile = profile
         self._sent: dict[tuple[str, int], deque[int]] = {}
         self._until_ns: dict[tuple[str, int], int] = {}
+        self._new: deque[tuple[str, int]] = deque(maxlen=_NEW_MAX)
         self.refused = 0
 
     def refusal(self, account: str, now_ns: int, *, is_cancel: bool = False) -> Refusal | None:
@@ -147,8 +151,30 @@ class Pace:
         profile = self._profile
         if is_cancel and not profile.counts_cancels:
             return None
+        self._new.append((account, now_ns))
+        found = self._count(account, now_ns)
+        self.refused += found is not None
+        return found
+
+    def take_new(self) -> list[tuple[str, int]]:
+        """Messages counted since this was last asked, with their times: what a memory adds."""
+        new = list(self._new)
+        self._new.clear()
+        return new
+
+    def counted(self) -> list[tuple[str, int]]:
+        """All messages that some window still holds; the longest window holds those of every other."""
+        held = max(range(len(self._profile.windows)), key=lambda at: self._profile.windows[at].span_s, default=0)
+        return [(account, ts_ns) for (account, at), sent in self._sent.items() if at == held for ts_ns in sent]
+
+    def load(self, messages: Iterable[tuple[str, int]]) -> None:
+        """Count messages of before once more, each at its own time: windows and penalties are then as they were."""
+        for account, ts_ns in messages:
+            self._count(account, ts_ns)
+
+    def _count(self, account: str, now_ns: int) -> Refusal | None:
         found = None
-        for number, window in enumerate(profile.windows):
+        for number, window in enumerate(self._profile.windows):
             key = (account, number)
             sent = self._sent.setdefault(key, deque(maxlen=window.most + 1))
             while sent and sent[0] <= now_ns - window.span_s * NS_PER_S:
@@ -158,5 +184,4 @@ class Pace:
                 self._until_ns[key] = now_ns + window.penalty_s * NS_PER_S
             if found is None and (len(sent) > window.most or now_ns < self._until_ns.get(key, 0)):
                 found = Refusal(window.code, window.text)
-        self.refused += found is not None
         return found

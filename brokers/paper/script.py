@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from brokers.paper.listings import LISTINGS, Listing
 from brokers.paper.market import Levels, OnRow
 from engine.domain.errors import InputError
+from engine.market.calendar import Calendar
 from engine.market.rows import ADD, BUY, DELETE, EXEC, SELL, Row, listing_key
 
 NEVER_NS = 2**63 - 1
@@ -14,8 +17,15 @@ Ladder = tuple[tuple[int, int], ...]
 class ScriptMarket:
     """Same face as the simulated market. One resting order of the feed stands for each placed level."""
 
-    def __init__(self, start_ns: int, listings: tuple[Listing, ...] = LISTINGS, levels: Levels | None = None) -> None:
+    def __init__(
+        self,
+        start_ns: int,
+        listings: tuple[Listing, ...] = LISTINGS,
+        levels: Levels | None = None,
+        calendars: Mapping[str, Calendar] | None = None,
+    ) -> None:
         self.listings = listings
+        self.calendars: Mapping[str, Calendar] = calendars or {}
         self.now_ns = start_ns
         self.row = levels.row if levels else 0
         self._resting: dict[str, dict[int, list[int]]] = {
@@ -37,6 +47,9 @@ class ScriptMarket:
     def skip_to(self, to_ns: int) -> None:
         """Time passes."""
         self.now_ns = max(self.now_ns, to_ns)
+
+    def hush(self, key: str, is_hushed: bool) -> None:
+        """Nobody trades here but by a frame."""
 
     def own_trade(self, symbol: str, sign: int, qty_units: int) -> None:
         """Nobody reacts to us here."""

@@ -32,6 +32,7 @@ from brokers.paper.latency import NO_LATENCY, LatencyParams
 from brokers.paper.market import Levels, SimulatedMarket
 from brokers.paper.protocol import CLIENT, FaultKind, New, Role
 from brokers.paper.script import ScriptMarket
+from brokers.paper.session_plan import planned_auctions, planned_calendars, planned_listings
 from brokers.paper.venue_log import VenueLog
 from brokers.paper.wire import FrameError, claim_socket, read_frame, release_socket
 from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock, SimClock, SystemClock
@@ -42,6 +43,7 @@ from engine.market.carry_file import CARRY_NAME, read_carry
 from engine.market.feed import MarketTick
 from engine.market.fees import shipped_fees
 from engine.market.fx_rates import FX_NAME
+from engine.market.own_sessions import OWN_NAME, read_plan
 from engine.oms.broker_interface import BrokerEvent, OrderAnswer, Snapshot
 
 PACE_NS = 20 * NS_PER_MS
@@ -86,6 +88,7 @@ class VenueServer:
         self._wall = SystemClock()
         self._now_ns = self.clock.now_ns()
         self._is_ending = False
+        self._plan = read_plan(options.home / OWN_NAME)
         self._reset = (0, 0)
         """The nightly reset that runs or comes next, once looked for."""
         self.venue = HostedVenue(
@@ -115,6 +118,7 @@ class VenueServer:
             latency=latency,
             fees=shipped_fees(),
             cash=cash,
+            auctions=planned_auctions(self._plan),
             bands=read_bands(self.options.home / BANDS_NAME),
             exchange=exchange_of(self.options.home / FX_NAME, "USD"),
             house=read_house(self.options.home / HOUSE_NAME) if (self.options.home / HOUSE_NAME).exists() else None,
@@ -122,9 +126,11 @@ class VenueServer:
         )
 
     def _market(self, start_ns: int, levels: Levels | None) -> SimulatedMarket | ScriptMarket:
+        listings = planned_listings(self._plan)
+        calendars = planned_calendars(self._plan, self.options.home, start_ns)
         if self.options.script:
-            return ScriptMarket(start_ns, levels=levels)
-        return SimulatedMarket(self.options.seed, start_ns, levels=levels)
+            return ScriptMarket(start_ns, listings, levels, calendars)
+        return SimulatedMarket(self.options.seed, start_ns, listings, levels, calendars)
 
     def _listen(self) -> socket.socket:
         path = claim_socket(self.folder)

@@ -354,6 +354,8 @@ class VenueCore(HouseRules):
             counters=self.counters,
             movements={account: tuple(made) for account, made in self.teller.moved.items()},
             flights=self.in_flight(),
+            bands=self.bands.state(),
+            paced=() if self.pace is None else tuple(self.pace.counted()),
         )
 
     def load_state(self, state: VenueState) -> None:
@@ -369,6 +371,9 @@ class VenueCore(HouseRules):
         self._fills = {account: list(fills) for account, fills in state.fills.items()}
         self.teller.moved = {account: list(made) for account, made in state.movements.items()}
         self._refused = {name: {order.wire_id: order for order in known} for name, known in state.refused.items()}
+        self.bands.load_state(state.bands, self.listings)
+        if self.pace is not None:
+            self.pace.load(state.paced)
         for order in state.orders:
             self._restore(order)
         self._ended = deque(sorted(self._ended, key=lambda order: order.updated_ns))
@@ -411,8 +416,8 @@ class VenueCore(HouseRules):
             listing.wait(order)
         elif order.spec.post_only and listing.crosses(order):
             self._cancelled(order, "POST_ONLY: the market opened through its price")
-        else:
-            self._enter(listing, order)
+        elif order.leaves:
+            self.start(listing, order)
 
     # -- arrivals of questions ------------------------------------------------------------------------------------------
 

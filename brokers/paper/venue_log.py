@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from brokers.paper.accounts import Account
+from brokers.paper.bands import BandState
 from brokers.paper.config import Counters, VenueState
 from brokers.paper.flights import Flight
 from brokers.paper.market import Levels
@@ -53,6 +54,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="change", omit_defau
     """Messages on their way: new ones, and those that a mass cancel swept."""
     arrived: tuple[int, ...] = ()
     """Numbers of those that are no longer on their way."""
+    bands: BandState | None = None
+    """References and pauses, where they changed."""
+    paced: tuple[tuple[str, int], ...] = ()
+    """Messages that count against a rate limit."""
 
 
 _LINES: msgspec.json.Decoder[Memory | Change] = decoder(Memory | Change)
@@ -161,7 +166,10 @@ def _fold(memory: Memory, changes: list[Change]) -> Memory:
     accounts = dict(venue.accounts)
     moved = {account: list(known) for account, known in venue.movements.items()}
     flights = {one.number: one for one in venue.flights}
+    bands, paced = venue.bands, [*venue.paced]
     for change in changes:
+        bands = change.bands or bands
+        paced += change.paced
         flights.update((one.number, one) for one in change.taken)
         for number in change.arrived:
             flights.pop(number, None)
@@ -188,5 +196,7 @@ def _fold(memory: Memory, changes: list[Change]) -> Memory:
             fills={account: tuple(known) for account, known in fills.items()},
             movements={account: tuple(known) for account, known in moved.items()},
             flights=tuple(sorted(flights.values(), key=lambda one: (one.due_ns, one.number))),
+            bands=bands,
+            paced=tuple(paced),
         ),
     )

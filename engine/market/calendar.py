@@ -185,6 +185,11 @@ class SessionTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return min(self._index(ts_ns), len(self.days) - 1)
 
 
+def is_calendar_name(name: str) -> bool:
+    """Whether a word can name a calendar."""
+    return _NAME.fullmatch(name) is not None
+
+
 def load_calendar(name: str, cache: Path, first_ns: int, last_ns: int) -> Calendar:
     """The calendar of that name, covering the years of a span, the one before and the one after.
 
@@ -199,7 +204,7 @@ def load_calendar(name: str, cache: Path, first_ns: int, last_ns: int) -> Calend
     """
     if name == ALWAYS:
         return AlwaysOpen()
-    if not _NAME.fullmatch(name):
+    if not is_calendar_name(name):
         raise InputError(f"calendar {name!r} is not a name; expected {ALWAYS} or an exchange, as XNYS")
     first, last = int(iso(first_ns)[:4]) - 1, int(iso(last_ns)[:4]) + 1
     stored = cache / f"{name.replace('/', '_')}-{first}-{last}-{version('exchange-calendars')}.json"

@@ -76,7 +76,7 @@ def test_a_load_that_fails_says_why_and_is_tried_again() -> None:
 def test_loading_happens_beside_and_arrives_by_the_queue(tmp_path: Path) -> None:
     """The caller's thread is never waited for: nothing changes until it takes what came."""
     came: queue.Queue = queue.Queue()
-    sessions = sessions_beside(tmp_path, came.put)
+    sessions = sessions_beside(tmp_path, tmp_path / "sessions.yaml", came.put)
     sessions.want(["XNYS", "XNOP"], T)
     arrived = [came.get(timeout=WAIT_S), came.get(timeout=WAIT_S)]
     assert sessions.is_open("XNYS", T) is None

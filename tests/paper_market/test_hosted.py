@@ -1,12 +1,15 @@
 """Market, matching and memory together, without a process: what is written down is what comes back."""
 
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 import msgspec
 
+from brokers.paper.bands import Band
 from brokers.paper.config import VenueConfig, VenueState
 from brokers.paper.hosted import HostedVenue
+from brokers.paper.house_file import House
 from brokers.paper.latency import NO_LATENCY
 from brokers.paper.listings import LISTINGS
 from brokers.paper.market import Levels, SimulatedMarket
@@ -17,7 +20,7 @@ from engine.domain.ids import wire_id
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Tif
 from engine.market.fees import shipped_fees
-from engine.oms.broker_interface import BrokerEvent, Filled, WireOrder
+from engine.oms.broker_interface import BrokerEvent, Filled, Rejected, WireOrder
 
 START_NS = 1_790_000_000 * NS_PER_S
 CONFIG = VenueConfig(seed=7, latency=NO_LATENCY, fees=shipped_fees(), cash={"USD": Money(10_000_000)})
@@ -29,11 +32,13 @@ CALM = tuple(
 class Host:
     """A hosted venue and what it reported."""
 
-    def __init__(self, folder: Path, start_ns: int = START_NS, bytes_max: int = 1 << 25) -> None:
+    def __init__(
+        self, folder: Path, start_ns: int = START_NS, bytes_max: int = 1 << 25, config: VenueConfig = CONFIG
+    ) -> None:
         self.events: list[BrokerEvent] = []
         self.log = VenueLog(folder / "venue.log", bytes_max)
         self.now_ns = start_ns
-        self.venue = HostedVenue(CONFIG, self._market, self.log, start_ns, self._report, lambda _: None)
+        self.venue = HostedVenue(config, self._market, self.log, start_ns, self._report, lambda _: None)
 
     def _market(self, start_ns: int, levels: Levels | None) -> SimulatedMarket:
         return SimulatedMarket(7, start_ns, CALM, levels)
@@ -187,3 +192,50 @@ def test_same_seed_and_orders_give_the_same_fills(tmp_path: Path) -> None:
         host.log.close()
     assert len(seen[0]) > 10
     assert seen[0] == seen[1], "however finely time is cut"
+
+
+def test_a_killed_venue_still_counts_what_was_sent(tmp_path: Path) -> None:
+    """Ten messages a second are zerodha's: a restart within that second gives nobody ten more."""
+    config = msgspec.structs.replace(CONFIG, house=House(name="kite", profile="zerodha"))
+    host = Host(tmp_path, config=config)
+    host.run(2)
+    for number in range(1, 9):
+        host.order(number, Side.BUY, "100", "100.00")
+    host.run(0)
+    host.log.close()
+    again = Host(tmp_path, host.now_ns, config=config)
+    for number in range(9, 13):
+        again.order(number, Side.BUY, "100", "100.00")
+    again.run(0)
+    codes = [event.code for event in again.events if isinstance(event, Rejected)]
+    assert codes == ["NetworkException 429"] * 2
+    again.log.close()
+    third = Host(tmp_path, again.now_ns + NS_PER_S, config=config)
+    third.order(13, Side.BUY, "100", "100.00")
+    third.run(0)
+    assert not [event for event in third.events if isinstance(event, Rejected)], "the second is over"
+    third.log.close()
+
+
+def test_a_killed_venue_comes_back_paused_and_quiet(tmp_path: Path) -> None:
+    bands = {"AAPL": Band(pct=Decimal("0.005"), pause_s=120)}
+    config = msgspec.structs.replace(CONFIG, bands=bands)
+    host = Host(tmp_path, config=config)
+    while host.venue.core.status("AAPL", "SIMA") != "halted":
+        host.run(1)
+    host.order(1, Side.BUY, "100", "189.30")
+    host.run(5)
+    assert not [event for event in host.events if isinstance(event, Filled)]
+    reference, paused = host.venue.core.bands.state().reference, host.venue.core.bands.state().paused
+    host.log.close()
+    again = Host(tmp_path, host.now_ns + NS_PER_S, config=config)
+    assert again.venue.core.status("AAPL", "SIMA") == "halted"
+    assert again.venue.core.bands.state().reference == reference
+    assert again.venue.core.bands.state().paused == paused
+    prints = again.venue.core.listing("AAPL", "SIMA").prints
+    again.run(20)
+    assert again.venue.core.listing("AAPL", "SIMA").prints == prints
+    again.run(120)
+    assert again.venue.core.listing("AAPL", "SIMA").prints > prints
+    assert len(again.venue.open_orders("PAPER")) == 1, "what was parked stands"
+    again.log.close()

@@ -10,7 +10,8 @@ from brokers.paper.market import ORDERS_MAX, ORDERS_MIN, SimulatedMarket, curve_
 from engine.domain.clock import NS_PER_S
 from engine.domain.ids import Random
 from engine.market.book import OrderBook
-from engine.market.rows import ADD, DELETE, EXEC, HIDDEN, REDUCE, Row
+from engine.market.calendar import SessionTable
+from engine.market.rows import ADD, DELETE, EXEC, HALT, HIDDEN, REDUCE, RESUME, Row
 
 START_NS = 1_790_000_000 * NS_PER_S
 HOUR_NS = 3_600 * NS_PER_S
@@ -225,3 +226,43 @@ def test_the_day_has_a_curve() -> None:
     assert 95 < sum(day) / len(day) < 110
     midnight = START_NS // (24 * HOUR_NS) * 24 * HOUR_NS
     assert curve_pct(midnight) == curve_pct(midnight + 24 * HOUR_NS - 1) > 2 * curve_pct(midnight + 12 * HOUR_NS)
+
+
+AAPL = tuple(one for one in LISTINGS if one.instrument.symbol == "AAPL")
+OPEN_NS, CLOSE_NS = START_NS + 60 * NS_PER_S, START_NS + 120 * NS_PER_S
+DAY = SessionTable(name="T", days=("a", "b"), opens=(OPEN_NS, OPEN_NS + HOUR_NS), closes=(CLOSE_NS, CLOSE_NS + HOUR_NS))
+
+
+def session_market() -> SimulatedMarket:
+    return SimulatedMarket(7, START_NS, AAPL, calendars={"AAPL": DAY})
+
+
+def test_a_listing_is_quiet_outside_its_sessions() -> None:
+    rows = [row for _, row in rows_of(session_market(), CLOSE_NS + HOUR_NS + 60 * NS_PER_S)]
+    assert all(OPEN_NS <= row[0] < CLOSE_NS or OPEN_NS + HOUR_NS <= row[0] < CLOSE_NS + HOUR_NS for row in rows)
+    opening = [row[1] for row in rows if row[0] == OPEN_NS + HOUR_NS]
+    assert (opening[0], opening[-2], opening[-1]) == (HALT, RESUME, HIDDEN), opening[-4:]
+    assert rows[-2][0] == rows[-1][0] == CLOSE_NS + HOUR_NS - 1, "the last print of each of two venues"
+    assert rows == [row for _, row in rows_of(session_market(), CLOSE_NS + HOUR_NS + 60 * NS_PER_S, steps=77)]
+
+
+def test_nobody_trades_while_the_venue_has_paused_a_listing() -> None:
+    market = SimulatedMarket(7, START_NS, AAPL)
+    rows_of(market, START_NS + 5 * NS_PER_S)
+    market.hush("AAPL@SIMA", True)
+    rows = rows_of(market, START_NS + 65 * NS_PER_S)
+    traded = {key for key, row in rows if row[1] in {EXEC, HIDDEN}}
+    assert traded == {"AAPL@SIMB"}
+    assert {row[1] for key, row in rows if key == "AAPL@SIMA"} >= {ADD, DELETE}, "orders come and go"
+    market.hush("AAPL@SIMA", False)
+    assert any(row[1] == EXEC for key, row in rows_of(market, START_NS + 125 * NS_PER_S) if key == "AAPL@SIMA")
+
+
+def test_a_sleep_over_an_open_wakes_up_in_the_session() -> None:
+    market = session_market()
+    rows_of(market, START_NS + NS_PER_S)
+    market.skip_to(OPEN_NS + 10 * NS_PER_S)
+    rows = [row for _, row in rows_of(market, OPEN_NS + 20 * NS_PER_S)]
+    assert rows[0][:2] == (OPEN_NS + 10 * NS_PER_S, HALT)
+    market.skip_to(CLOSE_NS + 100 * NS_PER_S)
+    assert rows_of(market, CLOSE_NS + 200 * NS_PER_S) == []

@@ -11,7 +11,7 @@ from brokers.paper.latency import NO_LATENCY
 from engine.domain.clock import NS_PER_S
 from engine.domain.errors import SettingsError
 from engine.domain.money import Money
-from engine.domain.order import Side
+from engine.domain.order import Side, Tif
 from engine.market.feed import StatusTick
 from tests.paper_venue.lab import B, Lab, S, plain_book
 
@@ -70,7 +70,7 @@ def test_a_print_beyond_halts_and_stops_sleep_until_it_reopens() -> None:
     rest = lab.buy(5, "9.86")
     lab.hidden(B, 989, 1)
     assert states(lab)[-1] == "halted"
-    assert lab.status(lab.buy(5)) == "rejected"
+    assert lab.status(lab.order(Side.BUY, 5, tif=Tif.IOC)) == "rejected"
     assert lab.names()[-1] == "HALTED"
     assert [lab.status(one) for one in (stop, rest)] == ["new", "new"], "the print that halted it triggered nothing"
     lab.hidden(B, 985, 1)
@@ -79,11 +79,11 @@ def test_a_print_beyond_halts_and_stops_sleep_until_it_reopens() -> None:
     lab.core.advance(lab.now)
     assert states(lab)[-1] == "open"
     assert lab.core.bands.pauses == 1
-    lab.hidden(B, 986, 1)
+    lab.hidden(B, 992, 1)
     assert lab.status(stop) == "filled", "the next print wakes it"
-    lab.buy(1, "9.94")
-    assert lab.names()[-1] != "PRICE_BAND", "the reference is the price it reopened at: 9.85"
-    lab.buy(1, "9.95")
+    lab.buy(1, "10.10")
+    assert lab.names()[-1] != "PRICE_BAND", "the reference is 9.85, drawn to the bid at 10.00"
+    lab.buy(1, "10.11")
     assert lab.names()[-1] == "PRICE_BAND"
 
 

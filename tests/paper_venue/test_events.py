@@ -105,9 +105,10 @@ def test_a_book_that_stands_crossed_is_an_auction_that_collects() -> None:
     end(lab)
     assert [tick.status for tick in lab.ticks if isinstance(tick, StatusTick)] == ["halted"]
     assert quotes(lab) == [(1000, 1002)], "prices of a collection phase are no quotes"
-    refused = lab.order(Side.BUY, 10)
-    assert lab.status(refused) == "rejected"
+    parked = lab.order(Side.BUY, 10)
+    assert lab.status(parked) == "new"
     lab.row(DELETE, B, 6, 1004, 10)
     end(lab)
     assert lab.core.status("ABC") == "open"
+    assert (lab.status(parked), lab.traded()) == ("filled", [("10.02", "10")])
     assert any("crossed 1 times" in words for words in lab.core.listings[lab.key].oddities())

@@ -200,13 +200,13 @@ def test_a_halt_stops_our_fills_and_refuses_orders() -> None:
     lab.buy(100, "10.01")
     lab.halt(True)
     assert lab.core.status("ABC") == "halted"
-    lab.buy(5)
+    lab.order(Side.BUY, 5, tif=Tif.IOC)
     assert lab.names()[-1] == "HALTED"
     lab.add(7, S, 1001, 60)
     lab.execute(1, 100)
     assert lab.fills == []
     lab.halt(False)
-    assert lab.traded() == [("10.01", "60")], "the order that crossed ours meets it when trading resumes"
+    assert lab.traded() == [("10.01", "60")], "the order that crossed ours meets it in the auction"
     assert lab.best()[2:] == (1002, 150)
 
 
