@@ -9,6 +9,7 @@ changed, it had no focus, a person asked), :meth:`CellPainter.forget` makes the 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, get_character_cell_size
@@ -70,6 +71,8 @@ class CellPainter:
         """Append what changed of a piece of a line; the style that the terminal is left with."""
         line = self._lines[y]
         end = min(x + len(cells), len(line))
+        if line[x:end] == cells[: end - x]:
+            return style
         column = x
         while column < end:
             if line[column] == cells[column - x]:
@@ -121,12 +124,14 @@ class _Painted(CompositorUpdate):
 
 def _fragments(update: ChopsUpdate) -> Iterable[tuple[int, int, Strip]]:
     """Line, column and content of each fragment that a span of the update touches."""
+    done: set[tuple[int, int]] = set()
     for y, x1, x2 in update.spans:
         for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
-            if strip is None or x >= x2 or end <= x1:
+            if strip is None or x >= x2 or end <= x1 or (y, x) in done:
                 continue
-            first, last = max(x, x1), min(end, x2)
-            yield y, first, strip if (first, last) == (x, end) else strip.crop(first - x, last - x)
+            done.add((y, x))
+            # Whole, though only a part of it may have changed: what is the same is found out cheaper than it is cut off.
+            yield y, x, strip
 
 
 def _cells(strip: Strip, system: ColorSystem) -> list[Cell]:
@@ -144,8 +149,12 @@ def _segment_cells(segment: Segment, system: ColorSystem) -> list[Cell]:
     codes = "" if style is None else style._ansi  # noqa: SLF001 - where Textual keeps the rendered numbers of a style
     if codes is None and style is not None:
         codes = Strip.render_ansi(style, system)
-    codes = codes or ""
-    text = segment.text
+    return _cells_of(segment.text, codes or "")
+
+
+@lru_cache(maxsize=16_384)
+def _cells_of(text: str, codes: str) -> list[Cell]:
+    """Words in one style; the same ones are painted again and again. The list is for reading."""
     if text.isascii() or cell_len(text) == len(text):
         return [(char, codes) for char in text]
     found: list[Cell] = []

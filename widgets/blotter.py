@@ -33,6 +33,8 @@ TAIL, TAIL_BEHIND_AVG = 6, 7
 """Column from which a refusal's reason is written over the rest: the average's, where there is none."""
 DONE_SHOWN_MAX = 60
 CHILDREN_SHOWN_MAX = 6
+AROUND = 5
+"""Rows above and below those that can be seen which are kept as new as they are."""
 FAMILY_SHOWN_MAX = 200
 """Children, and fills, of one opened parent."""
 EMPTY = "no orders: press b or s and type a size, or n for a form; ? shows every key"
@@ -78,6 +80,11 @@ class Blotter(LiveTable):
         """Ids that were marked, in order of marking; a mark outlives sorting and filtering, not the order's end."""
         self._opened: dict[str, Open] = {}
         self._made: dict[str, tuple[OrderView, tuple[str, bool, str, CostView | None], Row]] = {}
+        self._near: set[str] = set()
+        """Rows that can be seen, and a few around them."""
+        self._late: set[str] = set()
+        """Rows that are older than the picture, because nobody sees them."""
+        self._frame: Frame | None = None
 
     # -- what a person sets ------------------------------------------------------------------------------------------------
 
@@ -106,8 +113,36 @@ class Blotter(LiveTable):
 
     # -- drawing -----------------------------------------------------------------------------------------------------------
 
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Every row as of the newest picture."""
+        if self._late and self._frame is not None:
+            self._draw(self._frame, {*self._made}, 0)
+        return self._rows
+
     def draw(self, frame: Frame) -> None:
-        """Show the picture's orders."""
+        """Show the picture's orders. Only rows that can be seen are made anew."""
+        self._frame = frame
+        self._draw(frame, self._seen(), frame.now_ns)
+        self._catch_up()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Rows come into sight."""
+        super().watch_scroll_y(old_value, new_value)
+        self._catch_up()
+
+    def _seen(self) -> set[str]:
+        window = self.window
+        return {row.id for row in self._rows[max(0, window.start - AROUND) : window.stop + AROUND]}
+
+    def _catch_up(self) -> None:
+        """Make what came into sight anew; it is not news, so nothing of it is bold."""
+        if self._frame is not None and self._late and any(self._rows[at].id in self._late for at in self.window):
+            self._draw(self._frame, self._seen(), 0)
+
+    def _draw(self, frame: Frame, near: set[str], now_ns: int) -> None:
+        self._near = near
+        self._late.clear()
         view = frame.view
         children: dict[str, list[OrderView]] = {}
         for order in view.orders:
@@ -135,7 +170,7 @@ class Blotter(LiveTable):
                     family = children.get(order.order_id, []) if self._opened.get(order.order_id) is Open.ALL else []
                     rows += self._family(order, family, frame, costs)
         self._forget(rows)
-        self.show(rows, frame.now_ns)
+        self.show(rows, now_ns)
         self.say(view)
 
     def say(self, view: DeskView) -> None:
@@ -192,8 +227,12 @@ class Blotter(LiveTable):
         when = clock_minute(order.updated_ns) if is_done else age(frame.now_ns - order.created_ns)
         shown = (when, order.order_id in self.marked, sign, cost)
         cached = self._made.get(order.order_id)
-        if cached is not None and cached[0] is order and cached[1] == shown:
-            return cached[2]
+        if cached is not None:
+            if cached[0] is order and cached[1] == shown:
+                return cached[2]
+            if order.order_id not in self._near:
+                self._late.add(order.order_id)
+                return cached[2]
         row = order_row(order, when, frame.digits(order.symbol), is_marked=shown[1], sign=sign, cost=cost)
         self._made[order.order_id] = (order, shown, row)
         return row

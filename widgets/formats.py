@@ -19,6 +19,8 @@ UNKNOWN = "?"
 
 def plain(words: str) -> str:
     """Foreign text as one line of printable characters: a broker's message must not steer the terminal."""
+    if words.isprintable():
+        return words
     return "".join(char if char.isprintable() else " " for char in words)
 
 

@@ -9,13 +9,14 @@ would have come above arrives under an ``n new`` line below. :meth:`LiveTable.re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.color import Color
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -28,6 +29,8 @@ from widgets.tones import Tone, Tones
 
 NEW = "#new"
 """Id of the line above arrivals."""
+INKED_MAX = 8_192
+"""Drawn cells that a table keeps."""
 BOLD_NS = NS_PER_S
 """How long a changed figure is bold; nothing ever flashes."""
 
@@ -126,8 +129,16 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         self._fitted: tuple[int, tuple[Column, ...], list[tuple[int, Column, int]]] = (-1, (), [])
         self._own_style: tuple[object, Style] = (None, Style())
         """Theme, and the table's style in it."""
-        self._edges: tuple[object, Strip, Strip] | None = None
-        """What decides how left and right border look, and both."""
+        self._looks: tuple[object, ...] = ()
+        """What decides how every line looks: theme, filters, borders, size and columns."""
+        self._ground: Color | None = None
+        """What the table lies on, for the app's filters."""
+        self._edges: tuple[Sequence[Segment], Sequence[Segment]] = ((), ())
+        """Left and right border."""
+        self._handed: dict[int, Strip] = {}
+        """Lines as they were handed to the compositor."""
+        self._inked: dict[tuple[object, ...], tuple[tuple[Segment, ...], int]] = {}
+        """Cells as they were drawn, with their widths: of a row that changes, most are the same as before."""
         self._rows: tuple[Row, ...] = ()
         self._new: dict[str, None] = {}
         self._bold: dict[tuple[str, int], int] = {}
@@ -156,8 +167,9 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         else:
             self._refresh_rows(
                 index
-                for index, (old, new) in enumerate(zip(before, self._rows, strict=True))
-                if (old is not new and old != new) or new.id in dirty
+                for index in self.window
+                if (before[index] is not self._rows[index] and before[index] != self._rows[index])
+                or self._rows[index].id in dirty
             )
         if self.follow:
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
@@ -227,14 +239,15 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         return (*above, *below[:spot], *arrived, *below[spot:])
 
     def _mark_changes(self, before: tuple[Row, ...], now_ns: int) -> set[str]:
-        """Note which live figures changed; the rows to repaint because a bold one has had its second."""
+        """Note which live figures that can be seen changed; the rows to repaint because a bold one has had its second."""
         ended = [key for key, until_ns in self._bold.items() if until_ns <= now_ns]
         for key in ended:
             del self._bold[key]
         if not now_ns or not any(column.is_live for column in self.columns):
             return {row_id for row_id, _ in ended}
         old = {row.id: row for row in before}
-        for row in self._rows:
+        for at in self.window:
+            row = self._rows[at]
             was = old.get(row.id)
             if was is None or was is row or row.is_rule:
                 continue
@@ -257,12 +270,23 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
         self.post_message(self.Resized())
 
+    @property
+    def window(self) -> range:
+        """Which of the rows can be seen."""
+        top = self.scroll_offset.y
+        return range(min(top, len(self._rows)), min(len(self._rows), top + max(0, self.size.height - 1)))
+
     def _refresh_rows(self, rows: Iterable[int]) -> None:
-        """Repaint those of some rows that can be seen; together, because each refresh drops what Textual has kept."""
-        width, height, top = self.size.width, self.size.height, 1 - self.scroll_offset.y
-        regions = [Region(0, top + index, width, 1) for index in rows if 1 <= top + index < height]
-        if regions:
-            self.refresh(*regions)
+        """Repaint some rows that can be seen; together, because each refresh drops what Textual has kept."""
+        width, top = self.size.width, 1 - self.scroll_offset.y
+        runs: list[list[int]] = []
+        for index in rows:
+            if runs and runs[-1][1] == index:
+                runs[-1][1] += 1
+            else:
+                runs.append([index, index + 1])
+        if runs:
+            self.refresh(*(Region(0, top + first, width, end - first) for first, end in runs))
 
     def _reveal(self) -> None:
         index = next((index for index, row in enumerate(self._rows) if row.id == self.selected), -1)
@@ -290,9 +314,8 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             self._own_style = (theme, self.rich_style)
         return self._own_style[1]
 
-    def shown(self) -> list[tuple[int, Column, int]]:
+    def shown(self, width: int) -> list[tuple[int, Column, int]]:
         """The columns that fit: index, column and width; worked out anew for another width."""
-        width = self.size.width
         if self._fitted[0] == width and self._fitted[1] is self.columns:
             return self._fitted[2]
         found = [
@@ -305,35 +328,52 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         return found
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Lines for the compositor. Textual works out border and styles anew for each line it draws; the rows of a table
-        differ only in what stands between the same two edges, so they are put there as they are.
+        """Lines for the compositor. Textual works out border, styles and filters anew for each line that it is asked for; here
+        a line is kept as it was handed over, and one that changed takes the cells that did not from what was drawn before.
         """
         kept = self._styles_cache
         width, height = self.region.size
-        wanted = [
-            y
-            for y in crop.line_range
-            if 0 < y < height - 1 and (y in kept._dirty_lines or y not in kept._cache)  # noqa: SLF001 - Textual's own store
-        ]
-        if wanted and self.gutter == (1, 1, 1, 1):
-            key = (self.app.theme_variables, self.styles.border_left, self.styles.border_right, width)
-            if self._edges is None or self._edges[0] != key:
-                super().render_lines(Region(0, wanted[0], width, 1))
-                line = kept._cache[wanted[0]]  # noqa: SLF001 - as Textual drew it, before any filter
-                self._edges = (key, line.crop(0, 1), line.crop(width - 1, width))
-            _, left, right = self._edges
-            for y in wanted:
-                kept._cache[y] = Strip([*left, *self.render_line(y - 1), *right], width)  # noqa: SLF001
+        if self.gutter != (1, 1, 1, 1) or crop.column_span != (0, width) or height < 3:
+            return super().render_lines(crop)
+        self._look(width, height)
+        inner, top = width - 2, self.scroll_offset.y
+        for y in crop.line_range:
+            if y in self._handed and y in kept._cache and y not in kept._dirty_lines:  # noqa: SLF001 - Textual's own store
+                continue
+            if 0 < y < height - 1:
+                left, right = self._edges
+                line = Strip([*left, *self._line(y - 1, inner, top), *right], width)
+                kept._cache[y] = line  # noqa: SLF001 - so that Textual's way to call for it anew is heard
                 kept._dirty_lines.discard(y)  # noqa: SLF001
-        return super().render_lines(crop)
+            else:
+                line = super().render_lines(Region(0, y, width, 1))[0]
+            self._handed[y] = line
+        return [self._handed[y] for y in crop.line_range]
+
+    def _look(self, width: int, height: int) -> None:
+        """Forget what was drawn where the looks of everything have changed."""
+        styles, filters = self.styles, self.app.get_line_filters()
+        grounds = self.background_colors
+        looks = (self.app.theme_variables, *filters, styles.border_left, styles.border_right, grounds, width, height)
+        if len(looks) == len(self._looks) and all(
+            now is was or now == was for now, was in zip(looks, self._looks, strict=True)
+        ):
+            return
+        self._looks, self._ground = looks, grounds[1]
+        self._handed.clear()
+        self._inked.clear()
+        line = super().render_lines(Region(0, 1, width, 1))[0]
+        self._edges = [*line.crop(0, 1)], [*line.crop(width - 1, width)]
 
     def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
-        width = self.size.width
+        """One line of the screen, as the app's filters have it."""
+        return self._line(y, self.size.width, self.scroll_offset.y)
+
+    def _line(self, y: int, width: int, top: int) -> Strip:
         base = self.tone("")
         if y == 0:
-            return self._strip([(self._head(), base + self.tone("head"))], width)
-        index = y - 1 + self.scroll_offset.y
+            return self._strip([(self._head(width), base + self.tone("head"))], width)
+        index = y - 1 + top
         if index >= len(self._rows):
             words = f" {self.empty}" if not self._rows and y == 1 else ""
             return self._strip([(fit(words, width), base + self.tone("dim"))], width)
@@ -341,37 +381,69 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         if row.is_rule:
             words = fit(f"-- {row.words(0)} ", width) if len(row.words(0)) + 4 > width else f"-- {row.words(0)} "
             return self._strip([(words.ljust(width, "-"), base + self.tone("rule"))], width)
-        return self._strip(self._cells(row, base), width)
+        segments: list[Segment] = []
+        length = 0
+        for inked, cells in self._cells(row, width):
+            segments += inked
+            length += cells
+        return Strip(segments, length).adjust_cell_length(width, segments[-1].style if segments else base)
 
-    def _head(self) -> str:
+    def _head(self, width: int) -> str:
         parts, used = [], 0
-        for _, column, size in self.shown():
+        for _, column, size in self.shown(width):
             used += size
-            room = size if used >= self.size.width else max(0, size - 1)
+            room = size if used >= width else max(0, size - 1)
             parts.append(f"{fit_number(column.title, room) if column.is_right else fit(column.title, room)} "[:size])
         return "".join(parts)
 
-    def _cells(self, row: Row, base: Style) -> list[tuple[str, Style]]:
+    def _cells(self, row: Row, width: int) -> Iterator[tuple[tuple[Segment, ...], int]]:
+        """The cells of a row as they are drawn, with their widths."""
         tone = "dim" if row.is_gone else row.tone
-        style = base + self.tone(tone) if tone else base
-        if row.id == self.selected:
-            style += self.tone("cursor" if self.has_focus else "rest")
-        parts: list[tuple[str, Style]] = []
-        used, width = 0, self.size.width
-        for index, column, size in self.shown():
+        cursor = "" if row.id != self.selected else "cursor" if self.has_focus else "rest"
+        used = 0
+        for index, column, size in self.shown(width):
             if index == row.tail_from:
-                parts.append((fit(row.words(len(row.cells) - 1), width - used), style))
+                yield self._ink(row.words(len(row.cells) - 1), None, width - used, ("", tone, cursor, False))
                 break
             cell = row.cells[index]
-            words = cell if isinstance(cell, str) else cell.text
-            own = style if isinstance(cell, str) or row.is_gone or not cell.tone else style + self.tone(cell.tone)
-            if (row.id, index) in self._bold:
-                own += Style(bold=True)
             used += size
-            room = size if used >= width else max(0, size - 1)
-            shown = f"{fit_number(words, room) if column.is_right else fit(words, room)} "[:size]
-            parts += self._padded(shown, own, style) if own.bgcolor != style.bgcolor else [(shown, own)]
-        return parts
+            words, own = (cell, "") if isinstance(cell, str) else (cell.text, "" if row.is_gone else cell.tone)
+            is_last = used >= width
+            yield self._ink(
+                words, column, -size if is_last else size, (own, tone, cursor, (row.id, index) in self._bold)
+            )
+
+    def _ink(
+        self, words: str, column: Column | None, size: int, look: tuple[str, str, str, bool]
+    ) -> tuple[tuple[Segment, ...], int]:
+        """One cell: as it was drawn before, or drawn now. A tail has no column; below zero stands the size of the last one."""
+        key = (words, column and column.is_right, size, look)
+        found = self._inked.get(key)
+        if found is None:
+            if len(self._inked) >= INKED_MAX:
+                self._inked.clear()
+            found = self._inked[key] = self._drawn(words, column, size, look)
+        return found
+
+    def _drawn(
+        self, words: str, column: Column | None, size: int, look: tuple[str, str, str, bool]
+    ) -> tuple[tuple[Segment, ...], int]:
+        name, row_tone, cursor, is_bold = look
+        style = self.tone("")
+        for tone in (row_tone, cursor):
+            if tone:
+                style += self.tone(tone)
+        own = style + self.tone(name) if name else style
+        if is_bold:
+            own += Style(bold=True)
+        if column is None:
+            parts = [(fit(words, size), own)]
+        else:
+            room = -size if size < 0 else max(0, size - 1)
+            shown = f"{fit_number(words, room) if column.is_right else fit(words, room)} "[: abs(size)]
+            parts = self._padded(shown, own, style) if own.bgcolor != style.bgcolor else [(shown, own)]
+        strip = self._strip(parts, None)
+        return tuple(strip), strip.cell_length
 
     @staticmethod
     def _padded(shown: str, own: Style, style: Style) -> list[tuple[str, Style]]:
@@ -380,8 +452,8 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         before, _, after = shown.partition(words)
         return [part for part in ((before, style), (words, own), (after, style)) if part[0]]
 
-    @staticmethod
-    def _strip(parts: Sequence[tuple[str, Style]], width: int) -> Strip:
+    def _strip(self, parts: Sequence[tuple[str, Style]], width: int | None) -> Strip:
+        """Words with their styles as the app's filters have them."""
         merged: list[tuple[str, Style]] = []
         for words, style in parts:
             if merged and merged[-1][1] == style:
@@ -389,9 +461,11 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             else:
                 merged.append((words, style))
         segments = [Segment(words, style) for words, style in merged]
-        length = sum(cell_len(words) for words, _ in merged)
-        last = merged[-1][1] if merged else Style()
-        return Strip(segments, length).adjust_cell_length(width, last)
+        ground = self.background_colors[1] if self._ground is None else self._ground
+        for line_filter in self.app.get_line_filters():
+            segments = line_filter.apply(segments, ground)
+        strip = Strip(segments, sum(cell_len(segment.text) for segment in segments))
+        return strip if width is None else strip.adjust_cell_length(width, segments[-1].style if segments else Style())
 
 
 def _gone(row: Row) -> Row:
