@@ -273,8 +273,11 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
 
     def _draw_panes(self, view: DeskView, now_ns: int) -> None:
         self._part(DayLine).draw(view)
-        if self._awaited and any(order.order_id == self._awaited for order in view.orders):
-            # The person's own new order: it is selected where it belongs, at the top.
+        if self._awaited and (
+            any(order.order_id == self._awaited for order in view.orders)
+            or any(basket.basket_id == self._awaited for basket in view.baskets)
+        ):
+            # The person's own new order or basket: it is selected where it belongs.
             self._select(self._awaited)
             self._awaited = ""
         self._check_alerts(view, now_ns, is_loud=self._is_loud)

@@ -41,7 +41,7 @@ class DeskBase(App[str]):
         self._source = Source(SourceKind.DESK, self._who)
         self._drawn: tuple[int, int, str] = NEVER_DRAWN
         self._awaited = ""
-        """A new order of this person's that no picture has shown yet."""
+        """A new order or basket of this person's that no picture has shown yet."""
         self._symbol = ""
         self._parts: dict[type[Widget], Widget] = {}
 

@@ -28,6 +28,8 @@ class Place(StrEnum):
     ASK = "question"
     JUMP = "jump"
     FILTER = "filter line"
+    BASKET = "basket"
+    PATH = "basket file"
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -49,7 +51,7 @@ class Key(msgspec.Struct, frozen=True):
     """How the footer writes it, where not as its first key."""
 
 
-E, D, L, P, Q, R, W, F, C, A, J, S = Place
+E, D, L, P, Q, R, W, F, C, A, J, S, K, Z = Place
 KEYS: tuple[Key, ...] = (
     Key("halt", "ctrl+g", "halt", "HALT", "halt: shut the gate and cancel what works; asks nothing", E, "HALT trading now"),
     Key("halt-f9", "f9", "halt", "", "the same halt; plain ^G inside a paste halts too", E),
@@ -59,11 +61,12 @@ KEYS: tuple[Key, ...] = (
     Key("sell", "s", "ticket('s')", "Sell", "start a sell order for the symbol under the cursor", D, "Sell order"),
     Key("line", "colon", "ticket('')", "", "go to the order line", D, "Order line"),
     Key("form", "n", "form", "Form", "the same order as a form", D, "Order form"),
+    Key("basket", "B", "basket", "", "a basket from a csv file: every line judged, released as one", D, "Basket from csv"),
     Key("amend", "a", "amend", "Amend", "amend the selected order: fills the order line", D, "Amend selected order"),
     Key("cancel", "x", "cancel", "Cancel", "cancel the selected order", D, "Cancel selected order"),
     Key("newest", "full_stop", "newest", "", "select the newest open order, from any pane: then x cancels it", D, "Select newest order"),
     Key("cancel-all", "X", "cancel_all", "CxlAll", "cancel all: says how many; again within 2 s does it", D, "Cancel all orders"),
-    Key("release", "r", "release", "Release", "release the selected staged order", D, "Release staged order"),
+    Key("release", "r", "release", "Release", "release the selected staged order or basket, from its preview", D, "Release staged order or basket"),
     Key("flatten", "F", "flatten", "", "flatten: halt, cancel, close; shows the cost, wants the word typed", D, "Flatten positions"),
     Key("rearm", "R", "rearm", "Rearm", "lift a halt: hold time, clean reconciliation, reason", D, "Re-arm trading"),
     Key("open", "enter", "open", "Open", "details of the order; in the log, go to its order", D, "Open selected"),
@@ -114,6 +117,16 @@ KEYS: tuple[Key, ...] = (
     Key("checks", "c", "checks", "all checks", "every check with its value and limit", P),
     Key("edit", "e", "edit", "edit", "back to the line with its words", P),
     Key("drop", "escape", "drop", "drop", "forget it; nothing was sent", P),
+    Key("basket-send", "enter", "release", "", "send the whole basket once; old verdicts are refreshed instead", K),
+    Key("basket-confirm", "y", "confirm", "", "send what a person is asked to confirm", K),
+    Key("basket-look", "l", "look", "", "judge every line again", K),
+    Key("basket-drop", "d", "drop_basket", "", "drop the basket: d again within 2 s does it", K),
+    Key("basket-leave", "escape", "leave", "leave", "leave it staged", K),
+    Key("basket-on", "down,j,pagedown", "scroll(8)", "more", "read on", K),
+    Key("basket-back", "up,k,pageup", "scroll(-8)", "", "read back", K),
+    Key("path-take", "enter", "", "judge", "read the file, and judge its orders; nothing is sent", Z, is_bound=False),
+    Key("path-complete", "tab", "", "complete", "complete the name", Z, is_bound=False),
+    Key("path-drop", "escape", "drop", "drops", "forget it", Z),
     Key("quit-cancel", "c", "choose('stop_cancel')", "cancel+stop", "cancel all orders, then stop the engine", Q),
     Key("quit-stop", "o", "choose('stop')", "stop", "stop the engine; orders stay at the venue", Q),
     Key("quit-leave", "l", "choose('leave')", "leave", "leave; the engine goes on", Q),
@@ -160,8 +173,8 @@ def plain(key: str) -> str:
 
 
 def goes_first(action: str) -> bool:
-    """Whether the keys behind it belong elsewhere: it opens a line (order, filter) or another screen."""
-    return action.startswith(("ticket", "filter", "mode"))
+    """Whether the keys behind it belong elsewhere: it opens a line (order, filter), a dialog or another screen."""
+    return action.startswith(("ticket", "filter", "mode")) or action in {"form", "alert", "basket", "rearm", "flatten"}
 
 
 def bindings(place: Place) -> list[BindingType]:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from bolt_tui.desk_base import DeskBase
+from bolt_tui.basket_keys import TWICE_NS, BasketKeys
 from engine.domain import commands as co
-from engine.domain.clock import NS_PER_S
 from engine.domain.money import text
 from engine.domain.order import OrderState
 from engine.views import OrderView
 
-TWICE_NS = 2 * NS_PER_S
-"""Within this time a second X does what the first one announced."""
 
-
-class OrderKeys(DeskBase):
+class OrderKeys(BasketKeys):
     """The desk's half that amends, cancels and releases."""
 
     _asked_all_ns = -TWICE_NS
@@ -26,6 +22,10 @@ class OrderKeys(DeskBase):
 
     def action_amend(self) -> None:
         """Put the selected order's amend in the order line, with its terms of now."""
+        basket = self._basket(self._port.view())
+        if basket is not None:
+            self._say(f"{basket.basket_id} is a basket: amend its orders one by one, or drop it and read a mended file")
+            return
         order = self._chosen("amend")
         if order is None:
             return
@@ -43,6 +43,10 @@ class OrderKeys(DeskBase):
         """Cancel the selected order, by its id; where orders are marked, those, on a second press."""
         if self._orders.marked and self._orders.display:
             self._cancel_marked()
+            return
+        basket = self._basket(self._port.view())
+        if basket is not None:
+            self._cancel_basket(self._port.view(), basket)
             return
         order = self._chosen("cancel")
         if order is None:
@@ -80,7 +84,11 @@ class OrderKeys(DeskBase):
         self._say(f"X again within 2 s cancels {counts}" + (f" ({staged} staged stay)" if staged else ""), "bad")
 
     def action_release(self) -> None:
-        """Preview the selected staged order; its release leaves from there."""
+        """Preview the selected staged order or basket; its release leaves from there."""
+        basket = self._basket(self._port.view())
+        if basket is not None:
+            self._review(basket)
+            return
         order = self._chosen("release")
         if order is None:
             return

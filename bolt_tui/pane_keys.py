@@ -13,7 +13,8 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from bolt_tui.alert_file import AlertFile
-from bolt_tui.desk_base import NEVER_DRAWN, DeskBase
+from bolt_tui.basket_keys import BasketKeys
+from bolt_tui.desk_base import NEVER_DRAWN
 from bolt_tui.screens.dialogs import CardScreen
 from bolt_tui.screens.filter_bar import NAMES, FilterBar
 from bolt_tui.screens.floor import HOME, JUMPS, Floor, Mode
@@ -36,7 +37,7 @@ WITH_ORDERS = frozenset({Mode.DESK, Mode.BLOTTER, Mode.ANALYSIS})
 """Modes that show the orders, at every size."""
 
 
-class PaneKeys(DeskBase):
+class PaneKeys(BasketKeys):
     """The desk's half that moves about."""
 
     mode_shown = Mode.DESK
@@ -123,6 +124,14 @@ class PaneKeys(DeskBase):
         if isinstance(self.focused, TradeLogPanel):
             self._drill(view, self.focused)
         elif isinstance(self.focused, Blotter):
+            self._open_row(view)
+
+    def _open_row(self, view: DeskView) -> None:
+        """The card of the order under the cursor; of a basket, its lines."""
+        basket = self._basket(view)
+        if basket is not None:
+            self._review(basket)
+        else:
             self._show_order(view, self._chosen("open"))
 
     def _drill(self, view: DeskView, log: TradeLogPanel) -> None:
@@ -175,7 +184,11 @@ class PaneKeys(DeskBase):
 
     def action_tree(self, steps: int) -> None:
         """Open the selected parent's family, or shut it."""
-        order = self._order(self._port.view())
+        view = self._port.view()
+        basket, order = self._basket(view), self._order(view)
+        if basket is not None and isinstance(self.focused, Blotter):
+            self._orders.shut_basket(basket.basket_id, is_shut=steps < 0)
+            self.draw_anew()
         if order is None or not isinstance(self.focused, Blotter):
             return
         opened = self._orders.step(order.parent_id or order.order_id, steps)

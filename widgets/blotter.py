@@ -1,4 +1,4 @@
-"""The blotter: our own orders as a tree of parents, children and fills; what is staged; what is done."""
+"""The blotter: our own orders as a tree of baskets, parents, children and fills; what is staged; what is done."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from enum import Enum
 from engine.domain.clock import hms
 from engine.domain.money import Money, text
 from engine.domain.order import STATES, OrderState, Side
-from engine.views import CostView, DeskView, FillView, OrderView
+from engine.views import BasketView, CostView, DeskView, FillView, OrderView
+from widgets import basket_rows
 from widgets.formats import age, clock_minute, fixed, plain, signed
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
@@ -37,7 +38,7 @@ AROUND = 5
 """Rows above and below those that can be seen which are kept as new as they are."""
 FAMILY_SHOWN_MAX = 200
 """Children, and fills, of one opened parent."""
-EMPTY = "no orders: press b or s and type a size, or n for a form; ? shows every key"
+EMPTY = "no orders: press b or s and type a size, n for a form, B for a basket; ? shows every key"
 EMPTY_FILTER = "no order passes the filter: / changes it, esc in it clears it"
 
 BAD = frozenset({OrderState.REJECTED, OrderState.DENIED, OrderState.KILLED, OrderState.EXPIRED})
@@ -79,12 +80,16 @@ class Blotter(LiveTable):
         self.marked: dict[str, None] = {}
         """Ids that were marked, in order of marking; a mark outlives sorting and filtering, not the order's end."""
         self._opened: dict[str, Open] = {}
-        self._made: dict[str, tuple[OrderView, tuple[str, bool, str, CostView | None], Row]] = {}
+        self._made: dict[str, tuple[OrderView, tuple[str, str, str, CostView | None], Row]] = {}
         self._near: set[str] = set()
         """Rows that can be seen, and a few around them."""
         self._late: set[str] = set()
         """Rows that are older than the picture, because nobody sees them."""
         self._frame: Frame | None = None
+        self._basket_of: dict[str, BasketView] = {}
+        self._members: dict[str, list[OrderView]] = {}
+        self._tied: set[str] = set()
+        """Orders that stand below their basket's row."""
 
     # -- what a person sets ------------------------------------------------------------------------------------------------
 
@@ -105,6 +110,10 @@ class Blotter(LiveTable):
         at = STEPS.index(self._opened.get(parent_id, Open.LIVE))
         self._opened[parent_id] = STEPS[max(0, min(len(STEPS) - 1, at + by))]
         return self._opened[parent_id]
+
+    def shut_basket(self, basket_id: str, *, is_shut: bool) -> None:
+        """Hide the orders below a basket's row, or show them."""
+        self._opened[basket_id] = Open.SHUT if is_shut else Open.LIVE
 
     def toggle_mark(self, order_id: str) -> None:
         """Mark an order, or take its mark off."""
@@ -155,23 +164,59 @@ class Blotter(LiveTable):
         done = [order for order in tops if order.state.is_terminal]
         shut = {order.order_id for order in (*staged, *done)}
         costs = {cost.order_id: cost for cost in view.costs}
+        self._gather_baskets(view)
         rows: list[Row] = []
-        for parent in self._sorted([order for order in tops if order.order_id not in shut]):
+        for parent in self._with_baskets(
+            self._sorted([order for order in tops if order.order_id not in shut]), rows, frame
+        ):
             rows += self._family(parent, children.get(parent.order_id, []), frame, costs)
-        if staged:
+        baskets = [one for one in view.baskets if one.state == basket_rows.STAGED and self._passes_basket(one)]
+        if staged or baskets:
             rows.append(Row("#staged", ("staged: nothing has left; r releases",), is_rule=True))
+            rows += [basket_rows.basket_row(one, (), frame.now_ns, "") for one in baskets[::-1]]
             rows += [self._row(order, frame, None, "") for order in self._sorted(staged)]
         if done:
             words = f"done: {len(done)}" + ("" if self.is_done_shown else ", D shows them")
             rows.append(Row("#done", (words,), is_rule=True))
             if self.is_done_shown:
                 ended = sorted(done, key=lambda order: (-order.updated_ns, order.order_id))
-                for order in (ended if self.sort == "newest" else self._sorted(done))[:DONE_SHOWN_MAX]:
+                last = (ended if self.sort == "newest" else self._sorted(done))[:DONE_SHOWN_MAX]
+                for order in self._with_baskets(last, rows, frame):
                     family = children.get(order.order_id, []) if self._opened.get(order.order_id) is Open.ALL else []
                     rows += self._family(order, family, frame, costs)
         self._forget(rows)
         self.show(rows, now_ns)
         self.say(view)
+
+    def _gather_baskets(self, view: DeskView) -> None:
+        """Which order belongs to which basket, and where a basket's row stands: with its live orders while it has some."""
+        self._basket_of = basket_rows.basket_of(view.baskets)
+        self._tied.clear()
+        orders = {order.order_id: order for order in view.orders} if self._basket_of else {}
+        self._members = {one.basket_id: basket_rows.members_of(one, orders) for one in view.baskets if one.orders}
+
+    def _with_baskets(self, orders: Sequence[OrderView], rows: list[Row], frame: Frame) -> Iterable[OrderView]:
+        """The orders with those of a basket together, behind its row; a basket that is shut keeps them."""
+        seen: dict[str, None] = {}
+        for order in orders:
+            basket = self._basket_of.get(order.order_id)
+            members = [] if basket is None else self._members[basket.basket_id]
+            is_live = any(not member.state.is_terminal for member in members)
+            if basket is None or is_live == order.state.is_terminal:
+                yield order  # its basket still works, and stands above; this one has ended
+                continue
+            if basket.basket_id in seen:
+                continue
+            seen[basket.basket_id] = None
+            is_shut = self._opened.get(basket.basket_id) is Open.SHUT
+            rows.append(basket_rows.basket_row(basket, members, frame.now_ns, ">" if is_shut else "v"))
+            if not is_shut:
+                below = [one for one in orders if self._basket_of.get(one.order_id) is basket]
+                self._tied.update(one.order_id for one in below)
+                yield from below
+
+    def _passes_basket(self, basket: BasketView) -> bool:
+        return not self.filter.terms or self.filter.passes(basket_rows.filter_fields(basket))
 
     def say(self, view: DeskView) -> None:
         """Counts, filter and sorting above the rows, and below them the order that a key would act on."""
@@ -225,7 +270,7 @@ class Blotter(LiveTable):
         """The order's row, made again only when something that it shows changed."""
         is_done = order.state.is_terminal
         when = clock_minute(order.updated_ns) if is_done else age(frame.now_ns - order.created_ns)
-        shown = (when, order.order_id in self.marked, sign, cost)
+        shown = (when, self._mark(order), sign, cost)
         cached = self._made.get(order.order_id)
         if cached is not None:
             if cached[0] is order and cached[1] == shown:
@@ -233,9 +278,15 @@ class Blotter(LiveTable):
             if order.order_id not in self._near:
                 self._late.add(order.order_id)
                 return cached[2]
-        row = order_row(order, when, frame.digits(order.symbol), is_marked=shown[1], sign=sign, cost=cost)
+        row = order_row(order, when, frame.digits(order.symbol), mark=shown[1], sign=sign, cost=cost)
         self._made[order.order_id] = (order, shown, row)
         return row
+
+    def _mark(self, order: OrderView) -> str:
+        """The cell before an id: a mark, or the stroke that ties an order to the basket above it."""
+        if order.order_id in self.marked:
+            return "*"
+        return "|" if (order.parent_id or order.order_id) in self._tied else " "
 
     def _forget(self, rows: Sequence[Row]) -> None:
         if len(self._made) > 2 * len(rows) + 64:
@@ -270,7 +321,7 @@ def order_row(
     when: str,
     digits: int,
     *,
-    is_marked: bool = False,
+    mark: str = " ",
     sign: str = "",
     cost: CostView | None = None,
 ) -> Row:
@@ -279,7 +330,6 @@ def order_row(
     is_dim = order.state.is_terminal and order.state not in BAD
     alarm = order.state in {OrderState.UNKNOWN, OrderState.SUSPENDED}
     side = "buy" if order.side is Side.BUY else "sell"
-    mark = "*" if is_marked else " "
     cells = (
         f"{mark}{' ' if order.parent_id else ''}{order.order_id}{sign}",
         Cell(order.side.letter, "" if is_dim else side),

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bolt_tui.basket_files import read_basket_file
 from bolt_tui.commands import show
 from bolt_tui.commands.context import NotRead, exit_of
 from bolt_tui.commands.exits import Exit
@@ -14,7 +15,6 @@ from bolt_tui.settings import load_settings
 from engine.domain.commands import CommandResult, DropBasket, LookAtBasket, ReleaseBasket, StageBasket
 from engine.domain.errors import SettingsError
 from engine.domain.ids import check_intent_id, new_intent_id
-from engine.intake.basket_file import read_basket
 
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
@@ -51,15 +51,7 @@ def basket(context: Context) -> Exit:
 def _staging(context: Context, view: DeskView) -> StageBasket:
     """The command that stages the file; raises NotRead with every bad line."""
     args, path = context.args, Path(context.args.target)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is no UTF-8 text; save it as csv in UTF-8") from None
-    except OSError as error:
-        raise SettingsError(
-            f"{path} cannot be read: {error.strerror}; give a csv file, or a basket such as B1"
-        ) from None
-    found = read_basket(text, grammar_context(view, presets=load_settings(context.found).presets))
+    found = read_basket_file(path, grammar_context(view, presets=load_settings(context.found).presets))
     if found.bad:
         told = "\n".join(f"  line {one.line}: {one.text}" if one.line else f"  {one.text}" for one in found.bad)
         raise NotRead("BASKET_BAD", f"{path}: {len(found.bad)} bad lines, and nothing was staged:\n{told}")

@@ -67,6 +67,7 @@ class RearmScreen(Dialog[bool]):
 
     PLACE = Place.REARM
     BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
+    HAS_FIELDS = True
 
     def __init__(
         self,
@@ -91,7 +92,7 @@ class RearmScreen(Dialog[bool]):
 
     def on_mount(self) -> None:
         """Count the hold time down."""
-        self.query_one("#word", Input).focus()
+        self.set_focus(self.query_one("#word", Input))
         self._show_missing()
         self.set_interval(0.25, self._show_missing)
 

@@ -32,6 +32,7 @@ class FlattenScreen(Dialog[bool]):
 
     PLACE = Place.FLATTEN
     BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
+    HAS_FIELDS = True
 
     def __init__(self, view: Callable[[], DeskView], symbol: str) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class FlattenScreen(Dialog[bool]):
 
     def on_mount(self) -> None:
         """Follow the market."""
-        self.query_one("#word", Input).focus()
+        self.set_focus(self.query_one("#word", Input))
         self._show()
         self.set_interval(0.5, self._show)
 

@@ -24,6 +24,7 @@ class LineScreen(Dialog[str]):
 
     PLACE = Place.ASK
     BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
+    HAS_FIELDS = True
 
     def __init__(self, title: str, hint: str, start: str = "") -> None:
         super().__init__()
@@ -42,7 +43,7 @@ class LineScreen(Dialog[str]):
         """Type at once, behind what is there."""
         line = self.query_one("#asked", Input)
         line.cursor_position = len(self._start)
-        line.focus()
+        self.set_focus(line)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Hand it over."""

@@ -31,6 +31,7 @@ class FormScreen(Dialog[str]):
 
     PLACE = Place.FORM
     BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
+    HAS_FIELDS = True
     FIELDS: ClassVar[tuple[tuple[str, str], ...]] = (
         ("side", "b or s"),
         ("size", "100, 5k, $10k, 25%pos, risk 200 stop 188.4"),
@@ -75,7 +76,7 @@ class FormScreen(Dialog[str]):
     def on_mount(self) -> None:
         """Start at the first empty field."""
         first = next((name for name, _ in self.FIELDS if not self._values.get(name)), "size")
-        self.query_one(f"#form-{first}", Input).focus()
+        self.set_focus(self.query_one(f"#form-{first}", Input))
         self._show()
 
     @property

@@ -106,7 +106,7 @@ class Baskets:
             return _no("ILLEGAL", f"basket {basket.basket_id} is {basket.state}", basket.basket_id)
         match command:
             case co.LookAtBasket():
-                return self._told(basket, self.judge(basket, command.source)[0], "")
+                return self._looked(basket, command.source)
             case co.ReleaseBasket():
                 return self._release(basket, command)
             case _:
@@ -138,8 +138,14 @@ class Baskets:
                 lines=command.lines, why=command.why,
             )
         )  # fmt: skip
-        basket = self.all[basket_id]
-        return self._told(basket, self.judge(basket, command.source)[0], "")
+        return self._looked(self.all[basket_id], command.source)
+
+    def _looked(self, basket: Basket, source: Source) -> co.CommandResult:
+        """The verdict of each line, and whether the total is one that a person confirms."""
+        lines = self.judge(basket, source)[0]
+        asked = self._too_much(lines, source, frozenset())
+        told = self._told(basket, lines, "")
+        return told if asked is None else msgspec.structs.replace(told, denials=(asked,))
 
     def judge(
         self, basket: Basket, source: Source, confirmed: frozenset[str] = frozenset()
@@ -195,7 +201,7 @@ class Baskets:
     def _release(self, basket: Basket, command: co.ReleaseBasket) -> co.CommandResult:
         shown, verdicts = self.judge(basket, command.source, command.confirmed)
         found = next((one for one in shown if one.denials), None)
-        refusal = self._too_much(shown, command)
+        refusal = self._too_much(shown, command.source, command.confirmed)
         if found is not None or refusal is not None:
             first = refusal if found is None or refusal is None else found.denials[0]
             first = first or (found.denials[0] if found is not None else None)
@@ -210,10 +216,12 @@ class Baskets:
             )
         return self._send(basket, command, shown, verdicts)
 
-    def _too_much(self, shown: tuple[co.LineVerdict, ...], command: co.ReleaseBasket) -> co.Denial | None:
+    def _too_much(
+        self, shown: tuple[co.LineVerdict, ...], source: Source, confirmed: frozenset[str]
+    ) -> co.Denial | None:
         """A person confirms the total as one amount: many small lines are a large one."""
         policy, total = self._engine.parts.policy.policy, total_of(shown)
-        if policy is None or not command.source.kind.is_person or CONFIRM in command.confirmed:
+        if policy is None or not source.kind.is_person or CONFIRM in confirmed:
             return None
         most = policy.limits("", "", "").get("order.confirm_notional")
         if total is not None and most is not None and total <= most.value:

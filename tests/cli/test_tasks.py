@@ -199,6 +199,7 @@ def do_everything(trader: Trader) -> None:
     cancel_the_newest(trader)
     bracket(trader)
     algorithm(trader)
+    basket_from_csv(trader)
     cancel_all(trader)
     close_half(trader)  # when nothing of ours rests: the market may have come to an order that the sale would meet
     filter_the_log(trader)
@@ -269,6 +270,29 @@ def bracket(trader: Trader) -> None:
 def algorithm(trader: Trader) -> None:
     worked = trader.orders("b40 AAPL twap 5m")
     assert worked.algo == "twap"
+
+
+def basket_from_csv(trader: Trader) -> None:
+    """One bad line, and nothing is staged; a good file, and both orders leave from the preview."""
+    file = trader.home.root / "rebal.csv"
+    file.write_text("side,qty,symbol,price\nbuy,10,AAPL,@bid-60t\nhold,20,MSFT,@ask+60t\n", encoding="utf-8")
+    before = {row.order_id for row in trader.parents()}
+    trader.keys("B")
+    trader.types(str(file.with_suffix("")))
+    trader.keys("Tab", "Enter")
+    trader.sees("NOTHING WAS STAGED")
+    trader.keys("Escape")
+    trader.sees_no("NOTHING WAS STAGED")
+    file.write_text("side,qty,symbol,price\nbuy,10,AAPL,@bid-60t\nsell,20,MSFT,@ask+60t\n", encoding="utf-8")
+    trader.keys("B")
+    trader.sees("rebal.csv")  # the file that was read last
+    trader.keys("Enter")
+    trader.confirms()
+    trader.becomes(lambda: len({row.order_id for row in trader.parents()} - before) == 2, "the orders of the basket")
+    (basket,) = trader.view().baskets
+    assert (basket.state, set(basket.orders)) == ("released", {row.order_id for row in trader.parents()} - before)
+    for order_id in basket.orders:
+        trader.works(trader.row(order_id))
 
 
 def close_half(trader: Trader) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import msgspec
 
 from engine.domain.clock import NS_PER_S
-from engine.domain.commands import CheckResult, CommandResult, Denial
+from engine.domain.commands import CheckResult, CommandResult, Denial, LineVerdict
 from engine.domain.instrument import Instrument, make_instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderState, Side
 from engine.views import (
     BarView,
+    BasketView,
     BookView,
     BrokerView,
     CostView,
@@ -143,6 +144,53 @@ def order(order_id: str, state: OrderState = OrderState.NEW, **changes: object) 
         updated_ns=NOW_NS - 4 * NS_PER_S,
     )
     return msgspec.structs.replace(made, **changes)
+
+
+def with_baskets() -> DeskView:
+    """A working day with a basket that works and one that is staged."""
+    made = order(
+        "P110", OrderState.PARTIALLY_FILLED, qty=Qty(400), qty_filled=Qty(150), symbol="SPY", limit=Price("512.3")
+    )
+    orders = (
+        made,
+        order("P111", symbol="MSFT", side=Side.SELL, limit=Price("421.6")),
+        order("P112", OrderState.FILLED, qty_filled=Qty(100), avg_price=Price("189.06")),
+    )
+    works = BasketView(
+        basket_id="B1", name="rebal_0930.csv", state="released", count=3, staged_ns=NOW_NS - 9 * MIN_NS, source="desk:anna",
+        orders=tuple(one.order_id for one in orders),
+    )  # fmt: skip
+    staged = BasketView(
+        basket_id="B2", name="close_1545.csv", state="staged", count=4, staged_ns=NOW_NS - MIN_NS, source="desk:anna"
+    )
+    day = working_day()
+    return msgspec.structs.replace(day, orders=(*day.orders, *orders), baskets=(works, staged))
+
+
+def basket_judged(denials: dict[int, Denial] | None = None, *, total: tuple[Denial, ...] = ()) -> CommandResult:
+    """What the engine says of the staged basket; line to what is against it."""
+    words = (
+        "buy 100 AAPL limit 189.05 day",
+        "sell 50 MSFT limit 421.5 day",
+        "buy 400 SPY limit 512.3 day",
+        "buy 10 AAPL market",
+    )
+    found = denials or {}
+    lines = tuple(
+        LineVerdict(line=at, words=said, notional=Money("18905"), denials=(found[at],) if at in found else ())
+        for at, said in enumerate(words, 2)
+    )
+    blocked = ", ".join(str(at) for at, denial in found.items() if not denial.confirmable)
+    return CommandResult(
+        ok=not blocked,
+        code="BASKET_BLOCKED" if blocked else "",
+        text="B2 close_1545.csv: 4 orders, 75620 USD, staged"
+        + (f"; lines that block it: {blocked}" if blocked else ""),
+        order_id="B2",
+        lines=lines,
+        denials=total,
+        preview={"count": "4", "notional": "75620", "state": "staged"},
+    )
 
 
 def status(**changes: object) -> StatusView:

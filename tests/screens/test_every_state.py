@@ -17,6 +17,7 @@ from textual.widgets import Input
 
 from bolt_tui.compositor import DeskScreen
 from bolt_tui.halt_keys import HALT_KEYS
+from bolt_tui.screens.basket import BasketFileScreen, BasketScreen
 from bolt_tui.screens.dialog import Dialog
 from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
 from bolt_tui.screens.flatten import FlattenScreen
@@ -95,6 +96,15 @@ async def rearming(pilot: Pilot[str], engine: FakeEngine) -> None:
     await pressed("R", *keys("REARM"))(pilot, engine)
 
 
+async def basket(pilot: Pilot[str], engine: FakeEngine) -> None:
+    day = frozen.with_baskets()
+    engine.show(orders=day.orders, baskets=day.baskets)
+    engine.answer = frozen.basket_judged()
+    await redraw(pilot)
+    pilot.app.screen_stack[0].query_one(Blotter).select("B2")
+    await pressed("r")(pilot, engine)
+
+
 STATES: dict[str, tuple[Act, type[Screen[Any]]]] = {
     "desk": (pressed(), DeskScreen),
     "a row is selected": (pressed("down"), DeskScreen),
@@ -130,6 +140,8 @@ STATES: dict[str, tuple[Act, type[Screen[Any]]]] = {
     "flatten with a word": (pressed("F", *keys("FLAT")), FlattenScreen),
     "preview of an amend": (pressed("down", "down", "down", "a", "enter"), PreviewScreen),
     "form with words": (pressed("n", *keys("b"), "tab", *keys("100")), FormScreen),
+    "basket": (basket, BasketScreen),
+    "basket file": (pressed("B", *keys("rebal")), BasketFileScreen),
     "no engine": (cut_off, DeskScreen),
 }
 """How to come to each state, and the screen that is then on top."""
