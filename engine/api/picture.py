@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 Item = TypeVar("Item", bound=tuple[Any, ...])
 
 TICK_BITS = 36
-"""A cursor holds the journal sequence above this many bits of tick count."""
+"""A place holds the journal sequence above this many bits of tick count."""
+VERSION_BITS = 40
+"""A cursor holds the place above this many bits, which count changes of what follows neither: the status and positions."""
 LOG_MAX = 2_000
 FILLS_MAX = 2_000
 BARS_SHOWN_MAX, BARS_TOTAL_MAX = 120, 4_000
@@ -67,6 +69,10 @@ class Picture:
         self._touched: list[tuple[str, int]] = []
         """What is still to be noted in it, oldest first."""
         self._cursor = self._basket_seq = 0
+        self._version = self._status_version = 0
+        self._status_seen: StatusView | None = None
+        self._positions_seen: dict[tuple[str, str, str], tuple[int, PositionView]] = {}
+        """What was shown of each position last, and since which version."""
         self._overview = Overview(engine)
         self._started_ns = 0
         self._mode = ""
@@ -225,15 +231,17 @@ class Picture:
 
     def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
         """Rows that changed since a cursor that :meth:`update_since` gave (0: everything)."""
-        seq, ticks = divmod(cursor, 1 << TICK_BITS) if cursor else (0, 0)
+        place, version = divmod(cursor, 1 << VERSION_BITS) if cursor else (0, 0)
+        seq, ticks = divmod(place, 1 << TICK_BITS)
         changed = self._changed_since(seq)
         self._overview.refresh(self._number())
-        sums = self._overview.limits_since(cursor)
+        sums = self._overview.limits_since(place)
+        status = self._see()
         store = self._engine.store
         update = DeskUpdate(
-            status=self.status(),
+            status=status if self._status_version > version else None,
             orders=tuple(self._order(store.orders[order_id]) for order_id in changed),
-            positions=self._positions(),
+            positions=tuple(row for since, row in self._positions_seen.values() if since > version),
             quotes=tuple(self._quotes(ticks)),
             books=tuple(self._books(ticks)),
             log=self._lines(seq),
@@ -242,12 +250,31 @@ class Picture:
             baskets=self._engine.baskets.views() if self._basket_seq > seq else None,
             limits=None if sums is None else sums[0],
             exposures=None if sums is None else sums[1],
-            costs=self._overview.costs_since(cursor),
+            costs=self._overview.costs_since(place),
         )
-        return self._number(), update
+        return (self._number() << VERSION_BITS) + self._version, update
+
+    def _see(self) -> StatusView:
+        """The status of now; notes whether more of it than the running time has changed, and which positions have."""
+        version = self._version + 1
+        status = self.status()
+        calm = msgspec.structs.replace(
+            status,
+            ts_ns=status.ts_ns // NS_PER_S,
+            brokers=tuple(msgspec.structs.replace(broker, reconciled_s=None) for broker in status.brokers),
+        )
+        if calm != self._status_seen:
+            self._status_seen, self._status_version, self._version = calm, version, version
+        seen = self._positions_seen
+        for row in self._positions():
+            key = (row.broker, row.account, row.symbol)
+            if key not in seen or seen[key][1] != row:
+                seen[key] = (version, row)
+                self._version = version
+        return status
 
     def _number(self) -> int:
-        """The cursor of now: the journal's place and the market's."""
+        """The place of now: the journal's and the market's."""
         return (self._cursor << TICK_BITS) + self._engine.market.ticks
 
     def _changed_since(self, seq: int) -> list[str]:

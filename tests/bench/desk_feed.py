@@ -24,6 +24,8 @@ from engine.views import BookView, DeskUpdate, DeskView, OrderView, QuoteView
 from tests.screens import frozen
 
 ROWS = 40
+STEPS = 45
+"""Pictures that are made before the market begins and then sent in turn: what is measured is the server, not this door."""
 CLOCK = SystemClock()
 
 
@@ -35,6 +37,8 @@ class BusyDoor:
         self.per_tick = changes_per_s // TICKS_PER_S
         self.instruments = tuple(make_instrument(f"SYM{n:02}", "equity", "XSIM", "USD", "0.01") for n in range(ROWS))
         self.symbols = [made.symbol for made in self.instruments]
+        self._begin_ns = CLOCK.now_ns()
+        self._updates = [self._update(step) for step in range(STEPS)] if changes_per_s else []
 
     def view(self) -> DeskView:
         status = frozen.status(ts_ns=CLOCK.now_ns(), orders_working=ROWS, parents_open=ROWS)
@@ -49,10 +53,14 @@ class BusyDoor:
         if not self.per_tick:
             return 1, DeskUpdate()
         self.step += 1
+        status = frozen.status(ts_ns=CLOCK.now_ns(), orders_working=ROWS, parents_open=ROWS, head_seq=self.step)
+        return self.step + 1, msgspec.structs.replace(self._updates[self.step % STEPS], status=status)
+
+    def _update(self, step: int) -> DeskUpdate:
+        self.step = step
         half = self.per_tick // 2
-        first = self.step * half
-        return self.step + 1, DeskUpdate(
-            status=frozen.status(ts_ns=CLOCK.now_ns(), orders_working=ROWS, parents_open=ROWS, head_seq=self.step),
+        first = step * half
+        return DeskUpdate(
             orders=tuple(self._order(n % ROWS) for n in range(first, first + min(half, ROWS))),
             quotes=tuple(self._quote(n % ROWS) for n in range(first, first + min(half, ROWS))),
             books=(self._book(0),),
@@ -70,7 +78,7 @@ class BusyDoor:
             avg_price=Price("189.05") + Price("0.001") * (filled % 90),
             algo="vwap",
             progress_pct=filled // 50,
-            created_ns=CLOCK.now_ns() - (n + 1) * 60 * NS_PER_S,
+            created_ns=self._begin_ns - (n + 1) * 60 * NS_PER_S,
         )
 
     def _quote(self, n: int) -> QuoteView:

@@ -119,10 +119,10 @@ class Screen:
 
 
 @contextmanager
-def feed(folder: Path, changes_per_s: int) -> Iterator[tuple[Path, subprocess.Popen[str]]]:
+def feed(folder: Path, changes_per_s: int, kind: str = "desk_feed") -> Iterator[tuple[Path, subprocess.Popen[str]]]:
     path = folder / f"s{changes_per_s}"
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.desk_feed", str(path), str(changes_per_s)],
+        [sys.executable, "-m", f"tests.bench.{kind}", str(path), str(changes_per_s)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -216,6 +216,42 @@ def test_the_servers_tick_without_a_desk(short: Path) -> None:
         print(file=process.stdin, flush=True)
         late = json.loads(process.stdout.readline())
     print(f"\nwithout a desk: 1 ms tick of the server p99 {late['p99_ms']:.2f} ms late")
+
+
+def told(process: subprocess.Popen[str]) -> dict[str, float]:
+    """What a feed says of the time since it was asked last."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    print(file=process.stdin, flush=True)
+    found: dict[str, float] = json.loads(process.stdout.readline())
+    return found
+
+
+@pytest.mark.bench
+def test_a_real_engine_with_and_without_a_desk(short: Path) -> None:
+    """A real engine at 1,000 and at 10,000 messages of market data a second, alone and then with a desk that is typed into."""
+    typed: dict[int, list[float]] = {}
+    for rate in (1_000, 10_000):
+        with feed(short, rate, "engine_feed") as (path, process):
+            told(process)
+            time.sleep(SECONDS)
+            alone = told(process)
+            with opened(DESK, str(path), "10") as screen:
+                told(process)
+                before = screen.cpu_s()
+                screen.read(SECONDS)
+                beside, spent = told(process), screen.cpu_s() - before
+                typed[rate] = keys(screen, b"b 100 SYM01 @1")
+        more = (spent + beside["cpu_s"] - alone["cpu_s"]) / SECONDS
+        print(
+            f"\nreal engine, {rate:,} messages/s: a desk costs {more:.1%} of a core above the engine alone (bar 10 %: {spent / SECONDS:.1%} "
+            f"its own); 1 ms tick p99 {alone['p99_ms']:.2f} ms late alone, {beside['p99_ms']:.2f} with it (bar 2 ms more)"
+        )
+    slow, fast = typed[1_000], typed[10_000]
+    print(
+        f"key to paint beside 10,000 messages/s: p50 {p(fast, 50):.1f} ms, p95 {p(fast, 95):.1f}; beside 1,000: {p(slow, 50):.1f} / "
+        f"{p(slow, 95):.1f}: {p(fast, 50) / p(slow, 50):.2f} x (bar 1.5)"
+    )
 
 
 PICTURES = 28_800 // 8

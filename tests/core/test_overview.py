@@ -11,7 +11,7 @@ from bolt_tui.client import merge
 from engine.domain.clock import NS_PER_S
 from engine.market.bars import BAR_NS, BARS_KEPT
 from engine.market.feed import TradeTick
-from engine.views import CostView, DeskView, LimitView
+from engine.views import CostView, DeskUpdate, DeskView, LimitView
 from tests.core.lab import Lab
 
 
@@ -144,3 +144,22 @@ def test_a_desk_that_follows_updates_has_the_whole_picture(lab: Lab) -> None:
     whole = lab.engine.view()
     assert (view.limits, view.exposures, view.bars) == (whole.limits, whole.exposures, whole.bars)
     assert {row.order_id: row for row in view.costs} == {row.order_id: row for row in whole.costs}
+
+
+def test_what_did_not_change_is_not_told_again(lab: Lab) -> None:
+    hold(lab, 100)
+    cursor, first = lab.engine.update_since(0)
+    assert first.status is not None
+    assert [row.symbol for row in first.positions] == ["AAPL"]
+    cursor, again = lab.engine.update_since(cursor)
+    assert again == DeskUpdate()
+    lab.quote(18_950, 18_952)
+    moved, update = lab.engine.update_since(cursor)
+    assert [row.mark for row in update.positions] == [Decimal("189.50")]
+    assert update.status is not None, "the day's result has moved"
+    behind, late = lab.engine.update_since(cursor)
+    assert (behind, late.positions, late.status) == (moved, update.positions, update.status), "for a slower reader too"
+    lab.clock.set_ns(lab.clock.now_ns() + NS_PER_S)
+    _, ticked = lab.engine.update_since(moved)
+    assert ticked.status is not None, "the time of the engine is told each second"
+    assert not ticked.positions
