@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from engine.domain.order import OrderSpec, OrderType, Source, Tif
 from engine.intake.drafts import AmendDraft
 from engine.intake.presets import Default
 from engine.views import OrderView
+from widgets.formats import figure
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,9 +25,13 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     intent_id: str
     result: co.CommandResult
     """The engine's judgement."""
-    kind: Literal["new", "amend", "release"] = "new"
+    kind: Literal["new", "amend", "release", "approve"] = "new"
     order_id: str = ""
-    """Of the order that is amended or released."""
+    """Of the order that is amended, released or approved."""
+    order_hash: str = ""
+    """What an approval is bound to: the terms as they were shown."""
+    notes: tuple[str, ...] = ()
+    """What else the person is to know before deciding, in sentences."""
     amend: AmendDraft | None = None
     linked: tuple[OrderSpec, ...] = ()
     """Orders that go with it."""
@@ -35,6 +41,10 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     def command(self, source: Source, *, staged: bool, is_confirmed: bool) -> co.AnyCommand:
         """The command that is sent, once; what the gate asked a person to confirm is confirmed only where they did."""
         confirmed = frozenset(denial.code for denial in self.result.denials) if is_confirmed else frozenset[str]()
+        if self.kind == "approve":
+            return co.ApproveOrder(
+                source=source, order_id=self.order_id, order_hash=self.order_hash, confirmed=confirmed
+            )
         if self.kind == "release":
             return co.ReleaseOrder(source=source, order_id=self.order_id, confirmed=confirmed)
         if self.amend is not None:
@@ -49,6 +59,25 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
             confirmed=confirmed,
             words=self.line,
         )
+
+
+def approval_notes(order: OrderView, figures: Mapping[str, str]) -> tuple[str, ...]:
+    """Why a second person is needed, and what their word holds for."""
+    amount, most = figure(figures.get("four_eyes", "")), figure(figures.get("four_eyes_max", ""))
+    where = f" ({figures['four_eyes_line']})" if figures.get("four_eyes_line") else ""
+    why = f"{amount} is above {most}{where}: " if amount and most else ""
+    return (
+        f"FOUR_EYES {why}asked for by {order.source}, another person approves it",
+        f"the approval holds for exactly these terms: {order.awaits}; what is changed is approved anew",
+    )
+
+
+def suspended_notes(order: OrderView) -> tuple[str, ...]:
+    """Why it was not sent when its trigger passed, and what a release means now."""
+    return (
+        f"SUSPENDED {order.note or order.waits}",
+        "released, it meets the market of now, not the one of its trigger; what the gate then denies ends it",
+    )
 
 
 def spec_of(order: OrderView, draft: AmendDraft | None = None) -> OrderSpec:

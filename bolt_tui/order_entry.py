@@ -13,11 +13,12 @@ from textual.content import Content
 from textual.widgets import Input
 
 from bolt_tui.desk_base import DeskBase
-from bolt_tui.offers import Offer, spec_of
+from bolt_tui.offers import Offer, approval_notes, spec_of, suspended_notes
 from bolt_tui.screens.order_form import FormScreen
 from bolt_tui.screens.preview import Choice, PreviewScreen
 from engine.domain import commands as co
 from engine.domain.ids import new_intent_id
+from engine.domain.order import OrderState
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.grammar import TIFS, GrammarContext, complete, parse_line
 from engine.intake.presets import NONE, Presets
@@ -154,7 +155,7 @@ class OrderEntry(DeskBase):
             self._preview(line, draft)
 
     def _preview_release(self, order: OrderView) -> None:
-        """A staged order goes out through the same preview as a typed one."""
+        """A staged or suspended order, and one that waits for a second person, goes out through the same preview as a typed one."""
         self._preview(f"release {order.order_id}", ReleaseDraft(order_id=order.order_id))
 
     async def _offer(self, line: str, draft: Draft) -> Offer | str:
@@ -176,6 +177,7 @@ class OrderEntry(DeskBase):
         if order is None:
             return f"{draft.order_id} is not in the newest picture; look at the orders, then ask again"
         amend = draft if isinstance(draft, AmendDraft) else None
+        awaits = order.awaits if amend is None else ""
         spec = spec_of(order, amend)
         result = await self._port.submit(co.Preview(source=self._source, spec=spec, order_id=order.order_id))
         return Offer(
@@ -184,8 +186,10 @@ class OrderEntry(DeskBase):
             spec=spec,
             intent_id=new_intent_id("d"),
             result=result,
-            kind="release" if amend is None else "amend",
+            kind="amend" if amend is not None else "approve" if awaits else "release",
             order_id=order.order_id,
+            order_hash=awaits,
+            notes=_notes(order, result) if amend is None else (),
             amend=amend,
         )
 
@@ -230,15 +234,26 @@ class OrderEntry(DeskBase):
         if not choice.act:
             self._say("dropped; nothing was sent. up in the order line recalls it")
             return
+        if choice.act == "reject":
+            self._say(f"turning {offer.order_id} down: it is cancelled, and nothing of it has left")
+            self._post(co.CancelOrder(source=self._source, order_id=offer.order_id))
+            return
         command = offer.command(self._source, staged=choice.act == "stage", is_confirmed=choice.act == "confirm")
         verb = (
             "staging"
             if choice.act == "stage"
-            else {"new": "sending", "amend": "amending", "release": "releasing"}[offer.kind]
+            else {"new": "sending", "amend": "amending", "release": "releasing", "approve": "approving"}[offer.kind]
         )
         self._say(f"{verb} {size_words(offer.spec)} ...")
         # A worker of its own: the next preview ends this one, and must not take a confirmed order with it.
         self._post(command)
+
+
+def _notes(order: OrderView, result: co.CommandResult) -> tuple[str, ...]:
+    """What is said of an order that waits for a person, beside its figures."""
+    if order.awaits:
+        return approval_notes(order, result.preview)
+    return suspended_notes(order) if order.state is OrderState.SUSPENDED else ()
 
 
 def _form_words(context: GrammarContext) -> dict[str, tuple[str, ...]]:

@@ -84,7 +84,7 @@ class OrderKeys(BasketKeys):
         self._say(f"X again within 2 s cancels {counts}" + (f" ({staged} staged stay)" if staged else ""), "bad")
 
     def action_release(self) -> None:
-        """Preview the selected staged order or basket; its release leaves from there."""
+        """Preview the selected staged or suspended order or basket; its release, or approval, leaves from there."""
         basket = self._basket(self._port.view())
         if basket is not None:
             self._review(basket)
@@ -92,7 +92,7 @@ class OrderKeys(BasketKeys):
         order = self._chosen("release")
         if order is None:
             return
-        if order.state is OrderState.STAGED:
+        if order.state in {OrderState.STAGED, OrderState.SUSPENDED}:
             self._preview_release(order)
         else:
-            self._say(f"{order.order_id} is not staged; only staged orders are released")
+            self._say(f"{order.order_id} is neither staged nor suspended; only such orders are released or approved")

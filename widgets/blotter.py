@@ -172,7 +172,7 @@ class Blotter(LiveTable):
             rows += self._family(parent, children.get(parent.order_id, []), frame, costs)
         baskets = [one for one in view.baskets if one.state == basket_rows.STAGED and self._passes_basket(one)]
         if staged or baskets:
-            rows.append(Row("#staged", ("staged: nothing has left; r releases",), is_rule=True))
+            rows.append(Row("#staged", ("staged: nothing has left; r releases or approves",), is_rule=True))
             rows += [basket_rows.basket_row(one, (), frame.now_ns, "") for one in baskets[::-1]]
             rows += [self._row(order, frame, None, "") for order in self._sorted(staged)]
         if done:
@@ -328,7 +328,7 @@ def order_row(
     """One order as a row."""
     state = STATES[order.state].screen + ("!" if order.stale else "")
     is_dim = order.state.is_terminal and order.state not in BAD
-    alarm = order.state in {OrderState.UNKNOWN, OrderState.SUSPENDED}
+    alarm = order.state in {OrderState.UNKNOWN, OrderState.SUSPENDED} or bool(order.awaits)
     side = "buy" if order.side is Side.BUY else "sell"
     cells = (
         f"{mark}{' ' if order.parent_id else ''}{order.order_id}{sign}",
@@ -373,7 +373,7 @@ def price_words(order: OrderView, digits: int) -> str:
 
 
 def _note(order: OrderView) -> str:
-    parts = []
+    parts = [f"waits for a second person, {order.awaits}"] if order.awaits else []
     if order.algo not in {"", "direct"}:
         parts.append(f"{order.algo.upper()} {order.progress_pct}%")
     if order.queue_ahead is not None:

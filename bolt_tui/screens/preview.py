@@ -36,7 +36,7 @@ MOVED_BPS = 50
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """What the person decided: ``send``, ``confirm``, ``stage``, ``edit`` or nothing, about which offer."""
+    """What the person decided: ``send``, ``confirm``, ``stage``, ``edit``, ``reject`` or nothing, about which offer."""
 
     act: str
     offer: Offer
@@ -98,7 +98,8 @@ class PreviewScreen(Dialog[Choice]):
         self._shown_ns = self._monotonic_ns()
         width = min(118, self.app.size.width - 4)
         self.query_one("#preview-words", Static).update(Content("\n".join(self._words(width))).stylize("bold"))
-        lines = preview_lines(self.offer.result, width) + self._defaults(width)
+        lines = [(line, "bold $caution") for note in self.offer.notes for line in wrap(plain(note), width, "  ")]
+        lines += preview_lines(self.offer.result, width) + self._defaults(width)
         self.query_one("#preview", Static).update(content_of(lines))
         self._show_live()
 
@@ -107,7 +108,12 @@ class PreviewScreen(Dialog[Choice]):
         side = self.offer.spec.side
         head, _, rest = words.partition(" ")
         said = f"{head.upper()} {rest}" if head in {str(Side.BUY), str(Side.SELL)} else f"{side} {words}"
-        what = {"new": "", "amend": f"AMEND {self.offer.order_id} to ", "release": f"RELEASE {self.offer.order_id}: "}
+        what = {
+            "new": "",
+            "amend": f"AMEND {self.offer.order_id} to ",
+            "release": f"RELEASE {self.offer.order_id}: ",
+            "approve": f"APPROVE {self.offer.order_id} ({self.offer.order_hash}): ",
+        }
         return wrap(f"{what[self.offer.kind]}{said}", width)
 
     def _defaults(self, width: int) -> list[Line]:
@@ -166,13 +172,20 @@ class PreviewScreen(Dialog[Choice]):
         if self._is_busy:
             return "asking again ..."
         note = f"{self._note}   " if self._note else ""
+        rest = (
+            "e edits   esc drops" if self.offer.kind in {"new", "amend"} else f"{self._reject_words()}   esc leaves it"
+        )
         if self.offer.result.ok:
-            act = "enter refreshes: the quote is stale" if self.is_stale else "enter sends"
+            does = "enter approves it, and it sends" if self.offer.kind == "approve" else "enter sends"
+            act = "enter refreshes: the quote is stale" if self.is_stale else does
             stages = "   t stages" if self.offer.kind == "new" else ""
-            return f"{note}{act}{stages}   e edits   esc drops"
+            return f"{note}{act}{stages}   {rest}"
         if self.is_confirmable:
-            return f"{note}y confirms and sends   e edits   esc drops"
-        return f"{note}the gate refuses it as it is: e edits   esc drops"
+            return f"{note}y confirms and sends   {rest}"
+        return f"{note}the gate refuses it as it is: {rest}"
+
+    def _reject_words(self) -> str:
+        return "d turns it down" if self.offer.kind == "approve" else "d cancels it"
 
     # -- keys --------------------------------------------------------------------------------------------------------------
 
@@ -211,6 +224,11 @@ class PreviewScreen(Dialog[Choice]):
         if self.offer.result.ok and self.offer.kind == "new":
             self._choose("stage")
 
+    def action_reject(self) -> None:
+        """Turn down what waits for a second person; cancel what is staged or suspended."""
+        if self.offer.kind in {"release", "approve"}:
+            self._choose("reject")
+
     def action_checks(self) -> None:
         """Every check, to read; sending needs the preview in front again, and its guard starts anew."""
         checks = sorted(self.offer.result.checks, key=lambda check: check.ok)
@@ -219,7 +237,8 @@ class PreviewScreen(Dialog[Choice]):
 
     def action_edit(self) -> None:
         """Back to its words."""
-        self._leave("edit")
+        if self.offer.kind in {"new", "amend"}:
+            self._leave("edit")
 
     def action_drop(self) -> None:
         """Forget it."""

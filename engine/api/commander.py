@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from engine.api.answers import told
-from engine.api.approvals import approve, ask_approval, must_wait
+from engine.api.approvals import approve, ask_approval, look_at_waiting, must_wait
 from engine.api.cash_desk import adjust, set_rates
 from engine.api.groups import linked_denials, place_linked
 from engine.api.risk_view import open_order
@@ -130,8 +130,13 @@ class Commander:
     def preview(self, command: co.Preview) -> co.CommandResult:
         """Every check and figure of an order that is not placed. Journals nothing, counts nothing, changes nothing."""
         engine, spec = self._engine, command.spec
-        if command.order_id in engine.store.staged:
-            spec = engine.store.staged[command.order_id].spec
+        figures: dict[str, str] = {}
+        staged = engine.store.staged.get(command.order_id)
+        if staged is not None and staged.awaits:
+            spec = staged.spec
+            verdict, figures = look_at_waiting(engine, staged, command.source)
+        elif staged is not None:
+            spec = staged.spec
             verdict = engine.agent.judge(command.order_id, spec, command.source, "preview", dry=True)
         elif waiting_parent(engine, command.order_id) is not None:
             verdict = engine.agent.judge(command.order_id, spec, command.source, "preview", dry=True)
@@ -148,13 +153,12 @@ class Commander:
         if command.linked or spec.link is not None:
             denials = (*verdict.denials, *linked_denials(engine, command))
             verdict = msgspec.structs.replace(verdict, ok=not denials, denials=denials)
-        figures: dict[str, str] = {}
         if verdict.figures:
             try:
-                figures = self._what_if.figures(spec, command.source)
+                figures |= self._what_if.figures(spec, command.source)
             except (ArithmeticError, MoneyError):
                 # An absurd question must not look like a failing engine, which halts.
-                figures = {"cost": "n/a (beyond what can be computed)"}
+                figures |= {"cost": "n/a (beyond what can be computed)"}
         return co.CommandResult(
             ok=verdict.ok,
             code=verdict.denials[0].code if verdict.denials else "",
@@ -235,9 +239,9 @@ class Commander:
         if order is None:
             return self._illegal("cancel", command.order_id, "there is no such order")
         if order.state is OrderState.STAGED:
-            engine.record(
-                ev.ParentEnded(order_id=order.order_id, state=OrderState.CANCELLED, why="staged order dropped")
-            )
+            who = command.source.name
+            why = f"turned down by {who}" if order.awaits and who != order.source.name else "staged order dropped"
+            engine.record(ev.ParentEnded(order_id=order.order_id, state=OrderState.CANCELLED, why=why))
         elif order.is_parent and order.order_id in engine.store.parents_open:
             engine.agent.stop_parent(order, f"cancelled by {command.source.name or command.source.kind}")
             engine.agent.pump()

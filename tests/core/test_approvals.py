@@ -109,3 +109,32 @@ def test_a_machine_is_denied_and_the_gate_judges_the_approved_order_anew(lab: La
     refused = approve(lab, "P1")
     assert (refused.ok, refused.code) == (False, "HALTED")
     assert lab.broker.sent == []
+
+
+def look(lab: Lab, order_id: str, source: Source) -> co.CommandResult:
+    spec = lab.engine.store.get(order_id).spec
+    return lab.submit(co.Preview(source=source, spec=spec, order_id=order_id))
+
+
+def test_the_preview_shows_threshold_and_hash_and_passes_for_another_person_only(lab: Lab) -> None:
+    held = lab.buy(200, "189")
+    seen = look(lab, held.order_id, BEN)
+    assert seen.ok
+    assert (seen.preview["four_eyes"], seen.preview["four_eyes_max"]) == ("37800", "18900")
+    assert seen.preview["four_eyes_line"].startswith("policy.yaml:")
+    assert seen.preview["order_hash"] == lab.engine.store.get(held.order_id).awaits
+    for source in (ME, ROBOT):
+        refused = look(lab, held.order_id, source)
+        assert (refused.ok, refused.denials[0].code, refused.denials[0].control) == (False, "APPROVAL", "C31")
+    lab.submit(co.Halt(source=ME, why="stop"))
+    assert look(lab, held.order_id, BEN).code == "HALTED"
+    assert lab.broker.sent == []
+    assert lab.state(held.order_id) == "staged"
+
+
+def test_who_turns_an_order_down_is_journaled(lab: Lab) -> None:
+    held = lab.buy(200, "189")
+    lab.submit(co.CancelOrder(source=BEN, order_id=held.order_id))
+    assert lab.state(held.order_id) == "cancelled"
+    assert any("turned down by ben" in line.text for line in lab.engine.picture.view().log)
+    assert not approve(lab, held.order_id, "0123456789AB").ok

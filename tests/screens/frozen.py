@@ -167,6 +167,31 @@ def with_baskets() -> DeskView:
     return msgspec.structs.replace(day, orders=(*day.orders, *orders), baskets=(works, staged))
 
 
+WAITING_HASH = "38FA12C0DE77"
+FOUR_EYES = msgspec.structs.replace(
+    PASSED,
+    preview={
+        **PASSED.preview,
+        "four_eyes": "5672100",
+        "four_eyes_max": "5000000",
+        "four_eyes_line": "policy.yaml:29",
+        "order_hash": WAITING_HASH,
+        "asked_by": "ben",
+    },
+)
+
+
+def waiting() -> DeskView:
+    """A working day with an order that waits for a second person, and one whose trigger passed while nobody looked."""
+    day = working_day()
+    when = "2026-07-27T14:30:00Z passed while no engine was up"
+    orders = (
+        order("P120", OrderState.STAGED, qty=Qty(30000), limit=Price("189.07"), source="desk:ben", awaits=WAITING_HASH),
+        order("P121", OrderState.SUSPENDED, symbol="SPY", limit=Price("511"), algo="when", note=when),
+    )
+    return msgspec.structs.replace(day, orders=(*day.orders, *orders))
+
+
 def basket_judged(denials: dict[int, Denial] | None = None, *, total: tuple[Denial, ...] = ()) -> CommandResult:
     """What the engine says of the staged basket; line to what is against it."""
     words = (

@@ -65,7 +65,8 @@ def halted(*, done: bool) -> DeskView:
 
 
 ORDER = ("b", *keys("100 AAPL @189.10"), "enter")
-TO_BASKET = ("2", "home", *("down",) * 11, "enter")
+TO_BASKET = ("2", *("down",) * 11, "enter")
+PREVIEWS = {"approval": frozen.FOUR_EYES}
 ANSWERS = {
     "basket": frozen.basket_judged(),
     "basket blocked": frozen.basket_judged({3: frozen.DENIAL, 5: frozen.DENIAL}),
@@ -83,7 +84,8 @@ CASES: dict[str, tuple[Callable[[], DeskView], tuple[str, ...]]] = {
     "jump": (frozen.working_day, ("ctrl+o",)),
     "filter": (frozen.working_day, ("slash", *keys("aapl"))),
     "alert": (frozen.working_day, ("A",)),
-    "baskets": (frozen.with_baskets, ("2", "home")),
+    "approval": (frozen.waiting, ("2", *("down",) * 9, "r")),
+    "baskets": (frozen.with_baskets, ("2", "down")),
     "basket file": (frozen.with_baskets, ("B",)),
     "basket": (frozen.with_baskets, TO_BASKET),
     "basket blocked": (frozen.with_baskets, TO_BASKET),
@@ -93,6 +95,7 @@ CASES: dict[str, tuple[Callable[[], DeskView], tuple[str, ...]]] = {
 def painted(name: str, size: tuple[int, int], *, is_refused: bool = False) -> dict[str, str]:
     make, presses = CASES[name]
     engine = FakeEngine(make())
+    engine.preview = PREVIEWS.get(name, engine.preview)
     engine.answer = ANSWERS.get(name, engine.answer)
     if is_refused:
         engine.preview = frozen.DENIED
