@@ -261,7 +261,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
             self._halt_asked_ns = 0
         self._part(StatusBar).draw(view, trouble)
         if isinstance(self._port, LooksBack):
-            self._part(PastBanner).draw(self._port.words())
+            self._part(PastBanner).draw(self._port.words(), self._port.missing())
             now_ns = view.status.ts_ns
         self._part(KillBanner).draw(view.status.halt, now_ns, self._halt_asked_ns)
         self._draw_footer()

@@ -1,8 +1,8 @@
 """The past of a ledger as an engine that can be looked at: the same desk over the journal, at an instant that moves.
 
 Every row up to the instant is applied to a fresh core, as a start does with its own rows; nothing is connected, journaled or
-sent. Prices and books are not in the journal: a tape would hold them, and the panes say so. The halt key still halts what
-runs now, because stopping is the safe side.
+sent. Prices and books are not in the journal: they come from the tape beside it (:mod:`bolt_tui.past_market`), where one was
+recorded. The halt key still halts what runs now, because stopping is the safe side.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from bolt_tui.past_market import PastMarket
 from brokers.paper.replay_broker import PAPER_CAPABILITIES
 from engine.api import Engine, EngineParts, log_lines
 from engine.domain import events as ev
@@ -33,8 +34,6 @@ from engine.store.place import Place
 from engine.views import DeskView
 
 MODE = "PAST"
-VIEWS_KEPT = 64
-"""Pictures kept, so that going back a line at a time does not rebuild the day for each."""
 _TIMES = ("%H:%M:%S", "%H:%M")
 _STAMPS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
 
@@ -87,6 +86,7 @@ class Past:
         ledger: the file; an engine may be writing it.
         folder: a folder of this object's own, for a latch that halts nobody.
         halt: what the halt key does.
+        tape: the folder of its tape; None where there is none.
 
     Raises:
         StoreError: it cannot be read, or holds nothing.
@@ -95,17 +95,23 @@ class Past:
     connected = True
     link_text = ""
 
-    def __init__(self, ledger: Place, folder: Path, halt: Callable[[str], None]) -> None:
+    def __init__(self, ledger: Place, folder: Path, halt: Callable[[str], None], tape: Path | None = None) -> None:
         self._path = ledger
         self._folder = folder
         self._halt = halt
         self._version = 0
-        self._views: dict[int, DeskView] = {}
+        self._shown: tuple[tuple[int, int], DeskView] | None = None
+        """Row and instant, and the picture of them."""
+        self._prices = ""
+        """What is missing of the market, in words."""
         with closing(open_reader(ledger)) as connection:
             try:
                 ends = connection.execute("SELECT min(seq), max(seq) FROM journal").fetchone()
                 self._accounts = connection.execute(
                     "SELECT DISTINCT broker, account FROM cash ORDER BY 1, 2"
+                ).fetchall()
+                anchors = connection.execute(
+                    "SELECT ts_ns, payload FROM journal WHERE kind = 'tape_anchored' ORDER BY seq"
                 ).fetchall()
             except DATABASE_ERRORS as error:
                 raise store_error(error, ledger) from None
@@ -113,6 +119,10 @@ class Past:
             msg = f"{ledger} holds no rows yet; there is no past to look at"
             raise StoreError(msg)
         self.last_seq: int = ends[1]
+        named = [(ts_ns, ev.decode_event(payload)) for ts_ns, payload in anchors] if tape is not None else []
+        self._market = PastMarket(
+            tape or folder, [(ts_ns, event) for ts_ns, event in named if isinstance(event, ev.TapeAnchored)]
+        )
         self._engine = self._fresh()
         self.seq = 0
         self.ts_ns = 0
@@ -181,8 +191,6 @@ class Past:
             self._engine, self.seq, self._told = self._fresh(), 0, []
         for row in read_journal(self._path, self.seq + 1, seq - self.seq):
             self._apply(row.seq, row.ts_ns, ev.decode_event(row.payload))
-            if seq - row.seq < VIEWS_KEPT and self._told[-1:] == [row.seq]:
-                self._keep()
         self._version += 1
 
     def _apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
@@ -198,26 +206,29 @@ class Past:
         if log_lines.is_told(event):
             self._told.append(seq)
 
-    def _keep(self) -> DeskView:
-        view = self._engine.view()
-        status = msgspec.structs.replace(view.status, mode=MODE, ts_ns=self.ts_ns)
-        found = self._views[self.seq] = msgspec.structs.replace(view, status=status)
-        if len(self._views) > VIEWS_KEPT:
-            del self._views[next(iter(self._views))]
-        return found
-
     def words(self) -> str:
         """Where this is, for people."""
         return f"{iso(self.ts_ns)[:19]}Z, row {self.seq:,} of {self.last_seq:,}"
+
+    def missing(self) -> str:
+        """What the tape does not tell of the instant, for people; empty where it tells all."""
+        self.view()
+        return self._prices
 
     # -- EnginePort --------------------------------------------------------------------------------------------------------
 
     def view(self) -> DeskView:
         """The picture as of the instant."""
-        kept = self._views.get(self.seq) or self._keep()
-        if kept.status.ts_ns == self.ts_ns:
-            return kept
-        return msgspec.structs.replace(kept, status=msgspec.structs.replace(kept.status, ts_ns=self.ts_ns))
+        at = (self.seq, self.ts_ns)
+        if self._shown is None or self._shown[0] != at:
+            self._clock.set_ns(max(self.ts_ns, self._clock.now_ns()))
+            self._prices = self._market.show(self._engine.market, self.ts_ns)
+            view = self._engine.view()
+            status = msgspec.structs.replace(view.status, mode=MODE, ts_ns=self.ts_ns)
+            # The market's prints since an arrival are not all read, so what they come to is not known.
+            costs = tuple(msgspec.structs.replace(cost, market_vwap=None, market_qty=None) for cost in view.costs)
+            self._shown = at, msgspec.structs.replace(view, status=status, costs=costs)
+        return self._shown[1]
 
     def version(self) -> int:
         """Grows with each move."""
@@ -229,7 +240,7 @@ class Past:
         return self._refusal()
 
     async def what_if(self, question: Preview) -> CommandResult | None:
-        """Refuse to judge: prices of then are not known."""
+        """Refuse to judge: nothing can follow from it."""
         del question
         return self._refusal()
 

@@ -63,6 +63,10 @@ class LooksBack(Protocol):
         """Where it is."""
         ...
 
+    def missing(self) -> str:
+        """What is not known of it; empty where all is."""
+        ...
+
 
 class DeskExit(StrEnum):
     """What is to become of the engine when the desk is left."""

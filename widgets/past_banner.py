@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widget import Widget
 
-from widgets.formats import fit
+from widgets.formats import fit, plain
 
 KEYS = "[ ] a line back, on   { } a minute"
 
@@ -20,18 +20,18 @@ class PastBanner(Widget):
 
     def __init__(self) -> None:
         super().__init__(id="past")
-        self.words = ""
+        self.words = self.missing = ""
 
-    def draw(self, words: str) -> None:
-        """Show where the past is; empty for now."""
-        if words != self.words:
-            self.words = words
+    def draw(self, words: str, missing: str = "") -> None:
+        """Show where the past is (empty for now), and what is not known of it."""
+        if (words, missing) != (self.words, self.missing):
+            self.words, self.missing = words, missing
             self.set_class(bool(words), "-shown")
             self.refresh()
 
     def render(self) -> Content:
         """The line: what matters most first."""
         width = self.size.width
-        said = f" THE PAST: {self.words}. NOTHING CAN BE SENT."
+        said = f" THE PAST: {self.words}. NOTHING CAN BE SENT." + (f" {plain(self.missing)}" if self.missing else "")
         room = width - len(said) - 3
         return Content(fit(f"{said}   {KEYS}" if len(KEYS) <= room else said, width))

@@ -24,7 +24,9 @@ def opened(context: Context, halt: Callable[[str], None] = lambda _: None) -> It
     args = context.args
     place = read_place(args.ledger, Path.cwd()) if args.ledger else context.found.place
     with tempfile.TemporaryDirectory(prefix="bolt-past-") as folder:
-        past = Past(place, Path(folder), halt)
+        # A ledger's tape lies beside it; that of one on a server lies in the state folder.
+        tape = place.parent / "tape" if isinstance(place, Path) else home_path() / "tape"
+        past = Past(place, Path(folder), halt, tape)
         try:
             if args.at:
                 past.go_to(read_instant(args.at, past.ts_ns))

@@ -65,7 +65,12 @@ SCOPE = arg(
     help="global, account:NAME, strategy:NAME or symbol:NAME (default: global)",
 )
 FROM_LEDGER = "Where no engine answers, the ledger does: as of its last row, and it says so."
-AT = arg("--at", metavar="TIME", default="", help="as of then (UTC): 14:42:06 or 2026-11-28T14:42:06; from the journal")
+AT = arg(
+    "--at",
+    metavar="TIME",
+    default="",
+    help="as of then (UTC): 14:42:06 or 2026-11-28T14:42:06; from the journal, prices from its tape",
+)
 LEDGER_FILE = arg("--ledger", metavar="FILE|URL", default="", help="the ledger (default: the one of BOLT_HOME)")
 DATA_FILES = arg(
     "files", nargs="+", metavar="FILE", help="recorded market data, gzip or plain CSV, of any layout that is read"

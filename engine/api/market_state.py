@@ -35,6 +35,13 @@ class MarketState:
         """When a feed that is known to be whole last spoke: an unchanged quote is as young as that."""
         self._made: dict[str, tuple[QuoteTick, TradeTick | None, str, Quote]] = {}
 
+    def forget(self) -> None:
+        """Drop every price, not what can be traded: another instant of the past is looked at."""
+        for known in (self._quotes, self.books, self.trades, self.first_trade, self.status, self.changed, self._made):
+            known.clear()
+        self.bars.forget()
+        self.alive_ns = 0
+
     def on_tick(self, tick: MarketTick) -> None:
         """Take in one tick."""
         symbol = tick.symbol

@@ -65,6 +65,11 @@ class Bars:
         self._sums: dict[str, list[int]] = {}
         self._kept: dict[str, int] = {}
 
+    def forget(self) -> None:
+        """Drop every bar and sum."""
+        for known in (self.of, self._running, self._sums):
+            known.clear()
+
     def keep(self, symbol: str, bars: int) -> None:
         """Keep at least so many bars of a symbol from now on."""
         if bars > self._kept.get(symbol, BARS_KEPT):

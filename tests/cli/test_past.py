@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,12 +13,16 @@ import pytest
 from bolt_tui.app import Desk
 from bolt_tui.commands.exits import Exit
 from bolt_tui.past import MODE, Past, read_instant
+from bolt_tui.past_market import LOOKBACK_NS
 from bolt_tui.settings import Home, Settings
 from engine.domain import commands as co
+from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, SimClock
 from engine.domain.errors import SettingsError
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side
+from engine.market.feed import BookTick, MarketTick, QuoteTick, TradeTick
+from engine.market.tape import chunk_path, write_chunk
 from tests.cli.conftest import Ran
 from tests.cli.test_stored import order
 from tests.core.lab import ME, START_NS, Lab
@@ -61,6 +66,60 @@ def past(lab: Lab, home: Home, tmp_path: Path) -> Iterator[Past]:
     made.halts = halts  # type: ignore[attr-defined]
     yield made
     made.close()
+
+
+def tick_line(tick: MarketTick) -> bytes:
+    return msgspec.json.encode(["tick", 1, tick.ts_ns, tick])
+
+
+@pytest.fixture
+def taped(lab: Lab, home: Home, tmp_path: Path) -> Iterator[Past]:
+    """The same past with a tape: a quote and a book at 12 s, a print at 14 s, another quote at 22 s; a chunk that is lost."""
+    at = [START_NS + second * NS_PER_S for second in (12, 14, 22)]
+    ticks: list[MarketTick] = [
+        QuoteTick("AAPL", "XSIM", at[0], 1, 18_900, 500, 18_902, 400),
+        BookTick("AAPL", "XSIM", at[0], 2, ((18_900, 500), (18_899, 700)), ((18_902, 400),)),
+        TradeTick("AAPL", "XSIM", at[1], 3, 18_901, 30, "B"),
+        QuoteTick("AAPL", "XSIM", at[2], 4, 18_950, 500, 18_952, 400),
+    ]
+    name = "tape/20231114/000001"
+    digest = write_chunk(chunk_path(home.root / "tape", name), [tick_line(tick) for tick in ticks])
+    lab.engine.record(ev.TapeAnchored(name=name, sha256=digest, rows=len(ticks)))
+    lab.pass_time(1)
+    (tmp_path / "scratch").mkdir()
+    made = Past(home.ledger, tmp_path / "scratch", lambda _: None, home.root / "tape")
+    yield made
+    made.close()
+
+
+def test_prices_of_the_instant_come_from_the_tape(taped: Past) -> None:
+    taped.go_to(WHEN["before"])
+    assert (taped.view().quotes, taped.view().books) == ((), ())
+    assert "no prices on the tape around it" in taped.missing()
+    taped.go_to(WHEN["works"])
+    view = taped.view()
+    assert [(str(row.bid), str(row.ask), str(row.last)) for row in view.quotes] == [("189", "189.02", "189.01")]
+    assert [len(book.bids) for book in view.books] == [2]
+    assert [bar.volume for bar in view.bars] == [30]
+    assert taped.missing() == ""
+    taped.go_to(WHEN["filled"])
+    assert [str(row.mark) for row in taped.view().positions] == ["189.5"], "a position has the mark of the instant"
+    taped.go_to(WHEN["works"])
+    assert [str(row.bid) for row in taped.view().quotes] == ["189"], "going back takes later prices away"
+
+
+def test_prices_that_are_older_than_the_look_back_are_not_shown(taped: Past) -> None:
+    taped.go_to(taped.ts_ns)
+    taped._market.show(taped._engine.market, START_NS + 23 * NS_PER_S + LOOKBACK_NS)
+    assert taped._engine.market.quote("AAPL") is None
+
+
+def test_a_tape_that_was_changed_is_said_and_not_shown(taped: Past, home: Home) -> None:
+    chunk = chunk_path(home.root / "tape", "tape/20231114/000001")
+    chunk.write_bytes(gzip.compress(tick_line(QuoteTick("AAPL", "XSIM", START_NS, 1, 1, 1, 2, 1))))
+    taped.go_to(WHEN["works"])
+    assert taped.view().quotes == ()
+    assert "is not the chunk whose hash the journal holds" in taped.missing()
 
 
 def states(past: Past) -> dict[str, str]:
