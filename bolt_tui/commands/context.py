@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bolt_tui.commands.exits import Exit
 from bolt_tui.output import Output
@@ -98,6 +98,17 @@ class Context:
             self.out.say(f"bolt: {found.told()}")
         self.out.line(found.told())
         return found
+
+    def stored_view(self, error: NoEngine) -> tuple[DeskView, dict[str, Any]]:
+        """The picture as of the ledger's last row, and where it is from, as :meth:`stored` has it. Its prices are those of the tape."""
+        from bolt_tui.commands.look_back import opened
+
+        marks = self.stored(error).marks()
+        with opened(self) as past:
+            view, missing = past.view(), past.missing()
+        if missing:
+            self.out.say(f"bolt: {missing}: what needs them is not known")
+        return view, marks
 
     def past(self) -> DeskView | None:
         """The picture of ``--at`` and ``--ledger``; None where neither was given. Says of when it is."""

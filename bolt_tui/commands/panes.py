@@ -202,12 +202,11 @@ EXPOSURE_HEADERS = ("KIND", "NAME", "LONG", "SHORT")
 
 
 def risk(context: Context) -> Exit:
-    """Each limit in force with what is used of it, the fullest first, and exposures; refused where it cannot be told."""
+    """Each limit in force with what is used of it, the fullest first, and exposures."""
     try:
         view, marks = now_or_then(context)
     except NoEngine as error:
-        msg = f"{error}; `bolt risk --at TIME` shows the limits of the past from the ledger"
-        raise NoEngine(msg) from error
+        view, marks = context.stored_view(error)
     limits = sorted(view.limits, key=lambda row: -1 if row.used_pct is None else row.used_pct, reverse=True)
     context.out.object("risk", {"limits": limits, "exposures": view.exposures, **marks})
     if context.args.exposures:
@@ -245,8 +244,7 @@ def tca(context: Context) -> Exit:
     try:
         view, marks = now_or_then(context)
     except NoEngine as error:
-        msg = f"{error}; `bolt tca --at TIME` works it out from the ledger"
-        raise NoEngine(msg) from error
+        view, marks = context.stored_view(error)
     costs = [row for row in view.costs if wanted in {"", row.order_id}]
     if wanted and not costs:
         msg = f"{wanted} has no costs yet: it is no parent that has filled; `bolt tca` lists those that have"

@@ -120,7 +120,8 @@ LISTS = (
             LEDGER_FILE,
         ),
         (Exit.NO_ENGINE, Exit.STORE),
-        detail="Limits need prices, so where no engine answers only `--at` shows them, with what the journal alone can tell.",
+        detail="Where no engine answers they are those of the ledger's last row, at the prices of its tape; what needs a price that is not there is "
+        "unknown.",
         is_list=True,
     ),
     Subcommand(

@@ -129,6 +129,15 @@ def test_without_an_engine_the_ledger_answers_or_says_why_not(bolt: Bolt, home: 
     assert ran.err.count("FROM THE LEDGER") == 1
     assert [row[1] for row in csv.reader(io.StringIO(ran.out))][1:] == ["FILL", "FILL", "FILL"]
     assert [line["word"] for line in bolt("log", "--json").json["lines"]][-2:] == ["FILL", "DONE"]
+    ran = bolt("tca", "p1", "--json")
+    assert ran.json["costs"][0]["order_id"] == "P1"
+    assert (ran.json["read_from"], ran.json["engine"]) == ("ledger", "none")
+    ran = bolt("risk", "--json")
+    used = {row["code"]: row["value"] for row in ran.json["limits"] if row["scope"] == "AAPL"}
+    assert used["POSITION_MAX"] == "100"
+    assert "no tape, so no prices" in ran.err
+    assert bolt("risk").out.startswith("FROM THE LEDGER, no engine runs: as of row ")
+    assert ["symbol", "AAPL", "-", "-"] in [line.split() for line in bolt("risk", "--exposures").out.splitlines()]
     missing = bolt("watch")
     assert missing.code == Exit.NO_ENGINE
     assert "prices are not kept in the ledger" in missing.err
