@@ -16,6 +16,8 @@ from engine.domain import events as ev
 from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.money import EXACT, Money, text
 from engine.domain.order import OrderState, Source
+from engine.risk.basket_rows import BasketCase, judge_basket, judge_total
+from engine.risk.controls import BASKET_BLOCKED
 from engine.risk.controls_case import Candidate, Role
 from engine.risk.overlay import Overlay
 from engine.risk.risk_manager import Verdict
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 LINES_MAX = 500
 """Lines of one basket; a larger list is several baskets."""
 BASKETS_SHOWN_MAX = 50
-BLOCKED, CONFIRM, BAD = "BASKET_BLOCKED", "BASKET_CONFIRM", "BASKET_BAD"
+BLOCKED, BAD = BASKET_BLOCKED.code, "BASKET_BAD"
 WHY = "a line of basket {basket_id}"
 
 
@@ -143,9 +145,9 @@ class Baskets:
     def _looked(self, basket: Basket, source: Source) -> co.CommandResult:
         """The verdict of each line, and whether the total is one that a person confirms."""
         lines = self.judge(basket, source)[0]
-        asked = self._too_much(lines, source, frozenset())
+        asked = judge_total(self._case(lines, source, frozenset()))
         told = self._told(basket, lines, "")
-        return told if asked is None else msgspec.structs.replace(told, denials=(asked,))
+        return told if asked is None else msgspec.structs.replace(told, denials=(asked.denial,))
 
     def judge(
         self, basket: Basket, source: Source, confirmed: frozenset[str] = frozenset()
@@ -200,38 +202,27 @@ class Baskets:
 
     def _release(self, basket: Basket, command: co.ReleaseBasket) -> co.CommandResult:
         shown, verdicts = self.judge(basket, command.source, command.confirmed)
-        found = next((one for one in shown if one.denials), None)
-        refusal = self._too_much(shown, command.source, command.confirmed)
-        if found is not None or refusal is not None:
-            first = refusal if found is None or refusal is None else found.denials[0]
-            first = first or (found.denials[0] if found is not None else None)
-            assert first is not None
-            where = "" if found is None else f"line {found.line}: "
+        found = judge_basket(self._case(shown, command.source, command.confirmed))
+        if found is not None:
+            where = "" if found.line is None else f"line {found.line}: "
             return msgspec.structs.replace(
                 self._told(basket, shown, ""),
                 ok=False,
-                code=CONFIRM if first.confirmable else BLOCKED,
-                text=f"{basket.basket_id} stays staged, nothing of it was sent: {where}{first.text}",
-                denials=(first,),
+                code=found.code,
+                text=f"{basket.basket_id} stays staged, nothing of it was sent: {where}{found.denial.text}",
+                denials=(found.denial,),
             )
         return self._send(basket, command, shown, verdicts)
 
-    def _too_much(
-        self, shown: tuple[co.LineVerdict, ...], source: Source, confirmed: frozenset[str]
-    ) -> co.Denial | None:
-        """A person confirms the total as one amount: many small lines are a large one."""
-        policy, total = self._engine.parts.policy.policy, total_of(shown)
-        if policy is None or not source.kind.is_person or CONFIRM in confirmed:
-            return None
-        most = policy.limits("", "", "").get("order.confirm_notional")
-        if total is not None and most is not None and total <= most.value:
-            return None
-        said = "unknown" if total is None else text(total)
-        limit = "none" if most is None else text(most.value)
-        return co.Denial(
-            CONFIRM, "C28", said, limit, "" if most is None else most.line,
-            f"the basket comes to {said} in {len(shown)} orders, above {limit}; confirm that", confirmable=True,
-        )  # fmt: skip
+    def _case(self, lines: tuple[co.LineVerdict, ...], source: Source, confirmed: frozenset[str]) -> BasketCase:
+        """What C28 judges by."""
+        return BasketCase(
+            lines=[(one.line, one.denials) for one in lines],
+            total=total_of(lines),
+            policy=self._engine.parts.policy.policy,
+            is_person=source.kind.is_person,
+            confirmed=confirmed,
+        )
 
     def _send(
         self,

@@ -283,8 +283,8 @@ _ACCOUNT = (
 
 _RATES = (
     _most("C11", "DUPLICATE", "duplicate.window_s", "time since the same order", sizes.since_same, "CLOCK_UNKNOWN", "The same "
-          "order again within the window: a person confirms it, a machine is denied. Children of one parent are held by "
-          "C27 instead.", is_time=True, is_floor=True, is_confirmable=True, place="EG"),
+          "account, symbol, side, quantity and prices again within the window: a person confirms it, a machine is denied. Another "
+          "venue makes it no other order. Children of one parent are held by C27 instead.", is_time=True, is_floor=True, is_confirmable=True, place="EG"),
     _most("C14", "RATE_BROKER", "rate.max_per_s_broker", "messages to the broker in a second", sizes.rate_broker,
           "COUNT_NONE", "New orders and amendments of a second; cancels have a lane of their own.", spares=EXIT),
     _most("C14", "RATE_VENUE", "", "messages to the broker in a second, cancels too", sizes.rate_venue, "BROKER_UNKNOWN",
@@ -299,6 +299,30 @@ _RATES = (
 )  # fmt: skip
 
 ROWS: tuple[Row, ...] = (*_STATE, *_STATIC, *_PRICE, *_SIZE, *_ACCOUNT, *_RATES)
-"""All controls, in the order of the gate."""
+"""What an order passes, in the order of the gate."""
 
-CONTROLS = tuple(f"C{number:02d}" for number in (*range(1, 28), *range(29, 37)))
+BASKET_BLOCKED = Row(
+    control="C28",
+    code="BASKET_BLOCKED",
+    place="B",
+    input="lines of the basket that are denied",
+    doc="One denied line, with the lines before it counted as sent, keeps the whole basket here: mend that line, or drop the basket.",
+)
+BASKET_CONFIRM = Row(
+    control="C28",
+    code="BASKET_CONFIRM",
+    place="B",
+    input="amount of the whole basket",
+    path="order.confirm_notional",
+    unknown="PRICE_NONE",
+    doc="A person sees count and total of a basket, and confirms a large total as one amount (`--confirm BASKET_CONFIRM`), or what one "
+    "of its lines asks to be confirmed.",
+    is_confirmable=True,
+)
+BASKET_ROWS: tuple[Row, ...] = (BASKET_BLOCKED, BASKET_CONFIRM)
+"""Asked once for a basket, when it is to leave; its lines pass the other rows as orders (``basket_rows``)."""
+
+TABLE: tuple[Row, ...] = (*ROWS, *BASKET_ROWS)
+"""All controls."""
+
+CONTROLS = tuple(f"C{number:02d}" for number in range(1, 37))

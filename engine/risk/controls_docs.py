@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import sys
 
-from engine.risk.controls import CONTROLS, ROWS, Row
+from engine.risk.controls import CONTROLS, TABLE, Row
 from engine.risk.controls_case import SPARE_EXIT, SPARE_REDUCING
 
 OTHER_CODES = {
@@ -75,9 +75,6 @@ OTHER_CODES = {
     "STRATEGY_FAILED": "The strategy raised an error or was too slow, and is disabled; its other orders were cancelled.",
     "APPROVAL": "C31: the approval does not fit: the order does not wait for one, its author cannot approve it, or its terms are not the "
     "ones that were approved.",
-    "BASKET_BLOCKED": "C28: one line of the basket is denied, with the lines before it counted as sent; nothing of the basket leaves. "
-    "Mend that line, or drop the basket.",
-    "BASKET_CONFIRM": "C28: the basket as a whole, or a line of it, is a large amount; a person confirms it (`--confirm BASKET_CONFIRM`).",
     "BASKET_BAD": "The basket cannot be read; each bad line is named with its rule, and nothing was staged.",
     "BASKET_UNKNOWN": "There is no basket of that id; the refusal names those that are staged.",
     "SUSPENDED": "The trigger of an order that waits in the engine passed while no engine was up. It was not fired late: release it, "
@@ -86,7 +83,7 @@ OTHER_CODES = {
 }
 """Codes that are no row of the table: unknown inputs, trips of the monitors, refusals of commands and of a re-arm."""
 
-_BY_CODE = {row.code: row for row in ROWS}
+_BY_CODE = {row.code: row for row in TABLE}
 
 
 _HEAD = """\
@@ -105,7 +102,7 @@ verified position, working orders included; `exits` are the flatten orders of th
 
 Exposure counts the position plus every working, pending or unknown order of a side at its worst case, plus the order itself. A
 parent is judged with its full quantity when it is accepted; its unsent rest is no exposure, and each child is judged again when
-it is made. An amendment counts what it adds to the larger of its old and new terms.
+it is made. The rows of C28 are asked once for a basket, whose lines pass all others as orders. An amendment counts what it adds to the larger of its old and new terms.
 
 Controls: {controls}.
 
@@ -148,7 +145,7 @@ def _spared(row: Row) -> str:
 def render() -> str:
     """The whole page."""
     lines = [_HEAD.format(controls=", ".join(CONTROLS))]
-    lines += [_line(row) for row in ROWS]
+    lines += [_line(row) for row in TABLE]
     lines += ["", "## Other codes", "", "| code | meaning |", "|---|---|"]
     lines += [f"| {code} | {words} |" for code, words in sorted(OTHER_CODES.items())]
     return "\n".join(lines) + "\n"

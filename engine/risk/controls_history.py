@@ -43,8 +43,20 @@ ShapeKey = tuple[object, ...]
 
 
 def shape(spec: OrderSpec) -> ShapeKey:
-    """What makes two orders the same to a person who pressed a key twice."""
-    return (spec.account, spec.symbol, spec.side, spec.qty, spec.type, spec.limit, spec.stop, spec.algo.name)
+    """What makes two orders the same to a person who pressed a key twice. The venue does not: who asks again elsewhere within
+    a moment may have lost sight of the first.
+    """
+    return (
+        spec.account,
+        spec.symbol,
+        spec.side,
+        spec.qty,
+        spec.type,
+        spec.limit,
+        spec.stop,
+        spec.trail,
+        spec.algo.name,
+    )
 
 
 def source_name(source: Source) -> str:

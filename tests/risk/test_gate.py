@@ -21,7 +21,19 @@ from engine.domain.events import (
     TradingStateChanged,
 )
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import AlgoSpec, Link, LinkRole, OrderState, OrderType, Side, Source, SourceKind, Tif
+from engine.domain.order import (
+    AlgoSpec,
+    Link,
+    LinkRole,
+    OrderSpec,
+    OrderState,
+    OrderType,
+    Side,
+    Source,
+    SourceKind,
+    Tif,
+)
+from engine.risk.controls_history import shape
 from engine.risk.exposure import OpenOrder, ParentView, RiskView
 from engine.risk.policy import load
 from engine.risk.risk_manager import Candidate, Role
@@ -406,6 +418,24 @@ def test_a_duplicate_is_confirmed_by_a_person_and_denied_to_a_machine(world: Wor
     world.source = STRATEGY
     (denial,) = world.check(confirmed=frozenset({"DUPLICATE"})).denials
     assert not denial.confirmable
+
+
+@pytest.mark.parametrize(
+    ("change", "is_same"),
+    [({"venue": "XNAS"}, True), ({"qty": Qty(99)}, False), ({"limit": Price("99.99")}, False), ({"symbol": "MSFT"}, False)],
+)  # fmt: skip
+def test_the_same_order_is_the_same_account_symbol_side_quantity_and_prices(
+    world: World, change: dict[str, object], is_same: bool
+) -> None:
+    """At another venue it is the same order: who asks again elsewhere may have lost sight of the first."""
+    world.set_limit("duplicate.window_s", Decimal(2))
+    world.accept(msgspec.structs.replace(world.spec, **change), NOW - SECOND)
+    assert ("DUPLICATE" in {item.code for item in world.check().denials}) is is_same
+
+
+def test_trailing_stops_at_other_distances_are_other_orders() -> None:
+    near = OrderSpec(symbol="AAPL", side=Side.SELL, qty=Qty(10), type=OrderType.TRAILING_STOP, trail=Price("0.50"))
+    assert shape(near) != shape(msgspec.structs.replace(near, trail=Price("0.60")))
 
 
 def test_nobody_confirms_what_is_not_confirmable(world: World) -> None:
