@@ -169,6 +169,11 @@ class EngineRiskView:
         """Signed position."""
         return self._ledger.qty(account, symbol)
 
+    def short_used(self, account: str, symbol: str) -> Qty:
+        """What the account sold short in the risk day."""
+        day = self._days.days.get(account)
+        return ZERO_QTY if day is None else day.shorted.get(symbol, ZERO_QTY)
+
     def positions(self, account: str) -> Iterable[tuple[str, Qty]]:
         """Every symbol with a position that is not flat, or a live order."""
         open_positions = self._ledger.open_positions(account)

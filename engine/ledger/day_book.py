@@ -16,7 +16,8 @@ import msgspec
 from engine.domain import day_events as de
 from engine.domain import events as ev
 from engine.domain.clock import iso
-from engine.domain.money import EXACT, ZERO_MONEY, Money, Price, Qty
+from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty
+from engine.domain.order import Side
 from engine.ledger.ledger import Ledger
 
 Place = tuple[str, str]
@@ -51,6 +52,8 @@ class Day(msgspec.Struct):
     marks: dict[Place, Price]
     before: dict[str, tuple[Price, int]]
     """Last journaled price of each carried symbol, from before the day, and its time."""
+    shorted: dict[str, Qty] = msgspec.field(default_factory=dict)
+    """By symbol: what was sold beyond what was held; buying it back takes nothing off."""
     peak: Money = ZERO_MONEY
     """Best result so far; zero is the day's own beginning."""
 
@@ -85,7 +88,17 @@ class DayBook:
             handler(seq, ts_ns, event)
 
     def _filled(self, _seq: int, _ts_ns: int, event: ev.OrderFilled | ev.ForeignFillSeen) -> None:
-        self.seen[event.fill.symbol] = (event.fill.price, event.fill.ts_ns)
+        fill = event.fill
+        self.seen[fill.symbol] = (fill.price, fill.ts_ns)
+        if fill.side is Side.SELL:
+            self._sold(fill)
+
+    def _sold(self, fill: ev.Fill) -> None:
+        """The ledger has booked it: what stands below zero by now, as far as it comes from this sale, was sold short."""
+        day, held = self.days.get(fill.account), self._ledger.qty(fill.account, fill.symbol)
+        if day is not None and held < 0:
+            short = min(fill.qty, Qty(-held))
+            day.shorted[fill.symbol] = Qty(EXACT.add(day.shorted.get(fill.symbol, ZERO_QTY), short))
 
     def _began(self, _seq: int, _ts_ns: int, event: de.RiskDayBegan) -> None:
         self._bases.clear()

@@ -218,7 +218,8 @@ _SIZE = (
     _rule("C26", "SELF_CROSS", "own opposite orders", rules.self_cross, "The order cannot trade with one of our own, of any "
           "strategy or account; a market order reaches as far as its price collar. Untriggered stops do not count."),
     _rule("C25", "SHORT_LOCATE", "worst short position", rules.short_locate, "A sale of shares that the verified position may not "
-          "cover is a short sale, and needs a symbol that can be borrowed without a locate.", path="short.locate_free"),
+          "cover is a short sale, and needs a symbol that can be borrowed without a locate, or what is left of the account's locates "
+          "(short.locates): what was sold short in the day has used them up, bought back or not.", path="short.locate_free"),
     _rule("C25", "SHORT_PRICE_TEST", "price of a short sale", rules.short_price_test, "Under a price test a short sale has a "
           "limit above the bid.", path="short.price_test"),
     _rule("C27", "PARENT_GONE", "parent", rules.parent_gone, "A child belongs to a parent that is open and not stopping.",

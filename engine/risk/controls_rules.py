@@ -9,12 +9,13 @@ from decimal import Decimal
 
 from engine.domain.clock import iso
 from engine.domain.events import BrokerState, TradingState
-from engine.domain.money import ZERO_QTY, Price, Qty, Rounding, text
+from engine.domain.money import EXACT, ZERO_QTY, Price, Qty, Rounding, text
 from engine.domain.order import LinkRole, OrderSpec, OrderType, Side, SourceKind, Tif
 from engine.risk.controls_case import Case, Role, collar_price, crosses, is_exit, is_short_sale
 from engine.risk.controls_history import strategy_of
 from engine.risk.exposure import CLOSED, OPEN, SYMBOL_HALTED
 from engine.risk.kill_switch import scope_words
+from engine.risk.locates import located
 from engine.risk.policy import SOURCES
 
 Broken = tuple[str, str, str]
@@ -389,8 +390,18 @@ def short_locate(case: Case) -> Broken | None:
     symbol = case.spec.symbol
     if not is_short_sale(case) or (case.policy is not None and case.policy.allows("short.locate_free", symbol)):
         return None
-    said = f"selling {symbol} short needs a borrow, and it is not among the symbols that need no locate; at most {_held(case)} can be sold"
-    return f"-{text(case.worst)}", "no short position", said
+    account = case.spec.account
+    promised = ZERO_QTY if case.policy is None else located(case.policy.names("short.locates"), account, symbol)
+    # What is short since before this day needs no locate of today; what was sold short today has used its own up.
+    used = case.view.short_used(account, symbol)
+    needed = Qty(EXACT.add(used, EXACT.add(case.worst, min(case.position, ZERO_QTY))))
+    if needed <= promised:
+        return None
+    if not promised:
+        said = f"selling {symbol} short needs a borrow, and it is not among the symbols that need no locate; at most {_held(case)} can be sold"
+        return f"-{text(case.worst)}", "no short position", said
+    said = f"{text(promised)} {symbol} were located for {account}, {text(used)} of them are used; this could sell {text(needed)} short"
+    return text(needed), text(promised), said
 
 
 def short_price_test(case: Case) -> Broken | None:

@@ -167,6 +167,10 @@ class RiskView(Protocol):
         """Every symbol with a position or a live order (its position may be zero), in a fixed order."""
         ...
 
+    def short_used(self, account: str, symbol: str) -> Qty:
+        """What was sold short in the risk day, bought back or not."""
+        ...
+
     def open_qty(self, account: str, symbol: str, side: Side) -> Qty:
         """What working, pending and unknown orders of a side would fill at worst."""
         ...

@@ -22,6 +22,7 @@ import yaml
 from engine.domain.errors import PolicyError
 from engine.domain.instrument import is_symbol
 from engine.domain.money import EXACT, text
+from engine.risk.locates import check_locates
 from engine.risk.risk_day import is_cut
 
 FILE_BYTES_MAX = 256 * 1024
@@ -117,6 +118,7 @@ FIELDS: tuple[Field, ...] = (
     *_limits(Kind.PERCENT, "margin.max_used_pct"),
     *(Field(path, Kind.PERCENT) for path in dict.fromkeys(MARGIN_RATES.values())),
     Field("short.locate_free", Kind.NAMES),
+    Field("short.locates", Kind.NAMES),
     Field("short.price_test", Kind.NAMES),
     *_limits(Kind.COUNT, "open_orders.max_count", "open_orders.max_count_per_symbol"),
     *_limits(Kind.AMOUNT, "open_orders.max_notional", "open_orders.max_notional_per_symbol"),
@@ -387,7 +389,8 @@ def _shown(node: yaml.Node) -> str:
 def _read_value(field: Field, node: yaml.Node) -> Value:
     """The value of a node; ValueError with what was expected."""
     if field.kind is Kind.NAMES:
-        return _read_names(node, is_of_symbols=field.path.startswith("symbols.") or field.path.endswith(".symbols"))
+        names = _read_names(node, is_of_symbols=field.path.startswith("symbols.") or field.path.endswith(".symbols"))
+        return check_locates(names) if field.path == "short.locates" else names
     if not isinstance(node, yaml.ScalarNode):
         raise ValueError(str(field.kind))
     word = node.value

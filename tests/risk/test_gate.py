@@ -209,6 +209,9 @@ def test_a_view_that_breaks_denies(world: World, name: str, full: bool) -> None:
     world.use(Role.CHILD)
     if name == "intent_owner":
         world.role = Role.PARENT
+    if name == "short_used":  # asked for a short sale of what is not free of locates, and for no other order
+        world.set_limit("short.locate_free", ())
+        world.spec = order(side=Side.SELL)
     if name == "rate_age":
         world.rates["USD"] = Decimal("1.1")  # the age is asked for a currency that needs a rate, and for no other
     setattr(world, name, broken)

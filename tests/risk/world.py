@@ -72,6 +72,7 @@ class World:
         self.rates: dict[str, Decimal] = {"USD": Decimal(1)}
         self.rate_ages: dict[str, int] = {}
         self.held: dict[str, Qty] = {}
+        self.shorted: dict[str, Qty] = {}
         self.opened: dict[tuple[str, Side], Qty] = {}
         self.orders: list[OpenOrder] = []
         self.counts: dict[str | None, int] = {None: 0, "AAPL": 0}
@@ -128,6 +129,9 @@ class World:
 
     def position(self, account: str, symbol: str) -> Qty:
         return self.held.get(symbol, Qty(0))
+
+    def short_used(self, account: str, symbol: str) -> Qty:
+        return self.shorted.get(symbol, Qty(0))
 
     def positions(self, account: str) -> Iterable[tuple[str, Qty]]:
         return [
