@@ -1,17 +1,21 @@
 """A real engine process that places a bracket and is killed with SIGKILL at a named point of its own order path.
 
-``python -m tests.crash.bracket_child HOME POINT``; prints one JSON line when the entry is filled and its exits work.
+``python -m tests.crash.bracket_child HOME POINT [--with-venue]``; prints one JSON line when the entry is filled and its exits work.
+With ``--with-venue`` the venue is killed first, at the same point.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
 from bolt_tui.settings import Home, Settings
 from bolt_tui.wiring import LiveEngine, build_live
+from brokers.paper.home import VenueLock
 from engine.domain import commands as co
 from engine.domain.money import Price, Qty
 from engine.domain.order import Link, LinkRole, OrderSpec, OrderType, Side, Tif
@@ -50,9 +54,24 @@ def _is_settled(live: LiveEngine) -> bool:
     return engine.ledger.qty("PAPER", "AAPL") == QTY * bool(states)
 
 
-async def main(home: Path, point: str) -> None:
+class BothKiller(Killer):
+    """Kills the venue's process, then this one."""
+
+    def __init__(self, point: str, home: Path) -> None:
+        super().__init__(point)
+        self._home = home
+
+    def reach(self, point: str) -> None:
+        if point == self.point:
+            lock = VenueLock(self._home)
+            os.kill(lock.holder(), signal.SIGKILL)
+            lock.release()
+        super().reach(point)
+
+
+async def main(home: Path, point: str, *, with_venue: bool) -> None:
     live = build_live(Home(home), Settings())
-    arm(live, Killer(point))
+    arm(live, BothKiller(point, home) if with_venue else Killer(point))
     running = asyncio.ensure_future(live.run())
     await trade(live)
     engine = live.engine
@@ -63,4 +82,4 @@ async def main(home: Path, point: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], with_venue="--with-venue" in sys.argv[3:]))
