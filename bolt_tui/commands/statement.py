@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bolt_tui.books import DayOfBooks, read_books, read_day
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
-from bolt_tui.settings import home_path
+from bolt_tui.settings import Home, home_path
 from engine.domain.clock import iso
 from engine.domain.money import Money, text
 from engine.ledger.statement import CashLines, Statement
@@ -44,10 +44,10 @@ def statement(context: Context) -> Exit:
     is_proven = not any(one.faults for one in told)
     proof = {"seq": day.seq, "hash": day.hash, "adds_up": is_proven, "is_over": day.is_over}
     span = {"begins_ns": day.begins_ns, "ends_ns": day.ends_ns, "cut": day.cut, "as_of_ns": day.as_of_ns}
-    carry = _carry(context)
+    end_ns = min(day.ends_ns, day.as_of_ns)
+    carry = _carry(context, end_ns)
     later = {}
     if carry is not None:
-        end_ns = min(day.ends_ns, day.as_of_ns)
         later = {one.account: day.books.unsettled(one.broker, one.account, carry, end_ns) for one in told}
     accounts = [{**_fields(one), "unsettled": _plain(later.get(one.account, {}))} for one in told]
     context.out.object("statement", {**span, "proof": proof, "accounts": accounts})
@@ -64,12 +64,24 @@ def statement(context: Context) -> Exit:
     return Exit.OK if is_proven else Exit.STORE
 
 
-def _carry(context: Context) -> CarryFile | None:
-    """The file that says when trades settle: the named one, or the state folder's."""
+def _carry(context: Context, at_ns: int) -> CarryFile | None:
+    """The file that says when trades settle around a time: the named one, or the state folder's."""
     if context.args.carry:
-        return read_carry(Path(context.args.carry))
+        return _with_days(read_carry(Path(context.args.carry)), at_ns)
     path = home_path() / CARRY_NAME
-    return read_carry(path) if path.exists() else None
+    return _with_days(read_carry(path), at_ns) if path.exists() else None
+
+
+def _with_days(carry: CarryFile, at_ns: int) -> CarryFile:
+    """Days without a session of the calendar that it names are days without settlement."""
+    from engine.market.calendar import SessionTable
+    from engine.market.own_sessions import load_sessions
+
+    if not carry.calendar:
+        return carry
+    home = Home(home_path())
+    table = load_sessions(carry.calendar, home.calendars, at_ns, at_ns, home.own_sessions)
+    return carry.by_calendar(table) if isinstance(table, SessionTable) else carry
 
 
 def _plain(days: dict[str, dict[date, Money]]) -> dict[str, dict[str, Money]]:

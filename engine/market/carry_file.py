@@ -15,6 +15,7 @@ from engine.domain.clock import NS_PER_S
 from engine.domain.errors import DataError
 from engine.domain.instrument import InstrumentKind
 from engine.domain.money import Rate
+from engine.market.calendar import SessionTable
 from engine.market.exact_rows import Moment, Strict, read_rows
 
 EXAMPLE_FILE = Path(__file__).parent / "carry" / "example.yaml"
@@ -89,6 +90,19 @@ class CarryFile(Strict, frozen=True, kw_only=True):
     nights: Nights = Nights()
     settlement: tuple[Settlement, ...] = ()
     holidays: tuple[date, ...] = ()
+    calendar: str = ""
+    """An exchange, or a calendar of one's own: its days without a session settle nothing either. Empty for none."""
+
+    def by_calendar(self, table: SessionTable) -> CarryFile:
+        """The same with the weekdays on which that calendar has no session among the holidays; outside its span it knows none."""
+        open_days = {date.fromisoformat(day) for day in table.days}
+        day, last = min(open_days), max(open_days)
+        closed = []
+        while day < last:
+            day += timedelta(days=1)
+            if day.weekday() <= 4 and day not in open_days:
+                closed.append(day)
+        return msgspec.structs.replace(self, holidays=(*self.holidays, *closed))
 
     def interest_at(self, currency: str, day: date) -> Interest | None:
         """The row in force for a currency."""

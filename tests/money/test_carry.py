@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bolt_tui.settings import Home
 from brokers.paper.config import VenueConfig
 from brokers.paper.latency import NO_LATENCY
 from engine.domain.clock import NS_PER_S
@@ -170,6 +171,21 @@ def test_settlement_skips_weekends_and_holidays(tmp_path: Path, bolt: Bolt) -> N
     assert amount.startswith("-100.")
     assert one["cash"]["USD"]["movements"]["dividend"] == "2.13"
     assert ran.json["proof"]["adds_up"]
+
+
+def test_days_without_a_session_of_its_calendar_settle_nothing(tmp_path: Path, bolt: Bolt, home: Home) -> None:
+    """Trade on the 5th, two days: the 6th is a holiday of the file, the 7th one of the calendar."""
+    own = "calendars: {DESK: {zone: UTC, open: '09:00', close: '17:00', holidays: [2024-03-07]}}"
+    home.own_sessions.write_text(own, encoding="utf-8")
+    ledger = tmp_path / "day.db"
+    run(tmp_path, "b 10 ABC @mkt", carry=CARRY, ledger=ledger)
+    path = tmp_path / "carry.yaml"
+    path.write_text(CARRY + "calendar: DESK\n", encoding="utf-8")
+    ran = bolt("statement", "--ledger", str(ledger), "--carry", str(path), "--json")
+    assert ran.code == 0, ran.err
+    assert list(ran.json["accounts"][0]["unsettled"]["USD"]) == ["2024-03-11"]
+    path.write_text(CARRY + "calendar: NOWHERE\n", encoding="utf-8")
+    assert "NOWHERE" in bolt("statement", "--ledger", str(ledger), "--carry", str(path)).err
 
 
 @pytest.mark.parametrize(
