@@ -336,18 +336,19 @@ class Journal:
         server = as_server(self._connection)
         if server is None:
             return self._transact(batch)
+        is_in_doubt = False
         for left in reversed(range(TRIES_MAX)):
             try:
-                return self._transact(batch)
+                # The answer about the last row may stay out as the commit's did: a server that restarts twice is no failure.
+                return None if is_in_doubt and self._is_written(batch) else self._transact(batch)
             except StoreUnwritable:
                 if not server.is_lost or not left:
                     raise
+            is_in_doubt = True
             self.on_trouble(
                 "SERVER_SILENT", f"the server of ledger {self.place} does not answer; new orders wait until it does"
             )
             server.again()
-            if self._is_written(batch):
-                break
         return None
 
     def _is_written(self, batch: Batch) -> bool:

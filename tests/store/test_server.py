@@ -198,6 +198,35 @@ def test_a_commit_without_an_answer_is_decided_by_the_last_row(
     assert [row.seq for row in read_journal(ledger)] == list(range(1, 12)), "nothing twice, nothing lost"
 
 
+def test_a_server_that_ends_again_before_its_last_row_was_read_is_asked_once_more(
+    ledger: ServerPlace, server: Server
+) -> None:
+    def cut() -> None:
+        server.stop(signal.SIGQUIT)
+        server.start()
+
+    class CutTwice(Cut):
+        ended_again = False
+
+        def again(self) -> None:
+            self._inner.again()
+            if not self.ended_again:
+                self.ended_again = True
+                cut()
+
+    desk = Desk(ledger)
+    inner = desk.journal._connection
+    assert isinstance(inner, postgres.ServerLink)
+    link = CutTwice(inner, cut, after=True)
+    desk.journal._connection = link  # type: ignore[assignment] # the seam of the fault
+    desk.record(fill(50))
+    assert desk.journal.commit() == 9
+    assert (desk.journal.failed, link.ended_again) == ("", True)
+    desk.journal.close()
+    assert verify(ledger, make).findings == ()
+    assert [row.seq for row in read_journal(ledger)] == list(range(1, 10)), "nothing twice, nothing lost"
+
+
 def test_a_server_that_does_not_answer_is_given_up_and_decided_when_it_is_back(
     ledger: ServerPlace, server: Server
 ) -> None:
