@@ -1,7 +1,8 @@
 """How three real brokers word their refusals, and how many messages they take: what the paper venue can be told to act like.
 
-Codes and sentences are those that the brokers document or were seen to send; limits are their published ones as of 2026 and change.
-A refusal that a broker has no word for keeps the venue's own.
+Each code, sentence and limit carries its source; limits are those published as of 2026 and change. What has no source keeps the
+venue's own sentence, and a refusal that a broker has no word for its own code too. Not modelled: Binance gives the count of an order back
+when it fills, and limits request weight; Interactive Brokers holds some orders it could refuse.
 """
 
 from __future__ import annotations
@@ -15,123 +16,175 @@ from brokers.paper.checks import Refusal
 from engine.domain.clock import NS_PER_S
 
 DAY_S = 86_400
+DAY_NS = DAY_S * NS_PER_S
 _NEW_MAX = 200_000
 """Messages kept for a memory that asks; a replay has none."""
 
 
 class Window(msgspec.Struct, frozen=True):
-    """At most so many messages in so many seconds; more are refused until the window has room and the penalty is over."""
+    """At most so many messages in so many seconds; more are refused until the window has room."""
 
     span_s: int
     most: int
-    penalty_s: int
     code: str
     text: str
+    source: str
+
+
+class Word(msgspec.Struct, frozen=True):
+    """How a broker says one of the venue's refusals."""
+
+    code: str
+    text: str
+    """``{text}`` is the venue's own sentence: all there is where only the code has a source."""
+    source: str
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """One broker."""
 
     name: str
-    words: dict[str, tuple[str, str]]
-    """The venue's own code to the broker's code and sentence; ``{text}`` is the venue's own."""
+    words: dict[str, Word]
+    """By the venue's own code."""
     windows: tuple[Window, ...] = ()
     counts_cancels: bool = False
     """Cancels use up the same windows."""
+    ban_s: int = 0
+    """For so long nothing is taken, cancels neither, from who sends on after a refusal; 0: nobody is banned."""
+    ban: Word | None = None
 
     def word(self, code: str, text: str) -> tuple[str, str]:
         """Code and sentence as this broker says it."""
         found = self.words.get(code)
-        return (code, text) if found is None else (found[0], found[1].format(text=text))
+        return (code, text) if found is None else (found.code, found.text.format(text=text))
 
 
-_BINANCE_FILTER = "Filter failure: "
+def _words(source: str, rows: dict[str, tuple[str, str]]) -> dict[str, Word]:
+    return {own: Word(code, text, source) for own, (code, text) in rows.items()}
+
+
+_ERRORS_MD = "binance-spot-api-docs, errors.md of 2025-01-09"
+_FILTER = "Filter failure: "
 BINANCE = Profile(
     name="binance",
-    words={
-        "TICK": ("-1013", _BINANCE_FILTER + "PRICE_FILTER"),
-        "PRICE": ("-1013", _BINANCE_FILTER + "PRICE_FILTER"),
-        "LOT": ("-1013", _BINANCE_FILTER + "LOT_SIZE"),
-        "QTY_MIN": ("-1013", _BINANCE_FILTER + "LOT_SIZE"),
-        "QTY_MAX": ("-1013", _BINANCE_FILTER + "LOT_SIZE"),
-        "NOTIONAL_MIN": ("-1013", _BINANCE_FILTER + "NOTIONAL"),
-        "DISPLAY": ("-1013", _BINANCE_FILTER + "ICEBERG_PARTS"),
-        "CLOSED": ("-1013", "Market is closed."),
-        "HALTED": ("-1013", "Market is closed."),
-        "FUNDS": ("-2010", "Account has insufficient balance for requested action."),
-        "LOCATE": ("-2010", "Account has insufficient balance for requested action."),
-        "MARGIN": ("-2010", "Account has insufficient balance for requested action."),
-        "POST_ONLY": ("-2010", "Order would immediately match and take."),
-        "DUPLICATE_ID": ("-2010", "Duplicate order sent."),
-        "UNKNOWN_SYMBOL": ("-1121", "Invalid symbol."),
-        "UNKNOWN_ORDER": ("-2011", "Unknown order sent."),
-        "TOO_LATE": ("-2011", "Unknown order sent."),
-    },
+    words=_words(
+        f"{_ERRORS_MD}: filter failures, which reject before the matching engine (-1013)",
+        {
+            "TICK": ("-1013", _FILTER + "PRICE_FILTER"),
+            "PRICE": ("-1013", _FILTER + "PRICE_FILTER"),
+            "LOT": ("-1013", _FILTER + "LOT_SIZE"),
+            "QTY_MIN": ("-1013", _FILTER + "LOT_SIZE"),
+            "QTY_MAX": ("-1013", _FILTER + "LOT_SIZE"),
+            "NOTIONAL_MIN": ("-1013", _FILTER + "NOTIONAL"),
+        },
+    )
+    | _words(
+        f"{_ERRORS_MD}: messages of the matching engine for -2010 and -2011",
+        {
+            "CLOSED": ("-2010", "Market is closed."),
+            "HALTED": ("-2010", "Market is closed."),
+            "FUNDS": ("-2010", "Account has insufficient balance for requested action."),
+            "LOCATE": ("-2010", "Account has insufficient balance for requested action."),
+            "POST_ONLY": ("-2010", "Order would immediately match and take."),
+            "DUPLICATE_ID": ("-2010", "Duplicate order sent."),
+            "UNKNOWN_ORDER": ("-2011", "Unknown order sent."),
+            "TOO_LATE": ("-2011", "Unknown order sent."),
+        },
+    )
+    | _words(f"{_ERRORS_MD}: -1121", {"UNKNOWN_SYMBOL": ("-1121", "Invalid symbol.")}),
     windows=(
-        Window(10, 50, 120, "-1015", "Too many new orders; current limit is 50 orders per 10 SECOND."),
-        Window(DAY_S, 160_000, 0, "-1015", "Too many new orders; current limit is 160000 orders per 1 DAY."),
+        Window(
+            10, 50, "-1015", "Too many new orders; current limit is 50 orders per 10 SECOND.",
+            f"{_ERRORS_MD}: -1015; rateLimits of a recorded exchangeInfo: ORDERS 50 in 10 seconds",
+        ),
+        Window(
+            DAY_S, 160_000, "-1015", "Too many new orders; current limit is 160000 orders per 1 DAY.",
+            f"{_ERRORS_MD}: -1015; rateLimits of a recorded exchangeInfo: ORDERS 160,000 a day",
+        ),
     ),
-)
+    ban_s=120,
+    ban=Word(
+        "-1003", "Way too much request weight used; IP banned. Please use WebSocket Streams for live updates to avoid bans.",
+        f"{_ERRORS_MD}: -1003; rest-api.md: 2 minutes to 3 days for who does not back off after a 429. How often one may go on "
+        "before is not published: here not once",
+    ),
+)  # fmt: skip
+_KITE = "kite.trade/docs/connect/v3/exceptions: the class; the sentence is ours"
+_KITE_FUNDS = "zerodha/kiteconnect-mocks, orders.json of 2026-03-25: a rejected order's status_message begins so"
 ZERODHA = Profile(
     name="zerodha",
-    words={
-        "TICK": (
-            "InputException",
-            "Tick size for this script is different. Kindly enter price in the multiple of tick size for this script. ({text})",
-        ),
-        "LOT": ("InputException", "Quantity should be in multiples of the lot size. ({text})"),
-        "QTY_MIN": ("InputException", "Invalid `quantity`. ({text})"),
-        "QTY_MAX": ("OrderException", "The quantity is above the freeze quantity. ({text})"),
-        "FUNDS": ("MarginException", "Insufficient funds. ({text})"),
-        "MARGIN": ("MarginException", "Insufficient funds. ({text})"),
-        "LOCATE": ("HoldingException", "Insufficient stock holding. ({text})"),
-        "CLOSED": ("OrderException", "Markets are closed right now. Use GTT for placing long-standing orders."),
-        "HALTED": ("OrderException", "The exchange has suspended trading in this script."),
-        "UNKNOWN_SYMBOL": (
-            "InputException",
-            "The instrument you are placing an order for has either expired or does not exist.",
-        ),
-        "UNKNOWN_ORDER": ("OrderException", "Couldn't find that `order_id`."),
-        "TOO_LATE": ("OrderException", "Order cannot be cancelled as it is being processed. Try later."),
-        "DUPLICATE_ID": ("OrderException", "{text}"),
-    },
+    words=_words(
+        _KITE,
+        {
+            "TICK": ("InputException", "{text}"),
+            "PRICE": ("InputException", "{text}"),
+            "LOT": ("InputException", "{text}"),
+            "QTY_MIN": ("InputException", "{text}"),
+            "QTY_MAX": ("OrderException", "{text}"),
+            "LOCATE": ("HoldingException", "{text}"),
+            "CLOSED": ("OrderException", "{text}"),
+            "HALTED": ("OrderException", "{text}"),
+            "UNKNOWN_SYMBOL": ("InputException", "{text}"),
+            "UNKNOWN_ORDER": ("OrderException", "{text}"),
+            "TOO_LATE": ("OrderException", "{text}"),
+            "DUPLICATE_ID": ("OrderException", "{text}"),
+        },
+    )
+    | _words(
+        _KITE_FUNDS,
+        {
+            "FUNDS": ("MarginException", "Insufficient funds. {text}"),
+            "MARGIN": ("MarginException", "Insufficient funds. {text}"),
+        },
+    ),
     windows=(
-        Window(1, 10, 0, "NetworkException 429", "Too many requests"),
-        Window(60, 400, 0, "NetworkException 429", "Maximum allowed order requests exceeded for the minute."),
-        Window(DAY_S, 5_000, 0, "NetworkException 429", "Maximum allowed order requests exceeded for the day."),
+        Window(
+            1, 10, "NetworkException 429", "Too many requests",
+            "kite.trade forum 16217 (10 a second for an account) and 48463 (429, the sentence)",
+        ),
+        Window(
+            60, 400, "NetworkException 429", "Maximum allowed order requests exceeded.",
+            "kite.trade forum 16217 (400 a minute) and 7679 (the sentence; amendments and refused orders count)",
+        ),
+        Window(
+            DAY_S, 5_000, "NetworkException 429", "Maximum allowed order requests exceeded.",
+            "kite.trade forum 16217 (5,000 a day) and 7679 (the sentence; amendments and refused orders count)",
+        ),
     ),
     counts_cancels=True,
-)
+)  # fmt: skip
+_IB = "interactivebrokers.com API message codes"
+_IB_201 = f"{_IB}: 201, an order the broker rejected; its reasons are not listed, so the sentence behind it is ours"
+_REJECTED = ("201", "Order rejected - reason: {text}")
 IBKR = Profile(
     name="ibkr",
-    words={
-        "TICK": ("110", "The price does not conform to the minimum price variation for this contract."),
-        "PRICE": ("110", "The price does not conform to the minimum price variation for this contract."),
-        "LOT": ("201", "Order rejected - reason: The order size does not conform to the size increment. {text}"),
-        "QTY_MIN": ("201", "Order rejected - reason: {text}"),
-        "QTY_MAX": ("201", "Order rejected - reason: {text}"),
-        "FUNDS": (
-            "201",
-            "Order rejected - reason: YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR EQUITY MUST EXCEED THE MARGIN. {text}",
+    words=_words(
+        _IB,
+        {
+            "TICK": ("110", "The price does not conform to the minimum price variation for this contract."),
+            "DUPLICATE_ID": ("103", "Duplicate order ID."),
+            "QTY_FILLED": ("104", "Can't modify a filled order."),
+            "UNKNOWN_SYMBOL": ("200", "No security definition has been found for the request."),
+            "BAD_ORDER": ("321", "Server error when validating an API client request. {text}"),
+            "BAD_TIF": ("321", "Server error when validating an API client request. {text}"),
+            "UNKNOWN_ORDER": ("10147", "OrderId that needs to be cancelled is not found."),
+            "TOO_LATE": ("10148", "OrderId that needs to be cancelled can not be cancelled, state: {text}"),
+        },
+    )
+    | _words(
+        _IB_201,
+        dict.fromkeys(
+            ("PRICE", "LOT", "QTY_MIN", "QTY_MAX", "FUNDS", "MARGIN", "LOCATE", "CLOSED", "HALTED"), _REJECTED
         ),
-        "MARGIN": (
-            "201",
-            "Order rejected - reason: YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION YOUR EQUITY MUST EXCEED THE MARGIN. {text}",
+    ),
+    windows=(
+        Window(
+            1, 50, "100", "Max rate of messages per second has been exceeded.",
+            f"{_IB}: 100; the TWS API's 50 messages a second (the common libraries hold themselves to 45)",
         ),
-        "LOCATE": ("404", "Shares for this order are not immediately available for short sale. {text}"),
-        "CLOSED": ("201", "Order rejected - reason: Exchange is closed."),
-        "HALTED": ("201", "Order rejected - reason: Trading is halted for this contract."),
-        "DUPLICATE_ID": ("103", "Duplicate order id"),
-        "UNKNOWN_SYMBOL": ("200", "No security definition has been found for the request"),
-        "UNKNOWN_ORDER": ("10147", "OrderId that needs to be cancelled is not found."),
-        "TOO_LATE": ("10148", "OrderId that needs to be cancelled can not be cancelled, state: {text}"),
-        "QTY_FILLED": ("104", "Can't modify a filled order."),
-        "BAD_TIF": ("321", "Error validating request: {text}"),
-        "BAD_ORDER": ("321", "Error validating request: {text}"),
-    },
-    windows=(Window(1, 50, 0, "100", "Max rate of messages per second has been exceeded."),),
+    ),
     counts_cancels=True,
-)
+)  # fmt: skip
 PLAIN = Profile(name="plain", words={})
 PROFILES = {one.name: one for one in (PLAIN, BINANCE, ZERODHA, IBKR)}
 
@@ -142,7 +195,10 @@ class Pace:
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._sent: dict[tuple[str, int], deque[int]] = {}
-        self._until_ns: dict[tuple[str, int], int] = {}
+        self._until_ns: dict[str, int] = {}
+        """By account: end of its ban."""
+        self._over_ns: dict[tuple[str, int], int] = {}
+        """When a message was last refused by a window."""
         self._new: deque[tuple[str, int]] = deque(maxlen=_NEW_MAX)
         self.refused = 0
 
@@ -150,7 +206,7 @@ class Pace:
         """Why a message that arrives now is not taken; None where it is."""
         profile = self._profile
         if is_cancel and not profile.counts_cancels:
-            return None
+            return self._banned(account, now_ns)
         self._new.append((account, now_ns))
         found = self._count(account, now_ns)
         self.refused += found is not None
@@ -180,8 +236,16 @@ class Pace:
             while sent and sent[0] <= now_ns - window.span_s * NS_PER_S:
                 sent.popleft()
             sent.append(now_ns)
-            if len(sent) > window.most:
-                self._until_ns[key] = now_ns + window.penalty_s * NS_PER_S
-            if found is None and (len(sent) > window.most or now_ns < self._until_ns.get(key, 0)):
-                found = Refusal(window.code, window.text)
-        return found
+            if len(sent) <= window.most:
+                continue
+            found = found or Refusal(window.code, window.text)
+            if self._profile.ban_s and now_ns - self._over_ns.get(key, -DAY_NS) < window.span_s * NS_PER_S:
+                self._until_ns[account] = now_ns + self._profile.ban_s * NS_PER_S
+            self._over_ns[key] = now_ns
+        return self._banned(account, now_ns) or found
+
+    def _banned(self, account: str, now_ns: int) -> Refusal | None:
+        ban = self._profile.ban
+        if ban is None or now_ns >= self._until_ns.get(account, 0):
+            return None
+        return Refusal(ban.code, ban.text)

@@ -50,9 +50,9 @@ def wait(lab: Lab, seconds: float) -> None:
         ("binance", ("-1013", "PRICE_FILTER"), ("-2010", "insufficient balance"), ("-2011", "Unknown order sent.")),
         (
             "zerodha",
-            ("InputException", "Tick size"),
-            ("MarginException", "Insufficient funds"),
-            ("OrderException", "find that"),
+            ("InputException", "off the tick"),
+            ("MarginException", "Insufficient funds. "),
+            ("OrderException", "ever arrived"),
         ),
         ("ibkr", ("110", "minimum price variation"), ("201", "Order rejected"), ("10147", "is not found")),
         ("plain", ("TICK", "off the tick"), ("FUNDS", "needed"), ("UNKNOWN_ORDER", "ever arrived")),
@@ -101,10 +101,30 @@ def test_windows_refuse_and_penalties_last() -> None:
     refused = pace.refusal("A", 1)
     assert refused is not None
     assert refused.code == "-1015"
-    assert pace.refusal("A", 60 * NS_PER_S) is not None, "the penalty lasts longer than the window"
-    assert pace.refusal("A", 121 * NS_PER_S) is None
-    assert pace.refusal("B", 1) is None
     assert pace.refusal("A", 2, is_cancel=True) is None, "cancels are free there"
+    assert pace.refusal("A", 11 * NS_PER_S) is None, "who waits goes on"
+
+
+def test_who_sends_on_after_a_refusal_is_banned_and_cancels_with_them() -> None:
+    pace = Pace(PROFILES["binance"])
+    codes = [one and one.code for one in (pace.refusal("A", 0) for _ in range(52))]
+    assert codes == [None] * 50 + ["-1015", "-1003"]
+    assert pace.refusal("B", 1) is None
+    refused = pace.refusal("A", 60 * NS_PER_S, is_cancel=True)
+    assert refused is not None
+    assert refused.code == "-1003"
+    assert pace.refusal("A", 121 * NS_PER_S) is None
+    again = Pace(PROFILES["binance"])
+    again.load(pace.counted()[:52])
+    assert again.refusal("A", 60 * NS_PER_S, is_cancel=True) is not None, "a venue that was killed remembers the ban"
+
+
+def test_every_word_and_limit_of_a_broker_has_its_source() -> None:
+    for profile in PROFILES.values():
+        sources = [one.source for one in (*profile.words.values(), *profile.windows, profile.ban) if one is not None]
+        assert all(len(source) > 10 for source in sources), profile.name
+        for word in profile.words.values():
+            assert "(" not in word.text, "what is ours stands in {text}"
 
 
 def test_short_sales_need_shares_and_pay_for_them_and_can_be_recalled() -> None:
