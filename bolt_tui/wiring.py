@@ -187,6 +187,8 @@ class LiveEngine:
         registry = registry_in(home.instruments)
         self._settings = settings
         self._chunks: deque[Chunk] = deque()
+        self._recovered: list[tuple[str, str]] = []
+        """Chunks that the engine before could not close; the ledger may not name them yet when history is read."""
         self._notifier = Notifier(settings.notify, counts_path(home), partial(self._on_trouble, FAILED_CODE))
         rates = home.root / FX_NAME
         self._rates = read_fx(rates).rates if rates.exists() else ()
@@ -261,7 +263,7 @@ class LiveEngine:
         folder = self._home.tape
 
         # Before the writer begins, and before its own chunks: what a killed engine left is of the session before.
-        recover(folder, self._on_chunk)
+        recover(folder, self._on_recovered)
 
         def make_room() -> None:
             gone = prune(folder, self._clock.now_ns(), keep.keep_days, keep.keep_mb * 1024 * 1024)
@@ -272,6 +274,10 @@ class LiveEngine:
 
     def _on_history(self, loaded: Loaded) -> None:
         self._inbox.put(partial(self._tape.history, self.engine, loaded))
+
+    def _on_recovered(self, chunk: Chunk) -> None:
+        self._recovered.append((chunk.name, chunk.sha256))
+        self._on_chunk(chunk)
 
     def _on_chunk(self, chunk: Chunk) -> None:
         self._chunks.append(chunk)
@@ -299,7 +305,8 @@ class LiveEngine:
                 source = Source(SourceKind.CLI, FX_NAME)
                 self._tape.submit(self.engine, SetFxRates(source=source, rates=self._rates))
             self._turn()
-            load_beside(self._home.history, tuple(self.engine.market.instruments.values()), self._on_history)
+            instruments = tuple(self.engine.market.instruments.values())
+            load_beside(self._home, self._clock.now_ns(), self._recovered, instruments, self._on_history)
             calm()
             self._beat_ns = self._clock.monotonic_ns()
             self._lookout.start()

@@ -49,6 +49,8 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     """Where it is from, for people."""
     pieces: tuple[Piece, ...]
+    is_whole: bool = True
+    """Its days are whole, so that average volume and curves may be made of it: not so of a tape, which has what an engine heard."""
 
 
 class History:
@@ -61,6 +63,8 @@ class History:
     def __init__(self, sessions: Sessions | None = None) -> None:
         self._sessions = sessions or Sessions()
         self._pieces: dict[str, list[Piece]] = {}
+        self._partial: dict[str, tuple[Piece, ...]] = {}
+        """Pieces of days that may not be whole, the newest first: for bars alone."""
         self._made: dict[str, Instrument] = {}
         self._sources: dict[str, str] = {}
         self._curves: dict[tuple[str, str], SessionCurve | None] = {}
@@ -69,6 +73,9 @@ class History:
     def add(self, loaded: Loaded) -> None:
         """Take in history of a symbol; where it overlaps what is there, what is there stays."""
         symbol = loaded.instrument.symbol
+        if not loaded.is_whole:
+            self._partial[symbol] = tuple(sorted(loaded.pieces, reverse=True))[:PIECES_MAX]
+            return
         known = {piece[0]: piece for piece in loaded.pieces}
         known |= {piece[0]: piece for piece in self._pieces.get(symbol, ())}
         self._pieces[symbol] = [known[start] for start in sorted(known)][-PIECES_MAX:]
@@ -109,11 +116,19 @@ class History:
         for bar in reversed(live):
             if bar.start_ns + BAR_NS <= now_ns:
                 yield bar.start_ns, bar.start_ns + BAR_NS, bar.open, bar.high, bar.low, bar.close, bar.volume
-        pieces = self._pieces.get(symbol, [])
-        at = bisect_right(pieces, first_ns, key=lambda piece: piece[0])
-        for piece in reversed(pieces[:at]):
+        for piece in self._before(symbol, first_ns):
             if piece[1] <= min(first_ns, now_ns):
                 yield piece
+
+    def _before(self, symbol: str, first_ns: int) -> Iterator[Piece]:
+        """Pieces that began by a time, the newest first; where a file knows a time, it goes before what may not be whole."""
+        pieces = self._pieces.get(symbol, [])
+        at = bisect_right(pieces, first_ns, key=lambda piece: piece[0])
+        partial = self._partial.get(symbol, ())
+        begins_ns, ends_ns = (pieces[0][0], pieces[at - 1][1]) if at else (0, 0)
+        yield from (piece for piece in partial if ends_ns <= piece[0] <= first_ns)
+        yield from reversed(pieces[:at])
+        yield from (piece for piece in partial if piece[0] < begins_ns)
 
     def adv(self, symbol: str, now_ns: int) -> tuple[Qty, int] | None:
         """Average volume of the last days (UTC) before today and over how many, 20 at most; None where none is known."""
