@@ -47,12 +47,15 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     """``desk:anna``, ``strategy:BuyTheDip``."""
     why: str = ""
     note: str = ""
-    """Reject or denial text, UNKNOWN reason, queue place where known."""
+    """Reject or denial text, UNKNOWN reason."""
     awaits: str = ""
     """Hash that a second person has to approve before it leaves."""
     waits: str = ""
     """What it waits for in this engine, which no venue holds: ``when SPY >= 500 (dies with this engine)``."""
     queue_ahead: Qty | None = None
+    """Quantity ahead of it at its price, of a parent that of its only working child; None where it rests nowhere, or nobody tells it."""
+    queue_guessed: bool = False
+    """Estimated from the displayed depth and the prints, not said by the venue."""
     denials: tuple[Denial, ...] = ()
     created_ns: int
     updated_ns: int

@@ -10,7 +10,7 @@ from engine.domain.money import Money, text
 from engine.domain.order import STATES, OrderState, Side
 from engine.views import BasketView, CostView, DeskView, FillView, OrderView
 from widgets import basket_rows
-from widgets.formats import age, clock_minute, fixed, plain, signed
+from widgets.formats import age, clock_minute, fixed, plain, quantity, signed
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 from widgets.row_filter import RowFilter, read_filter
@@ -372,12 +372,19 @@ def price_words(order: OrderView, digits: int) -> str:
     return f"{word} {fixed(price, digits)}".rstrip()
 
 
+def queue_words(order: OrderView) -> str:
+    """What stands ahead of it in its queue: ``1,200``, ``~1,200`` where that is an estimate; empty where nobody tells."""
+    if order.queue_ahead is None:
+        return ""
+    return f"{'~' if order.queue_guessed else ''}{quantity(order.queue_ahead)}"
+
+
 def _note(order: OrderView) -> str:
     parts = [f"waits for a second person, {order.awaits}"] if order.awaits else []
     if order.algo not in {"", "direct"}:
         parts.append(f"{order.algo.upper()} {order.progress_pct}%")
     if order.queue_ahead is not None:
-        parts.append(f"queue {text(order.queue_ahead)}")
+        parts.append(f"ahead {queue_words(order)}")
     if order.denials:
         first = order.denials[0]
         return plain(" ".join((*parts, first.code, first.text)))

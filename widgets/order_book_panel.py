@@ -8,8 +8,9 @@ from decimal import Decimal
 from engine.domain.clock import NS_PER_S
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty
-from engine.domain.order import Side
+from engine.domain.order import OrderState, Side
 from engine.views import BookView, DeskView, QuoteView
+from widgets.blotter import queue_words
 from widgets.formats import fixed, quantity, seconds, short_quantity
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
@@ -30,6 +31,7 @@ SIDES = (
 TALL_FROM = 10
 """Lines from which the ladder stands upright."""
 STALE_SHOWN_NS = NS_PER_S
+RESTING = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED})
 EMPTY = "no book yet"
 EMPTY_PAST = "no book: it needs a tape"
 
@@ -64,7 +66,7 @@ class OrderBookPanel(LiveTable):
         book = next((book for book in view.books if book.symbol == symbol), None)
         quote = next((quote for quote in view.quotes if quote.symbol == symbol), None)
         self.empty = EMPTY_PAST if view.status.mode == "PAST" else EMPTY
-        self._say(book, quote, now_ns)
+        self._say(book, quote, now_ns, own_place(view, symbol, self.price))
         height = self.size.height - 1
         columns = LADDER if height >= TALL_FROM else SIDES
         if columns is not self.columns:
@@ -82,7 +84,7 @@ class OrderBookPanel(LiveTable):
         still = self._still(book, own, height)
         self.show(self._levels(book, own, height) if still is None else still, now_ns)
 
-    def _say(self, book: BookView | None, quote: QuoteView | None, now_ns: int) -> None:
+    def _say(self, book: BookView | None, quote: QuoteView | None, now_ns: int, place: str) -> None:
         title, words = f"Book {self.symbol}".rstrip(), ""
         if quote is not None:
             last = fixed(quote.last, self._digits)
@@ -95,7 +97,7 @@ class OrderBookPanel(LiveTable):
         if book is not None and book.bids and book.asks:
             ticks = int(EXACT.divide_int(book.asks[0][0] - book.bids[0][0], book.tick))
             words += f"spread {ticks}t  {book.venue}"
-        self.retitle(title, words)
+        self.retitle(title, f"{words}  {place}".strip())
 
     # -- upright -----------------------------------------------------------------------------------------------------------
 
@@ -177,6 +179,27 @@ def own_orders(view: DeskView, symbol: str) -> dict[Decimal, str]:
         price: f"{side.letter}{quantity(qty)}{'?' if unknown else ''}"
         for price, (side, qty, unknown) in open_at.items()
     }
+
+
+def own_place(view: DeskView, symbol: str, price: str) -> str:
+    """What stands ahead of our order at the price under the cursor, else of the one nearest to the market.
+
+    ``ahead 1,200``, with a ``~`` where it is estimated; ``no queue`` where an order of ours rests and nobody tells its place.
+    """
+    resting = [
+        order
+        for order in view.orders
+        if order.symbol == symbol
+        and order.parent_id
+        and order.state in RESTING
+        and order.limit is not None
+        and order.type == "limit"
+    ]
+    if not resting:
+        return ""
+    here = [order for order in resting if price and order.limit == Decimal(price)]
+    nearest = here or sorted(resting, key=lambda order: -EXACT.multiply(order.limit or Price(0), order.side.sign))
+    return f"ahead {queue_words(nearest[0])}" if nearest[0].queue_ahead is not None else "no queue"
 
 
 def _size(qty: Qty | None, tone: str) -> str | Cell:

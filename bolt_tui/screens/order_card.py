@@ -6,7 +6,7 @@ from engine.domain.clock import hms, iso
 from engine.domain.money import text
 from engine.domain.order import STATES
 from engine.views import DeskView, OrderView
-from widgets.blotter import price_words
+from widgets.blotter import price_words, queue_words
 from widgets.formats import figure, plain, wrap
 
 WIDTH = 72
@@ -59,7 +59,7 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
 
 
 def _queue_words(order: OrderView) -> str:
-    """What stands before it at its price, where the broker tells; never a guess."""
+    """What stands before it at its price: as the broker tells it, or as an estimate that says so."""
     if order.queue_ahead is None:
-        return f"place not known: {plain(order.broker)} does not tell it"
-    return f"{text(order.queue_ahead)} ahead at this price"
+        return f"no queue: {plain(order.broker)} tells no place"
+    return f"{queue_words(order)} ahead at this price{', estimated from the depth' if order.queue_guessed else ''}"

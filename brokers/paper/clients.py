@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter, deque
+from collections.abc import Sequence
 
 import msgspec
 
@@ -11,7 +12,8 @@ from brokers.broker_base import TickBuffer
 from brokers.paper.protocol import REQUEST_BYTES_MAX, FaultKind, Market, Report, Role
 from brokers.paper.wire import FrameError, Unpacker, pack, pack_bytes
 from engine.domain.clock import NS_PER_MS
-from engine.oms.broker_interface import Acked, BrokerEvent
+from engine.domain.money import Qty
+from engine.oms.broker_interface import Acked, BrokerEvent, QueuePlace
 
 WAITING_BYTES_MAX = 8 * 1024 * 1024
 """A client that leaves so much unread is let go: it gets its state by asking when it comes back."""
@@ -61,6 +63,7 @@ class Client:
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._waiting_bytes = 0
         self._dropped_told = 0
+        self._places_told: dict[str, Qty] = {}
 
     @property
     def is_faulty(self) -> bool:
@@ -118,6 +121,15 @@ class Client:
             dropped = self.ticks.dropped - self._dropped_told
             self._dropped_told = self.ticks.dropped
             self._queue(pack(Market(ticks=self.ticks.drain(), dropped=dropped)), now_ns)
+
+    def send_places(self, places: Sequence[QueuePlace], now_ns: int) -> None:
+        """Queue what changed of the places of its orders, unless the client still has older bytes to read."""
+        if self._waiting:
+            return
+        told, self._places_told = self._places_told, {place.wire_id: place.ahead for place in places}
+        for place in places:
+            if told.get(place.wire_id) != place.ahead:
+                self.send(Report(event=place), now_ns)
 
     def flush(self, now_ns: int) -> None:
         """Hand the socket what it takes."""

@@ -63,6 +63,8 @@ def advance_queue(front: int, before: int, after: int, traded: int, power: int) 
 class LevelListing(Listing):
     """A listing known by level."""
 
+    knows_queue = False
+
     def __init__(self, instrument: Instrument, mic: str, calendar: Calendar, host: Host, market: MarketSink) -> None:
         super().__init__(instrument, mic, calendar, host, market)
         self.book = LevelBook()

@@ -75,6 +75,9 @@ class Host(Protocol):
 class Listing:
     """One symbol at one venue: our orders there, what was last published, and the rules that do not depend on data depth."""
 
+    knows_queue = True
+    """Whether what stands ahead of an order is seen, not estimated."""
+
     def __init__(self, instrument: Instrument, mic: str, calendar: Calendar, host: Host, market: MarketSink) -> None:
         self.instrument = instrument
         self.mic = mic

@@ -51,6 +51,8 @@ PACE_NS = 20 * NS_PER_MS
 TICKS_NS = 50 * NS_PER_MS
 """How often market data leaves."""
 BOOKS_NS = 100 * NS_PER_MS
+PLACES_NS, PLACES_MAX = 1_000 * NS_PER_MS, 200
+"""How often, and of how many orders, a client is told what stands ahead of them."""
 """How often books leave: ten a second."""
 CLIENTS_MAX = 64
 WORDS_BYTES_MAX = 1024 * 1024
@@ -107,7 +109,7 @@ class VenueServer:
         wake.setblocking(False)
         self._waker = wake
         self._selector.register(self._wake, selectors.EVENT_READ)
-        self._ticks_ns = self._books_ns = 0
+        self._ticks_ns = self._books_ns = self._places_ns = 0
         self._alone_ns = self._wall.monotonic_ns()
 
     def _config(self) -> VenueConfig:
@@ -263,6 +265,10 @@ class VenueServer:
                 self._on_tick(book)
         for client in readers:
             client.send_market(at_ns)
+        if at_ns - self._places_ns >= PLACES_NS and not self.options.manual_clock_ns:
+            self._places_ns = at_ns
+            for client in readers:
+                client.send_places(self.venue.core.places(client.account, PLACES_MAX), at_ns)
 
     def _flush(self) -> None:
         at_ns = self._wall.monotonic_ns()

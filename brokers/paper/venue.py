@@ -40,6 +40,7 @@ from engine.market.rows import Row, listing_key
 from engine.oms.broker_interface import (
     Moved,
     OrderAnswer,
+    QueuePlace,
     Snapshot,
     VenueOrder,
     VenuePosition,
@@ -318,6 +319,23 @@ class VenueCore(HouseRules):
             return None
         listing = self.listings[order.key]
         return listing.instrument.qty_of(listing.queue_ahead(order))
+
+    def places(self, account: str, most: int) -> tuple[QueuePlace, ...]:
+        """What stands ahead of the account's resting orders, of so many at most; not of those at a listing known by bars alone."""
+        found: list[QueuePlace] = []
+        for wire_id, order in self._orders.get(account, {}).items():
+            listing = self.listings[order.key]
+            if order.is_resting and not isinstance(listing, BarListing) and len(found) < most:
+                ahead = listing.instrument.qty_of(listing.queue_ahead(order))
+                place = QueuePlace(
+                    broker=self.config.broker,
+                    ts_ns=self.now_ns,
+                    wire_id=wire_id,
+                    ahead=ahead,
+                    guessed=not listing.knows_queue,
+                )
+                found.append(place)
+        return tuple(found)
 
     def snapshot(self, account: str, request_id: int, since_ns: int, ts_ns: int) -> Snapshot:
         """Everything reconciliation needs, at this moment."""

@@ -41,6 +41,7 @@ from engine.risk.kill_switch import KillSwitch, scope_words
 from engine.risk.latch import RANK, TripNote
 from engine.risk.risk_manager import RiskManager
 from engine.risk.safety import SafetyMonitor
+from engine.routing.queue_position import Place, QueuePlaces
 from engine.store.order import Order
 from engine.store.order_store import OrderStore
 from engine.views import DeskUpdate, DeskView
@@ -101,6 +102,7 @@ class Engine:
         self.linked = LinkedOrders(self.store, self.orders, self.gate, self.record, parts.clock)
         self.baskets = Baskets(self)
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
+        self.places = QueuePlaces(is_on=parts.mode not in {"replay", "past"})
         self.picture = Picture(self)
         self.commander = Commander(self)
         self.aftermath = Aftermath(self)
@@ -247,6 +249,8 @@ class Engine:
             return
         try:
             self._tell_tick(tick)
+            if self.places.watched:
+                self.places.on_tick(tick)
             if self.agent.watched and isinstance(tick, TradeTick) and tick.symbol in self.agent.watched:
                 self.agent.on_trade(tick.symbol, self.market.instruments[tick.symbol].price_of(tick.price))
             journal = self.journal
@@ -286,14 +290,29 @@ class Engine:
             self._snapshot(event)
         elif isinstance(event, bi.Moved):
             self.reconciler.book_movement(event.movement)
+        elif isinstance(event, bi.QueuePlace):
+            self.places.told(event.wire_id, Place(event.ahead, event.guessed))
         elif not isinstance(event, bi.OrderAnswer):
             self.orders.on_broker(event)
+            if (
+                isinstance(event, bi.Acked | bi.Amended)
+                and (known := self.store.by_wire.get(event.wire_id)) is not None
+            ):
+                self.follow_place(known)
             if isinstance(event, bi.Acked):
                 order = self.store.by_wire.get(event.wire_id) if self.kill.is_tripped() else None
                 if order is not None:
                     self._cancel_if_halted(order)
             elif isinstance(event, ENDS) and self._is_unknown(event.wire_id):
                 self._recheck(event.broker)
+
+    def follow_place(self, order: Order) -> None:
+        """Estimate from now on what stands ahead of a resting order, unless its venue says it."""
+        symbol, made = order.spec.symbol, self.market.instruments.get(order.spec.symbol)
+        if made is None or order.limit is None:
+            return
+        venue = order.spec.venue or self.market.venue_of(symbol)
+        self.places.begin(order, made.price_units(order.limit), venue, self.market.displayed(symbol, venue))
 
     def _is_unknown(self, wire_id: str) -> bool:
         order = self.store.by_wire.get(wire_id)

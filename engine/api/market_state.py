@@ -82,6 +82,11 @@ class MarketState:
             return made.mic
         return next(iter(quotes), "")
 
+    def displayed(self, symbol: str, venue: str) -> tuple[MarketTick, ...]:
+        """The last quote and book of a listing, as far as there are any."""
+        found = (self._quotes.get(symbol, {}).get(venue), self.books.get((symbol, venue)))
+        return tuple(tick for tick in found if tick is not None)
+
     def quote(self, symbol: str) -> Quote | None:
         """Latest best prices where an order would meet them; None where nothing was ever seen."""
         quotes, made = self._quotes.get(symbol), self.instruments.get(symbol)

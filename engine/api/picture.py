@@ -20,6 +20,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Price, ratio, text
 from engine.domain.order import DIES
 from engine.market.bars import Bar
+from engine.routing.queue_position import Place
 from engine.store.order import Order
 from engine.views import (
     BarView,
@@ -73,6 +74,9 @@ class Picture:
         self._status_seen: StatusView | None = None
         self._positions_seen: dict[tuple[str, str, str], tuple[int, PositionView]] = {}
         """What was shown of each position last, and since which version."""
+        self._places_seen: dict[str, tuple[int, Place | None]] = {}
+        """The same of what stands ahead of each live order, looked at once a second."""
+        self._places_second = -1
         self._overview = Overview(engine)
         self._started_ns = 0
         self._mode = ""
@@ -238,6 +242,8 @@ class Picture:
         sums = self._overview.limits_since(place)
         status = self._see()
         store = self._engine.store
+        moved = [order_id for order_id, (since, _) in self._places_seen.items() if since > version]
+        changed = [*dict.fromkeys((*changed, *(order_id for order_id in moved if order_id in store.orders)))]
         update = DeskUpdate(
             status=status if self._status_version > version else None,
             orders=tuple(self._order(store.orders[order_id]) for order_id in changed),
@@ -271,7 +277,35 @@ class Picture:
             if key not in seen or seen[key][1] != row:
                 seen[key] = (version, row)
                 self._version = version
+        if self._places_second != calm.ts_ns:
+            self._places_second = calm.ts_ns
+            self._see_places(version)
         return status
+
+    def _see_places(self, version: int) -> None:
+        """Note whose place in its queue has changed, and follow orders that came back with a restart."""
+        engine, seen = self._engine, self._places_seen
+        live = engine.store.live
+        engine.places.forget_ended(
+            lambda wire_id: wire_id in engine.store.by_wire and engine.store.by_wire[wire_id].order_id in live
+        )
+        for order_id in [order_id for order_id in seen if engine.store.orders[order_id].end_state is not None]:
+            del seen[order_id]
+        for order in live.values():
+            engine.follow_place(order)
+            place = self._place(order)
+            if place != seen.get(order.order_id, (0, None))[1]:
+                seen[order.order_id] = (version, place)
+                if order.parent is not None:
+                    seen[order.parent.order_id] = (version, place)
+                self._version = version
+
+    def _place(self, order: Order) -> Place | None:
+        """What stands ahead of an order; of a parent, of its only working child."""
+        made = self._engine.market.instruments.get(order.spec.symbol)
+        if order.is_parent and len(order.children_live) == 1:
+            order = next(iter(order.children_live.values()))
+        return None if made is None else self._engine.places.place(order, made.qty_of)
 
     def _number(self) -> int:
         """The place of now: the journal's and the market's."""
@@ -362,7 +396,7 @@ class Picture:
 
     def _order(self, order: Order) -> OrderView:
         made = self._engine.market.instruments.get(order.spec.symbol)
-        average = None
+        average, place = None, self._place(order)
         if order.qty_filled:
             digits = (made.price_digits if made else 2) + 2
             average = Price(ratio(order.value_filled, order.qty_filled, digits))
@@ -399,6 +433,8 @@ class Picture:
             note=self._remarks.get(order.order_id) or order.note or waits,
             waits=waits,
             awaits=order.awaits,
+            queue_ahead=None if place is None else place.ahead,
+            queue_guessed=place is not None and place.is_guessed,
             denials=order.denials,
             created_ns=order.created_ns,
             updated_ns=order.updated_ns,

@@ -202,6 +202,15 @@ class OrderAnswer(BrokerEventBase, frozen=True, kw_only=True, tag="order_answer"
     order: VenueOrder | None
 
 
+class QueuePlace(BrokerEventBase, frozen=True, kw_only=True, tag="queue_place"):
+    """What stands ahead of a resting order at its price, of a venue that knows it. For people to look at; never journaled."""
+
+    wire_id: str
+    ahead: Qty
+    guessed: bool = False
+    """The venue itself estimates it."""
+
+
 class Snapshot(BrokerEventBase, frozen=True, kw_only=True, tag="snapshot"):
     """Answer to query_state: everything reconciliation needs, taken at one moment of the venue."""
 
@@ -231,6 +240,7 @@ BrokerEvent = (
     | AmendRefused
     | ChannelChanged
     | OrderAnswer
+    | QueuePlace
     | Snapshot
 )
 

@@ -25,6 +25,7 @@ from engine.oms.broker_interface import (
     ChannelChanged,
     Filled,
     OrderAnswer,
+    QueuePlace,
     Rejected,
     Snapshot,
     Uncertain,
@@ -44,6 +45,17 @@ def up(ear: Ear, count: int = 1) -> None:
     ear.until(
         lambda: sum(event.state is BrokerState.RESYNCING for event in ear.all(ChannelChanged)) >= count, "a connection"
     )
+
+
+def test_the_venue_tells_what_stands_ahead_of_a_resting_order(lab: Lab) -> None:
+    with Ear(lab.home) as ear:
+        up(ear)
+        ear.broker.send_new(limit(1, Side.BUY, "100", "189.40"))
+        ear.wait(Acked)
+        assert str(ear.wait(QueuePlace).ahead) == "300"
+        lab.print("AAPL", Side.BUY, "189.40", "120")
+        assert str(ear.wait(QueuePlace, 2).ahead) == "180"
+        assert not ear.all(QueuePlace)[-1].guessed, "the script's venue knows its queue"
 
 
 def test_a_nightly_reset_loses_the_engine_and_keeps_its_orders(tmp_path: Path) -> None:

@@ -420,7 +420,7 @@ def _orders() -> tuple[OrderView, ...]:
             algo="vwap", progress_pct=24, source="strategy:BuyTheDip", why="1.2% below its reference",
         ),
         order("C211", OrderState.FILLED, parent_id="P104", qty_filled=Qty(100), avg_price=Price("189.05"), algo=""),
-        order("C212", new, parent_id="P104", qty=Qty(200), limit=Price("189.05"), algo="", created_ns=NOW_NS - NS_PER_S),
+        order("C212", new, parent_id="P104", qty=Qty(200), limit=Price("189.05"), algo="", queue_ahead=Qty(1_300), queue_guessed=True, created_ns=NOW_NS - NS_PER_S),
         order("P105", new, symbol="MSFT", side=sell, limit=Price("421.5"), algo="direct"),
         order("C213", new, symbol="MSFT", side=sell, limit=Price("421.5"), parent_id="P105", algo=""),
         order(

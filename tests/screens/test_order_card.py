@@ -12,10 +12,14 @@ from tests.screens import frozen
 
 @pytest.mark.parametrize(
     ("ahead", "said"),
-    [(Qty(300), "queue      300 ahead at this price"), (None, "queue      place not known: paper does not tell it")],
+    [
+        ((Qty(300), False), "queue      300 ahead at this price"),
+        ((Qty(1_300), True), "queue      ~1,300 ahead at this price, estimated from the depth"),
+        ((None, False), "queue      no queue: paper tells no place"),
+    ],
 )
-def test_the_place_in_the_queue_is_told_or_said_to_be_unknown(ahead: Qty | None, said: str) -> None:
-    child = frozen.order("C1", parent_id="P1", broker="paper", queue_ahead=ahead)
+def test_the_place_in_the_queue_is_told_or_said_to_be_unknown(ahead: tuple[Qty | None, bool], said: str) -> None:
+    child = frozen.order("C1", parent_id="P1", broker="paper", queue_ahead=ahead[0], queue_guessed=ahead[1])
     assert said in order_card(frozen.empty(), child, 2).splitlines()
 
 
