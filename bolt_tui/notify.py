@@ -205,9 +205,14 @@ class Notifier:
 
 
 def _words_of(error: Exception) -> str:
-    code = getattr(error, "code", None)
-    if isinstance(code, int):
-        return f" {code}"
+    """The code of a server's refusal (a web server's, a mail server's), or the system's words."""
+    for name in ("code", "smtp_code"):
+        code = getattr(error, name, None)
+        if isinstance(code, int):
+            return f" {code}"
+    refused = getattr(error, "recipients", None)
+    if isinstance(refused, dict):
+        return f" {', '.join(str(code) for code, _ in refused.values())}"
     return f" {error.strerror}" if isinstance(error, OSError) and error.strerror else ""
 
 
@@ -239,17 +244,25 @@ def _post(url: str, notice: Notice, deadline_s: float) -> None:
 
 
 def _mail(mail: MailSettings, notice: Notice, deadline_s: float) -> None:
+    """Nothing is sent, no password above all, to a server whose certificate is not the host's."""
     import smtplib
+    import ssl
     from email.message import EmailMessage
 
     message = EmailMessage()
     message["From"], message["To"] = mail.sender, mail.to
     message["Subject"] = f"Bolt: {notice.word}"
     message.set_content(notice.line())
-    make = smtplib.SMTP_SSL if mail.tls == "tls" else smtplib.SMTP
-    with make(mail.host, mail.port, timeout=deadline_s) as line:
+    checked = ssl.create_default_context()
+    if mail.ca_file:
+        checked.load_verify_locations(Path(mail.ca_file).expanduser())
+    with (
+        smtplib.SMTP_SSL(mail.host, mail.port, timeout=deadline_s, context=checked)
+        if mail.tls == "tls"
+        else smtplib.SMTP(mail.host, mail.port, timeout=deadline_s)
+    ) as line:
         if mail.tls == "starttls":
-            line.starttls()
+            line.starttls(context=checked)
         if mail.user:
             line.login(mail.user, _password(mail))
         line.send_message(message)

@@ -9,6 +9,7 @@ import msgspec
 from engine.domain.errors import SettingsError
 
 PER_HOUR_MAX = 3_600
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 Kind = Literal["halts", "alerts", "brokers", "strategies", "rejects", "fills"]
 
 
@@ -23,6 +24,8 @@ class MailSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     user: str = ""
     password_file: str = ""
     """File whose first words are the password; keep it to yourself (mode 600)."""
+    ca_file: str = ""
+    """Certificates (PEM) that the server's own may be signed by, beside the machine's; for a server with a private one."""
 
 
 class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,7 +36,7 @@ class NotifySettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     webhook: str = ""
     """URL that gets a JSON object with `text`, `word`, `severity` and `ts_ns`; it may hold a secret and is never shown."""
     mail: MailSettings | None = None
-    """`host`, `port`, `tls` (`starttls`, `tls`, `none`), `user`, `password_file`, `sender`, `to`."""
+    """`host`, `port`, `tls` (`starttls`, `tls`, `none`), `user`, `password_file`, `ca_file`, `sender`, `to`."""
     command: tuple[str, ...] = ()
     """A program and its arguments, `{text}` and `{word}` replaced: `[notify-send, Bolt, "{text}"]`. No shell reads it."""
     per_hour: int = 30
@@ -61,5 +64,9 @@ def check(made: NotifySettings) -> None:
     mail = made.mail
     if mail is not None and not (0 < mail.port < 65_536 and "@" in mail.sender and "@" in mail.to and mail.host):
         raise SettingsError("notify.mail needs a host, a port, and sender and to with an @")
+    if mail is not None and mail.user and mail.tls == "none" and mail.host not in LOOPBACK:
+        raise SettingsError(
+            "notify.mail.tls is none, and user is given: the password would go over the net as it is; use starttls or tls"
+        )
     if mail is not None and mail.user and not mail.password_file:
         raise SettingsError("notify.mail.user is given without password_file; put the password into a file of your own")

@@ -6,7 +6,9 @@ import json
 import plistlib
 import queue
 import re
+import shutil
 import sqlite3
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -51,6 +53,18 @@ def test_a_systemd_unit_names_this_home_and_this_bolt(bolt: Bolt, home: Home) ->
     assert "Restart=on-failure" in lines
     assert "RestartPreventExitStatus=2 6" in lines
     assert [line for line in lines if line.startswith("[")] == ["[Unit]", "[Service]", "[Install]"]
+
+
+def test_systemd_itself_has_nothing_against_the_unit(bolt: Bolt, tmp_path: Path) -> None:
+    """Where its checker is there: elsewhere the lines are those of the tests around this one."""
+    tool = shutil.which("systemd-analyze")
+    path = tmp_path / "bolt.service"
+    for spoilt, is_sound in (("", True), ("\nNoSuchKey=1\n", False)):
+        path.write_text(bolt("service", "print", "--kind", "systemd").out + spoilt, encoding="utf-8")
+        if tool is not None:
+            ran = subprocess.run([tool, "verify", str(path)], capture_output=True, text=True, timeout=60, check=False)
+            faults = [line for line in ran.stderr.splitlines() if "bolt.service" in line]
+            assert (faults == []) is is_sound, faults
 
 
 def test_odd_paths_are_written_so_that_the_service_manager_reads_them() -> None:
