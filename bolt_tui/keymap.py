@@ -67,6 +67,9 @@ KEYS: tuple[Key, ...] = (
     Key("newest", "full_stop", "newest", "", "select the newest open order, from any pane: then x cancels it", D, "Select newest order"),
     Key("cancel-all", "X", "cancel_all", "CxlAll", "cancel all: says how many; again within 2 s does it", D, "Cancel all orders"),
     Key("release", "r", "release", "Release", "release the selected staged or suspended order or basket, or approve an order that waits for a second person", D, "Release or approve selected order or basket"),
+    Key("pause", "p", "pause", "", "pause the selected order's algorithm; on a paused one p twice lets it go on", D, "Pause or resume selected order"),
+    Key("urge-more", "plus", "urgency(1)", "", "work the selected order more eagerly: passive, normal, take", D, "More urgent"),
+    Key("urge-less", "minus", "urgency(-1)", "", "work it less eagerly", D, "Less urgent"),
     Key("flatten", "F", "flatten", "", "flatten: halt, cancel, close; shows the cost, wants the word typed", D, "Flatten positions"),
     Key("rearm", "R", "rearm", "Rearm", "lift a halt: hold time, clean reconciliation, reason", D, "Re-arm trading"),
     Key("open", "enter", "open", "Open", "details of the order; in the log, go to its order", D, "Open selected"),
@@ -163,7 +166,7 @@ FORBIDDEN = frozenset(
 CARD_COLUMN = 16
 
 _NAMES = {
-    "colon": ":", "question_mark": "?", "slash": "/", "full_stop": ".", "greater_than_sign": ">", "less_than_sign": "<", "asterisk": "*", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "shift+tab": "shift-tab",
+    "colon": ":", "question_mark": "?", "slash": "/", "full_stop": ".", "greater_than_sign": ">", "less_than_sign": "<", "asterisk": "*", "plus": "+", "minus": "-", "escape": "esc", "pagedown": "pgdn", "pageup": "pgup", "shift+tab": "shift-tab",
     "left_square_bracket": "[", "right_square_bracket": "]", "left_curly_bracket": "{", "right_curly_bracket": "}",
 }  # fmt: skip
 

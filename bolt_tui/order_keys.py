@@ -5,7 +5,7 @@ from __future__ import annotations
 from bolt_tui.basket_keys import TWICE_NS, BasketKeys
 from engine.domain import commands as co
 from engine.domain.money import text
-from engine.domain.order import OrderState
+from engine.domain.order import URGENCIES, OrderState
 from engine.views import OrderView
 
 
@@ -15,6 +15,8 @@ class OrderKeys(BasketKeys):
     _asked_all_ns = -TWICE_NS
     _asked_marked: tuple[int, tuple[str, ...]] = (-TWICE_NS, ())
     """When x announced which marked orders it would cancel."""
+    _asked_resume: tuple[int, str] = (-TWICE_NS, "")
+    """When p announced which paused order would go on."""
 
     def _preview_release(self, order: OrderView) -> object:
         """The order line's half shows it."""
@@ -82,6 +84,46 @@ class OrderKeys(BasketKeys):
         staged = sum(1 for order in self._port.view().orders if order.state is OrderState.STAGED)
         counts = f"{status.orders_working} working orders of {status.parents_open} parents, all symbols"
         self._say(f"X again within 2 s cancels {counts}" + (f" ({staged} staged stay)" if staged else ""), "bad")
+
+    def _worked(self, what: str) -> OrderView | None:
+        """The parent under the cursor, or of the child there."""
+        order = self._chosen(what)
+        if order is None or not order.parent_id:
+            return order
+        return next((one for one in self._port.view().orders if one.order_id == order.parent_id), None)
+
+    def action_pause(self) -> None:
+        """Pause the selected parent at once; let a paused one go on at a second press."""
+        order = self._worked("pause")
+        if order is None:
+            return
+        if not order.paused:
+            self._say(f"pausing {order.order_id}: it sends nothing more, and what it has working is cancelled")
+            self._post(co.PauseOrder(source=self._source, order_id=order.order_id))
+            return
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._asked_resume[0] <= TWICE_NS and self._asked_resume[1] == order.order_id:
+            self._asked_resume = (-TWICE_NS, "")
+            self._post(co.ResumeOrder(source=self._source, order_id=order.order_id))
+            return
+        self._asked_resume = (now_ns, order.order_id)
+        self._say(f"{order.order_id} is paused; p again within 2 s lets it go on", "bad")
+
+    def action_urgency(self, step: int) -> None:
+        """Make the algorithm of the selected parent a step more or less eager."""
+        order = self._worked("make more or less eager")
+        if order is None:
+            return
+        names = list(URGENCIES)
+        if order.urgency not in names:
+            self._say(f"{order.order_id} is {order.algo or 'a child'}, which has no urgency; amend its price instead")
+            return
+        at = names.index(order.urgency) + step
+        if not 0 <= at < len(names):
+            self._say(f"{order.order_id} is {order.urgency} already: there is nothing beyond")
+            return
+        self._say(f"{order.order_id}: from {order.urgency} to {names[at]} ...")
+        self._post(co.SetUrgency(source=self._source, order_id=order.order_id, urgency=names[at]))
 
     def action_release(self) -> None:
         """Preview the selected staged or suspended order or basket; its release, or approval, leaves from there."""

@@ -48,6 +48,10 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""
     note: str = ""
     """Reject or denial text, UNKNOWN reason."""
+    paused: bool = False
+    """A person lets it send nothing for now."""
+    urgency: str = ""
+    """``passive``, ``normal`` or ``take``; empty where nothing works it over time."""
     awaits: str = ""
     """Hash that a second person has to approve before it leaves."""
     waits: str = ""

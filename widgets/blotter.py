@@ -326,7 +326,7 @@ def order_row(
     cost: CostView | None = None,
 ) -> Row:
     """One order as a row."""
-    state = STATES[order.state].screen + ("!" if order.stale else "")
+    state = "PAUSED" if order.paused else STATES[order.state].screen + ("!" if order.stale else "")
     is_dim = order.state.is_terminal and order.state not in BAD
     alarm = order.state in {OrderState.UNKNOWN, OrderState.SUSPENDED} or bool(order.awaits)
     side = "buy" if order.side is Side.BUY else "sell"
@@ -336,7 +336,7 @@ def order_row(
         order.symbol,
         f"{text(order.qty_filled)}/{text(order.qty)}",
         price_words(order, digits),
-        Cell(state, "alarm" if alarm else "warn" if order.state in BAD else ""),
+        Cell(state, "alarm" if alarm else "warn" if order.state in BAD or order.paused else ""),
         fixed(order.avg_price, digits + 1),
         when,
         _slip(cost),
@@ -382,7 +382,8 @@ def queue_words(order: OrderView) -> str:
 def _note(order: OrderView) -> str:
     parts = [f"waits for a second person, {order.awaits}"] if order.awaits else []
     if order.algo not in {"", "direct"}:
-        parts.append(f"{order.algo.upper()} {order.progress_pct}%")
+        eager = f" {order.urgency}" if order.urgency not in {"", "normal"} else ""
+        parts.append(f"{order.algo.upper()} {order.progress_pct}%{eager}")
     if order.queue_ahead is not None:
         parts.append(f"ahead {queue_words(order)}")
     if order.denials:

@@ -22,8 +22,11 @@ from engine.domain.commands import (
     CommandResult,
     LookUp,
     NewOrder,
+    PauseOrder,
     Preview,
     ReleaseOrder,
+    ResumeOrder,
+    SetUrgency,
 )
 from engine.domain.errors import SettingsError
 from engine.domain.events import QuoteSeen
@@ -287,6 +290,27 @@ def approve(context: Context) -> Exit:
             source=context.source, order_id=order_id, order_hash=digest, confirmed=frozenset(args.confirm)
         )
         return context.report(_submit(client, command, "bolt orders --all"))
+
+
+def pause(context: Context) -> Exit:
+    """Let a parent send nothing more for now."""
+    return _steer(context, PauseOrder(source=context.source, order_id=context.args.order_id.upper()))
+
+
+def resume(context: Context) -> Exit:
+    """Let a paused parent go on."""
+    return _steer(context, ResumeOrder(source=context.source, order_id=context.args.order_id.upper()))
+
+
+def urgency(context: Context) -> Exit:
+    """Change how eagerly a parent is worked."""
+    args = context.args
+    return _steer(context, SetUrgency(source=context.source, order_id=args.order_id.upper(), urgency=args.urgency))
+
+
+def _steer(context: Context, command: PauseOrder | ResumeOrder | SetUrgency) -> Exit:
+    with context.client() as client:
+        return context.report(_submit(client, command, "bolt orders"))
 
 
 def cancel(context: Context) -> Exit:

@@ -171,6 +171,42 @@ ORDERS = (
         "count and the total amount are shown before anything leaves.",
     ),
     Subcommand(
+        "pause",
+        "Let an order that is worked over time send nothing more for now.",
+        "bolt pause P104",
+        "orders:pause",
+        (arg("order_id", metavar="ORDER", help="a parent worked by twap or vwap, such as P104"),),
+        (Exit.REFUSED, *ASKS_ENGINE),
+        detail="What it has working is cancelled; fills that cross that are booked. Its time runs on, and it stays paused over a restart. "
+        "An order that is not worked over time is refused (NO_PAUSE).",
+    ),
+    Subcommand(
+        "resume",
+        "Let a paused order go on by its schedule.",
+        "bolt resume P104",
+        "orders:resume",
+        (arg("order_id", metavar="ORDER", help="a paused parent, such as P104"),),
+        (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
+        detail="What it missed it catches up within the algorithm's own bound. What a halt or a cancel has stopped does not go on.",
+    ),
+    Subcommand(
+        "urgency",
+        "Change how eagerly an order is worked from now on.",
+        "bolt urgency P104 passive",
+        "orders:urgency",
+        (
+            arg("order_id", metavar="ORDER", help="a parent worked by twap or vwap, such as P104"),
+            arg(
+                "urgency",
+                choices=("passive", "normal", "take"),
+                help="rest and never take; rest, then take; never rest",
+            ),
+        ),
+        (Exit.REFUSED, *ASKS_ENGINE),
+        detail="It is the order's style=, changed while it works; the schedule stays. An algorithm without one refuses (NO_URGENCY), and "
+        "so does an order that could then not be worked (ALGO_REFUSES).",
+    ),
+    Subcommand(
         "cancel",
         "Cancel one order, or all of them.",
         "bolt cancel P104",

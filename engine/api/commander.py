@@ -11,6 +11,7 @@ from engine.api.answers import told
 from engine.api.approvals import approve, ask_approval, look_at_waiting, must_wait
 from engine.api.cash_desk import adjust, set_rates
 from engine.api.groups import linked_denials, place_linked
+from engine.api.pausing import steer
 from engine.api.risk_view import open_order
 from engine.api.waiting import amend_waiting, release_suspended, waiting_parent
 from engine.api.what_if import WhatIf
@@ -72,6 +73,8 @@ class Commander:
                 return self._release(command)
             case co.ApproveOrder():
                 return approve(self._engine, command)
+            case co.PauseOrder() | co.ResumeOrder() | co.SetUrgency():
+                return steer(self._engine, command)
             case co.StageBasket() | co.ReleaseBasket() | co.DropBasket():
                 return self._engine.baskets.decide(command)
             case co.Halt() | co.Reduce():

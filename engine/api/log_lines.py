@@ -7,7 +7,15 @@ from engine.domain.basket_events import BasketDropped, BasketReleased, BasketSta
 from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
-from engine.domain.parent_events import ApprovalAsked, OrderApproved, ParentReleased, ParentSuspended
+from engine.domain.parent_events import (
+    ApprovalAsked,
+    OrderApproved,
+    ParentPaused,
+    ParentReleased,
+    ParentResumed,
+    ParentSuspended,
+    UrgencySet,
+)
 from engine.store.order import Order
 from engine.views import LogLine
 
@@ -98,6 +106,12 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
             return "FOREIGN", event.spec.words(), "warn"
         case ParentSuspended():
             return "SUSP", f"{about}: {event.why}; not fired late: release, amend or cancel it", "warn"
+        case ParentPaused():
+            return "PAUSE", f"{about}: paused by {event.who}; it sends nothing until it is resumed", "warn"
+        case ParentResumed():
+            return "GO", f"{about}: resumed by {event.who}", "info"
+        case UrgencySet():
+            return "URGE", f"{about}: {event.urgency} from now on, by {event.who}", "info"
         case ApprovalAsked():
             return "ASK", f"{about}: waits for a second person ({event.order_hash})", "warn"
         case OrderApproved():

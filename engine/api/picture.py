@@ -18,7 +18,7 @@ from engine.domain.basket_events import BasketDropped, BasketReleased, BasketSta
 from engine.domain.clock import NS_PER_S
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Price, ratio, text
-from engine.domain.order import DIES
+from engine.domain.order import DIES, urgency_of
 from engine.market.bars import Bar
 from engine.routing.queue_position import Place
 from engine.store.order import Order
@@ -432,6 +432,8 @@ class Picture:
             why=order.why,
             note=self._remarks.get(order.order_id) or order.note or waits,
             waits=waits,
+            paused=order.paused,
+            urgency=urgency_of(order.spec) if order.is_parent and order.spec.algo.duration_ns else "",
             awaits=order.awaits,
             queue_ahead=None if place is None else place.ahead,
             queue_guessed=place is not None and place.is_guessed,

@@ -97,6 +97,26 @@ class ApproveOrder(Command, frozen=True, kw_only=True, tag="approve"):
     """Reason codes that this person has confirmed."""
 
 
+class PauseOrder(Command, frozen=True, kw_only=True, tag="pause"):
+    """Let a parent that is worked over time send nothing more for now, and cancel what it has working."""
+
+    order_id: str
+
+
+class ResumeOrder(Command, frozen=True, kw_only=True, tag="resume"):
+    """Let a paused parent go on by its schedule; what it missed it catches up within its own bound."""
+
+    order_id: str
+
+
+class SetUrgency(Command, frozen=True, kw_only=True, tag="urgency"):
+    """Change how eagerly a parent's algorithm trades."""
+
+    order_id: str
+    urgency: str
+    """``passive`` (rests, never takes), ``normal``, or ``take`` (never rests)."""
+
+
 class BasketLine(msgspec.Struct, frozen=True):
     """One order of a basket, and the line of the file it stands in."""
 
@@ -240,6 +260,9 @@ AnyCommand = (
     | AmendOrder
     | ReleaseOrder
     | ApproveOrder
+    | PauseOrder
+    | ResumeOrder
+    | SetUrgency
     | StageBasket
     | LookAtBasket
     | ReleaseBasket

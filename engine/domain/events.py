@@ -22,7 +22,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import Exact, Money, Price, Qty, text
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
 from engine.domain.order import Liquidity, OrderSpec, OrderState, Side, Source
-from engine.domain.parent_events import ApprovalAsked, OrderApproved, ParentReleased, ParentSuspended
+from engine.domain.parent_events import ParentEvent
 
 # -- the ledger's own life ---------------------------------------------------------------------------------------
 
@@ -496,10 +496,7 @@ AnyEvent = (
     | ParentAccepted
     | ParentEnded
     | ParentStopping
-    | ParentSuspended
-    | ParentReleased
-    | ApprovalAsked
-    | OrderApproved
+    | ParentEvent
     | AlgoProgress
     | OrderIntent
     | CancelIntent

@@ -314,3 +314,21 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
         elif self.algo.name != "direct":
             parts.append(self.algo.name)
         return " ".join(parts)
+
+
+URGENCIES = {"passive": "passive", "normal": "", "take": "take"}
+"""How eagerly an algorithm trades, in rising order, and the value of its parameter ``style`` that says so."""
+
+
+def urgency_of(spec: OrderSpec) -> str:
+    """The urgency that the order's parameters say."""
+    style = spec.algo.params.get("style", "")
+    return next((name for name, value in URGENCIES.items() if value == style), "normal")
+
+
+def urged(spec: OrderSpec, urgency: str) -> OrderSpec:
+    """The same order with another urgency; one of :data:`URGENCIES`."""
+    params = {name: value for name, value in spec.algo.params.items() if name != "style"}
+    if URGENCIES[urgency]:
+        params["style"] = URGENCIES[urgency]
+    return msgspec.structs.replace(spec, algo=msgspec.structs.replace(spec.algo, params=params))

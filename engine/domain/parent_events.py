@@ -34,3 +34,31 @@ class OrderApproved(Event, frozen=True, kw_only=True, tag="order_approved"):
     order_id: str
     order_hash: str
     who: str
+
+
+class ParentPaused(Event, frozen=True, kw_only=True, tag="parent_paused"):
+    """A person paused a parent that is worked over time: it sends nothing, and what it had working is cancelled."""
+
+    order_id: str
+    who: str
+
+
+class ParentResumed(Event, frozen=True, kw_only=True, tag="parent_resumed"):
+    """A person let a paused parent go on by its schedule."""
+
+    order_id: str
+    who: str
+
+
+class UrgencySet(Event, frozen=True, kw_only=True, tag="urgency_set"):
+    """A person changed how a parent's algorithm trades, as far as its parameters allow."""
+
+    order_id: str
+    urgency: str
+    """``passive``, ``normal`` or ``take``."""
+    who: str
+
+
+ParentEvent = (
+    ParentSuspended | ParentReleased | ParentPaused | ParentResumed | UrgencySet | ApprovalAsked | OrderApproved
+)

@@ -140,7 +140,7 @@ class Algo(Protocol):
 
     name: str
     params: Mapping[str, tuple[str, ...]]
-    """Parameter words and their allowed values; an empty tuple means a whole number."""
+    """Parameter words and their allowed values; an empty tuple means a whole number. One with ``style`` has an urgency."""
 
     def validate(self, spec: OrderSpec) -> str | None:
         """Why this algorithm cannot work that order; None where it can."""

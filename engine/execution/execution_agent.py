@@ -18,7 +18,7 @@ from engine.domain.commands import Denial
 from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import LIVE, OrderSpec, OrderState, OrderType, Source, Tif
-from engine.domain.parent_events import ParentReleased, ParentSuspended
+from engine.domain.parent_events import ParentPaused, ParentReleased, ParentResumed, ParentSuspended, UrgencySet
 from engine.execution.algo import Algo, ChildView, ParentInfo, window
 from engine.execution.algos import ALGOS
 from engine.execution.conditional import RELEASED, watched_symbol
@@ -171,6 +171,39 @@ class ExecutionAgent:
         self._record(ParentReleased(order_id=parent.order_id, who=who))
         self.calls.append((parent.order_id, "timer", RELEASED))
 
+    def algo_of(self, parent: Order) -> Algo:
+        """What works it."""
+        return self._algos[parent.spec.algo.name]
+
+    def pause(self, parent: Order, who: str) -> None:
+        """Let a parent send nothing more for now. Its children are asked back; fills that cross that are booked as ever."""
+        self._record(ParentPaused(order_id=parent.order_id, who=who))
+        self._drop_timers(parent.order_id)
+        self._pull_back(parent)
+
+    def go_on(self, parent: Order, who: str) -> None:
+        """A paused parent goes on as after a restart: by its schedule, with what it missed inside its catch-up bound."""
+        self._record(ParentResumed(order_id=parent.order_id, who=who))
+        self._drop_timers(parent.order_id)
+        self.calls.append((parent.order_id, "resume", ""))
+
+    def set_urgency(self, parent: Order, urgency: str, who: str) -> None:
+        """Change how eagerly it trades, from now on."""
+        self._record(UrgencySet(order_id=parent.order_id, urgency=urgency, who=who))
+        if not parent.paused:
+            self._drop_timers(parent.order_id)
+            self.calls.append((parent.order_id, "resume", ""))
+
+    def _pull_back(self, parent: Order) -> None:
+        for child in parent.live_children:
+            if not child.cancel_asked:
+                self._orders.cancel(child, "its parent is paused")
+
+    def _drop_timers(self, parent_id: str) -> None:
+        """Whoever calls the algorithm now lets it set its own anew; two chains of them would act twice."""
+        self._timers = [timer for timer in self._timers if timer[2] != parent_id]
+        heapq.heapify(self._timers)
+
     # -- being told ----------------------------------------------------------------------------------------------------
 
     def hears(self, kind: type[msgspec.Struct]) -> bool:
@@ -226,8 +259,10 @@ class ExecutionAgent:
             if kind == "child":
                 self._follow_amend(parent, self._store.get(argument))
                 self._cancel_excess(parent)
-            if kind != "end" and not parent.stopping and not parent.suspended:
+            if kind != "end" and not parent.stopping and not parent.suspended and not parent.paused:
                 self._call(parent, kind, argument)
+            elif kind == "resume" and parent.paused:
+                self._pull_back(parent)  # an engine that died in between may not have asked for all of them
             self._end_when_done(parent)
         self._record(ev.AlertRaised(severity="critical", code="ALGO_LOOP", text="an algorithm is talking to itself"))
         self.calls.clear()

@@ -76,6 +76,8 @@ OTHER_CODES = {
     "APPROVAL": "C31: the approval does not fit: the order does not wait for one, its author cannot approve it, or its terms are not the "
     "ones that were approved.",
     "BASKET_BAD": "The basket cannot be read; each bad line is named with its rule, and nothing was staged.",
+    "NO_PAUSE": "The order is not worked over time: its whole quantity is at the venue or waits for one trigger. Amend or cancel it.",
+    "NO_URGENCY": "The algorithm has no urgency, or there is none of that name (passive, normal, take).",
     "BASKET_UNKNOWN": "There is no basket of that id; the refusal names those that are staged.",
     "SUSPENDED": "The trigger of an order that waits in the engine passed while no engine was up. It was not fired late: release it, "
     "amend it or cancel it.",

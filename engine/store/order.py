@@ -42,6 +42,7 @@ class Order:
         "overfill",
         "parent",
         "parent_id",
+        "paused",
         "qty",
         "qty_filled",
         "source",
@@ -90,8 +91,8 @@ class Order:
         self.stopping = False
         self.awaits = ""
         """Hash that a second person has to approve; empty where nobody is waited for."""
-        self.suspended = False
-        """Its trigger passed while no engine was up."""
+        self.suspended = self.paused = False
+        """Its trigger passed while no engine was up; a person lets it send nothing for now."""
         self.end_state: OrderState | None = None
         self.children: list[Order] = []
         self.children_live: dict[str, Order] = {}

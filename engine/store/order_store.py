@@ -15,10 +15,19 @@ from typing import Any
 from engine.domain import events as ev
 from engine.domain.commands import AmendOrder, NewOrder
 from engine.domain.errors import InvariantError
-from engine.domain.money import EXACT, ZERO_QTY, Qty, text
-from engine.domain.order import LIVE, TERMINAL, OrderState, Side, Source, SourceKind
-from engine.domain.parent_events import ApprovalAsked, OrderApproved, ParentReleased, ParentSuspended
+from engine.domain.money import EXACT, ZERO_QTY, Qty
+from engine.domain.order import LIVE, TERMINAL, OrderState, Side, Source, SourceKind, urged
+from engine.domain.parent_events import (
+    ApprovalAsked,
+    OrderApproved,
+    ParentPaused,
+    ParentReleased,
+    ParentResumed,
+    ParentSuspended,
+    UrgencySet,
+)
 from engine.store.order import FillId, Order
+from engine.store.order_rows import fill_row, order_row
 
 _ZERO = Decimal(0)
 _UNKNOWN, _PENDING_NEW = OrderState.UNKNOWN, OrderState.PENDING_NEW
@@ -239,6 +248,22 @@ class OrderStore:
         _derive_parent(parent)
         self._touch(parent, seq, ts_ns)
 
+    def _paused(self, seq: int, ts_ns: int, event: ParentPaused) -> None:
+        self._pause(seq, ts_ns, event.order_id, f"paused by {event.who}", is_on=True)
+
+    def _resumed(self, seq: int, ts_ns: int, event: ParentResumed) -> None:
+        self._pause(seq, ts_ns, event.order_id, f"resumed by {event.who}", is_on=False)
+
+    def _pause(self, seq: int, ts_ns: int, order_id: str, note: str, *, is_on: bool) -> None:
+        parent = self.get(order_id)
+        parent.paused, parent.note = is_on, note
+        self._touch(parent, seq, ts_ns)
+
+    def _urged(self, seq: int, ts_ns: int, event: UrgencySet) -> None:
+        parent = self.get(event.order_id)
+        parent.spec = urged(parent.spec, event.urgency)
+        self._touch(parent, seq, ts_ns)
+
     def _approval_asked(self, seq: int, ts_ns: int, event: ApprovalAsked) -> None:
         self._await(seq, ts_ns, event.order_id, event.order_hash, f"waits for a second person ({event.order_hash})")
 
@@ -430,8 +455,8 @@ class OrderStore:
 
     def dirty(self) -> list[tuple[str, list[dict[str, Any]]]]:
         """Rows changed since the last call, for the projection tables."""
-        orders = [_order_row(order) for order in self._dirty_orders.values()]
-        fills = [_fill_row(order_id, fill, seq, busted=busted) for order_id, fill, seq, busted in self._dirty_fills]
+        orders = [order_row(order) for order in self._dirty_orders.values()]
+        fills = [fill_row(order_id, fill, seq, busted=busted) for order_id, fill, seq, busted in self._dirty_fills]
         self.forget()
         return [("orders", orders), ("fills", fills)]
 
@@ -517,55 +542,6 @@ def _parent_state(parent: Order) -> OrderState:
     return _PENDING_NEW if are_pending else _NEW
 
 
-def _maybe(value: Any) -> str | None:
-    return None if value is None else text(value)
-
-
-def _order_row(order: Order) -> dict[str, Any]:
-    return {
-        "order_id": order.order_id,
-        "parent_id": order.parent_id,
-        "wire_id": order.wire_id,
-        "intent_id": order.intent_id,
-        "symbol": order.spec.symbol,
-        "side": order.spec.side.value,
-        "qty": text(order.qty),
-        "qty_filled": text(order.qty_filled),
-        "type": order.spec.type.value,
-        "limit": _maybe(order.limit),
-        "stop": _maybe(order.stop),
-        "tif": order.spec.tif.value,
-        "state": order.state.value,
-        "broker": order.spec.broker,
-        "account": order.spec.account,
-        "source": f"{order.source.kind.value}:{order.source.name}",
-        "created_ns": order.created_ns,
-        "updated_ns": order.updated_ns,
-        "last_seq": order.updated_seq,
-        "spec": ev.encode(order.spec).decode(),
-    }
-
-
-def _fill_row(order_id: str, fill: ev.Fill, seq: int, *, busted: bool) -> dict[str, Any]:
-    return {
-        "broker": fill.broker,
-        "account": fill.account,
-        "fill_key": fill.fill_key,
-        "order_id": order_id,
-        "symbol": fill.symbol,
-        "side": fill.side.value,
-        "qty": text(fill.qty),
-        "price": text(fill.price),
-        "fee": text(fill.fee),
-        "fee_currency": fill.fee_currency,
-        "ts_ns": fill.ts_ns,
-        "venue": fill.venue,
-        "liquidity": fill.liquidity.value,
-        "seq": seq,
-        "busted": int(busted),
-    }
-
-
 _HANDLERS: Mapping[type, Any] = {
     ev.LedgerOpened: OrderStore._ledger_opened,
     ev.CommandReceived: OrderStore._asked,
@@ -578,6 +554,9 @@ _HANDLERS: Mapping[type, Any] = {
     OrderApproved: OrderStore._approved,
     ParentSuspended: OrderStore._suspended,
     ParentReleased: OrderStore._released,
+    ParentPaused: OrderStore._paused,
+    ParentResumed: OrderStore._resumed,
+    UrgencySet: OrderStore._urged,
     ev.ParentEnded: OrderStore._ended,
     ev.AlgoProgress: OrderStore._progress,
     ev.OrderIntent: OrderStore._intent,

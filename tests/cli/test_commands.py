@@ -26,13 +26,16 @@ from engine.domain.commands import (
     CommandResult,
     Denial,
     NewOrder,
+    PauseOrder,
     Preview,
     Reconcile,
     ReleaseOrder,
     ReloadPolicy,
     Resolve,
     ResolveAs,
+    ResumeOrder,
     SetStrategy,
+    SetUrgency,
 )
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, Qty
@@ -281,6 +284,9 @@ def test_a_lost_answer_is_unknown_and_says_how_to_ask_again(bolt: Bolt, home: Ho
         (("cancel", "p1"), CancelOrder),
         (("cancel", "--all"), CancelAll),
         (("release", "P1"), ReleaseOrder),
+        (("pause", "p1"), PauseOrder),
+        (("resume", "P1"), ResumeOrder),
+        (("urgency", "P1", "take"), SetUrgency),
         (("amend", "P1", "--qty", "50"), AmendOrder),
         (("policy", "reload"), ReloadPolicy),
         (("reconcile",), Reconcile),

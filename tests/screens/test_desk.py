@@ -333,7 +333,7 @@ def test_amend_fills_the_line_with_the_terms_of_now() -> None:
 def test_release_takes_staged_orders_only() -> None:
     async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
         await pilot.press("down", "r")
-        assert "not staged" in answer(pilot)
+        assert "neither staged" in answer(pilot)
         orders(pilot).select("P101")
         await pilot.press("r")
         await pilot.pause()
