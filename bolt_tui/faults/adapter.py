@@ -7,7 +7,7 @@ Uncertain; what never left is refused; nothing is sent twice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -30,6 +30,7 @@ ABSENCE_NS = 2 * NS_PER_S
 TYPES = frozenset(
     {(kind, tif) for kind in (OrderType.MARKET, OrderType.LIMIT) for tif in Tif if tif not in AUCTIONS}
     | {(kind, tif) for kind in OrderType for tif in (Tif.DAY, Tif.GTC)}
+    | {(kind, Tif.CLS) for kind in (OrderType.MARKET, OrderType.LIMIT)}
 )
 CAPABILITIES = bi.Capabilities(
     types=TYPES,
@@ -51,8 +52,8 @@ class LabBroker:
 
     name, account, capabilities = BROKER, ACCOUNT, CAPABILITIES
 
-    def __init__(self, out: pipe.Pipe, clock: SimClock, points: Points) -> None:
-        self._out, self._clock, self._points = out, clock, points
+    def __init__(self, out: pipe.Pipe, clock: SimClock, points: Points, on_disk: Callable[[], int]) -> None:
+        self._out, self._clock, self._points, self._on_disk = out, clock, points, on_disk
         self._sink: bi.Sink | None = None
         self._market: bi.MarketSink | None = None
         self._pending: dict[tuple[str, str], int] = {}
@@ -83,7 +84,7 @@ class LabBroker:
         now_ns, ids = self._clock.now_ns(), [one.wire_id for one in order.members]
         self._points.reach("before:send")
         if self.is_up:
-            self._say(pipe.New(at_ns=now_ns, order=order))
+            self._say(pipe.New(at_ns=now_ns, order=order, on_disk=self._on_disk()))
             self._pending.update((("new", wire_id), now_ns + ANSWER_NS) for wire_id in ids)
         else:
             self.inbox += [

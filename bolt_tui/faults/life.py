@@ -6,6 +6,7 @@ The engine, its journal on a file, its latch and its kill procedure are the real
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -53,6 +54,7 @@ class Life:
         self._number = number
         self._lag = lag
         self._behind = 0
+        self._reader: sqlite3.Connection | None = None
         self._halts: deque[tuple[co.Halt, str]] = deque()
         self.points = Points(crash)
         self.clock = SimClock(now_ns)
@@ -60,7 +62,7 @@ class Life:
         self.journal.points = self.points
         self.latch = LabLatch.open(folder / "latch", ledger_used=not self.journal.is_new)
         self.latch.points, self.latch.out = self.points, line
-        self.broker = LabBroker(line, self.clock, self.points)
+        self.broker = LabBroker(line, self.clock, self.points, self._on_disk)
         self.policy = policy
         self.engine = LabEngine(
             EngineParts(
@@ -76,6 +78,13 @@ class Life:
         )
         self.engine.points = self.points
         self.journal.store_of = self.engine
+
+    def _on_disk(self) -> int:
+        """The ledger's last row as another reader of the file finds it: what is asked is the file, not the journal."""
+        if self._reader is None:
+            path = self._folder / "ledger.db"
+            self._reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+        return int(self._reader.execute("SELECT max(seq) FROM journal").fetchone()[0])
 
     def run(self) -> None:
         """Serve until told to end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bolt_tui.faults import pipe
+from bolt_tui.faults import bookings, pipe
 from bolt_tui.faults.schedule import Fault
 from bolt_tui.faults.venue import Venue, cents, price
 from bolt_tui.faults.world import World
@@ -13,6 +13,7 @@ from engine.domain.commands import HaltScopeKind
 from engine.domain.errors import VenueError
 from engine.domain.events import TradingState, encode
 from engine.domain.ids import Random
+from engine.domain.order import Side
 from engine.oms import broker_interface as bi
 
 CONNECT_NS = 50 * NS_PER_MS
@@ -20,6 +21,7 @@ CALL_NS = 5 * NS_PER_MS
 LOST_CALL_NS = 200 * NS_PER_MS
 HELD_NS = 2 * NS_PER_S
 """How long a report waits for one to overtake it."""
+BOOKINGS = ("dividend", "split", "liquidation")
 UNREADABLE_NS = 300 * NS_PER_MS
 """An adapter that could not read a frame is back after this."""
 
@@ -152,7 +154,25 @@ class Line:
         self._world.at(self._in_ns, arrive)
 
     def _new(self, frame: pipe.New) -> None:
-        self.venue.new(self._world.now_ns, frame.order, refuse=self._fires("reject") is not None)
+        now_ns, spec = self._world.now_ns, frame.order.spec
+        self._book(self._fires(*BOOKINGS))
+        is_short = spec.side is Side.SELL and not spec.reduce_only
+        refused = self._fires("reject", *(("borrow",) if is_short else ()))
+        code = "" if refused is None else {"reject": "REFUSED", "borrow": "NO_BORROW"}[refused.kind]
+        self.venue.new(now_ns, frame.order, refuse=code, on_disk=frame.on_disk)
+
+    def _book(self, fault: Fault | None) -> None:
+        """Something else than an order of ours changes the account."""
+        now_ns = self._world.now_ns
+        match fault.kind if fault is not None else "":
+            case "dividend":
+                bookings.dividend(self.venue, now_ns)
+            case "split":
+                bookings.split(self.venue, now_ns)
+            case "liquidation" if fault is not None:
+                bookings.liquidate(self.venue, now_ns, fault.size)
+            case _:
+                return
 
     def _cancel(self, wire_id: str) -> None:
         if fault := self._fires("cancel_fill"):

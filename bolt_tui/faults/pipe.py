@@ -115,6 +115,8 @@ class New(Frame, frozen=True, kw_only=True, tag="new"):
 
     at_ns: int
     order: WireOrder
+    on_disk: int = -1
+    """The last row of the ledger that another reader of the file finds at this moment."""
 
 
 class Cancel(Frame, frozen=True, kw_only=True, tag="cancel"):

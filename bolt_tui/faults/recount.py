@@ -22,8 +22,8 @@ ENDED = {"denied", "filled", "cancelled", "rejected", "expired", "killed"}
 def recount(log: list[dict[str, Any]], ledger: Path) -> dict[str, Any]:
     """Compare what the venue wrote with what the ledger holds.
 
-    ``lost``: an order or an execution at the venue that the ledger does not hold, or that it calls never arrived; a part of
-    a group of orders that the venue took without the rest.
+    ``lost``: an order, an execution or a booking at the venue that the ledger does not hold, or that it calls never arrived; an
+    order that left before its intent was on disk; a part of a group of orders that the venue took without the rest.
     ``doubled``: a wire id that arrived twice, a wish with more than one accepted order, a parent whose children may fill or
     filled more than it, an execution booked that the venue does not know, exits beyond the position.
     ``unresolved``: an order whose state here is open or unknown although the venue has ended it, or the other way round.
@@ -59,11 +59,14 @@ class _Venue:
         self.overfilled: dict[str, int] = defaultdict(int)
         self.most: dict[str, int] = {}
         self.turned: list[str] = []
+        self.moved: dict[str, str] = {}
+        self.on_disk: dict[str, int] = {}
         position: dict[str, int] = defaultdict(int)
         for row in log:
             what, wire = row["what"], row.get("wire", "")
             if what == "new":
                 self.arrivals[wire] += 1
+                self.on_disk.setdefault(wire, row.get("on_disk", -1))
                 if row["accepted"]:
                     self.accepted[wire] = row
                     self.most[wire] = row["qty"]
@@ -77,10 +80,13 @@ class _Venue:
                 position[row["symbol"]] += _signed(row)
                 # What the venue filled beyond the order is the venue's doing: the exit is judged by what it asked for.
                 meant = before + _signed({**row, "qty": row["qty"] - self.overfilled[wire]})
-                if self.accepted[wire]["session"] and before * meant < 0:
+                if wire and self.accepted[wire]["session"] and before * meant < 0:
                     self.turned.append(f"exit {wire} turned {row['symbol']} from {before} to {position[row['symbol']]}")
             elif what == "bust":
                 position[self.fills[row["key"]]["symbol"]] -= _signed(self.fills.pop(row["key"]))
+            elif what == "moved":
+                self.moved[row["key"]] = row["kind"]
+                position[row["symbol"]] *= row["factor"]
             elif what == "overfill":
                 self.overfilled[wire] += row["qty"]
             elif what == "end":
@@ -101,17 +107,20 @@ class _Books:
         self.wires: dict[str, dict[str, Any]] = {}
         self.parents: dict[str, dict[str, Any]] = {}
         self.fills: dict[str, dict[str, Any]] = {}
+        self.rows: dict[str, int] = {}
+        """Of each intent: its row."""
+        self.moved: dict[str, str] = {}
         line = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
-            for ts_ns, kind, payload in line.execute("SELECT ts_ns, kind, payload FROM journal ORDER BY seq"):
-                self._take(ts_ns, kind, payload)
+            for seq, ts_ns, kind, payload in line.execute("SELECT seq, ts_ns, kind, payload FROM journal ORDER BY seq"):
+                self._take(seq, ts_ns, kind, payload)
             rows = line.execute("SELECT order_id, parent_id, wire_id, state, qty_filled FROM orders").fetchall()
         finally:
             line.close()
         self.states = {order_id: state for order_id, _, _, state, _ in rows}
         self.foreign = {wire for order_id, _, wire, _, _ in rows if order_id.startswith("F")}
 
-    def _take(self, ts_ns: int, kind: str, payload: bytes) -> None:
+    def _take(self, seq: int, ts_ns: int, kind: str, payload: bytes) -> None:
         if kind not in {
             "order_intent",
             "parent_accepted",
@@ -119,11 +128,15 @@ class _Books:
             "order_filled",
             "foreign_fill",
             "fill_busted",
+            "movement_booked",
         }:
             return
         row = json.loads(payload)
         if kind == "order_intent":
             self.wires[row["wire_id"]] = row
+            self.rows[row["wire_id"]] = seq
+        elif kind == "movement_booked":
+            self.moved[row["movement"]["key"]] = row["movement"]["kind"]
         elif kind in {"parent_accepted", "order_staged"}:
             self.parents[row["order_id"]] = {**row, "ts_ns": ts_ns}
         elif kind == "fill_busted":
@@ -163,6 +176,14 @@ def _lost(venue: _Venue, books: _Books) -> list[str]:
         f"order {wire} was taken by the venue and the ledger says {books.state(wire)}"
         for wire in venue.accepted
         if wire in books.wires and books.state(wire) in {"killed", "denied", "rejected", "none"}
+    ]
+    found += [
+        f"order {wire} left when row {seen} was the last on disk; its intent is row {books.rows[wire]}"
+        for wire, seen in venue.on_disk.items()
+        if wire in books.rows and 0 <= seen < books.rows[wire]
+    ]
+    found += [
+        f"booking {key} ({kind}) is not in the ledger" for key, kind in venue.moved.items() if key not in books.moved
     ]
     found += _torn(venue, books)
     for key, fill in venue.fills.items():
@@ -204,6 +225,7 @@ def _is_same(fill: dict[str, Any], booked: dict[str, Any]) -> bool:
 def _doubled(venue: _Venue, books: _Books) -> list[str]:
     found = [f"order {wire} arrived {count} times" for wire, count in venue.arrivals.items() if count > 1]
     found += [f"execution {key} is booked and the venue has none" for key in books.fills if key not in venue.fills]
+    found += [f"booking {key} is in the ledger and the venue has none" for key in books.moved if key not in venue.moved]
     found += venue.turned
     children: dict[str, list[str]] = defaultdict(list)
     for wire in venue.accepted:

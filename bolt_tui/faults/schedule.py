@@ -49,6 +49,10 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "modify_fill": "an order fills while its amend is on its way",
         "overfill": "an order fills for more than was ordered",
         "bust": "an execution is undone",
+        "borrow": "the venue refuses a short sale: there is nothing to borrow",
+        "dividend": "cash is booked to the account while orders work",
+        "split": "what is held is split two for one while orders work",
+        "liquidation": "the house sells a part of what is held by an order of its own",
     }
 )
 """Every fault the venue can make, in words."""
@@ -272,6 +276,10 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
         "shown": OrderRow(
             symbols=BOUGHT, spec=lambda spec, mid: _limit(spec, mid - 350, display=Qty(10), tif=Tif.GTC), rests=True
         ),
+        "closing": OrderRow(
+            symbols=BOUGHT, spec=lambda spec, _: msgspec.structs.replace(spec, tif=Tif.CLS), rests=True
+        ),
+        "closing_limit": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 2, tif=Tif.CLS), rests=True),
         "dated": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 250, tif=Tif.GTD)),
         "reduce": OrderRow(
             symbols=(HELD,), spec=lambda spec, mid: _limit(spec, mid - 50, reduce_only=True, side=Side.SELL)
@@ -441,6 +449,10 @@ def _fault(rng: Random, kind: str, number: int) -> Fault:
         "modify_fill": (1, (30, 100)),
         "overfill": (3, (1, 40)),
         "bust": (3, (0, 6_000)),
+        "borrow": (2, (0, 0)),
+        "dividend": (4, (0, 0)),
+        "split": (4, (0, 0)),
+        "liquidation": (4, (1, 8)),
     }[kind]
     return Fault(name=f"f{number}", kind=kind, nth=rng.between(1, most), size=rng.between(*sizes))
 

@@ -10,13 +10,14 @@ from collections.abc import Callable
 
 import msgspec
 
-from bolt_tui.faults.schedule import START_CENTS, SYMBOLS, Schedule
+from bolt_tui.faults.schedule import BEGINS_NS, HELD, START_CENTS, SYMBOLS, Schedule
 from engine.domain.clock import NS_PER_MS
 from engine.domain.errors import VenueError
 from engine.domain.events import Fill
 from engine.domain.ids import Random
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import TOUCHED, LinkRole, OrderSpec, OrderType, Side, Tif
+from engine.domain.movements import Movement
+from engine.domain.order import AUCTIONS, TOUCHED, LinkRole, OrderSpec, OrderType, Side, Tif
 from engine.oms import broker_interface as bi
 
 BROKER, ACCOUNT, MIC = "paper", "PAPER", "XSIM"
@@ -25,6 +26,8 @@ CASH_MILS = 10_000_000_000
 FEE_MILS = 3
 """A piece."""
 PIECE_GAP_NS = 120 * NS_PER_MS
+AUCTION_NS = 5_000 * NS_PER_MS
+"""From one closing auction to the next: days are short here."""
 GROUP_NS = 30 * NS_PER_MS
 """How long it takes until what an order of a group fills is taken off the others: meanwhile they may fill too."""
 
@@ -44,6 +47,8 @@ class Execution(msgspec.Struct):
     ts_ns: int
     venue_order_id: str
     is_busted: bool = False
+    splits: int = 0
+    """How often the symbol had been split by then."""
 
     def fill(self) -> Fill:
         """As the venue reports it."""
@@ -92,6 +97,8 @@ class Standing(msgspec.Struct):
     """Quantity it came with."""
     held: int = 0
     """Of a leg: what the entry has not let to work yet."""
+    is_crossing: bool = False
+    """Of an order for the auction: it takes place now."""
 
     @property
     def venue_order_id(self) -> str:
@@ -144,6 +151,13 @@ class Venue:
         self.orders: dict[str, Standing] = {}
         self.executions: dict[str, Execution] = {}
         self.mids = dict.fromkeys(SYMBOLS, START_CENTS)
+        self.homes = dict.fromkeys(SYMBOLS, START_CENTS)
+        """Where each market comes back to."""
+        self.moved: list[Movement] = []
+        """What was booked beside executions."""
+        self.booked_mils = 0
+        self.splits = 0
+        """Of the symbol that is held from the start."""
         self.row = 0
         self.parts: dict[tuple[str, int], int] = {}
         """By symbol and quantity: in how many executions an order fills."""
@@ -154,6 +168,14 @@ class Venue:
         """Write the log."""
         self.log.append({"t": self._now_ns, "what": what, **facts})
 
+    def at(self, now_ns: int) -> None:
+        """Time has come so far."""
+        self._now_ns = max(self._now_ns, now_ns)
+
+    def report(self, event: bi.BrokerEvent) -> None:
+        """Tell the account."""
+        self._report(event)
+
     # -- the market ------------------------------------------------------------------------------------------------------
 
     def move(self, now_ns: int) -> None:
@@ -163,7 +185,7 @@ class Venue:
         market = self._market
         for symbol, mid in self.mids.items():
             step = self._rng.between(-market.step, market.step) + market.drift
-            back = (mid - START_CENTS) // market.pull if market.pull else 0
+            back = (mid - self.homes[symbol]) // market.pull if market.pull else 0
             told = market.mids.get(symbol)
             self.mids[symbol] = told[min(self.row, len(told)) - 1] if told else mid + step - back
         for order in list(self.orders.values()):
@@ -176,17 +198,20 @@ class Venue:
 
     # -- messages in -----------------------------------------------------------------------------------------------------
 
-    def new(self, now_ns: int, wire: bi.WireOrder, *, refuse: bool = False, session: bool = False) -> Standing | None:
+    def new(
+        self, now_ns: int, wire: bi.WireOrder, *, refuse: str = "", session: bool = False, on_disk: int = -1
+    ) -> Standing | None:
         """A new order arrives, alone or with those of its group: all are taken or none. The first of them, None where it is
-        refused; a session's own refusal is VenueError.
+        refused, as with the code ``refuse``; a session's own refusal is VenueError. ``on_disk`` is the ledger's last row on
+        disk when it left.
         """
         self._now_ns = now_ns
-        codes = ["REFUSED" if refuse else self._refusal(one.spec) for one in wire.members]
+        codes = [refuse or self._refusal(one.spec) for one in wire.members]
         is_repeated = any(one.wire_id in self.orders for one in wire.members)
         is_refused = any(codes)
         for one, code in zip(wire.members, codes, strict=True):
             own = code or ("LINKED" if is_refused else "")
-            self._note_new(one, "DUPLICATE_ID" if is_repeated else own, session=session)
+            self._note_new(one, "DUPLICATE_ID" if is_repeated else own, session=session, on_disk=on_disk)
             if own and not is_repeated:
                 said = bi.Rejected(broker=BROKER, ts_ns=0, wire_id=one.wire_id, code=own, text="refused by the venue")
                 self._report(said)
@@ -202,7 +227,7 @@ class Venue:
             self._try(order)
         return made[0]
 
-    def _note_new(self, wire: bi.WireOrder, code: str, *, session: bool) -> None:
+    def _note_new(self, wire: bi.WireOrder, code: str, *, session: bool, on_disk: int) -> None:
         spec = wire.spec
         self.note(
             "new",
@@ -214,6 +239,7 @@ class Venue:
             session=session,
             accepted=not code,
             code=code,
+            on_disk=on_disk,
         )
 
     def _take(self, wire: bi.WireOrder, group: str) -> Standing:
@@ -235,6 +261,9 @@ class Venue:
         self.orders[wire.wire_id] = made
         if spec.tif is Tif.GTD:
             self._after(spec.expires_ns - self._now_ns, lambda: self._end_of(made))
+        if spec.tif in AUCTIONS:
+            due_ns = self._now_ns + AUCTION_NS - (self._now_ns - BEGINS_NS) % AUCTION_NS
+            self._after(due_ns - self._now_ns, lambda: self._cross(due_ns, made))
         return made
 
     def _refusal(self, spec: OrderSpec) -> str:
@@ -282,6 +311,14 @@ class Venue:
         self._report(
             bi.Amended(broker=BROKER, ts_ns=0, wire_id=order.wire_id, qty=view.qty, limit=view.limit, stop=view.stop)
         )
+
+    def rescale(self, order: Standing, factor: int) -> None:
+        """What is left of an order in new units, its prices divided; on the safe side where a cent cannot be divided."""
+        order.qty = order.filled + (order.qty - order.filled) * factor
+        up = 0 if order.spec.side is Side.BUY else factor - 1
+        order.limit = None if order.limit is None else (order.limit + up) // factor
+        order.stop = None if order.stop is None else (order.stop + factor - 1 - up) // factor
+        self._amended(order)
 
     # -- groups ----------------------------------------------------------------------------------------------------------
 
@@ -339,9 +376,9 @@ class Venue:
         return sign * (order.stop - at) >= 0 if spec.type in TOUCHED else sign * (at - order.stop) >= 0
 
     def _try(self, order: Standing) -> None:
-        if order.is_working or not order.leaves:
-            return
         tif = order.spec.tif
+        if order.is_working or not order.leaves or (tif in AUCTIONS and not order.is_crossing):
+            return
         if self._is_marketable(order):
             self._piece(order, order.leaves if tif is Tif.FOK else max(1, order.leaves // max(1, order.parts)))
             order.parts -= 1
@@ -353,6 +390,13 @@ class Venue:
                 self._after(PIECE_GAP_NS, lambda: self._again(again_ns, order))
         elif tif in {Tif.IOC, Tif.FOK}:
             self._expire(order)
+
+    def _cross(self, now_ns: int, order: Standing) -> None:
+        """The auction: what it does not fill of an order ends with it."""
+        self.at(now_ns)
+        order.is_crossing = True
+        self._try(order)
+        self._expire(order)
 
     def _again(self, now_ns: int, order: Standing) -> None:
         self._now_ns = max(self._now_ns, now_ns)
@@ -386,6 +430,7 @@ class Venue:
             cents=at_cents,
             ts_ns=self._now_ns,
             venue_order_id=order.venue_order_id,
+            splits=self.splits if order.spec.symbol == HELD else 0,
         )
         self.executions[made.key] = made
         order.filled += qty
@@ -410,10 +455,12 @@ class Venue:
         self._now_ns = now_ns
         made = self.executions[key]
         made.is_busted = True
-        order = self.orders[made.wire_id]
-        order.filled -= made.qty
         self.note("bust", key=key, wire=made.wire_id)
         self._report(bi.Busted(broker=BROKER, ts_ns=0, fill_key=key, symbol=made.symbol))
+        order = self.orders.get(made.wire_id)
+        if order is None:
+            return  # one of the house's own
+        order.filled -= made.qty
         self._settle_later(order)
         if order.is_open:
             self._try(order)
@@ -443,9 +490,10 @@ class Venue:
         return tuple(order.view() for order in self.orders.values() if order.is_open)
 
     def position(self, symbol: str) -> int:
-        """Signed position, busts taken out."""
-        made = self.executions.values()
-        return sum(one.side.sign * one.qty for one in made if one.symbol == symbol and not one.is_busted)
+        """Signed position in the units of now, busts taken out."""
+        splits = self.splits if symbol == HELD else 0
+        made = [one for one in self.executions.values() if one.symbol == symbol and not one.is_busted]
+        return sum(one.side.sign * one.qty << (splits - one.splits) for one in made)
 
     def positions(self) -> tuple[bi.VenuePosition, ...]:
         """Positions that are not flat."""
@@ -459,7 +507,7 @@ class Venue:
             for one in self.executions.values()
             if not one.is_busted
         )
-        return mils(CASH_MILS - paid)
+        return mils(CASH_MILS - paid + self.booked_mils)
 
     def snapshot(self, request_id: int, since_ns: int) -> bi.Snapshot:
         """Everything at this moment."""
@@ -474,6 +522,7 @@ class Venue:
             fills=tuple(one.fill() for one in fills),
             positions=self.positions(),
             cash={"USD": self.cash()},
+            movements=tuple(one for one in self.moved if one.ts_ns >= since_ns),
         )
 
 

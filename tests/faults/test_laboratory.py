@@ -105,6 +105,11 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (lambda log: log.append({**first(log, "new"), "wire": "FAKT0STRANGER0"}), "its intent is not in the ledger"),
         (lambda log: first(log, "fill").update(qty=1), "is booked as"),
         (lambda log: log.remove(first(log, "end")), "works at the venue and is"),
+        (lambda log: first(log, "new").update(on_disk=1), "left when row 1 was the last on disk"),
+        (
+            lambda log: log.append({"what": "moved", "key": "M9", "kind": "dividend", "symbol": "SPY", "factor": 1}),
+            "booking M9 (dividend) is not in the ledger",
+        ),
     ],
     ids=[
         "sent twice",
@@ -113,6 +118,8 @@ def one_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "an order of nobody",
         "another fill",
         "unresolved",
+        "sent before it was on disk",
+        "a booking too few here",
     ],
 )
 def test_the_recount_objects_to_a_log_changed_by_hand(

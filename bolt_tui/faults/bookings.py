@@ -1,0 +1,69 @@
+"""What the laboratory's venue books while orders work, with no order of ours behind it: dividends, splits, sales of the house.
+
+Each is told once by a report that may be lost, doubled or late like any other, and stands in every snapshot from then on.
+"""
+
+from __future__ import annotations
+
+from bolt_tui.faults.schedule import HELD, START_CENTS
+from bolt_tui.faults.venue import ACCOUNT, BROKER, Execution, Venue, mils
+from engine.domain.money import Qty
+from engine.domain.movements import CashLeg, Movement, MovementKind
+from engine.domain.order import Side
+from engine.oms import broker_interface as bi
+
+DIVIDEND_MILS = 120
+"""A share."""
+NEW_FOR_OLD = 2
+
+
+def dividend(venue: Venue, now_ns: int) -> None:
+    """Cash for what is held."""
+    venue.at(now_ns)
+    amount = venue.position(HELD) * DIVIDEND_MILS
+    venue.booked_mils += amount
+    _tell(venue, now_ns, MovementKind.DIVIDEND, cash=(CashLeg("USD", mils(amount)),))
+
+
+def split(venue: Venue, now_ns: int) -> None:
+    """Two new shares for one: positions, prices and what is left of open orders."""
+    venue.at(now_ns)
+    venue.splits += 1
+    venue.mids[HELD] //= NEW_FOR_OLD
+    venue.homes[HELD] = max(START_CENTS >> venue.splits, 1)
+    _tell(venue, now_ns, MovementKind.SPLIT, qty=Qty(venue.position(HELD)), ratio=(NEW_FOR_OLD, 1))
+    for order in list(venue.orders.values()):
+        if order.is_open and order.spec.symbol == HELD:
+            venue.rescale(order, NEW_FOR_OLD)
+
+
+def liquidate(venue: Venue, now_ns: int, percent: int) -> None:
+    """The house sells a part of what is held: an execution of an order that is none of ours."""
+    venue.at(now_ns)
+    qty = venue.position(HELD) * percent // 100
+    if qty <= 0:
+        return
+    number = sum(not one.wire_id for one in venue.executions.values()) + 1
+    made = Execution(
+        key=f"{HELD}:H{number}",
+        wire_id="",
+        symbol=HELD,
+        side=Side.SELL,
+        qty=qty,
+        cents=venue.touch(HELD)[0],
+        ts_ns=now_ns,
+        venue_order_id=f"H{number}",
+        splits=venue.splits,
+    )
+    venue.executions[made.key] = made
+    venue.note("fill", key=made.key, wire="", symbol=HELD, side="sell", qty=qty, cents=made.cents)
+    _tell(venue, now_ns, MovementKind.LIQUIDATION, text="equity is below what the positions need")
+    venue.report(bi.Filled(broker=BROKER, ts_ns=0, fill=made.fill()))
+
+
+def _tell(venue: Venue, now_ns: int, kind: MovementKind, **parts: object) -> None:
+    facts = {"broker": BROKER, "account": ACCOUNT, "key": f"M{len(venue.moved) + 1}", "kind": kind, "ts_ns": now_ns}
+    made = Movement(**facts, symbol=HELD, **parts)  # type: ignore[arg-type] # the facts above and a movement's own parts
+    venue.moved.append(made)
+    venue.note("moved", key=made.key, kind=str(kind), symbol=HELD, factor=made.ratio[0])
+    venue.report(bi.Moved(broker=BROKER, ts_ns=0, movement=made))
