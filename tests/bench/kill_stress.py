@@ -2,6 +2,8 @@
 
     python -m tests.bench.kill_stress              every scenario, a JSON line each
     python -m tests.bench.kill_stress queue disk   some of them
+    python -m tests.bench.kill_stress --repeat 20 stopped writer brokers
+                                                   each so often, then p50 and p99 over the runs beside what is wanted
 
 ``gate_ms`` is from the trigger to the shut latch, ``durable_ms`` and ``verified_ms`` are the receipt's, ``venue_ms`` is when the last order
 ended by the venue's log, and ``late_arrivals`` counts orders that came to the venue more than ``gate_ms`` after the trigger and
@@ -10,6 +12,7 @@ the time that a message is on its way. Times of ``stuck`` and ``stopped`` begin 
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -471,14 +474,53 @@ def run(name: str) -> dict[str, Any]:
         return {"scenario": name, **SCENARIOS[name](Path(folder) / "h" if name != "gate" else Path(folder))}
 
 
-def main(names: list[str]) -> int:
+LIMITS_MS = {"gate_ms": 50.0, "durable_ms": 100.0, "verified_ms": 1_000.0, "venue_ms": 1_000.0}
+UNATTENDED_MS = {"verified_ms": 3_000.0, "venue_ms": 3_000.0}
+"""Where nobody asks, only the end counts, from the limit of the heartbeat on."""
+
+
+def limits(name: str) -> dict[str, float]:
+    """What is wanted of a scenario, in milliseconds."""
+    return UNATTENDED_MS if name in {"stuck", "stopped"} else LIMITS_MS
+
+
+def summed(name: str, runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The runs of one scenario: the middle and the 99th of a hundred of each time, its limit, and how many runs missed it."""
+    times: dict[str, dict[str, Any]] = {}
+    for figure in LIMITS_MS:
+        taken = sorted(float(run[figure]) for run in runs if run.get(figure) is not None)
+        if not taken:
+            continue
+        limit = limits(name).get(figure)
+        times[figure] = {
+            "p50": statistics.median(taken),
+            "p99": taken[-(-99 * len(taken) // 100) - 1],
+            "limit": limit,
+            "missed": None if limit is None else sum(value > limit for value in taken),
+            "runs": len(taken),
+        }
+    kept = {figure: sum(run.get(figure, 0) for run in runs) for figure in ("late_arrivals", "left_working")}
+    return {"scenario": name, "summary_of": len(runs), **times, **kept}
+
+
+def main(words: list[str]) -> int:
     """Run what is named; everything where nothing is."""
-    unknown = [name for name in names if name not in SCENARIOS]
-    if unknown:
-        print(f"there is no scenario {unknown[0]!r}; there are {', '.join(SCENARIOS)}", file=sys.stderr)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.kill_stress", description="A halt under stress.")
+    parser.add_argument("names", nargs="*", metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}; all by default")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="run each so often and sum up (default: 1)")
+    args = parser.parse_args(words)
+    unknown = [name for name in args.names if name not in SCENARIOS]
+    if unknown or args.repeat < 1:
+        said = f"there is no scenario {unknown[0]!r}" if unknown else f"--repeat was {args.repeat}; give 1 or more"
+        print(f"{said}; the scenarios are {', '.join(SCENARIOS)}", file=sys.stderr)
         return 2
-    for name in names or SCENARIOS:
-        print(json.dumps(run(name)), flush=True)
+    for name in args.names or SCENARIOS:
+        runs = []
+        for _ in range(args.repeat):
+            runs.append(run(name))
+            print(json.dumps(runs[-1]), flush=True)
+        if args.repeat > 1 and name != "gate":
+            print(json.dumps(summed(name, runs)), flush=True)
     return 0
 
 
