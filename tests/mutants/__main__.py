@@ -1,15 +1,20 @@
 """Takes out one guard at a time, in a copy of the source, and runs the tests that hold it: each must turn red.
 
     python -m tests.mutants                      all, two at a time; writes the table of docs/never-twice.md
-    python -m tests.mutants --only fill          those whose name holds a word
+    python -m tests.mutants --only fill          those whose name holds a word, or one of several: fill,kill-6
+    python -m tests.mutants --kept runs.jsonl    go on where a run with this file was broken off
+    python -m tests.mutants --kept runs.jsonl --shard 2/3    the second of three parts; the last part to end writes the table
     python -m tests.mutants --list               what there is
 
-It ends with 1 where a mutant survived, or where the text of a guard is not found any more.
+What a kept run found counts again where neither the mutated file nor a test it named has changed since. It ends with 1 where a
+mutant survived, or where the text of a guard is not found any more.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -56,6 +61,50 @@ class Outcome:
     seconds: float
 
 
+def fingerprint(mutant: Mutant) -> str:
+    """What an outcome rests on: the mutant, the file that it breaks and the tests that it names."""
+    named = [ROOT / word for word in mutant.tests if word.startswith("tests/")]
+    paths = sorted({path for one in named for path in ([one] if one.is_file() else one.rglob("*.py"))})
+    parts = [repr(mutant).encode(), *(path.read_bytes() for path in (ROOT / mutant.file, *paths))]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+class Kept:
+    """Outcomes of runs before, a line each in a file; nothing is kept without one."""
+
+    def __init__(self, path: Path | None, mutants: list[Mutant]) -> None:
+        self._path = path
+        self._prints = {mutant.name: fingerprint(mutant) for mutant in mutants}
+        rows = path.read_text("utf-8").splitlines() if path is not None and path.exists() else []
+        found = {row["name"]: row for row in map(json.loads, rows)}
+        self.outcomes = {
+            mutant.name: Outcome(mutant, found[mutant.name]["red"], "", found[mutant.name]["seconds"])
+            for mutant in mutants
+            if mutant.name in found and found[mutant.name]["print"] == self._prints[mutant.name]
+        }
+
+    def add(self, outcome: Outcome) -> None:
+        """Keep one; not what could not be run."""
+        name = outcome.mutant.name
+        if outcome.trouble:
+            return
+        self.outcomes[name] = outcome
+        if self._path is not None:
+            row = {"name": name, "print": self._prints[name], "red": outcome.red, "seconds": round(outcome.seconds, 1)}
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+
+
+def part_of(mutants: list[Mutant], shard: str) -> list[Mutant]:
+    """The mutants of one part, ``2/3``; all where the word is empty."""
+    if not shard:
+        return mutants
+    number, _, count = shard.partition("/")
+    if not (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count)):
+        sys.exit(f"--shard was {shard!r}; give a part and how many there are, such as 2/3")
+    return mutants[int(number) - 1 :: int(count)]
+
+
 def all_mutants() -> list[Mutant]:
     """Every guard there is."""
     return [*GUARDS, *controls(), *doubts(ROOT)]
@@ -95,7 +144,7 @@ def run(mutant: Mutant, folder: Path) -> Outcome:
     return Outcome(mutant, red.group(1) if red else "", trouble, time.monotonic() - begin)
 
 
-def run_all(mutants: list[Mutant], workers: int) -> list[Outcome]:
+def run_all(mutants: list[Mutant], workers: int, kept: Kept) -> list[Outcome]:
     """Run them, each worker in a copy of its own."""
     with tempfile.TemporaryDirectory(prefix="bolt-mutants-") as top:
         folders: SimpleQueue[Path] = SimpleQueue()
@@ -110,6 +159,7 @@ def run_all(mutants: list[Mutant], workers: int) -> list[Outcome]:
                 folders.put(folder)
             word = "red" if outcome.red else "SURVIVED" if not outcome.trouble else "TROUBLE"
             said = outcome.red or outcome.trouble or mutant.guard
+            kept.add(outcome)
             print(f"{word:8} {mutant.name:32} {outcome.seconds:5.1f} s  {said}", flush=True)
             return outcome
 
@@ -137,18 +187,25 @@ def write_page(outcomes: list[Outcome]) -> None:
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("--only", default="", help="only mutants whose name holds this word")
+    parser.add_argument("--only", default="", help="only mutants whose name holds this word, or one of several")
+    parser.add_argument("--shard", default="", metavar="I/N", help="only the Ith of N parts")
+    parser.add_argument("--kept", type=Path, metavar="FILE", help="keep outcomes there, and go on from those it holds")
     parser.add_argument("--list", action="store_true", help="say what there is and end")
     parser.add_argument("--workers", type=int, default=2, help="copies that are broken at the same time (default: 2)")
     args = parser.parse_args()
-    mutants = [mutant for mutant in all_mutants() if args.only in mutant.name]
+    every = all_mutants()
+    words = args.only.split(",")
+    mutants = part_of([mutant for mutant in every if any(word in mutant.name for word in words)], args.shard)
     if args.list:
         print("\n".join(f"{mutant.name:32} {mutant.guard}" for mutant in mutants))
         return 0
-    outcomes = run_all(mutants, args.workers)
+    kept = Kept(args.kept, every)
+    before = [kept.outcomes[mutant.name] for mutant in mutants if mutant.name in kept.outcomes]
+    outcomes = before + run_all([one for one in mutants if one.name not in kept.outcomes], args.workers, kept)
     lived = [outcome for outcome in outcomes if not outcome.red]
-    if not args.only:
-        write_page(outcomes)
+    known = {outcome.mutant.name: outcome for outcome in outcomes} | kept.outcomes
+    if all(mutant.name in known for mutant in every):
+        write_page([known[mutant.name] for mutant in every])
     print(f"{len(outcomes)} mutants, {len(outcomes) - len(lived)} red, {len(lived)} not")
     return 1 if lived else 0
 

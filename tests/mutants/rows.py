@@ -10,7 +10,7 @@ from engine.risk.controls import ROWS, Row
 from tests.mutants.guards import Mutant
 
 TABLE, SHORT_WAY = "engine/risk/controls.py", "engine/risk/fast_gate.py"
-_END = '"""All controls, in the order of the gate."""\n'
+_END = '"""What an order passes, in the order of the gate."""\n'
 _PART = re.compile(r"^ +(?:or|and) .*\n", re.MULTILINE)
 _TEST = re.compile(r"^( +)if (?!TYPE_CHECKING)([^\n]*):\n( +)raise Doubt", re.MULTILINE)
 
