@@ -180,6 +180,20 @@ class VenueShare(msgspec.Struct, frozen=True, kw_only=True):
     qty: Qty
 
 
+class MarkoutView(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the market stood a while after a parent's fills, weighted by their notional."""
+
+    horizon_ms: int
+    bp: Money | None = None
+    """Basis points of the fills' prices; above zero the market went our way. None where no fill has a figure yet."""
+    fills: int = 0
+    """Fills in the figure."""
+    waiting: int = 0
+    """Fills behind which so much time has not passed."""
+    missing: int = 0
+    """Fills without a fresh two-sided quote at that time, or known of too late."""
+
+
 class CostView(msgspec.Struct, frozen=True, kw_only=True):
     """What a parent cost so far, in basis points of its arrival price times its filled quantity; positive is a cost.
 
@@ -202,6 +216,8 @@ class CostView(msgspec.Struct, frozen=True, kw_only=True):
     market_vwap: Price | None = None
     """Average of the market's prints since the arrival, while it works."""
     market_qty: Qty | None = None
+    markouts: tuple[MarkoutView, ...] = ()
+    """By horizon; empty where no fill of it was followed: none yet, or all from before the engine's start."""
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):

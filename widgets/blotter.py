@@ -384,7 +384,7 @@ def _note(order: OrderView) -> str:
     if order.algo not in {"", "direct"}:
         eager = f" {order.urgency}" if order.urgency not in {"", "normal"} else ""
         parts.append(f"{order.algo.upper()} {order.progress_pct}%{eager}")
-    if order.queue_ahead is not None:
+    if order.queue_ahead is not None and (order.parent_id or order.algo in {"", "direct"}):
         parts.append(f"ahead {queue_words(order)}")
     if order.denials:
         first = order.denials[0]

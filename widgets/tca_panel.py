@@ -1,7 +1,7 @@
 """What the selected parent cost: against its arrival, split into its parts, by venue and against the market of its time.
 
-Everything here comes from the engine's journaled quotes and fills. What needs a maker that is not there yet, such as the
-price after the fills, says so in its line instead of showing a figure.
+Everything here comes from the engine's journaled quotes and fills, and from the market as it followed them. What is not known,
+such as a price after fills of before the engine's start, says so in its line instead of showing a figure.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from textual.widget import Widget
 from engine.domain.clock import NS_PER_S
 from engine.domain.money import EXACT, Money, text
 from engine.domain.order import STATES, OrderState, Side
-from engine.views import CostView, OrderView
+from engine.views import CostView, MarkoutView, OrderView
+from widgets.blotter import queue_words
 from widgets.formats import age, bar, clock_second, fixed, plain, signed, wrap
 from widgets.frame import Frame
 
 EMPTY = "select an order with up and down: what it cost against its arrival is shown here"
-NOT_YET = "price after the fills (reversion), queue place: not measured yet"
+NOT_MEASURED = "not measured: its fills are from before this engine's start, or of the past"
 BAR_WIDTH = 20
 
 
@@ -107,11 +108,12 @@ def tca_lines(model: TcaModel, width: int) -> list[tuple[str, str]]:
         found += [("arrival not known: no quote was journaled", "$quiet")]
     else:
         found += [*_against(order, cost, model.digits), *_venues(cost), *_market(order, cost, model.digits)]
+        found += _after(order, cost)
+    found += _queue(order)
     if order.why:
         found.append((f"why     {plain(order.why)}", ""))
     if order.note:
         found.append((f"note    {plain(order.note)}", ""))
-    found.append((f"later   {NOT_YET}", "$quiet"))
     return [(line, tone) for words, tone in found for line in _broken(words, width)]
 
 
@@ -157,6 +159,34 @@ def _market(order: OrderView, cost: CostView, digits: int) -> list[tuple[str, st
         away = EXACT.divide((order.avg_price - cost.market_vwap) * sign * 10_000, cost.market_vwap)
         words += f" ({bp(Money(away))} against it)"
     return [(f"{words}  part {_percent(order.qty_filled, cost.market_qty)}% of its volume", "")]
+
+
+def _after(order: OrderView, cost: CostView) -> list[tuple[str, str]]:
+    """The market behind the fills: above zero it went our way."""
+    if not order.qty_filled:
+        return []
+    if not cost.markouts:
+        return [(f"after   {NOT_MEASURED}", "$quiet")]
+    return [(f"after   {', '.join(markout_words(item) for item in cost.markouts)} (+ went our way)", "")]
+
+
+def markout_words(item: MarkoutView) -> str:
+    """``10s +1.2bp``; ``60s not yet``; ``0.1s no quote``; with the fills in it where some have no figure."""
+    horizon = f"{item.horizon_ms / 1000:g}s"
+    if item.bp is None:
+        return f"{horizon} {'not yet' if item.waiting else 'no quote'}"
+    left = item.waiting + item.missing
+    return f"{horizon} {bp(item.bp)}" + (f" ({item.fills} of {item.fills + left})" if left else "")
+
+
+def _queue(order: OrderView) -> list[tuple[str, str]]:
+    """What stands ahead of its one working child."""
+    if order.queue_ahead is not None:
+        told = ", estimated from the depth" if order.queue_guessed else ""
+        return [(f"queue   {queue_words(order)} ahead{told}", "")]
+    if order.state.is_live or not order.state.is_terminal:
+        return [("queue   no queue: no single order of it rests where its place is told", "$quiet")]
+    return []
 
 
 def _percent(part: Decimal, whole: Decimal) -> str:

@@ -234,7 +234,18 @@ def _limit_row(row: LimitView) -> tuple[str, ...]:
     )
 
 
-COST_HEADERS = ("ORDER", "ARRIVAL", "SLIP BP", "TIMING BP", "EXECUTION BP", "FEES BP", "FEES", "MARKET VWAP", "VENUES")
+COST_HEADERS = (
+    "ORDER",
+    "ARRIVAL",
+    "SLIP BP",
+    "TIMING BP",
+    "EXECUTION BP",
+    "FEES BP",
+    "FEES",
+    "MARKET VWAP",
+    "AFTER BP",
+    "VENUES",
+)
 COST_RIGHT = ("ARRIVAL", "SLIP BP", "TIMING BP", "EXECUTION BP", "FEES BP", "FEES", "MARKET VWAP")
 
 
@@ -259,4 +270,13 @@ def tca(context: Context) -> Exit:
 def _cost_row(row: CostView) -> tuple[str, ...]:
     figures = (row.slip_bp, row.timing_bp, row.execution_bp, row.fees_bp, row.fees, row.market_vwap)
     venues = " ".join(f"{share.venue}:{share.qty}" for share in row.venues)
-    return (row.order_id, str(row.arrival), *(show.number(figure) for figure in figures), venues)
+    return (row.order_id, str(row.arrival), *(show.number(figure) for figure in figures), _after(row), venues)
+
+
+def _after(row: CostView) -> str:
+    """The market behind the fills by horizon, above zero our way: ``0.1s:0.3 1s:-0.2 10s:later 60s:later``; a dash for no quote."""
+    found = []
+    for item in row.markouts:
+        figure = str(item.bp) if item.bp is not None else "later" if item.waiting else "-"
+        found.append(f"{item.horizon_ms / 1000:g}s:{figure}")
+    return " ".join(found) or "-"

@@ -18,8 +18,10 @@ from engine.api.commander import Commander
 from engine.api.day_keeper import DayKeeper
 from engine.api.habits import Habits
 from engine.api.market_state import MarketState
+from engine.api.markouts import Markouts
 from engine.api.parts import EngineParts
 from engine.api.picture import Picture
+from engine.api.places import follow_place
 from engine.api.risk_view import EngineRiskView
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_MS, NS_PER_S
@@ -102,7 +104,9 @@ class Engine:
         self.linked = LinkedOrders(self.store, self.orders, self.gate, self.record, parts.clock)
         self.baskets = Baskets(self)
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
-        self.places = QueuePlaces(is_on=parts.mode not in {"replay", "past"})
+        is_seen = parts.mode not in {"replay", "past"}
+        self.places = QueuePlaces(is_on=is_seen)
+        self.markouts = Markouts(self.market, parts.clock, parts.policy, is_on=is_seen)
         self.picture = Picture(self)
         self.commander = Commander(self)
         self.aftermath = Aftermath(self)
@@ -244,6 +248,8 @@ class Engine:
 
     def on_market(self, tick: MarketTick) -> None:
         """Take in a market tick."""
+        if tick.symbol in self.markouts.waiting:
+            self.markouts.before_tick(tick.symbol)
         self._take_tick(tick)
         if self.aftermath.is_on:
             return
@@ -298,21 +304,13 @@ class Engine:
                 isinstance(event, bi.Acked | bi.Amended)
                 and (known := self.store.by_wire.get(event.wire_id)) is not None
             ):
-                self.follow_place(known)
+                follow_place(self.places, self.market, known)
             if isinstance(event, bi.Acked):
                 order = self.store.by_wire.get(event.wire_id) if self.kill.is_tripped() else None
                 if order is not None:
                     self._cancel_if_halted(order)
             elif isinstance(event, ENDS) and self._is_unknown(event.wire_id):
                 self._recheck(event.broker)
-
-    def follow_place(self, order: Order) -> None:
-        """Estimate from now on what stands ahead of a resting order, unless its venue says it."""
-        symbol, made = order.spec.symbol, self.market.instruments.get(order.spec.symbol)
-        if made is None or order.limit is None:
-            return
-        venue = order.spec.venue or self.market.venue_of(symbol)
-        self.places.begin(order, made.price_units(order.limit), venue, self.market.displayed(symbol, venue))
 
     def _is_unknown(self, wire_id: str) -> bool:
         order = self.store.by_wire.get(wire_id)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from engine.api.costs import Costs
 from engine.api.exposures import Exposures
 from engine.domain import events as ev
@@ -47,6 +49,7 @@ class Overview:
         self._costs.booked(order, fill, sign)
         self._exposures.booked(None if order is None else order.source, fill, sign)
         if order is not None:
+            self._engine.markouts.booked(order.parent_id or order.order_id, fill, sign)
             self._dirty[order.parent_id or order.order_id] = None
 
     # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -61,14 +64,18 @@ class Overview:
         if found != (self.limits, self.exposures):
             self.limits, self.exposures = found
             self._number = number
-        store = self._engine.store
-        for order_id in {**self._dirty, **dict.fromkeys(store.parents_open)}:
+        store, markouts = self._engine.store, self._engine.markouts
+        markouts.settle()
+        for order_id in {**self._dirty, **markouts.changed, **dict.fromkeys(store.parents_open)}:
             order = store.orders.get(order_id)
             view = None if order is None or not order.is_parent else self._costs.view(order)
+            if view is not None and (after := markouts.view(order_id)):
+                view = replace(view, markouts=after)
             if view is not None and (order_id not in self._made or self._made[order_id][1] != view):
                 self._made.pop(order_id, None)
                 self._made[order_id] = (number, view)
         self._dirty.clear()
+        markouts.changed.clear()
         while len(self._made) > COSTS_KEPT:
             del self._made[next(iter(self._made))]
 

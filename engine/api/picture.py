@@ -13,6 +13,7 @@ import msgspec
 from engine.api import log_lines
 from engine.api.cash_desk import cash_views, rate_views
 from engine.api.overview import Overview
+from engine.api.places import follow_place
 from engine.domain import events as ev
 from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.clock import NS_PER_S
@@ -292,7 +293,7 @@ class Picture:
         for order_id in [order_id for order_id in seen if engine.store.orders[order_id].end_state is not None]:
             del seen[order_id]
         for order in live.values():
-            engine.follow_place(order)
+            follow_place(engine.places, engine.market, order)
             place = self._place(order)
             if place != seen.get(order.order_id, (0, None))[1]:
                 seen[order.order_id] = (version, place)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bolt_tui.client import merge
+from engine.api.places import follow_place
 from engine.domain.money import Qty
 from engine.market.feed import BookTick, TradeTick
 from engine.oms import broker_interface as bi
@@ -116,5 +117,5 @@ def test_a_replay_follows_no_order(lab: Lab) -> None:
     assert lab.engine.places.watched
     lab.engine.places._is_on = False
     lab.engine.places.watched.clear()
-    lab.engine.follow_place(lab.engine.store.get("C2"))
+    follow_place(lab.engine.places, lab.engine.market, lab.engine.store.get("C2"))
     assert not lab.engine.places.watched

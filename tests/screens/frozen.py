@@ -21,6 +21,7 @@ from engine.views import (
     HaltView,
     LimitView,
     LogLine,
+    MarkoutView,
     OrderView,
     PositionView,
     QuoteView,
@@ -402,6 +403,12 @@ def _costs() -> tuple[CostView, ...]:
             venues=(VenueShare(venue="XSIM", qty=Qty(700)), VenueShare(venue="XSIX", qty=Qty(500))),
             market_vwap=Price("189.071"),
             market_qty=Qty(14800),
+            markouts=(
+                MarkoutView(horizon_ms=100, bp=Money("-0.2"), fills=4),
+                MarkoutView(horizon_ms=1_000, bp=Money("0.1"), fills=4),
+                MarkoutView(horizon_ms=10_000, bp=Money("0.4"), fills=3, missing=1),
+                MarkoutView(horizon_ms=60_000, waiting=4),
+            ),
         ),
     )
 
@@ -416,7 +423,7 @@ def _orders() -> tuple[OrderView, ...]:
         order("C208", part, **btc, avg_price=Price("61188.5"), parent_id="P98", algo="", created_ns=NOW_NS - 6 * MIN_NS),
         order("P101", OrderState.STAGED, symbol="SPY", side=sell, limit=Price("513"), algo="direct", source="strategy:BuyTheDip"),
         order(
-            "P104", part, qty=Qty(5000), qty_filled=Qty(1200), limit=Price("189.1"), avg_price=Price("189.064"),
+            "P104", part, queue_ahead=Qty(1_300), queue_guessed=True, qty=Qty(5000), qty_filled=Qty(1200), limit=Price("189.1"), avg_price=Price("189.064"),
             algo="vwap", progress_pct=24, source="strategy:BuyTheDip", why="1.2% below its reference",
         ),
         order("C211", OrderState.FILLED, parent_id="P104", qty_filled=Qty(100), avg_price=Price("189.05"), algo=""),

@@ -104,7 +104,10 @@ def test_tca_says_what_was_paid_and_what_is_not_measured() -> None:
     assert "timing +1.6bp  execution +0.7bp  fees +0.2bp" in shown
     assert "venue   XSIM 58.3%  XSIX 41.7%" in shown
     assert "(-0.4bp against it)" in shown
-    assert "not measured yet" in shown
+    assert "after   0.1s -0.2bp, 1s +0.1bp, 10s +0.4bp (3 of 4), 60s not yet (+ went our way)" in " ".join(
+        shown.split("\n        ")
+    )
+    assert "queue   ~1,300 ahead, estimated from the depth" in shown
 
 
 def test_tca_invents_nothing() -> None:
@@ -114,7 +117,8 @@ def test_tca_invents_nothing() -> None:
     assert "avg none yet  slip ?bp" in shown
     assert "nothing has filled yet" in shown
     assert "the engine was started again since" in shown
-    cut = msgspec.structs.replace(frozen.working_day().costs[0], timing_bp=None, market_qty=None)
+    cut = msgspec.structs.replace(frozen.working_day().costs[0], timing_bp=None, market_qty=None, markouts=())
+    assert "after   not measured: its fills are from before this engine's start" in tca("P104", cut)
     assert "a child was sent without a journaled quote" in tca("P104", cut)
 
 
