@@ -22,7 +22,8 @@ from engine.domain.clock import NS_PER_S, SystemClock, iso
 from engine.domain.commands import AmendOrder, CommandResult, LookUp, NewOrder
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_QTY, Money, Price, Qty, ratio
-from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind
+from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind, urgency_of
+from engine.domain.parent_events import ApprovalAsked, ParentPaused, ParentResumed
 from engine.ledger.positions import AVERAGE_DIGITS
 from engine.risk.latch import Latch, read_notes, sentinel
 from engine.store.journal import read_journal
@@ -40,7 +41,8 @@ DEFINED_WITHIN = 5_000
 """Instruments are looked for in so many of the first and of the last rows."""
 _ENDED = tuple(state.value for state in OrderState if state.is_terminal)
 _PENDING = {OrderState.PENDING_NEW, OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE}
-_NOTED = {"UNKN", "REJ", "DENY", "KILLED", "RESOLV", "CXLREJ", "AMDREJ", "DONE"}
+_NOTED = {"UNKN", "REJ", "DENY", "KILLED", "RESOLV", "CXLREJ", "AMDREJ", "DONE", "SUSP", "ASK"}
+NEVER_LEFT = "nothing of it was ever sent, and nothing fires while no engine is up"
 _ORDERS = """
 SELECT o.*, j.ts_ns AS event_ns, j.payload AS event FROM orders o LEFT JOIN journal j ON j.seq = o.last_seq
 """
@@ -59,6 +61,10 @@ _FILLS = """
 SELECT f.*, o.parent_id, j.payload AS event FROM fills f LEFT JOIN orders o ON o.order_id = f.order_id
 LEFT JOIN journal j ON j.seq = f.seq WHERE (? = '' OR f.symbol = ?) ORDER BY f.seq DESC LIMIT ?
 """
+_PARENTS_SENT = """
+SELECT DISTINCT c.parent_id FROM orders c JOIN orders p ON p.order_id = c.parent_id WHERE p.state NOT IN ({ended})
+"""
+_STEERED = "SELECT payload FROM journal WHERE kind IN (?, ?) ORDER BY seq"
 _LAST_OF = "SELECT seq, ts_ns, payload FROM journal WHERE kind = ? ORDER BY seq DESC LIMIT 1"
 _SPECS: msgspec.json.Decoder[OrderSpec] = ev.decoder(OrderSpec)
 
@@ -120,16 +126,27 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         """Open orders (all with ``with_ended``), the newest up to the bound, oldest first."""
         ended = ("",) if with_ended else _ENDED
         marks = _marks(ended)
-        rows, fills = self._read(
+        rows, fills, sent, steered = self._read(
             (_ORDERS_NEWEST.format(ended=marks), (*ended, symbol, symbol, ROWS_MAX)),
             (_VALUES.format(ended=marks), (*ended, *ended, symbol, symbol)),
+            (_PARENTS_SENT.format(ended=marks), ended),
+            (_STEERED, (_kind(ParentPaused), _kind(ParentResumed))),
         )
+        began = {row["parent_id"] for row in sent}
+        paused: set[str] = set()
+        for row in steered:
+            event = ev.decode_event(row["payload"])
+            if isinstance(event, ParentPaused):
+                paused.add(event.order_id)
+            elif isinstance(event, ParentResumed):
+                paused.discard(event.order_id)
         values: dict[str, Any] = {}
         for row in fills:
             value = EXACT.multiply(Price(row["price"]), Qty(row["qty"]))
             for name in (row["order_id"], row["parent_id"]):
                 values[name] = EXACT.add(values.get(name, EXACT.create_decimal(0)), value)
-        return tuple(_order(row, values.get(row["order_id"])) for row in reversed(rows))
+        made = (_order(row, values.get(row["order_id"]), has_left=row["order_id"] in began) for row in reversed(rows))
+        return tuple(msgspec.structs.replace(one, paused=True) if one.order_id in paused else one for one in made)
 
     def intent(self, intent_id: str, line: str) -> CommandResult | None:
         """What became of an intent, as far as the ledger knows; None where it never came here."""
@@ -166,7 +183,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     def _order(self, order_id: str) -> OrderView:
         (rows,) = self._read((_ORDER, (order_id,)))
-        return _order(rows[0], None)
+        return _order(rows[0], None, has_left=True)
 
     # -- the rest --------------------------------------------------------------------------------------------------------
 
@@ -317,11 +334,16 @@ def _kind(event: type[msgspec.Struct]) -> str:
     return str(event.__struct_config__.tag)
 
 
-def _order(row: Named, value: Any) -> OrderView:
+def _order(row: Named, value: Any, *, has_left: bool) -> OrderView:
+    """``has_left``: a child was made for it, which may be at the venue; without one only what waits here can be said."""
     spec = _SPECS.decode(row["spec"])
     state = OrderState(row["state"])
-    note = _note(row)
-    if state in _PENDING:
+    note, waits = _note(row), ""
+    if spec.algo.trigger and not has_left and row["order_id"].startswith("P") and not state.is_terminal:
+        # Its intent would be a child of it, journaled before a byte leaves: there is none, so no venue ever heard of it.
+        waits = f"{spec.algo.trigger}; {NEVER_LEFT}"
+        note = note or waits
+    elif state in _PENDING:
         note = f"was {state.value} when the engine ended: the venue may have it{note and '; '}{note}"
         state = OrderState.UNKNOWN
     qty, filled = Qty(row["qty"]), Qty(row["qty_filled"])
@@ -343,7 +365,10 @@ def _order(row: Named, value: Any) -> OrderView:
         flags=" ".join(flags),
         avg_price=Price(ratio(value, filled, 6)) if value is not None and filled else None,
         state=state,
-        stale=state.is_live,
+        stale=state.is_live and not waits,
+        waits=waits,
+        awaits=_awaits(row),
+        urgency=urgency_of(spec) if is_parent and spec.algo.duration_ns else "",
         algo=spec.algo.name if is_parent else "",
         progress_pct=int(EXACT.divide(filled * 100, qty)) if qty else 0,
         broker=row["broker"],
@@ -354,6 +379,12 @@ def _order(row: Named, value: Any) -> OrderView:
         updated_ns=row["updated_ns"],
         is_foreign=row["order_id"].startswith("F"),
     )
+
+
+def _awaits(row: Named) -> str:
+    """Hash that a second person has to approve, where that was the last word."""
+    event = None if row["event"] is None else ev.decode_event(row["event"])
+    return event.order_hash if isinstance(event, ApprovalAsked) else ""
 
 
 def _note(row: Named) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from engine.domain.commands import Denial
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import OrderState, Side
+from engine.domain.order import STATES, OrderState, Side
 
 SCHEMA = 1
 """Number that every JSON output carries; raised when a field changes its meaning."""
@@ -64,6 +64,14 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     created_ns: int
     updated_ns: int
     is_foreign: bool = False
+
+    @property
+    def word(self) -> str:
+        """Its state in one word for a screen: ``PAUSED`` and ``WAIT`` are no states of an order, but what a person has to know."""
+        if self.paused and not self.state.is_terminal:
+            return "PAUSED"
+        is_waiting = bool(self.waits) and self.state in {OrderState.PENDING_NEW, OrderState.NEW}
+        return "WAIT" if is_waiting else STATES[self.state].screen
 
 
 class FillView(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from enum import Enum
 
 from engine.domain.clock import hms
 from engine.domain.money import Money, text
-from engine.domain.order import STATES, OrderState, Side
+from engine.domain.order import OrderState, Side
 from engine.views import BasketView, CostView, DeskView, FillView, OrderView
 from widgets import basket_rows
 from widgets.formats import age, clock_minute, fixed, plain, quantity, signed
@@ -63,7 +63,7 @@ SORTS: dict[str, Key] = {
     "newest": lambda order: -order.created_ns,
     "symbol": lambda order: order.symbol,
     "side": lambda order: order.side.value,
-    "state": lambda order: STATES[order.state].screen,
+    "state": lambda order: order.word,
     "done": lambda order: -order.progress_pct,
 }
 
@@ -304,7 +304,7 @@ def filter_fields(order: OrderView) -> dict[str, str]:
         "id": order.order_id,
         "sym": order.symbol,
         "side": order.side.value,
-        "state": f"{STATES[order.state].screen} {order.state.value}",
+        "state": f"{order.word} {order.state.value}",
         "algo": order.algo,
         "src": order.source,
         "broker": order.broker,
@@ -326,7 +326,7 @@ def order_row(
     cost: CostView | None = None,
 ) -> Row:
     """One order as a row."""
-    state = "PAUSED" if order.paused else STATES[order.state].screen + ("!" if order.stale else "")
+    state = order.word + ("!" if order.stale else "")
     is_dim = order.state.is_terminal and order.state not in BAD
     alarm = order.state in {OrderState.UNKNOWN, OrderState.SUSPENDED} or bool(order.awaits)
     side = "buy" if order.side is Side.BUY else "sell"

@@ -15,6 +15,7 @@ from bolt_tui.commands.exits import Exit
 from engine.domain.clock import iso
 from engine.domain.errors import SettingsError
 from engine.domain.events import AnyEvent, encode, kind_of
+from engine.domain.order import OrderState
 from engine.views import DeskView, OrderView
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def orders(context: Context) -> Exit:
         found, marks = stored.orders(with_ended=args.all, symbol=symbol), stored.marks()
     rows = [row for row in found if (args.all or not row.state.is_terminal) and symbol in {"", row.symbol}]
     if args.waiting:
-        rows = [row for row in rows if row.awaits or row.waits]
+        rows = [row for row in rows if row.awaits or row.waits or row.state is OrderState.SUSPENDED]
     rows.sort(key=lambda row: (order_number(row.parent_id or row.order_id), bool(row.parent_id), row.created_ns))
     context.out.object("orders", {"orders": rows, **marks})
     context.out.table(show.ORDER_HEADERS, [show.order_row(row) for row in rows], show.ORDER_RIGHT)

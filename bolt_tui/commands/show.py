@@ -77,7 +77,7 @@ def order_row(row: OrderView) -> tuple[str, ...]:
     """One order; a child is indented under its parent's."""
     return (
         f"  {row.order_id}" if row.parent_id else row.order_id,
-        STATES[row.state].screen + (" STALE" if row.stale else ""),
+        row.word + (" STALE" if row.stale else ""),
         row.side.letter,
         str(row.qty),
         str(row.qty_filled),

@@ -18,7 +18,7 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
     words = STATES[order.state]
     lines = [
         f"{order.side} {text(order.qty)} {order.symbol} {price_words(order, digits)} {order.tif} {order.flags}".rstrip(),
-        f"state      {words.screen}: {words.meaning}",
+        f"state      {order.word}" + (f": {words.meaning}" if order.word == words.screen else ""),
         f"done       {text(order.qty_filled)} of {text(order.qty)}"
         + (f" at {text(order.avg_price)}" if order.avg_price is not None else ""),
         f"asked by   {plain(order.source)}" + (f", because {plain(order.why)}" if order.why else ""),
@@ -40,7 +40,7 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
     if children:
         lines += ["", f"CHILDREN {len(children)}"]
         for child in children:
-            state = STATES[child.state].screen
+            state = child.word
             done = f"{text(child.qty_filled)}/{text(child.qty)}"
             lines.append(
                 f"  {child.order_id:<7}{done:>12} {price_words(child, digits):<14} {state:<7}{plain(child.note)}"

@@ -10,13 +10,15 @@ from bolt_tui.commands.exits import Exit
 from bolt_tui.settings import Home
 from bolt_tui.stored import open_stored
 from engine.domain import commands as co
+from engine.domain.clock import NS_PER_S
 from engine.domain.commands import NewOrder
 from engine.domain.events import TradingState
 from engine.domain.money import Price, Qty
-from engine.domain.order import OrderSpec, OrderState, OrderType, Side
+from engine.domain.order import WHEN, AlgoSpec, OrderSpec, OrderState, OrderType, Side, Tif
+from engine.market.feed import TradeTick
 from engine.risk.latch import GLOBAL, TripNote, leave_note
 from tests.cli.conftest import Ran
-from tests.core.lab import ME, START_NS, Lab
+from tests.core.lab import ME, START_NS, Lab, _let_go
 
 Bolt = Callable[..., Ran]
 SAME = (
@@ -182,3 +184,71 @@ def test_a_glance_does_not_keep_an_engine_from_starting(home: Home, lab: Lab) ->
     finally:
         stop.set()
         looking.join()
+
+
+@pytest.fixture
+def held(home: Home) -> Iterator[Lab]:
+    """What waits here when its engine dies: P1 for a price, P2 fired and is out (C3), P4 is worked and paused."""
+    made = Lab(home.root, ledger=home.ledger)
+    made.connect()
+    for intent, above, qty in (("w1", "999", "10"), ("w2", "189", "11")):
+        algo = AlgoSpec(name=WHEN, params={"symbol": "AAPL", "above": above})
+        spec = OrderSpec(
+            symbol="AAPL", side=Side.BUY, qty=Qty(qty), type=OrderType.LIMIT, limit=Price("188"), tif=Tif.GTC, algo=algo
+        )
+        made.submit(NewOrder(source=ME, intent_id=intent, spec=spec, why=""))
+    traded = TradeTick("AAPL", "XSIM", made.clock.now_ns(), made.engine.market.ticks + 1, 18_950, 100, "B", False)
+    made.engine.on_market(traded)
+    made.settle()
+    assert len(made.broker.sent) == 1
+    worked = AlgoSpec(name="twap", duration_ns=600 * NS_PER_S, params={"style": "passive"})
+    spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(20), type=OrderType.LIMIT, limit=Price("188"), algo=worked)
+    parent = made.submit(NewOrder(source=ME, intent_id="t1", spec=spec, why=""))
+    made.submit(co.PauseOrder(source=ME, order_id=parent.order_id))
+    yield made
+    made.journal.close()
+    made.latch.close()
+
+
+def test_what_waits_for_a_trigger_never_left_and_what_fired_may_be_out(bolt: Bolt, held: Lab) -> None:
+    held.journal.close()
+    ran = bolt("orders")
+    lines = {line.split()[0]: line for line in ran.out.splitlines()[1:]}
+    assert lines["P1"].split()[1] == "WAIT"
+    assert "nothing of it was ever sent" in lines["P1"]
+    assert "may have it" not in lines["P1"]
+    fired = next(order_id for order_id in lines if order_id.startswith("C"))
+    assert "PEND? STALE" in lines[fired]
+    assert "the venue may have it" in lines[fired]
+    made = {row["order_id"]: row for row in bolt("orders", "--json").json["orders"]}
+    assert (made["P1"]["state"], made["P1"]["stale"]) == ("pending_new", False)
+    assert made["P2"]["state"] == "unknown"
+    waiting = bolt("orders", "--waiting", "--json").json["orders"]
+    assert [row["order_id"] for row in waiting] == ["P1"]
+
+
+def test_a_pause_is_told_without_an_engine(bolt: Bolt, held: Lab) -> None:
+    held.journal.close()
+    made = {row["order_id"]: row for row in bolt("orders", "--json").json["orders"]}
+    paused = [order_id for order_id, row in made.items() if row["paused"]]
+    assert [made[order_id]["algo"] for order_id in paused] == ["twap"]
+    assert made[paused[0]]["urgency"] == "passive"
+
+
+def test_a_suspended_order_is_told_as_such(bolt: Bolt, home: Home) -> None:
+    lab = Lab(home.root, ledger=home.ledger)
+    lab.connect()
+    algo = AlgoSpec(name=WHEN, start_ns=lab.clock.now_ns() + 5 * NS_PER_S)
+    spec = OrderSpec(
+        symbol="AAPL", side=Side.BUY, qty=Qty(10), type=OrderType.LIMIT, limit=Price("188"), tif=Tif.GTC, algo=algo
+    )
+    lab.submit(NewOrder(source=ME, intent_id="w1", spec=spec, why=""))
+    _let_go(lab.journal)
+    again = Lab(home.root, ledger=home.ledger, start_ns=lab.clock.now_ns() + 60 * NS_PER_S)
+    again.connect()
+    again.journal.close()
+    (row,) = bolt("orders", "--waiting", "--json").json["orders"]
+    assert row["state"] == "suspended"
+    assert "passed while no engine was up" in row["note"]
+    assert "SUSP" in bolt("orders").out
+    again.latch.close()
