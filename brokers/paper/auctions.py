@@ -38,7 +38,7 @@ class Auctions:
         now_ns, rules = self._host.now_ns, self._rules
         if listing.calendar.name == ALWAYS:
             return Refusal("NO_AUCTION", f"{listing.key} never closes, so it has no auction for a {spec.tif} order")
-        if listing.is_halted:
+        if listing.is_halted and listing.calendar.is_open(now_ns):
             return Refusal("HALTED", f"{listing.key} is halted")
         due_ns = self._due_ns(listing, spec.tif)
         if spec.tif is Tif.OPG and now_ns >= due_ns:

@@ -10,9 +10,9 @@ executions; each part is pulled back to zero (Ornstein and Uhlenbeck), so a desk
 where it knows them. Bids stay at or below the latent value and offers above it, so that no book is ever crossed, nor are
 two venues of one instrument.
 
-A listing with a calendar is quiet outside its sessions: nothing comes, goes or trades, while its latent value moves on. At the open
-stale orders leave, new ones come while the listing is halted, it reopens, and one large print says at what price; the last print of a
-session is such a one too. While the venue pauses a listing (a price band) orders come and go there, and nobody trades.
+A listing with a calendar is quiet outside its sessions: nothing comes, goes or trades, while its latent value moves on. In the call
+phase before an open orders come and go while the listing is halted, so that there is a quote; it opens with one large print, and
+the last print of a session is such a one too. While the venue pauses a listing (a price band) orders come and go there, and nobody trades.
 
 Integers only, and our own generator: the rows are a function of seed, start and what :meth:`SimulatedMarket.own_trade`
 was told. Nothing is kept but the books themselves, at most :data:`ORDERS_MAX` orders a side.
@@ -53,6 +53,7 @@ SWING_MAX = ONE // 5
 _CURVE_PCT = (165, 150, 135, 120, 108, 98, 90, 82, 76, 72, 68, 66)
 _CURVE = (*_CURVE_PCT, *reversed(_CURVE_PCT), _CURVE_PCT[0])
 """Intensity at each full hour UTC, in percent: a U over the day with a mean close to 100."""
+_OPEN, _CALL, _CLOSED = "open", "call", "closed"
 _STEP = -1
 """Mark of the next move of the latent values among what is due; a book's own number is its next event, lower ones its sessions' edges."""
 _REVERT_STEPS = 4 * 14_400
@@ -140,8 +141,8 @@ class _Book:
     """The orders of one instrument at one venue."""
 
     __slots__ = (
-        "_emit", "_heat_trade", "_qty", "_rng", "_sides", "calendar", "heat", "is_hushed", "is_open", "key", "latent",
-        "lean", "stamp",
+        "_emit", "_heat_trade", "_qty", "_rng", "_sides", "calendar", "heat", "is_hushed", "key", "latent", "lean", "phase",
+        "stamp",
     )  # fmt: skip
 
     def __init__(
@@ -156,7 +157,7 @@ class _Book:
         self.stamp = 0
         self.calendar: Calendar | None = None
         """None where it never closes."""
-        self.is_open = True
+        self.phase = _OPEN
         self.is_hushed = False
         """The venue has halted it."""
         # A trade's heat lasts _HEAT_NS and _TRADE_PM of the events are trades: this much makes _BRANCHING_PM events.
@@ -187,7 +188,7 @@ class _Book:
         self.lean -= _toward_zero(self.lean * min(passed, _LEAN_NS), _LEAN_NS)
         rng = self._rng
         if rng.below(1_000) < _TRADE_PM:
-            if not self.is_hushed:
+            if self.phase == _OPEN and not self.is_hushed:
                 self._trade(ts_ns)
             return
         side = BID if rng.below(2) else ASK
@@ -205,25 +206,31 @@ class _Book:
             for _ in range(stale):
                 mark, order_id = rows.pop(0)
                 qty = self._qty.pop(order_id)
-                is_hit = self._rng.below(1_000) < _INFORMED_PM and self.is_open and not self.is_hushed
+                is_hit = self._rng.below(1_000) < _INFORMED_PM and self.phase == _OPEN and not self.is_hushed
                 action = EXEC if is_hit else DELETE
                 self._emit(self.key, ts_ns, action, side, order_id, abs(mark), qty)
         self.fill_up(ts_ns, ORDERS_MIN)
 
-    def open(self, ts_ns: int) -> None:
-        """A session begins: the book is built anew around the value of now, then trading starts with one large print."""
-        self.stamp = ts_ns
+    def call(self, ts_ns: int) -> None:
+        """Orders are collected for an open: the book is built anew around the value of now, and nobody trades."""
+        self.stamp, self.phase = ts_ns, _CALL
         self._emit(self.key, ts_ns, HALT, 0, 0, 0, 0)
         self.follow(ts_ns)
         self.fill_up(ts_ns, ORDERS_TARGET)
+
+    def open(self, ts_ns: int) -> None:
+        """A session begins, or goes on after a break, with one large print."""
+        if self.phase != _CALL:
+            self.call(ts_ns)
+        self.follow(ts_ns)
         self._emit(self.key, ts_ns, RESUME, 0, 0, 0, 0)
-        self.is_open = True
+        self.phase = _OPEN
         self.print_auction(ts_ns)
 
     def close(self, ts_ns: int) -> None:
         """A session ends with one large print."""
         self.print_auction(ts_ns)
-        self.is_open = False
+        self.phase = _CLOSED
 
     def print_auction(self, ts_ns: int) -> None:
         """What others have done in an auction, at the value of now."""
@@ -324,6 +331,7 @@ class SimulatedMarket:
         start_ns: when this epoch starts; the first rows (the opening books) carry it.
         levels: of the epoch before, to start from its prices.
         calendars: by symbol; one that is not named never closes.
+        call_ns: length of the call phase before an open.
     """
 
     def __init__(
@@ -333,7 +341,9 @@ class SimulatedMarket:
         listings: tuple[Listing, ...] = LISTINGS,
         levels: Levels | None = None,
         calendars: Mapping[str, Calendar] | None = None,
+        call_ns: int = 0,
     ) -> None:
+        self._call_ns = call_ns
         self.listings = listings
         self.calendars: Mapping[str, Calendar] = calendars or {}
         self.now_ns = start_ns
@@ -358,9 +368,9 @@ class SimulatedMarket:
         self._due.append((start_ns + STEP_NS, _STEP))
         for at, book in enumerate(self._books):
             book.calendar = self.calendars.get(book.latent.listing.instrument.symbol)
-            if book.calendar is not None:
-                book.is_open = book.calendar.is_open(start_ns)
-                self._plan_edge(at, start_ns)
+            if book.calendar is not None and not book.calendar.is_open(start_ns):
+                book.phase = _CLOSED
+            self._plan_edge(at, start_ns)
         heapq.heapify(self._due)
 
     @property
@@ -379,7 +389,7 @@ class SimulatedMarket:
             self._is_open = True
             for book in self._books:
                 book.stamp = self.now_ns
-                if book.is_open:
+                if book.phase == _OPEN:
                     book.fill_up(self.now_ns, ORDERS_TARGET)
         due = self._due
         while due[0][0] <= to_ns:
@@ -390,8 +400,8 @@ class SimulatedMarket:
             elif at < _STEP:
                 heapq.heappop(due)
                 self._edge(_edge_of(at), ts_ns)
-            elif not self._books[at].is_open:
-                heapq.heappop(due)  # it acts again from the next open on
+            elif self._books[at].phase == _CLOSED:
+                heapq.heappop(due)  # it acts again from the next call phase on
             else:
                 book = self._books[at]
                 book.act(ts_ns)
@@ -415,23 +425,32 @@ class SimulatedMarket:
                 book.is_hushed = is_hushed
 
     def _plan_edge(self, at: int, from_ns: int) -> None:
-        """Put the next open of a book, or the moment just before its next close, among what is due."""
+        """Put the next edge of a book among what is due: the moment just before a close, an open, or the call phase before it."""
         book = self._books[at]
-        assert book.calendar is not None
-        edge_ns = book.calendar.next_change(from_ns)
-        if edge_ns is not None:
-            heapq.heappush(self._due, (edge_ns - book.is_open, _edge_of(at)))
+        edge_ns = None if book.calendar is None else book.calendar.next_change(from_ns)
+        if book.calendar is None or edge_ns is None:
+            return
+        if book.phase == _OPEN:
+            edge_ns -= 1
+        elif book.phase == _CLOSED and book.calendar.session(from_ns)[0] > from_ns:  # no break inside a session
+            edge_ns = max(from_ns, edge_ns - self._call_ns)
+        heapq.heappush(self._due, (edge_ns, _edge_of(at)))
 
     def _edge(self, at: int, ts_ns: int) -> None:
-        """A session begins, or ends a nanosecond from now: its last print must still be in it."""
+        """A call phase or a session begins, or a session ends a nanosecond from now: its last print must still be in it."""
         book = self._books[at]
-        if book.is_open:
+        assert book.calendar is not None
+        if book.phase == _OPEN:
             book.close(ts_ns)
-        else:
+            self._plan_edge(at, ts_ns + 1)
+            return
+        if book.calendar.is_open(ts_ns):
             book.open(ts_ns)
-            if all(one[1] != at for one in self._due):
-                heapq.heappush(self._due, (ts_ns + book.wait_ns(ts_ns), at))
-        self._plan_edge(at, ts_ns if book.is_open else ts_ns + 1)
+        else:
+            book.call(ts_ns)
+        if all(one[1] != at for one in self._due):
+            heapq.heappush(self._due, (ts_ns + book.wait_ns(ts_ns), at))
+        self._plan_edge(at, ts_ns)
 
     def _wake_sessions(self, now_ns: int) -> None:
         """After a sleep each book is where its calendar says by now; what it slept through was not."""
@@ -440,10 +459,11 @@ class SimulatedMarket:
             if book.calendar is None:
                 continue
             is_open = book.calendar.is_open(now_ns)
-            if is_open and not book.is_open:
+            if is_open and book.phase != _OPEN:
                 self._due.append((now_ns, _edge_of(at)))
                 continue
-            book.is_open = is_open
+            if not is_open:
+                book.phase = _CLOSED
             self._plan_edge(at, now_ns)
 
     def own_trade(self, symbol: str, sign: int, qty_units: int) -> None:
@@ -484,7 +504,7 @@ class SimulatedMarket:
                 self._excite(symbol, 1 if shock > 0 else -1)
         self._place()
         for book in self._books:
-            if book.is_open:
+            if book.phase != _CLOSED:
                 book.follow(ts_ns)
 
     def _shock(self, mean_steps: int, size: int) -> int:

@@ -251,7 +251,9 @@ class Listing:
         if self.is_paused and not is_halted:
             return
         was_halted, self.is_halted = self.is_halted, is_halted
-        self.market(StatusTick(self.symbol, self.mic, self.ts_ns, "halted" if is_halted else "open"))
+        # While orders are collected for an open it is closed to everybody but them.
+        words = ("halted" if self.calendar.is_open(self.ts_ns) else "closed") if is_halted else "open"
+        self.market(StatusTick(self.symbol, self.mic, self.ts_ns, words))
         if was_halted and not is_halted:
             self.host.reopened(self)
 

@@ -132,7 +132,8 @@ class VenueServer:
         calendars = planned_calendars(self._plan, self.options.home, start_ns)
         if self.options.script:
             return ScriptMarket(start_ns, listings, levels, calendars)
-        return SimulatedMarket(self.options.seed, start_ns, listings, levels, calendars)
+        call_ns = planned_auctions(self._plan).open_call_ns
+        return SimulatedMarket(self.options.seed, start_ns, listings, levels, calendars, call_ns)
 
     def _listen(self) -> socket.socket:
         path = claim_socket(self.folder)

@@ -1,6 +1,7 @@
 """The simulated market: the same rows for the same seed, books that are never crossed, flow and prices within bounds."""
 
 from collections import Counter
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -229,19 +230,25 @@ def test_the_day_has_a_curve() -> None:
 
 
 AAPL = tuple(one for one in LISTINGS if one.instrument.symbol == "AAPL")
+CALL_NS = 20 * NS_PER_S
 OPEN_NS, CLOSE_NS = START_NS + 60 * NS_PER_S, START_NS + 120 * NS_PER_S
 DAY = SessionTable(name="T", days=("a", "b"), opens=(OPEN_NS, OPEN_NS + HOUR_NS), closes=(CLOSE_NS, CLOSE_NS + HOUR_NS))
 
 
 def session_market() -> SimulatedMarket:
-    return SimulatedMarket(7, START_NS, AAPL, calendars={"AAPL": DAY})
+    return SimulatedMarket(7, START_NS, AAPL, calendars={"AAPL": DAY}, call_ns=CALL_NS)
 
 
 def test_a_listing_is_quiet_outside_its_sessions() -> None:
     rows = [row for _, row in rows_of(session_market(), CLOSE_NS + HOUR_NS + 60 * NS_PER_S)]
-    assert all(OPEN_NS <= row[0] < CLOSE_NS or OPEN_NS + HOUR_NS <= row[0] < CLOSE_NS + HOUR_NS for row in rows)
+    spans = [(opens - CALL_NS, closes) for opens, closes in zip(DAY.opens, DAY.closes, strict=True)]
+    assert all(any(begins <= row[0] < ends for begins, ends in spans) for row in rows)
+    calls = [row[1] for row in rows if OPEN_NS - CALL_NS <= row[0] < OPEN_NS]
+    assert calls[0] == HALT
+    assert set(calls) <= {HALT, ADD, DELETE, REDUCE}, "nobody trades in a call phase"
+    assert calls.count(ADD) > 150
     opening = [row[1] for row in rows if row[0] == OPEN_NS + HOUR_NS]
-    assert (opening[0], opening[-2], opening[-1]) == (HALT, RESUME, HIDDEN), opening[-4:]
+    assert opening[-2:] == [RESUME, HIDDEN]
     assert rows[-2][0] == rows[-1][0] == CLOSE_NS + HOUR_NS - 1, "the last print of each of two venues"
     assert rows == [row for _, row in rows_of(session_market(), CLOSE_NS + HOUR_NS + 60 * NS_PER_S, steps=77)]
 
@@ -264,5 +271,6 @@ def test_a_sleep_over_an_open_wakes_up_in_the_session() -> None:
     market.skip_to(OPEN_NS + 10 * NS_PER_S)
     rows = [row for _, row in rows_of(market, OPEN_NS + 20 * NS_PER_S)]
     assert rows[0][:2] == (OPEN_NS + 10 * NS_PER_S, HALT)
+    assert (RESUME, HIDDEN) in [(one[1], two[1]) for one, two in pairwise(rows)]
     market.skip_to(CLOSE_NS + 100 * NS_PER_S)
     assert rows_of(market, CLOSE_NS + 200 * NS_PER_S) == []
