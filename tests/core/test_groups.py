@@ -8,10 +8,12 @@ import msgspec
 import pytest
 
 from engine.domain import commands as co
+from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import Link, LinkRole, OrderSpec, OrderType, Side, Tif
+from engine.market.feed import QuoteTick
 from engine.oms import broker_interface as bi
-from tests.core.lab import ME, Lab
+from tests.core.lab import AAPL, ME, Lab
 from tests.core.test_engine import venue_order
 
 ENTRY, LEG, PEER = LinkRole.ENTRY, LinkRole.LEG, LinkRole.PEER
@@ -104,6 +106,24 @@ def test_a_latch_tripped_between_disk_and_wire_kills_the_whole_group(lab: Lab) -
     lab.engine.release(seq)
     assert lab.broker.sent == []
     assert [order.state.value for order in lab.engine.store.orders.values() if not order.is_parent] == ["killed"] * 3
+
+
+def test_a_latch_tripped_for_one_member_kills_the_whole_group(tmp_path: Path) -> None:
+    """Peers may be of two symbols: none of them leaves where one may not."""
+    msft = make_instrument("MSFT", "equity", "XSIM", "USD", "0.01")
+    lab = Lab(tmp_path, listed=(AAPL, msft))
+    lab.connect()
+    lab.engine.on_market(QuoteTick("MSFT", "XSIM", lab.clock.now_ns(), 1, 18900, 500, 18902, 500))
+    first = spec(PEER, Side.BUY, "189")
+    command = co.NewOrder(
+        source=ME, intent_id="i1", spec=first, linked=(msgspec.structs.replace(first, symbol="MSFT"),), why=""
+    )
+    assert lab.engine.submit(command).ok
+    seq = lab.journal.commit()
+    lab.latch.trip(co.HaltScope(co.HaltScopeKind.SYMBOL, "MSFT"))
+    lab.engine.release(seq)
+    assert lab.broker.sent == []
+    assert [order.state.value for order in lab.engine.store.orders.values() if not order.is_parent] == ["killed"] * 2
 
 
 def test_a_cancel_before_it_left_ends_the_whole_group(lab: Lab) -> None:
