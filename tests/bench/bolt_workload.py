@@ -51,7 +51,7 @@ from tests.bench.arrays import MILLION, START_NS, SYMBOL, checksum, columns
 
 POLICY = Path(__file__).parents[2] / "policy.yaml"
 LIFTED = (
-    "max_orders", "max_cancels", "max_turnover", "max_per_s_broker", "max_per_s_account", "max_per_s_source", "max_messages",
+    "max_orders", "max_cancels", "max_turnover", "max_order_to_trade", "max_per_s_broker", "max_per_s_account", "max_per_s_source", "max_messages",
 )  # fmt: skip
 ONE, HUNDRED = Qty(1), Qty(100)
 EVERY = 10
