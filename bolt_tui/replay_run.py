@@ -350,7 +350,7 @@ def run_replay(ask: ReplayAsk, folder: Path, tell: Tell = tell_nobody) -> dict[s
 
 def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
     engine = replay.engine
-    parents = [order for order in engine.store.orders.values() if order.is_parent]
+    parents = [order for order in engine.store.orders.all() if order.is_parent]
     if not parents:
         msg = "no order was made: the strategy found nothing to do in this file"
         raise DataError(msg)

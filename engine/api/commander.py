@@ -54,7 +54,7 @@ class Commander:
             return self.preview(command)
         if isinstance(command, co.LookUp):
             return self._look_up(command)
-        if isinstance(command, ASKED) and command.intent_id in self._engine.store.asked:
+        if isinstance(command, ASKED) and self._engine.store.asked(command.intent_id) is not None:
             return self._known(command)
         if isinstance(command, co.LookAtBasket) or self._engine.baskets.knows(command):
             return self._engine.baskets.decide(command)
@@ -101,14 +101,15 @@ class Commander:
     # -- orders ----------------------------------------------------------------------------------------------------------
 
     def _look_up(self, command: co.LookUp) -> co.CommandResult:
-        if command.intent_id in self._engine.store.asked:
+        if self._engine.store.asked(command.intent_id) is not None:
             return self._known(command)
         return _no("INTENT_NEW", f"intent {command.intent_id} is not known; nothing was ever done for it")
 
     def _known(self, command: co.NewOrder | co.AmendOrder | co.LookUp) -> co.CommandResult:
         """What became of an intent that is asked for again: nothing new is done, and never another order's wish."""
         store, intent_id = self._engine.store, command.intent_id
-        first = store.asked[intent_id]
+        first = store.asked(intent_id)
+        assert first is not None, intent_id
         order_id = first.order_id if isinstance(first, co.AmendOrder) else store.by_intent.get(intent_id, "")
         order = store.orders.get(order_id)
         state = None if order is None else order.state
@@ -369,7 +370,7 @@ class Commander:
             case co.HaltScopeKind.SYMBOL:
                 return order.spec.symbol == scope.name
             case _:
-                parent = self._engine.store.orders.get(order.parent_id, order)
+                parent = self._engine.store.orders.get(order.parent_id) or order
                 is_algo = scope.name == f"algo:{parent.spec.algo.name}"
                 return is_algo or (order.source.kind is SourceKind.STRATEGY and order.source.name == scope.name)
 

@@ -431,7 +431,7 @@ class StrategyHost:
         """Positions of strategies from the orders of the ledger, once."""
         if not self._is_recovered:
             self._is_recovered = True
-            for order in self.store.orders.values():
+            for order in self.store.orders.all():
                 if order.is_parent and order.source.kind is SourceKind.STRATEGY:
                     self._count(order)
 

@@ -317,7 +317,7 @@ class Orders:
     def _order_of(self, fill: ev.Fill) -> Order | None:
         if fill.wire_id:
             return self._store.by_wire.get(fill.wire_id)
-        return self._store.by_venue.get((fill.broker, fill.account, fill.venue_order_id))
+        return self._store.of_venue(fill.broker, fill.account, fill.venue_order_id)
 
     def _bust(self, event: bi.Busted) -> None:
         for key, (order_id, fill) in self._store.fills.items():

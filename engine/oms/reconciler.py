@@ -160,8 +160,8 @@ class Reconciler:
         if not theirs.is_open:
             return []
         words = f"{theirs.side} {theirs.qty} {theirs.symbol}"
-        known_as = (snapshot.broker, snapshot.account, theirs.venue_order_id)
-        ours = self._store.by_wire.get(theirs.wire_id) if theirs.wire_id else self._store.by_venue.get(known_as)
+        store, known_as = self._store, (snapshot.broker, snapshot.account, theirs.venue_order_id)
+        ours = store.by_wire.get(theirs.wire_id) if theirs.wire_id else store.of_venue(*known_as)
         if ours is not None:
             # What ended after the question was asked may still be in an answer that was on its way.
             if ours.is_live or ours.updated_ns >= asked_ns:

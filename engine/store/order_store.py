@@ -7,6 +7,7 @@ is pending) is kept as running sums per account, symbol and side, so that a limi
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
@@ -28,11 +29,20 @@ from engine.domain.parent_events import (
 )
 from engine.store.order import FillId, Order
 from engine.store.order_rows import fill_row, order_row
+from engine.store.order_shelf import Asked, OrderShelf, WireIndex
+from engine.store.order_sums import derive_parent, end_amend, rightly_filled, take_over, working
+from engine.store.packed import BLOCK
+from engine.store.shelf import Shelf
 
 _ZERO = Decimal(0)
-_UNKNOWN, _PENDING_NEW = OrderState.UNKNOWN, OrderState.PENDING_NEW
-_NEW, _PARTIALLY_FILLED, _PENDING_CANCEL = OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL
+_UNKNOWN = OrderState.UNKNOWN
 _WAITING = (OrderState.PENDING_NEW, OrderState.UNKNOWN)
+
+Booked = tuple[str, ev.Fill]
+"""An execution with its order id (empty for a foreign one)."""
+
+IDLE_MAX = 2_048
+"""Parents that have ended and stay at hand: what a desk shows and a venue may still speak of."""
 
 
 class OrderStore:
@@ -41,20 +51,27 @@ class OrderStore:
     name = "orders"
 
     def __init__(self) -> None:
-        self.orders: dict[str, Order] = {}
-        self.by_wire: dict[str, Order] = {}
-        self.by_venue: dict[FillId, Order] = {}
-        """By broker, account and the venue's own id; where a venue starts its ids anew, the newest."""
+        self.orders = OrderShelf(self._came_back)
+        self.by_wire = WireIndex(self.orders)
+        self._by_venue: dict[tuple[str, str], dict[str, str]] = {}
+        """By broker and account: order ids by the venue's own; where a venue starts its ids anew, the newest."""
         self.by_intent: dict[str, str] = {}
         """Intent id -> order id."""
-        self.asked: dict[str, NewOrder | AmendOrder] = {}
-        """Intent id -> the command that first came with it."""
+        self._wishes: dict[str, Asked] = {}
+        """Intent id -> the command that first came with it; those of packed orders are packed with them."""
+        self._amends: dict[str, str] = {}
+        """Intent id of an amendment -> order id."""
+        self._asked_of: dict[str, list[str]] = {}
+        """Order id -> intent ids of its amendments."""
+        self._idle: deque[str] = deque()
+        """Parents that have ended and are at hand, in the order in which they did."""
+        self.idle_max, self.step = IDLE_MAX, BLOCK
         self.live: dict[str, Order] = {}
         """Children and foreign orders that the venue has or may have, in order of birth."""
         self.parents_open: dict[str, Order] = {}
         self.staged: dict[str, Order] = {}
-        self.fills: dict[FillId, tuple[str, ev.Fill]] = {}
-        """Booked executions with their order id (empty for foreign ones)."""
+        self.fills: Shelf[FillId, Booked] = Shelf(Booked)
+        """Booked executions."""
         self.busted: dict[FillId, None] = {}
         self.last_counter = 0
         self.illegal_inputs = 0
@@ -95,6 +112,19 @@ class OrderStore:
             raise InvariantError(msg)
         return order
 
+    def of_venue(self, broker: str, account: str, venue_order_id: str) -> Order | None:
+        """The order that a venue calls so."""
+        order_id = self._by_venue.get((broker, account), {}).get(venue_order_id)
+        return None if order_id is None else self.orders.get(order_id)
+
+    def asked(self, intent_id: str) -> Asked | None:
+        """The command that first came with an intent; None where none did."""
+        found = self._wishes.get(intent_id)
+        order_id = self.by_intent.get(intent_id) or self._amends.get(intent_id) if found is None else None
+        if order_id is not None and self.orders.get(order_id) is not None:
+            found = self._wishes.get(intent_id)
+        return found
+
     def next_counter(self) -> int:
         """Number of the next order; it counts as used when an event with it is applied."""
         return self.last_counter + 1
@@ -111,9 +141,14 @@ class OrderStore:
         self.ledger_id = event.ledger_id
 
     def _asked(self, _seq: int, _ts_ns: int, event: ev.CommandReceived) -> None:
-        command = event.command
-        if isinstance(command, NewOrder | AmendOrder):
-            self.asked[command.intent_id] = command
+        if isinstance(event.command, NewOrder | AmendOrder):
+            self._ask(event.command)
+
+    def _ask(self, command: Asked) -> None:
+        self._wishes[command.intent_id] = command
+        if isinstance(command, AmendOrder):
+            self._amends[command.intent_id] = command.order_id
+            self._asked_of.setdefault(command.order_id, []).append(command.intent_id)
 
     def _illegal(self, _seq: int, _ts_ns: int, _event: ev.IllegalInput) -> None:
         self.illegal_inputs += 1
@@ -136,7 +171,8 @@ class OrderStore:
 
     def _place(self, order: Order) -> None:
         if order.venue_order_id:
-            self.by_venue[order.spec.broker, order.spec.account, order.venue_order_id] = order
+            place = (order.spec.broker, order.spec.account)
+            self._by_venue.setdefault(place, {})[order.venue_order_id] = order.order_id
 
     def _touch(self, order: Order, seq: int, ts_ns: int) -> None:
         order.updated_seq = seq
@@ -145,9 +181,9 @@ class OrderStore:
         dirty[order.order_id] = order
         parent = order.parent
         if parent is not None:
-            if _take_over(parent, order):
+            if take_over(parent, order):
                 self.overfills += 1
-            _derive_parent(parent)
+            derive_parent(parent)
             parent.updated_seq = seq
             parent.updated_ns = ts_ns
             dirty[parent.order_id] = parent
@@ -214,6 +250,8 @@ class OrderStore:
         order.note = event.denials[0].text if event.denials else ""
         self._add(order, seq)
         self._touch(order, seq, ts_ns)
+        if order.is_parent:
+            self._idle.append(order.order_id)
 
     def _accepted(self, seq: int, ts_ns: int, event: ev.ParentAccepted) -> None:
         order = self.staged.pop(event.order_id, None)
@@ -233,7 +271,7 @@ class OrderStore:
         parent = self.get(event.order_id)
         parent.stopping = True
         parent.note = event.why
-        _derive_parent(parent)
+        derive_parent(parent)
         self._touch(parent, seq, ts_ns)
 
     def _suspended(self, seq: int, ts_ns: int, event: ParentSuspended) -> None:
@@ -245,7 +283,7 @@ class OrderStore:
     def _suspend(self, seq: int, ts_ns: int, order_id: str, note: str, *, is_on: bool) -> None:
         parent = self.get(order_id)
         parent.suspended, parent.note = is_on, note
-        _derive_parent(parent)
+        derive_parent(parent)
         self._touch(parent, seq, ts_ns)
 
     def _paused(self, seq: int, ts_ns: int, event: ParentPaused) -> None:
@@ -283,6 +321,7 @@ class OrderStore:
         self.parents_open.pop(parent.order_id, None)
         self.staged.pop(parent.order_id, None)
         self._touch(parent, seq, ts_ns)
+        self._idle.append(parent.order_id)
 
     def _progress(self, seq: int, ts_ns: int, event: ev.AlgoProgress) -> None:
         parent = self.get(event.order_id)
@@ -316,7 +355,7 @@ class OrderStore:
         order.acked_ns = event.ts_ns
         self._place(order)
         if order.state not in TERMINAL:
-            order.state = _working(order)
+            order.state = working(order)
         self._change(order, seq, ts_ns)
 
     def _rejected(self, seq: int, ts_ns: int, event: ev.OrderRejected) -> None:
@@ -337,7 +376,7 @@ class OrderStore:
     def _end(self, seq: int, ts_ns: int, event: Any, state: OrderState, note: str) -> None:
         order = self.get(event.order_id)
         order.state = state
-        _end_amend(order)
+        end_amend(order)
         order.cancel_asked = False
         order.note = note or order.note
         self._change(order, seq, ts_ns)
@@ -362,7 +401,7 @@ class OrderStore:
         # Otherwise the venue refused a cancel of what it does not know yet: it is asked again once it does.
         order.note = f"cancel refused: {event.code} {event.text}".strip()
         if order.state is OrderState.PENDING_CANCEL:
-            order.state = _working(order)
+            order.state = working(order)
         self._change(order, seq, ts_ns)
 
     def _amend_intent(self, seq: int, ts_ns: int, event: ev.AmendIntent) -> None:
@@ -375,22 +414,22 @@ class OrderStore:
         order = self.get(event.order_id)
         order.amend = None
         # What has filled was ordered: an amendment that came behind its fills cannot make it less.
-        order.qty, order.limit, order.stop = max(event.qty, _rightly_filled(order)), event.limit, event.stop
+        order.qty, order.limit, order.stop = max(event.qty, rightly_filled(order)), event.limit, event.stop
         if not order.is_parent and not order.state.is_terminal and order.state not in _WAITING:
-            order.state = _working(order)
+            order.state = working(order)
         self._change(order, seq, ts_ns)
 
     def _amend_rejected(self, seq: int, ts_ns: int, event: ev.AmendRejected) -> None:
         order = self.get(event.order_id)
         order.amend = None
-        over = _rightly_filled(order) - order.qty
+        over = rightly_filled(order) - order.qty
         if over > 0:
             # It filled what it now says that it never granted.
             order.overfill = order.overfill + over
             self.overfills += 1
         order.note = f"amend refused: {event.code} {event.text}".strip()
         if order.state is OrderState.PENDING_REPLACE:
-            order.state = _working(order)
+            order.state = working(order)
         self._change(order, seq, ts_ns)
 
     # executions
@@ -410,7 +449,7 @@ class OrderStore:
             self.overfills += 1
         if order.qty_filled >= order.most_qty:
             order.state = OrderState.FILLED
-            _end_amend(order)
+            end_amend(order)
             order.cancel_asked = False
         elif order.state in {OrderState.PENDING_NEW, OrderState.NEW, OrderState.PARTIALLY_FILLED}:
             order.state = OrderState.PARTIALLY_FILLED
@@ -461,85 +500,44 @@ class OrderStore:
         return [("orders", orders), ("fills", fills)]
 
     def forget(self) -> None:
-        """Take what changed as written."""
+        """Take what changed as written, and pack what ended long ago."""
         self._dirty_orders, self._dirty_fills = {}, []
+        if len(self._idle) >= self.idle_max + self.step:
+            self._pack()
 
+    # -- what ended long ago -----------------------------------------------------------------------------------------
 
-def _rightly_filled(order: Order) -> Qty:
-    """What has filled, without what the venue filled too much."""
-    return order.qty_filled - order.overfill
+    def _pack(self) -> None:
+        """Pack the families that ended first; one that is not at rest waits for another turn."""
+        for _ in range((len(self._idle) - self.idle_max) // self.step):
+            families = []
+            for order_id in [self._idle.popleft() for _ in range(self.step)]:
+                parent = self.orders[order_id]
+                family = [parent, *parent.children]
+                if parent.children_live or order_id in self.parents_open or order_id in self.staged:
+                    self._idle.append(order_id)
+                    continue
+                families.append((family, self._asked_for(family)))
+                for order in family:
+                    dict.pop(self.by_wire, order.wire_id, None)
+            if families:
+                self.orders.pack(families)
 
+    def _asked_for(self, family: list[Order]) -> list[Asked]:
+        """The commands of a family, taken out of those at hand."""
+        intents = [order.intent_id for order in family if order.intent_id]
+        for order in family:
+            intents += self._asked_of.pop(order.order_id, ())
+        return [self._wishes.pop(intent_id) for intent_id in intents if intent_id in self._wishes]
 
-def _end_amend(order: Order) -> None:
-    """No amend is under way any more; what filled beyond the old quantity shows that the new one was in force."""
-    if order.amend is not None and _rightly_filled(order) > order.qty:
-        order.qty = order.amend.qty
-    order.amend = None
-
-
-def _working(order: Order) -> OrderState:
-    """State of an order that the venue surely has, from what is pending and filled."""
-    if order.qty_filled >= order.qty:
-        return OrderState.FILLED
-    if order.cancel_asked:
-        return OrderState.PENDING_CANCEL
-    if order.amend is not None:
-        return OrderState.PENDING_REPLACE
-    return OrderState.PARTIALLY_FILLED if order.qty_filled else OrderState.NEW
-
-
-def _take_over(parent: Order, child: Order) -> bool:
-    """Bring a parent's sums up to what one child is now: what it told before is replaced, so the cost of an event does not
-    grow with the number of children. True where the venue filled the parent too much, and no child of it by itself.
-    """
-    filled, worst = child.qty_filled, child.worst_qty
-    committed = worst if not filled else filled + worst if worst else filled
-    if filled is not child.told_filled or child.value_filled is not child.told_value:
-        parent.qty_filled = parent.qty_filled + filled - child.told_filled
-        parent.value_filled = EXACT.subtract(EXACT.add(parent.value_filled, child.value_filled), child.told_value)
-        child.told_filled, child.told_value = filled, child.value_filled
-    if committed is not child.told_committed and committed != child.told_committed:
-        parent.committed = parent.committed + committed - child.told_committed
-        child.told_committed = committed
-    if child.overfill is not child.told_over:
-        parent.overfill = parent.overfill + child.overfill - child.told_over
-        child.told_over = child.overfill
-    if child.state in LIVE:
-        parent.children_live[child.order_id] = child
-    else:
-        parent.children_live.pop(child.order_id, None)
-    if parent.qty_filled <= parent.qty:
-        return False
-    excess = parent.qty_filled - parent.qty
-    if excess <= parent.overfill:
-        return False
-    # A late fill of what another child took the place of, or more than an amendment asked for.
-    parent.overfill = excess
-    return True
-
-
-def _derive_parent(parent: Order) -> None:
-    """A parent's state shows its children's; its end is an event of its own."""
-    if parent.end_state is not None:
-        parent.state = OrderState.FILLED if parent.qty_filled >= parent.qty else parent.end_state
-    elif parent.state is not OrderState.STAGED and parent.state is not OrderState.DENIED:
-        parent.state = _parent_state(parent)
-
-
-def _parent_state(parent: Order) -> OrderState:
-    are_pending = bool(parent.children_live)
-    for child in parent.children_live.values():
-        state = child.state
-        if state is _UNKNOWN:
-            return state
-        are_pending = are_pending and state is _PENDING_NEW
-    if parent.stopping and any(one.cancel_asked or not one.spec.reduce_only for one in parent.children_live.values()):
-        return _PENDING_CANCEL  # a halt keeps exits: they go on working
-    if parent.suspended:
-        return OrderState.SUSPENDED
-    if parent.qty_filled:
-        return _PARTIALLY_FILLED
-    return _PENDING_NEW if are_pending else _NEW
+    def _came_back(self, family: list[Order], asked: list[Asked]) -> None:
+        """A packed family is wanted: it is at hand again, and packed again in its turn."""
+        for order in family:
+            if order.wire_id:
+                self.by_wire[order.wire_id] = order
+        for command in asked:
+            self._ask(command)
+        self._idle.append(family[0].order_id)
 
 
 _HANDLERS: Mapping[type, Any] = {
