@@ -17,6 +17,7 @@ from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Qty, text
 from engine.domain.money_events import Adjustment, BooksAdjusted, MovementBooked
 from engine.domain.movements import BROUGHT, Movement, MovementKind
 from engine.ledger.positions import Entry, Position, Split, parts_at_cost
+from engine.store.shelf import Shelf
 
 Key = tuple[str, str, str]
 """Broker, account, symbol (or currency, or fill key)."""
@@ -48,7 +49,7 @@ class Ledger:
         """By the id that each was asked with."""
         self.waiting: dict[Key, ev.Fill] = {}
         """Executions of symbols that no one has defined yet: booked when the definition comes, never guessed."""
-        self._fills: dict[Key, ev.Fill] = {}
+        self._fills: Shelf[Key, ev.Fill] = Shelf(ev.Fill)
         self._settled: dict[str, dict[str, Decimal]] = {}
         """By account and currency: cash less what was paid in, less the cost of what is open on margin."""
         self._open: dict[str, dict[Key, Position]] = {}
@@ -122,7 +123,8 @@ class Ledger:
         if old is not None and old.symbol != fill.symbol:
             self._undo(wrong)
             old = None
-        self._fills.pop(wrong, None)
+        if fill.corrects:
+            self._fills.pop(wrong, None)
         self._fills[key] = fill
         position = self._position(fill.broker, fill.account, fill.symbol)
         qty = fill.qty if fill.side.sign > 0 else -fill.qty

@@ -15,6 +15,7 @@ from decimal import Decimal
 import msgspec
 
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty, Rounding, notional, ratio, round_to
+from engine.store.shelf import Shelf
 
 AVERAGE_DIGITS = 8
 UNIT_DIGITS = 12
@@ -28,7 +29,7 @@ class Lot(msgspec.Struct):
     unit: Decimal
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, tag=True):
     """One booking as it came in: what a bust or a correction is worked out from."""
 
     qty: Qty
@@ -37,7 +38,7 @@ class Entry(msgspec.Struct, frozen=True):
     fee: Money
 
 
-class Split(msgspec.Struct, frozen=True):
+class Split(msgspec.Struct, frozen=True, tag=True):
     """New units took the place of old ones: total cost stays, and the position is ``qty`` afterwards."""
 
     ratio: tuple[int, int]
@@ -67,7 +68,7 @@ class Position:
         """Before fees."""
         self.fees: Money = ZERO_MONEY
         """Those paid in the position's own currency."""
-        self.entries: dict[str, Entry | Split] = {}
+        self.entries: Shelf[str, Entry | Split] = Shelf(Entry | Split)
         """Every booking by its key, in the order they count."""
 
     def entry(self, qty: Qty, price: Decimal, fee: Money) -> Entry:
@@ -97,7 +98,9 @@ class Position:
 
     def replace(self, key: str, new_key: str, entry: Entry) -> None:
         """Put a corrected booking where the wrong one stood: it is the same execution, so it keeps its turn."""
-        self.entries = dict((new_key, entry) if held == key else (held, was) for held, was in self.entries.items())
+        self.entries.rearrange(
+            lambda held: dict((new_key, entry) if name == key else (name, was) for name, was in held.items())
+        )
         self._work_out()
 
     def _work_out(self) -> None:

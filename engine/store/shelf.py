@@ -33,6 +33,14 @@ class Shelf(MutableMapping[K, V]):
         found = self._at_hand.get(key)
         return self._packed.get(self._places[key]) if found is None else found
 
+    def get(self, key: K, default: Any = None) -> Any:
+        """The entry, or ``default``."""
+        found = self._at_hand.get(key)
+        if found is not None:
+            return found
+        place = self._places.get(key)
+        return default if place is None else self._packed.get(place)
+
     def __contains__(self, key: object) -> bool:
         """Whether there is such an entry."""
         return key in self._at_hand or key in self._places
