@@ -48,6 +48,8 @@ from engine.store.place import Place
 
 PRINTS = (EXEC, HIDDEN, TRADE)
 BPS_DIGITS = 4
+REMEMBERED = 10_000
+"""Ended orders that the venue still answers for: it ends with the replay, so nobody asks for older ones."""
 ROWS_BETWEEN_WORDS = 8192
 """So many rows between two words of progress: a power of two, some tenths of a second apart."""
 
@@ -116,6 +118,7 @@ class Replay:
         """Stated rates whose moment is still to come, oldest first."""
         config = VenueConfig(
             seed=ask.seed,
+            history_max=REMEMBERED,
             queue=ask.queue,
             fees=shipped_fees(),
             cash={base: ask.cash},

@@ -8,6 +8,7 @@ Positive is a cost. What no journaled quote says is left out, never guessed.
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import islice
 
 from engine.api.market_state import MarketState
 from engine.domain import events as ev
@@ -15,35 +16,57 @@ from engine.domain.money import EXACT, Money, Price, Qty, ratio
 from engine.domain.order import Side
 from engine.market.bars import Traded
 from engine.store.order import Order
+from engine.store.order_store import OrderStore
 from engine.views import CostView, VenueShare
 
 BP = Decimal(10_000)
 _ZERO, _HALF = Decimal(0), Decimal("0.5")
 
 
+KEPT_MAX = 1_000
+"""Parents whose sums are kept at least; twice as many at most."""
+_Sums = tuple[dict[str, Decimal], dict[str, Decimal]]
+"""Fees by currency, quantities by venue."""
+
+
 class Costs:
     """Keeps of each parent what orders do not hold: fees, venues, and what the market had traded when it arrived."""
 
-    def __init__(self, market: MarketState) -> None:
+    def __init__(self, market: MarketState, store: OrderStore) -> None:
         self._market = market
-        self._fees: dict[str, dict[str, Decimal]] = {}
-        self._venues: dict[str, dict[str, Decimal]] = {}
+        self._store = store
+        self._sums: dict[str, _Sums] = {}
         self._arrived: dict[str, Traded] = {}
 
     def accepted(self, event: ev.ParentAccepted) -> None:
         """A parent starts. On a rebuild there is no market yet, and what it traded then is not known any more."""
         if self._market.ticks:
             self._arrived[event.order_id] = self._market.bars.traded(event.spec.symbol)
+        if len(self._arrived) >= 2 * KEPT_MAX:
+            at_work = self._store.parents_open
+            self._arrived = {order_id: seen for order_id, seen in self._arrived.items() if order_id in at_work}
 
     def booked(self, order: Order | None, fill: ev.Fill, sign: int) -> None:
         """A fill of a child, or (``sign`` -1) one that was taken back."""
         if order is None:
             return
-        parent_id = order.parent_id or order.order_id
-        fees = self._fees.setdefault(parent_id, {})
-        fees[fill.fee_currency] = EXACT.add(fees.get(fill.fee_currency, _ZERO), fill.fee * sign)
-        venues = self._venues.setdefault(parent_id, {})
-        venues[fill.venue] = EXACT.add(venues.get(fill.venue, _ZERO), fill.qty * sign)
+        parent = order.parent or order
+        if parent.order_id in self._sums:
+            _book(self._sums[parent.order_id], fill, sign)
+        else:
+            self._sums_of(parent)  # the orders have it booked already
+        if len(self._sums) >= 2 * KEPT_MAX:
+            self._sums = dict(islice(self._sums.items(), KEPT_MAX, None))
+
+    def _sums_of(self, parent: Order) -> _Sums:
+        """Fees and venues of a parent; those of one that was let go are added up again from its executions."""
+        found = self._sums.get(parent.order_id)
+        if found is None:
+            found = self._sums[parent.order_id] = ({}, {})
+            for order in (parent, *parent.children):
+                for key in order.fills:
+                    _book(found, self._store.fills[key][1], 1)
+        return found
 
     def view(self, parent: Order) -> CostView | None:
         """The parent's costs so far; None where the arrival is not known or nothing of it may be compared."""
@@ -53,8 +76,7 @@ class Costs:
             return None
         sign = Decimal(1 if parent.spec.side is Side.BUY else -1)
         base = EXACT.multiply(EXACT.abs(arrival), parent.qty_filled)
-        fees = self._fees.get(parent.order_id, {})
-        venues = self._venues.get(parent.order_id, {})
+        fees, venues = self._sums_of(parent)
         timing, execution = _split(parent, arrival, sign)
         market_vwap, market_qty = self._market_since(parent)
         paid = EXACT.multiply(sign, EXACT.subtract(parent.value_filled, EXACT.multiply(arrival, parent.qty_filled)))
@@ -87,6 +109,12 @@ class Costs:
             return None, Qty(0)
         price = EXACT.divide(Decimal(now.value - then.value), Decimal(units))
         return EXACT.scaleb(price, -made.price_digits), made.qty_of(units)
+
+
+def _book(sums: _Sums, fill: ev.Fill, sign: int) -> None:
+    fees, venues = sums
+    fees[fill.fee_currency] = EXACT.add(fees.get(fill.fee_currency, _ZERO), fill.fee * sign)
+    venues[fill.venue] = EXACT.add(venues.get(fill.venue, _ZERO), fill.qty * sign)
 
 
 def middle_of(order: Order) -> Decimal | None:

@@ -57,6 +57,7 @@ LATCH_EVERY_NS = 100 * NS_PER_MS
 CANCEL_LATE_NS = 2 * NS_PER_S
 """What still works so long after a halt is cancelled by the engine's own lane too; before, the procedure is at it."""
 EVENTS_MAX = 5_000
+FORGET_EVERY = 1_000
 NOTES_REMEMBERED = 1_024
 SAME_HALT_NS = 2 * NS_PER_S
 SENTINEL_CODE = "SENTINEL"
@@ -161,6 +162,8 @@ class Engine:
         for row in self.journal.read():
             event = ev.decode_event(row.payload)
             self.follow(row.seq, row.ts_ns, event)
+            if row.seq % FORGET_EVERY == 0:
+                self.store.forget()  # its rows are written already; what ended long ago is packed
             is_clean = not isinstance(event, ev.EngineStarted) and (is_clean or isinstance(event, ev.EngineStopped))
             is_clean = is_clean or isinstance(event, ev.EngineStopped)
         for projection in (self.store, self.ledger):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -27,7 +28,7 @@ class Overview:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._costs = Costs(engine.market)
+        self._costs = Costs(engine.market, engine.store)
         self._exposures = Exposures(engine.ledger, engine.view_of_risk)
         self._second = -1
         self._number = 0
@@ -51,6 +52,8 @@ class Overview:
         if order is not None:
             self._engine.markouts.booked(order.parent_id or order.order_id, fill, sign)
             self._dirty[order.parent_id or order.order_id] = None
+            if len(self._dirty) > 2 * COSTS_KEPT:
+                self._dirty = dict.fromkeys(islice(self._dirty, COSTS_KEPT, None))
 
     # -- pictures ----------------------------------------------------------------------------------------------------------
 

@@ -54,6 +54,9 @@ BARS_SHOWN_MAX, BARS_TOTAL_MAX = 120, 4_000
 DONE_SHOWN_MAX = 300
 """Ended orders that a picture holds; all of them are in the ledger."""
 
+CHANGED_MAX = 40_000
+"""Orders whose last change is remembered; at the bound the older half is forgotten, but for what still works. A desk that is
+so far behind has long been sent a whole picture."""
 TOUCHED_MAX = 4_096
 """Changes of orders that wait for somebody to look; at the bound they are noted unasked."""
 
@@ -145,6 +148,12 @@ class Picture:
             changed.pop(order_id, None)
             changed[order_id] = last[order_id]
         touched.clear()
+        if len(changed) > CHANGED_MAX:
+            store, half = self._engine.store, CHANGED_MAX // 2
+            at_work = store.parents_open.keys() | store.live.keys() | store.staged.keys()
+            self._changed = {
+                order_id: seq for at, (order_id, seq) in enumerate(changed.items()) if at >= half or order_id in at_work
+            }
 
     def _started(self, _seq: int, ts_ns: int, event: ev.EngineStarted) -> None:
         self._started_ns = ts_ns

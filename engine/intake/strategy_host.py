@@ -108,7 +108,6 @@ class StrategyHost:
         self._last: dict[str, ev.StrategyChanged] = {}
         self._saved: dict[str, dict[str, str]] = {}
         self._halted: dict[tuple[HaltScopeKind, str], str] = {}
-        self._filled: dict[str, Qty] = {}
         self._positions: dict[tuple[str, str], Qty] = {}
         self._is_recovered = False
         self.routes: ev.Routes = {
@@ -420,11 +419,15 @@ class StrategyHost:
         parent = None if child is None else self.store.orders.get(child.parent_id)
         if parent is None or parent.source.kind is not SourceKind.STRATEGY:
             return
-        self._recover()
-        change = self._count(parent)
+        if not self._is_recovered:
+            return  # no strategy was started yet; its positions are then counted from the orders
+        fill = event.fill
+        change = fill.qty if isinstance(event, ev.OrderFilled) else -fill.qty
+        if fill.corrects and isinstance(event, ev.OrderFilled):
+            change = change - self.store.fills[fill.broker, fill.account, fill.corrects][1].qty
         if change:
-            fill = event.fill
             name, symbol = parent.source.name, parent.spec.symbol
+            self._count(parent, change)
             self._tell(name, OwnFill(parent.order_id, symbol, parent.spec.side, change, fill.price, fill.ts_ns))
 
     def _recover(self) -> None:
@@ -433,17 +436,13 @@ class StrategyHost:
             self._is_recovered = True
             for order in self.store.orders.all():
                 if order.is_parent and order.source.kind is SourceKind.STRATEGY:
-                    self._count(order)
+                    self._count(order, order.qty_filled)
 
-    def _count(self, parent: Order) -> Qty:
-        """Book what a parent filled since it was counted last: fills, busts and corrections alike."""
-        change = parent.qty_filled - self._filled.get(parent.order_id, ZERO_QTY)
-        if change:
-            self._filled[parent.order_id] = parent.qty_filled
-            key = (parent.source.name, parent.spec.symbol)
-            signed = change if parent.spec.side.sign > 0 else -change
-            self._positions[key] = self._positions.get(key, ZERO_QTY) + signed
-        return change
+    def _count(self, parent: Order, change: Qty) -> None:
+        """Book what a parent filled more (or, by a bust, less)."""
+        key = (parent.source.name, parent.spec.symbol)
+        signed = change if parent.spec.side.sign > 0 else -change
+        self._positions[key] = self._positions.get(key, ZERO_QTY) + signed
 
     def _halt(self, event: ev.TradingStateChanged) -> None:
         scope = event.scope

@@ -23,6 +23,7 @@ from engine.domain.errors import InvariantError, StoreCorrupt, StoreLocked, Stor
 from engine.domain.events import KIND_NAMES, AnyEvent, LedgerOpened, encode
 from engine.store.connection import LOG_BYTES, fold_log, grow_log, log_readers
 from engine.store.head import note_head, noted_head
+from engine.store.kept_rows import KeptRows
 from engine.store.link import DATABASE_ERRORS, Link, as_server, check_version, open_link, open_reader, store_error
 from engine.store.lock import LedgerLock
 from engine.store.place import Place, ServerPlace, head_file
@@ -165,7 +166,7 @@ class Journal:
         """Called when a first row begins to wait: the driver hands it over soon."""
         self._connection = connection
         self._is_log_told = False
-        self._kept: list[tuple[int, int, str, bytes, bytes, bytes]] | None = None
+        self._kept: KeptRows | None = None
         """Rows of a journal without a file."""
         self._reader: Link | None = None
         self._recent: Recent | None = None
@@ -206,7 +207,7 @@ class Journal:
     def open_memory(cls, now_ns: int, ledger_id: str, currency: str) -> Journal:
         """A journal without a file, with the same hashes: for replays that keep no ledger."""
         made = cls(sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None), None, None)
-        made._kept = []
+        made._kept = KeptRows()
         made.append(now_ns, LedgerOpened(ledger_id=ledger_id, schema=SCHEMA, currency=currency))
         made.commit()
         return made
@@ -317,7 +318,7 @@ class Journal:
             if self.failed:
                 raise StoreUnwritable(self.failed)
             if self._kept is not None:
-                self._kept += batch.rows
+                self._kept.append(batch.rows)
                 self.durable_seq, self.durable_hash = batch.last_seq, batch.rows[-1][5]
                 return batch.last_seq
             try:
@@ -455,8 +456,7 @@ class Journal:
         if self._recent is not None:
             rows = self._recent.rows(from_seq, limit)
         elif self._kept is not None:
-            first = max(0, from_seq - 1)
-            rows = self._kept[first : None if limit < 0 else first + limit]
+            rows = self._kept.rows(from_seq, limit)
         else:
             return None
         return None if rows is None else [Row(*row) for row in rows]

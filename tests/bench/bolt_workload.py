@@ -55,6 +55,8 @@ LIFTED = (
 )  # fmt: skip
 ONE, HUNDRED = Qty(1), Qty(100)
 EVERY = 10
+REMEMBERED = 10_000
+"""Ended orders that the venue in this process still answers for; as in a replay."""
 TICKS = (QuoteTick, TradeTick)
 
 
@@ -261,7 +263,7 @@ class Bench:
     ) -> None:
         self.clock = SimClock(START_NS)
         instrument = make_instrument(SYMBOL, "equity", "XSIM", "USD", "0.01", calendar="24x7")
-        config = VenueConfig(latency=NO_LATENCY, cash={"USD": Money(1_000_000_000)})
+        config = VenueConfig(history_max=REMEMBERED, latency=NO_LATENCY, cash={"USD": Money(1_000_000_000)})
         self.broker = ReplayBroker(config, self.clock)
         self.listing = self.broker.core.list_ticks(instrument, "XSIM")
         self.journal = (
