@@ -1,4 +1,4 @@
-"""The price alerts of a person, kept in the state folder so that they outlive the desk that they were set on."""
+"""A person's price alerts and what they have acknowledged, kept in the state folder so that both outlive the desk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from widgets.alerts_panel import ALERTS_MAX, PriceAlert
+from widgets.alerts import ACKNOWLEDGED_MAX, ALERTS_MAX, Kept, PriceAlert
 
 NAME = "desk.alerts"
 
@@ -17,19 +17,21 @@ class AlertFile:
     def __init__(self, root: Path) -> None:
         self._path = root / NAME
 
-    def load(self) -> tuple[PriceAlert, ...]:
-        """The alerts that were kept last; none where there is no file that can be read."""
+    def load(self) -> Kept:
+        """What was kept last; nothing where there is no file that can be read."""
         try:
-            found = msgspec.json.decode(self._path.read_bytes(), type=tuple[PriceAlert, ...])
+            found = msgspec.json.decode(self._path.read_bytes(), type=Kept | tuple[PriceAlert, ...])
         except (OSError, msgspec.DecodeError):
-            return ()
-        return tuple(alert for alert in found if alert.price.is_finite())[:ALERTS_MAX]
+            return Kept()
+        kept = found if isinstance(found, Kept) else Kept(found)  # an older desk kept the prices alone
+        alerts = tuple(alert for alert in kept.alerts if alert.price.is_finite())[:ALERTS_MAX]
+        return Kept(alerts, dict(list(kept.acknowledged.items())[:ACKNOWLEDGED_MAX]))
 
-    def keep(self, alerts: tuple[PriceAlert, ...]) -> bool:
-        """Write them, all or nothing; False where the folder takes no file."""
+    def keep(self, kept: Kept) -> bool:
+        """Write it, all or nothing; False where the folder takes no file."""
         try:
             made = self._path.with_suffix(".new")
-            made.write_bytes(msgspec.json.encode(alerts))
+            made.write_bytes(msgspec.json.encode(kept))
             made.replace(self._path)
         except OSError:
             return False

@@ -88,6 +88,7 @@ KEYS: tuple[Key, ...] = (
     Key("family-shut", "left,h", "tree(-1)", "", "shut the parent a step", D),
     Key("close", "c", "close", "", "fill the order line with what closes the position", D, "Close position"),
     Key("alert", "A", "alert", "", "be told when a price is reached", D, "Set or remove a price alert"),
+    Key("acknowledge", "K", "acknowledge", "", "acknowledge every alert; in the alerts pane enter acknowledges the selected one", D, "Show and acknowledge alerts"),
     Key("ladder", "o", "ladder", "", "go to the ladder", D, "Go to ladder"),
     Key("jump", "ctrl+o", "jump", "", "a letter on every pane: the next key goes there", D, "Jump to a pane"),
     Key("redraw", "ctrl+l", "redraw", "", "paint the whole screen again", D, "Redraw the screen"),

@@ -24,7 +24,8 @@ from bolt_tui.screens.order_card import order_card
 from engine.domain.clock import iso
 from engine.domain.money import text
 from engine.views import DeskView, OrderView
-from widgets.alerts_panel import AlertBook, AlertsPanel, read_alert
+from widgets.alerts import Alert, AlertBook, alerts_of, card_words, read_alert
+from widgets.alerts_panel import AlertsPanel
 from widgets.blotter import Blotter, Open
 from widgets.formats import quantity
 from widgets.live_table import LiveTable, Row
@@ -32,6 +33,7 @@ from widgets.position_strip import PositionStrip
 from widgets.trade_log_panel import TradeLogPanel
 from widgets.watch_list import WatchList
 
+WAITS = "waits for a person"
 COPIED_ROWS_MAX = 5_000
 WITH_ORDERS = frozenset({Mode.DESK, Mode.BLOTTER, Mode.ANALYSIS})
 """Modes that show the orders, at every size."""
@@ -47,6 +49,7 @@ class PaneKeys(BasketKeys):
     def _start_panes(self, alerts: AlertFile | None) -> None:
         self._focus_of: dict[Mode, str] = dict(HOME)
         self._alerts = AlertBook() if alerts is None else AlertBook(alerts.load(), alerts.keep)
+        self._told: set[str] = set()
 
     @property
     def _floor(self) -> Floor:
@@ -123,6 +126,8 @@ class PaneKeys(BasketKeys):
         view = self._port.view()
         if isinstance(self.focused, TradeLogPanel):
             self._drill(view, self.focused)
+        elif isinstance(self.focused, AlertsPanel):
+            self._acknowledge(view, self.focused)
         elif isinstance(self.focused, Blotter):
             self._open_row(view)
 
@@ -325,7 +330,44 @@ class PaneKeys(BasketKeys):
             self._say(f"ALERT {alert.words} reached", "bad")
             if is_loud:
                 self.bell()
-        self._part(AlertsPanel).alerts = self._alerts.alerts
+        self._part(AlertsPanel).book = self._alerts
+        if view.status.ledger_id and self._port.connected:
+            found = alerts_of(view, self._alerts.alerts)
+            self._alerts.forget(found)
+            self._tell_waiting(
+                [alert for alert in found if alert.group == WAITS and self._alerts.is_new(alert)], is_loud=is_loud
+            )
+
+    def _tell_waiting(self, waiting: list[Alert], *, is_loud: bool) -> None:
+        """Say once that an order waits for a person; such an order does nothing until somebody comes."""
+        untold = [alert for alert in waiting if alert.key not in self._told]
+        self._told = {alert.key for alert in waiting}
+        if untold:
+            more = f" and {len(untold) - 1} more" if len(untold) > 1 else ""
+            self._say(f"ALERT {untold[0].words}{more}: r on its row shows it", "bad")
+            if is_loud:
+                self.bell()
+
+    def _acknowledge(self, view: DeskView, panel: AlertsPanel) -> None:
+        """Somebody has seen the alert under the cursor; the next one comes up in its place."""
+        row = panel.row
+        found = [alert for alert in alerts_of(view, self._alerts.alerts) if row is not None and alert.key == row.id]
+        if not self._alerts.acknowledge(found):
+            self._say("select an alert that is new to acknowledge it; A sets or takes away a price")
+            return
+        panel.release()
+        self._say(f"acknowledged: {found[0].words}; it calls again when it gets worse or comes back")
+        self.draw_anew()
+
+    def action_acknowledge(self) -> None:
+        """Acknowledge every alert. Where no pane shows them they are shown first, because nobody has seen them there."""
+        found = alerts_of(self._port.view(), self._alerts.alerts)
+        words, is_shown = card_words(found, self._alerts), self._floor.is_shown(self._part(AlertsPanel))
+        count = self._alerts.acknowledge(found)
+        self._say(f"{count} alerts acknowledged" if count else "no alert is new")
+        if not is_shown:
+            self.push_screen(CardScreen("ALERTS", words))
+        self.draw_anew()
 
     # -- single panes ------------------------------------------------------------------------------------------------------
 

@@ -8,11 +8,13 @@ import msgspec
 import pytest
 from textual.pilot import Pilot
 
+from bolt_tui.screens.dialogs import CardScreen
 from bolt_tui.screens.preview import PreviewScreen
 from engine.domain import commands as co
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
-from tests.screens.play import answer, play, redraw
+from tests.screens.play import SMALL, answer, play, redraw
+from widgets.alerts_panel import AlertsPanel
 from widgets.blotter import Blotter
 from widgets.live_table import words_of
 
@@ -110,3 +112,39 @@ def test_the_blotter_says_what_each_of_them_waits_for() -> None:
         assert "passed while no engine was up" in shown["P121"]
 
     play(script, view=frozen.waiting())
+
+
+def test_alerts_are_acknowledged_one_by_one_and_all_at_once() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await redraw(pilot)
+        assert "ALERT P120 AAPL needs a second person and 1 more" in answer(pilot)
+        panel = pilot.app.screen_stack[0].query_one(AlertsPanel)
+        new = [row.id for row in panel.rows if not row.is_rule]
+        assert new[0] == f"approve P120 {frozen.WAITING_HASH}"
+        pilot.app.screen_stack[0].set_focus(panel)
+        await pilot.press("down", "enter")
+        assert answer(pilot).startswith("acknowledged: P120 AAPL needs a second person")
+        shown = [row.words(0) for row in panel.rows if row.is_rule]
+        assert shown[0] == "waits for a person: 1"
+        assert shown[-1] == "acknowledged: 1"
+        await pilot.press("K")
+        assert f"{len(new) - 1} alerts acknowledged" in answer(pilot)
+        assert [row.words(0) for row in panel.rows if row.is_rule] == [f"acknowledged: {len(new)}"]
+
+    assert play(script, view=frozen.waiting(), size=(200, 60)).commands == []
+
+
+def test_where_no_pane_shows_them_alerts_are_shown_before_they_are_acknowledged() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await redraw(pilot)
+        await pilot.press("K")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, CardScreen)
+        assert "WAITS FOR A PERSON: 2" in pilot.app.screen.words
+        assert "new  APPROVE  P120 AAPL needs a second person" in pilot.app.screen.words
+        await pilot.press("escape", "K")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, CardScreen)
+        assert "new" not in pilot.app.screen.words
+
+    play(script, view=frozen.waiting(), size=SMALL)

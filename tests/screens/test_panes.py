@@ -13,7 +13,8 @@ from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState, Side
 from engine.views import CostView, SourceView
 from tests.screens import frozen
-from widgets.alerts_panel import AlertBook, PriceAlert, alert_rows, read_alert, warning_rows
+from widgets.alerts import AlertBook, PriceAlert, alerts_of, read_alert
+from widgets.alerts_panel import price_rows
 from widgets.exposure_panel import exposure_rows
 from widgets.fills_panel import fill_row
 from widgets.formats import fit
@@ -191,9 +192,10 @@ def test_alerts_are_read_set_reached_once_and_taken_away() -> None:
     book.toggle(far)
     assert book.check(view, 7) == [alert]
     assert book.check(view, 8) == []
-    shown = [words_of(row) for row in alert_rows(book.alerts, frame_of(view, frozen.NOW_NS))]
-    assert shown[0].startswith(" AAPL > 189.05 REACHED")
-    assert shown[1] == " MSFT < 400.00 21.50 away"
+    reached = alerts_of(view, book.alerts)[0]
+    assert (reached.group, reached.words, reached.state) == ("reached", "AAPL > 189.05", "REACHED")
+    shown = [words_of(row) for row in price_rows([far], frame_of(view, frozen.NOW_NS))]
+    assert shown == [" MSFT < 400.00 21.50 away"]
     assert "taken away" in book.toggle(far)
     assert len(book.alerts) == 1
 
@@ -214,8 +216,8 @@ def test_a_wrong_alert_says_what_was_expected(words: str) -> None:
 
 
 def test_limits_that_come_near_are_warned_of() -> None:
-    words = [words_of(row) for row in warning_rows(frozen.working_day())]
-    assert [line.split()[0] for line in words] == ["NOT", "100%", "85%"], "the worst stands first"
+    states = [alert.state.split()[0] for alert in alerts_of(frozen.working_day())]
+    assert states == ["NOT", "100%", "85%"], "the worst stands first"
 
 
 def test_sources_and_fills_say_their_state_in_words() -> None:
