@@ -13,6 +13,8 @@ from brokers.paper.protocol import FRAME_BYTES_MAX, PROTOCOL, VENUE, Ask, Done, 
 from brokers.paper.wire import FrameError, Unpacker, connect, pack, read_frame
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.errors import VenueError
+from engine.market.calendar import COMPILE_S
+from engine.market.own_sessions import OWN_NAME
 
 START_S = 15.0
 STOP_S = 5.0
@@ -36,6 +38,8 @@ def ensure_venue(
     folder = venue_folder(home)
     if _is_serving(folder):
         return False
+    if (home / OWN_NAME).exists():
+        deadline_s += COMPILE_S  # an exchange's calendar may have to be compiled first
     words = ["--home", str(home), "--seed", str(seed), "--cash", cash, "--detach", *options]
     command = [sys.executable, "-m", "brokers.paper.server", *words]
     try:

@@ -38,9 +38,11 @@ class Reopening:
         """Where and when the last of them was."""
 
     def park(self, listing: Listing, order: Working) -> None:
-        """Keep an order until the listing goes on."""
-        self.parked += 1
-        self._parked.setdefault(listing.key, []).append(order)
+        """Keep an order until the listing goes on; one that is kept already (a leg whose group changed again) stands once."""
+        kept = self._parked.setdefault(listing.key, [])
+        if all(one is not order for one in kept):
+            self.parked += 1
+            kept.append(order)
 
     def uncross(self, listing: Listing, bound: Sequence[Working]) -> None:
         """Trading goes on; ``bound`` are orders for an opening that is due."""

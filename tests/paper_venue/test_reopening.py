@@ -109,6 +109,23 @@ def test_a_parked_order_can_be_cancelled_and_is_then_gone() -> None:
     assert lab.traded() == []
 
 
+def test_an_exit_that_is_let_work_twice_during_a_halt_stands_once() -> None:
+    """As where an entry filled in two parts just before it, and each lets its exit work."""
+    lab = plain_book(Lab())
+    lab.buy(100)
+    lab.halt(True)
+    target = lab.sell(60, "10.01", reduce_only=True)
+    order = lab.core._orders[ME][target]
+    listing = lab.core.listings[lab.key]
+    lab.core.start(listing, order)
+    assert lab.core.reopening.parked == 1
+    lab.halt(False)
+    assert [one.wire_id for one in listing.own[-1]] == [target]
+    lab.add(90, B, 1001, 500)
+    assert lab.traded()[-1] == ("10.01", "60")
+    assert (lab.status(target), listing.own[-1]) == ("filled", [])
+
+
 def test_what_cannot_wait_is_refused_and_says_so() -> None:
     lab = halted()
     lab.order(Side.BUY, 5, tif=Tif.IOC)
