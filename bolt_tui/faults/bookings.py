@@ -1,12 +1,13 @@
-"""What the laboratory's venue books while orders work, with no order of ours behind it: dividends, splits, sales of the house.
+"""What the laboratory's venue does while orders work, with no order of ours behind it: dividends, splits, sales of the house, pauses.
 
-Each is told once by a report that may be lost, doubled or late like any other, and stands in every snapshot from then on.
+A booking is told once by a report that may be lost, doubled or late like any other, and stands in every snapshot from then on.
 """
 
 from __future__ import annotations
 
 from bolt_tui.faults.schedule import HELD, START_CENTS
 from bolt_tui.faults.venue import ACCOUNT, BROKER, Execution, Venue, mils
+from engine.domain.clock import NS_PER_MS
 from engine.domain.money import Qty
 from engine.domain.movements import CashLeg, Movement, MovementKind
 from engine.domain.order import Side
@@ -59,6 +60,21 @@ def liquidate(venue: Venue, now_ns: int, percent: int) -> None:
     venue.note("fill", key=made.key, wire="", symbol=HELD, side="sell", qty=qty, cents=made.cents)
     _tell(venue, now_ns, MovementKind.LIQUIDATION, text="equity is below what the positions need")
     venue.report(bi.Filled(broker=BROKER, ts_ns=0, fill=made.fill()))
+
+
+def pause(venue: Venue, now_ns: int, symbol: str, wait_ns: int) -> None:
+    """Trading of a symbol stops, and opens again with a cross of all that can trade by then."""
+    venue.at(now_ns)
+    venue.paused.add(symbol)
+    venue.note("paused", symbol=symbol, ms=wait_ns // NS_PER_MS)
+
+    def reopen() -> None:
+        venue.at(now_ns + wait_ns)
+        venue.paused.discard(symbol)
+        venue.note("reopened", symbol=symbol)
+        venue.cross(symbol)
+
+    venue.after(wait_ns, reopen)
 
 
 def _tell(venue: Venue, now_ns: int, kind: MovementKind, **parts: object) -> None:

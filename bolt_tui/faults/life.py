@@ -21,6 +21,7 @@ from bolt_tui.faults.points import LabEngine, LabJournal, LabLatch, Points
 from bolt_tui.faults.schedule import ORDERS, Act, Crash, order_specs
 from bolt_tui.faults.venue import ACCOUNT, BROKER
 from engine.api import EngineParts
+from engine.api.baskets import Basket
 from engine.domain import commands as co
 from engine.domain.clock import NS_PER_MS, NS_PER_S, SimClock
 from engine.domain.ids import base32
@@ -28,6 +29,7 @@ from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState, Source, SourceKind
 from engine.market.volume import flat_weights
 from engine.oms.halt import HaltPlan, run_halt, write_receipt
+from engine.risk.controls import BASKET_CONFIRM
 from engine.risk.policy import PolicyHolder
 from engine.store.order import Order
 
@@ -177,6 +179,8 @@ class Life:
     def _do(self, frame: pipe.Do) -> dict[str, object]:
         act, engine = frame.act, self.engine
         match act.do:
+            case "order" if ORDERS[act.order].basket is not None:
+                return self._basket(frame)
             case "order":
                 first, *linked = order_specs(act, frame.mid_cents, frame.attempt)
                 made = co.NewOrder(
@@ -194,6 +198,18 @@ class Life:
                 return self._result(engine.submit(co.Halt(source=ME, why="drawn", flatten=act.flatten)))
             case _:
                 return self._change(act, frame.attempt)
+
+    def _basket(self, frame: pipe.Do) -> dict[str, object]:
+        """Stage the lines, and release them as one."""
+        act = frame.act
+        specs = order_specs(act, frame.mid_cents, frame.attempt)
+        lines = tuple(co.BasketLine(number, spec) for number, spec in enumerate(specs, 1))
+        intent_id = f"{act.name}.{frame.attempt}"
+        staged = self.engine.submit(co.StageBasket(source=ME, intent_id=intent_id, name=act.name, lines=lines))
+        return self._release(intent_id) if staged.ok else self._result(staged)
+
+    def _basket_of(self, intent_id: str) -> Basket | None:
+        return next((one for one in self.engine.baskets.all.values() if one.intent_id == intent_id), None)
 
     def _change(self, act: Act, attempt: int) -> dict[str, object]:
         """A cancel or an amend of the latest order that was made for a wish."""
@@ -223,25 +239,24 @@ class Life:
         return found
 
     def _release(self, intent_id: str) -> dict[str, object]:
+        if (basket := self._basket_of(intent_id)) is not None:
+            sure = frozenset({BASKET_CONFIRM.code})
+            return self._result(
+                self.engine.submit(co.ReleaseBasket(source=ME, basket_id=basket.basket_id, confirmed=sure))
+            )
         order_id = self.engine.store.by_intent.get(intent_id, "")
         return self._result(self.engine.submit(co.ReleaseOrder(source=ME, order_id=order_id)))
 
     def _what_became_of(self, intent_id: str) -> str:
         """The engine's own word on a wish; ``never`` only where it says for certain that nothing of it ever left."""
-        store = self.engine.store
-        order = store.orders.get(store.by_intent.get(intent_id, ""))
-        if order is None:
-            return "none"
-        if order.state in {OrderState.STAGED, OrderState.SUSPENDED}:
+        store, basket = self.engine.store, self._basket_of(intent_id)
+        if basket is None:
+            return _word_of(store.orders.get(store.by_intent.get(intent_id, "")))
+        if basket.state == "staged":
             return "staged"
-        left = [child for child in order.children if not _never_left(child)]
-        if any(
-            child.state is not OrderState.REJECTED and (child.acked_ns or not child.state.is_live) for child in left
-        ):
-            return "taken"
-        if any(child.state.is_live for child in left) or (order.end_state is None and order.state != OrderState.DENIED):
-            return "open"
-        return "refused" if left else "never"
+        words = {_word_of(store.get(order_id)) for order_id in basket.orders}
+        # One line that the venue took is the basket taken: what a crash kept from the others is not sent late.
+        return next(word for word in ("open", "taken", "refused", "never") if word in words)
 
     def _rearm(self) -> None:
         for held in self.engine.kill.held():
@@ -322,6 +337,20 @@ class Life:
             return f"{head}{base32(state['next'], 6)}"
 
         return next_id
+
+
+def _word_of(order: Order | None) -> str:
+    """What became of one order, in the word of :class:`pipe.Done`."""
+    if order is None:
+        return "none"
+    if order.state in {OrderState.STAGED, OrderState.SUSPENDED}:
+        return "staged"
+    left = [child for child in order.children if not _never_left(child)]
+    if any(child.state is not OrderState.REJECTED and (child.acked_ns or not child.state.is_live) for child in left):
+        return "taken"
+    if any(child.state.is_live for child in left) or (order.end_state is None and order.state != OrderState.DENIED):
+        return "open"
+    return "refused" if left else "never"
 
 
 def _never_left(child: Order) -> bool:

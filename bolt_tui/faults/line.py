@@ -21,7 +21,7 @@ CALL_NS = 5 * NS_PER_MS
 LOST_CALL_NS = 200 * NS_PER_MS
 HELD_NS = 2 * NS_PER_S
 """How long a report waits for one to overtake it."""
-BOOKINGS = ("dividend", "split", "liquidation")
+BOOKINGS = ("dividend", "split", "liquidation", "pause")
 UNREADABLE_NS = 300 * NS_PER_MS
 """An adapter that could not read a frame is back after this."""
 
@@ -155,24 +155,28 @@ class Line:
 
     def _new(self, frame: pipe.New) -> None:
         now_ns, spec = self._world.now_ns, frame.order.spec
-        self._book(self._fires(*BOOKINGS))
+        self._book(self._fires(*BOOKINGS), spec.symbol)
         is_short = spec.side is Side.SELL and not spec.reduce_only
         refused = self._fires("reject", *(("borrow",) if is_short else ()))
         code = "" if refused is None else {"reject": "REFUSED", "borrow": "NO_BORROW"}[refused.kind]
         self.venue.new(now_ns, frame.order, refuse=code, on_disk=frame.on_disk)
 
-    def _book(self, fault: Fault | None) -> None:
-        """Something else than an order of ours changes the account."""
+    def _book(self, fault: Fault | None, symbol: str) -> None:
+        """Something else than an order of ours changes the account, or stops the market that an order comes to."""
         now_ns = self._world.now_ns
-        match fault.kind if fault is not None else "":
+        if fault is None:
+            return
+        match fault.kind:
             case "dividend":
                 bookings.dividend(self.venue, now_ns)
             case "split":
                 bookings.split(self.venue, now_ns)
-            case "liquidation" if fault is not None:
+            case "liquidation":
                 bookings.liquidate(self.venue, now_ns, fault.size)
             case _:
-                return
+                wait_ns = fault.size * NS_PER_MS
+                self._world.disturb(now_ns + wait_ns)
+                bookings.pause(self.venue, now_ns, symbol, wait_ns)
 
     def _cancel(self, wire_id: str) -> None:
         if fault := self._fires("cancel_fill"):

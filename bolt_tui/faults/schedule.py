@@ -53,6 +53,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "dividend": "cash is booked to the account while orders work",
         "split": "what is held is split two for one while orders work",
         "liquidation": "the house sells a part of what is held by an order of its own",
+        "pause": "nothing trades in a symbol for a while, then all that can does at once",
     }
 )
 """Every fault the venue can make, in words."""
@@ -192,6 +193,8 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     """Undisturbed in its second half, it does as much as without faults."""
     linked: Callable[[OrderSpec, int], tuple[OrderSpec, ...]] | None = None
     """The orders that go with it in one message, given its own terms; such a row has its symbol to itself."""
+    basket: Callable[[OrderSpec, int], tuple[OrderSpec, ...]] | None = None
+    """The further lines of a basket: judged and released with it, each an order of its own from then on."""
 
 
 def _price(cents: int) -> Price:
@@ -248,6 +251,13 @@ def _rivals(spec: OrderSpec, mid: int, *stops: int) -> tuple[OrderSpec, ...]:
     return tuple(_stop(plain, mid + at) for at in stops)
 
 
+def _lines(spec: OrderSpec, mid: int) -> tuple[OrderSpec, ...]:
+    """A line that rests and one that is worked, behind one that fills."""
+    rests = msgspec.structs.replace(spec, qty=Qty(spec.qty + 3))
+    worked = msgspec.structs.replace(spec, qty=Qty(spec.qty + 5))
+    return _limit(rests, mid - 300, tif=Tif.GTC), _algo(worked, "twap", 4, slices="2")
+
+
 ORDERS: Mapping[str, OrderRow] = MappingProxyType(
     {
         "market": OrderRow(symbols=BOUGHT, spec=lambda spec, _: spec),
@@ -297,6 +307,7 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
             symbols=BOUGHT, spec=lambda spec, _: _algo(spec, "twap", 24, slices="6"), catches_up=True
         ),
         "vwap_long": OrderRow(symbols=SOLD, spec=lambda spec, _: _algo(spec, "vwap", 24, slices="6"), catches_up=True),
+        "basket": OrderRow(symbols=BOUGHT, spec=lambda spec, _: spec, basket=_lines),
         "waits": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _algo(_limit(spec, mid + 90), WHEN, 0)),
         "bracket": OrderRow(
             symbols=GROUPED, spec=lambda spec, _: _entry(spec), linked=lambda spec, mid: _exits(spec, mid, 400, 400)
@@ -333,8 +344,9 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
 
 def order_specs(act: Act, mid_cents: int, attempt: int = 0) -> tuple[OrderSpec, ...]:
     """The order of an act and those that go with it, given the middle of the market."""
-    first, linked = order_spec(act, mid_cents, attempt), ORDERS[act.order].linked
-    return (first,) if linked is None else (first, *linked(first, mid_cents))
+    first, row = order_spec(act, mid_cents, attempt), ORDERS[act.order]
+    more = row.linked or row.basket
+    return (first,) if more is None else (first, *more(first, mid_cents))
 
 
 def order_spec(act: Act, mid_cents: int, attempt: int = 0) -> OrderSpec:
@@ -453,6 +465,7 @@ def _fault(rng: Random, kind: str, number: int) -> Fault:
         "dividend": (4, (0, 0)),
         "split": (4, (0, 0)),
         "liquidation": (4, (1, 8)),
+        "pause": (4, (500, 6_000)),
     }[kind]
     return Fault(name=f"f{number}", kind=kind, nth=rng.between(1, most), size=rng.between(*sizes))
 

@@ -143,7 +143,7 @@ class Venue:
         """``report`` takes what the account is told; its time is set when it arrives."""
         self._rng = Random(schedule.seed ^ 0x5EED)
         self._market = schedule.market
-        self._after = after
+        self.after = self._after = after
         self._report = report
         self._now_ns = 0
         self.log: list[dict[str, object]] = []
@@ -156,6 +156,8 @@ class Venue:
         self.moved: list[Movement] = []
         """What was booked beside executions."""
         self.booked_mils = 0
+        self.paused: set[str] = set()
+        """Symbols in which nothing trades."""
         self.splits = 0
         """Of the symbol that is held from the start."""
         self.row = 0
@@ -379,6 +381,10 @@ class Venue:
         tif = order.spec.tif
         if order.is_working or not order.leaves or (tif in AUCTIONS and not order.is_crossing):
             return
+        if order.spec.symbol in self.paused:
+            if tif in {Tif.IOC, Tif.FOK}:
+                self._expire(order)
+            return
         if self._is_marketable(order):
             self._piece(order, order.leaves if tif is Tif.FOK else max(1, order.leaves // max(1, order.parts)))
             order.parts -= 1
@@ -390,6 +396,12 @@ class Venue:
                 self._after(PIECE_GAP_NS, lambda: self._again(again_ns, order))
         elif tif in {Tif.IOC, Tif.FOK}:
             self._expire(order)
+
+    def cross(self, symbol: str) -> None:
+        """Everything of a symbol that can trade does."""
+        for order in list(self.orders.values()):
+            if order.spec.symbol == symbol and order.is_open:
+                self._try(order)
 
     def _cross(self, now_ns: int, order: Standing) -> None:
         """The auction: what it does not fill of an order ends with it."""
