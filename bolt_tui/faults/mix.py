@@ -15,6 +15,7 @@ from bolt_tui.faults.schedule import (
     NONE,
     ORDERS,
     POINTS,
+    REDUCING,
     STEPS,
     SYMBOLS,
     Act,
@@ -132,7 +133,7 @@ def _acts_fault(acts: Sequence[Act]) -> str:
         return (
             "two groups of orders have one symbol; give each its own, or the entry of one meets the exits of the other"
         )
-    reducing = sum(act.qty for act in orders.values() if act.order == "reduce")
+    reducing = sum(act.qty for act in orders.values() if act.order in REDUCING)
     if reducing > HELD_QTY:
         return f"the reduce orders come to {reducing}; the position that they shrink is {HELD_QTY}"
     return ""

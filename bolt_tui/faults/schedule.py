@@ -31,6 +31,8 @@ HELD = "SPY"
 HELD_QTY = 1_000
 BOUGHT, SOLD = ("AAPL", "MSFT"), ("XOM", "KO")
 """No symbol is both bought and sold by wishes: which of two crossing orders the gate denies would be a matter of time."""
+REDUCING = ("reduce", "reduce_rest")
+"""Orders that shrink it; all of a schedule together are no more than it."""
 GROUPED = ("QQQ", "IWM", "DIA")
 """Symbols of one group of orders each, whose exits would meet the entries of another."""
 SYMBOLS = (*BOUGHT, *SOLD, HELD, *GROUPED)
@@ -294,6 +296,11 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
         "reduce": OrderRow(
             symbols=(HELD,), spec=lambda spec, mid: _limit(spec, mid - 50, reduce_only=True, side=Side.SELL)
         ),
+        "reduce_rest": OrderRow(
+            symbols=(HELD,),
+            spec=lambda spec, mid: _limit(spec, mid + 400, reduce_only=True, side=Side.SELL, tif=Tif.GTC),
+            rests=True,
+        ),
         "staged": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _limit(spec, mid + 80), staged=True),
         "staged_rest": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 200), staged=True),
         "twap": OrderRow(symbols=BOUGHT, spec=lambda spec, _: _algo(spec, "twap", 6, slices="3")),
@@ -410,7 +417,7 @@ def _acts(rng: Random, kind: str, point: str, orders: tuple[str, ...]) -> tuple[
     is_killing = step in KILL_STEPS or rng.chance(80_000)
     is_flat = is_killing and (step == "kill6" or rng.chance(500_000))
     acts = [opening()]
-    allowed = [name for name in orders if not (is_flat and name == "reduce")] or ["market"]
+    allowed = [name for name in orders if not (is_flat and name in REDUCING)] or ["market"]
     resting = [name for name in allowed if ORDERS[name].rests] or allowed
     chosen = [resting[rng.below(len(resting))]]
     chosen += [allowed[rng.below(len(allowed))] for _ in range(rng.between(1, 4))]
@@ -431,7 +438,7 @@ def _acts(rng: Random, kind: str, point: str, orders: tuple[str, ...]) -> tuple[
                 order=name,
                 symbol=symbol,
                 # No two orders are alike, so that none is taken for a repetition of another.
-                qty=rng.between(10, 23 if name == "reduce" else 90) * 10 + len(acts),
+                qty=rng.between(10, 17 if name in REDUCING else 90) * 10 + len(acts),
                 parts=rng.between(2, 3) if step == "partial" else rng.between(1, 3),
             )
         )
