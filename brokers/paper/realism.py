@@ -162,7 +162,11 @@ def _rules(core: HouseRules) -> list[Effect]:
             f"calendars {', '.join(calendars)}; orders outside a session are refused",
         ),
         _effect("P13", "halts", "on", "orders are parked and stops wait while halted, an auction ends it; price bands where bands.json names the symbol"),
-        _effect("P14", "auctions", "on", "opg and cls orders at the session's first and last print, shared by size; how large an auction was is guessed"),
+        _effect(
+            "P14", "auctions", "off" if calendars == [ALWAYS] else "on",
+            "opg and cls orders at the session's first and last print, shared by size; how large an auction was is guessed"
+            if calendars != [ALWAYS] else "a venue that never closes has none",
+        ),
         _effect("P15", "time in force", "on", f"DAY ends with the session, GTD at its time ({count.expired} expired), GTC, IOC, FOK"),
         _effect(
             "P16", "stops", "on",
