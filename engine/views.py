@@ -256,6 +256,36 @@ class BrokerView(msgspec.Struct, frozen=True, kw_only=True):
     reset_ns: int = 0
     """When the nightly reset that runs or comes next begins; 0 where the broker has none."""
     reset_until_ns: int = 0
+    sent: int = 0
+    """Of the last orders that changed, those that were sent to it: what latency and rejects are told of."""
+    rejected: int = 0
+    reconnects: int = 0
+    """How often its channel came up again since the engine's start."""
+
+
+class FeedView(msgspec.Struct, frozen=True, kw_only=True):
+    """The market data of one venue, looked at once a second."""
+
+    venue: str
+    symbols: int
+    heard_ns: int
+    """Time of its last word."""
+    stale: bool = False
+    """It has said nothing for longer than a quote may be old."""
+
+
+class HoursView(msgspec.Struct, frozen=True, kw_only=True):
+    """When a calendar's venues trade."""
+
+    calendar: str
+    state: str
+    """``open``, ``closed`` or ``unknown``; where it is not known the gate denies."""
+    next_ns: int = 0
+    """When that changes next; 0 where it never does or is not known."""
+    is_early: bool = False
+    """The running or next session is shorter than those of the same day in the weeks around it."""
+    why: str = ""
+    """Why it is not known."""
 
 
 class HaltView(msgspec.Struct, frozen=True, kw_only=True):
@@ -333,6 +363,8 @@ class StatusView(msgspec.Struct, frozen=True, kw_only=True):
     """Why the ledger takes no writes any more: nothing is sent or booked, and what is shown stands still."""
     halt: HaltView
     brokers: tuple[BrokerView, ...] = ()
+    feeds: tuple[FeedView, ...] = ()
+    hours: tuple[HoursView, ...] = ()
     sources: tuple[SourceView, ...] = ()
     orders_working: int = 0
     orders_unknown: int = 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.content import Content
 from textual.widget import Widget
 
 from engine.domain.clock import NS_PER_S
-from engine.views import BrokerView, DeskView, StatusView
+from engine.views import BrokerView, DeskView, HoursView, StatusView
 from widgets.formats import clock_second, plain
 
 STATE_WORDS = {"active": "TRADING ON", "reducing": "REDUCING", "halted": "HALTED"}
@@ -51,6 +53,7 @@ def status_content(status: StatusView, trouble: str, width: int) -> Content:
     if status.orders_unknown:
         middle.append((f"{status.orders_unknown} UNKNOWN", "bold $alarm-text on $alarm"))
     middle += [(plain(block), "bold $caution") for block in status.halt.blocks]
+    middle += hours_words(status.hours, status.ts_ns)
     if width >= 140:
         middle.append((f"journal {status.head_seq:,}", "$quiet"))
     used = sum(len(words) for words, _ in parts)
@@ -86,6 +89,37 @@ def broker_words(broker: BrokerView, *, is_wide: bool) -> tuple[str, str]:
     if broker.queue:
         words += f" queue {broker.queue}"
     return words, ""
+
+
+def hours_words(hours: Sequence[HoursView], now_ns: int) -> list[tuple[str, str]]:
+    """``XNYS open 3h17m``, ``XNYS opens in 14h02m``; a calendar that never closes only where it is the only one."""
+    found = []
+    for item in hours:
+        name = plain(item.calendar)
+        if item.state == "unknown":
+            found.append((f"{name} hours unknown", "bold $caution"))
+        elif not item.next_ns:
+            if len(hours) == 1:
+                found.append((f"{name} {item.state}", "$quiet"))
+        elif item.state == "open":
+            early = " EARLY CLOSE" if item.is_early else ""
+            found.append((f"{name} open {span(item.next_ns - now_ns)}{early}", "bold $caution" if early else ""))
+        else:
+            found.append((f"{name} opens in {span(item.next_ns - now_ns)}", "$quiet"))
+    return found
+
+
+def span(left_ns: int) -> str:
+    """Time to a change: ``2d03h``, ``3h17m``, ``17m``, ``40s``."""
+    seconds = max(0, left_ns) // NS_PER_S
+    minutes = seconds // 60
+    if seconds < 60:
+        return f"{seconds}s"
+    if minutes < 60:
+        return f"{minutes}m"
+    if minutes < 24 * 60:
+        return f"{minutes // 60}h{minutes % 60:02}m"
+    return f"{minutes // 1440}d{minutes % 1440 // 60:02}h"
 
 
 def hold_seconds(rearm_after_ns: int, now_ns: int) -> int:

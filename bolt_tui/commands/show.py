@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from engine.domain.clock import hms, iso
+from engine.domain.clock import NS_PER_S, hms, iso
 from engine.domain.commands import CommandResult, Denial
 from engine.domain.order import STATES
-from engine.views import BrokerView, FillView, OrderView, PositionView, StatusView
+from engine.views import BrokerView, FeedView, FillView, HoursView, OrderView, PositionView, StatusView
 
 
 def fields(struct: msgspec.Struct) -> dict[str, Any]:
@@ -168,7 +168,11 @@ def status_lines(status: StatusView) -> list[str]:
     lines += [f"scope {scope}: {state}" for scope, state in halt.scopes]
     for broker in status.brokers:
         known = "never reconciled" if broker.reconciled_s is None else f"reconciled {broker.reconciled_s:.0f} s ago"
-        lines.append(f"broker {broker.broker} {broker.account}: {broker.state}, {known}{_reset_words(broker)}")
+        lines.append(
+            f"broker {broker.broker} {broker.account}: {broker.state}, {known}{_reset_words(broker)}{_channel_words(broker)}"
+        )
+    lines += [_feed_line(feed, status.ts_ns) for feed in status.feeds]
+    lines += [_hours_line(hours) for hours in status.hours]
     lines += [f"strategy {source.name}: {source.state} {source.why}".rstrip() for source in status.sources]
     if status.illegal_inputs or status.overfills:
         lines.append(f"odd: {status.illegal_inputs} illegal inputs, {status.overfills} overfills")
@@ -179,6 +183,30 @@ def _reset_words(broker: BrokerView) -> str:
     if not broker.reset_ns:
         return ""
     return f", nightly reset {iso(broker.reset_ns)[:16]}Z to {iso(broker.reset_until_ns)[11:16]}Z"
+
+
+def _channel_words(broker: BrokerView) -> str:
+    """Answers and rejects of the last orders, and reconnects since the start, as far as there are any."""
+    parts = []
+    if broker.latency_ms is not None:
+        parts.append(f"acknowledges in {broker.latency_ms} ms, p99 {broker.latency_ms_p99}")
+    if broker.sent:
+        parts.append(f"rejected {broker.rejected} of the last {broker.sent}")
+    if broker.reconnects:
+        parts.append(f"reconnected {broker.reconnects} times")
+    return "".join(f", {part}" for part in parts)
+
+
+def _feed_line(feed: FeedView, now_ns: int) -> str:
+    stale = ", STALE" if feed.stale else ""
+    return f"feed {feed.venue}: {feed.symbols} symbols, last word {max(0, now_ns - feed.heard_ns) / NS_PER_S:.1f} s ago{stale}"
+
+
+def _hours_line(hours: HoursView) -> str:
+    if hours.state == "unknown":
+        return f"hours {hours.calendar}: not known: {hours.why}"
+    until = f" until {iso(hours.next_ns)[:16]}Z" if hours.next_ns else ""
+    return f"hours {hours.calendar}: {hours.state}{until}{', an early close' if hours.is_early else ''}"
 
 
 def _rate_words(status: StatusView) -> str:

@@ -25,6 +25,7 @@ from widgets.risk_panel import RiskPanel
 from widgets.sources_panel import SourcesPanel
 from widgets.tca_panel import TcaPanel
 from widgets.trade_log_panel import TradeLogPanel
+from widgets.venues_panel import VenuesPanel
 from widgets.watch_list import WatchList
 
 
@@ -49,7 +50,7 @@ HOME: dict[Mode, str] = {
 
 JUMPS: dict[str, str] = {
     "w": "watch", "a": "alerts", "s": "sources", "o": "orders", "b": "ladder", "p": "positions", "f": "fills",
-    "r": "limits", "e": "exposure", "g": "log", ":": "pad",
+    "r": "limits", "e": "exposure", "g": "log", "v": "venues", ":": "pad",
 }  # fmt: skip
 """Letter to pane, for the jump key."""
 
@@ -69,7 +70,7 @@ class Floor(Container):
         super().__init__(id="floor")
         self.panes: tuple[Widget, ...] = (
             WatchList(), AlertsPanel(), SourcesPanel(), Blotter(), OrderBookPanel(), PositionStrip(), TcaPanel(),
-            PriceChart(), FillsPanel(), RiskPanel(), ExposurePanel(), TradeLogPanel(),
+            PriceChart(), FillsPanel(), RiskPanel(), ExposurePanel(), TradeLogPanel(), VenuesPanel(),
         )  # fmt: skip
         """Every pane, shown or not, in the order in which the grid takes them."""
 

@@ -300,7 +300,8 @@ class Engine:
         elif isinstance(event, bi.Moved):
             self.reconciler.book_movement(event.movement)
         elif isinstance(event, bi.QueuePlace):
-            self.places.told(event.wire_id, Place(event.ahead, event.guessed))
+            if (known := self.store.by_wire.get(event.wire_id)) is not None:
+                self.places.told(known, Place(event.ahead, event.guessed))
         elif not isinstance(event, bi.OrderAnswer):
             self.orders.on_broker(event)
             if (

@@ -82,6 +82,20 @@ class MarketState:
             return made.mic
         return next(iter(quotes), "")
 
+    def heard(self) -> dict[str, tuple[int, int]]:
+        """Of each venue how many symbols it quotes or prints, and the time of its last word; a feed that is known to be whole counts."""
+        found: dict[str, dict[str, int]] = {}
+        for symbol, quotes in self._quotes.items():
+            for venue, tick in quotes.items():
+                found.setdefault(venue, {})[symbol] = max(tick.ts_ns, self.alive_ns)
+        for symbol, trade in self.trades.items():
+            times = found.setdefault(trade.venue, {})
+            times[symbol] = max(times.get(symbol, 0), trade.ts_ns)
+        for (symbol, venue), book in self.books.items():
+            times = found.setdefault(venue, {})
+            times[symbol] = max(times.get(symbol, 0), book.ts_ns)
+        return {venue: (len(times), max(times.values())) for venue, times in found.items()}
+
     def displayed(self, symbol: str, venue: str) -> tuple[MarketTick, ...]:
         """The last quote and book of a listing, as far as there are any."""
         found = (self._quotes.get(symbol, {}).get(venue), self.books.get((symbol, venue)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from heapq import heappop, heappush
+from typing import Any
 
 from engine.api.market_state import MarketState
 from engine.domain import events as ev
@@ -19,6 +20,8 @@ from engine.risk.policy import PolicyHolder
 from engine.views import MarkoutView
 
 HORIZONS_MS = (100, 1_000, 10_000, 60_000)
+PARENTS_KEPT, FILLS_KEPT = 600, 1_000
+"""Parents that are followed, and fills of one; the oldest go."""
 BP = Decimal(10_000)
 _ZERO, _HALF = Decimal(0), Decimal("0.5")
 
@@ -62,15 +65,27 @@ class Markouts:
 
     def booked(self, parent_id: str, fill: ev.Fill, sign: int) -> None:
         """A fill, or (``sign`` -1) one that was taken back. On a rebuild there is no market, and nothing is measured."""
-        known = self._of.get(parent_id, {})
-        self.changed[parent_id] = None
+        known = self._of.pop(parent_id, {})
         if sign < 0:
             known.pop(fill.fill_key, None)
+        if known:
+            self._of[parent_id] = known
+            self.changed[parent_id] = None
+        if sign < 0:
+            self.changed[parent_id] = None
             return
         if not self._is_on or not self._market.ticks or not fill.price:
             return
-        made = self._of.setdefault(parent_id, {})[fill.fill_key] = _Traded(parent_id, fill)
-        heap, now_ns = self.waiting.setdefault(fill.symbol, []), self._clock.now_ns()
+        now_ns = self._clock.now_ns()
+        if fill.symbol in self.waiting:
+            self._settle(fill.symbol, now_ns)  # where no tick comes and nobody looks, what waits stays short
+        made = known[fill.fill_key] = _Traded(parent_id, fill)
+        self._of[parent_id] = known
+        self.changed[parent_id] = None
+        _keep(known, FILLS_KEPT)
+        _keep(self._of, PARENTS_KEPT)
+        _keep(self.changed, PARENTS_KEPT)
+        heap = self.waiting.setdefault(fill.symbol, [])
         for at, horizon_ms in enumerate(HORIZONS_MS):
             due_ns = fill.ts_ns + horizon_ms * NS_PER_MS
             if due_ns < now_ns:
@@ -111,6 +126,12 @@ class Markouts:
         """The parent's figures by horizon, weighted by notional; empty where none of its fills is followed."""
         fills = list(self._of.get(parent_id, {}).values())
         return tuple(_view(fills, at, horizon_ms) for at, horizon_ms in enumerate(HORIZONS_MS)) if fills else ()
+
+
+def _keep(rows: dict[str, Any], most: int) -> None:
+    """Let the oldest go."""
+    while len(rows) > most:
+        del rows[next(iter(rows))]
 
 
 def _view(fills: list[_Traded], at: int, horizon_ms: int) -> MarkoutView:

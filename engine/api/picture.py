@@ -14,6 +14,7 @@ from engine.api import log_lines
 from engine.api.cash_desk import cash_views, rate_views
 from engine.api.overview import Overview
 from engine.api.places import follow_place
+from engine.api.venues import Venues
 from engine.domain import events as ev
 from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.clock import NS_PER_S
@@ -26,7 +27,6 @@ from engine.store.order import Order
 from engine.views import (
     BarView,
     BookView,
-    BrokerView,
     DeskUpdate,
     DeskView,
     FillView,
@@ -82,6 +82,7 @@ class Picture:
         """The same of what stands ahead of each live order, looked at once a second."""
         self._places_second = -1
         self._overview = Overview(engine)
+        self._venues = Venues(engine)
         self._started_ns = 0
         self._mode = ""
         self._halt = HaltView(state="active")
@@ -97,6 +98,7 @@ class Picture:
             ev.PolicyRefused: self._policy,
             ev.TradingStateChanged: self._trading_state,
             ev.HaltStep: self._halt_step,
+            ev.BrokerChanged: self._venues.changed,
         }
 
     # -- following the journal ---------------------------------------------------------------------------------------------
@@ -157,6 +159,7 @@ class Picture:
 
     def _started(self, _seq: int, ts_ns: int, event: ev.EngineStarted) -> None:
         self._started_ns = ts_ns
+        self._venues.started()
         self._mode = "LIVE" if event.mode == "live" else "PAPER"
 
     def _filled(self, seq: int, _ts_ns: int, event: ev.OrderFilled | ev.ForeignFillSeen) -> None:
@@ -253,7 +256,7 @@ class Picture:
         status = self._see()
         store = self._engine.store
         moved = [order_id for order_id, (since, _) in self._places_seen.items() if since > version]
-        changed = [*dict.fromkeys((*changed, *(order_id for order_id in moved if order_id in store.orders)))]
+        changed = [*dict.fromkeys((*changed, *moved))]
         update = DeskUpdate(
             status=status if self._status_version > version else None,
             orders=tuple(self._order(store.orders[order_id]) for order_id in changed),
@@ -296,10 +299,9 @@ class Picture:
         """Note whose place in its queue has changed, and follow orders that came back with a restart."""
         engine, seen = self._engine, self._places_seen
         live = engine.store.live
-        engine.places.forget_ended(
-            lambda wire_id: wire_id in engine.store.by_wire and engine.store.by_wire[wire_id].order_id in live
-        )
-        for order_id in [order_id for order_id in seen if engine.store.orders[order_id].end_state is not None]:
+        engine.places.forget_ended()
+        working = live.keys() | engine.store.parents_open.keys()
+        for order_id in seen.keys() - working:
             del seen[order_id]
         for order in live.values():
             follow_place(engine.places, engine.market, order)
@@ -343,6 +345,8 @@ class Picture:
     def status(self) -> StatusView:
         """The status bar."""
         engine = self._engine
+        self._note_touched()
+        self._venues.refresh(reversed(self._changed))
         store = engine.store
         policy = engine.parts.policy.policy
         brokers = list(engine.parts.brokers.values())
@@ -359,7 +363,9 @@ class Picture:
             policy_error=self._policy_error,
             ledger_error=engine.journal.failed,
             halt=self._halt_view(),
-            brokers=tuple(self._broker(name) for name in engine.parts.brokers),
+            brokers=tuple(self._venues.broker(name) for name in engine.parts.brokers),
+            feeds=self._venues.feeds,
+            hours=self._venues.hours,
             sources=engine.host.views(),
             orders_working=len(store.live) - (len(engine.orders.unsent()) if engine.journal.failed else 0),
             orders_unknown=engine.view_of_risk.unknown_orders()[0],
@@ -385,23 +391,6 @@ class Picture:
             durable=not engine.journal.failed and all(item.seq <= engine.journal.durable_seq for item in held),
             rearm_after_ns=max((engine.kill.rearm_after_ns(item.scope, hold_s) for item in held), default=0),
             blocks=tuple(block.why for block in engine.safety.blocks(engine.clock.now_ns())),
-        )
-
-    def _broker(self, name: str) -> BrokerView:
-        engine = self._engine
-        broker = engine.parts.brokers[name]
-        verified_ns = engine.view_of_risk.position_verified(name, broker.account)
-        now_ns = engine.clock.now_ns()
-        age_s = None if verified_ns is None else (now_ns - verified_ns) / NS_PER_S
-        reset_ns, until_ns = min((reset.window(now_ns) for reset in broker.capabilities.resets), default=(0, 0))
-        return BrokerView(
-            broker=name,
-            account=broker.account,
-            state=engine.view_of_risk.channel(name).value,
-            reconciled_s=None if age_s is None else round(age_s, 1),
-            queue=engine.orders.waiting,
-            reset_ns=reset_ns,
-            reset_until_ns=until_ns,
         )
 
     def _order(self, order: Order) -> OrderView:

@@ -23,7 +23,7 @@ RESTING = frozenset(
     {OrderState.NEW, OrderState.PARTIALLY_FILLED, OrderState.PENDING_CANCEL, OrderState.PENDING_REPLACE}
 )
 FOLLOWED_MAX = 500
-"""Orders whose place is estimated; of further ones none is."""
+"""Orders whose place is estimated, and as many whose venue told it; of further ones none is known."""
 
 
 def by_logarithm(ahead: float, behind: float) -> float:
@@ -97,7 +97,8 @@ class QueuePlaces:
         self.watched: dict[str, dict[str, _Followed]] = {}
         """Symbol, then wire id: estimated ones only."""
         self._is_on = is_on
-        self._told: dict[str, Place] = {}
+        self._told: dict[str, tuple[Order, Place]] = {}
+        """By wire id: what venues said, and of which order."""
 
     def begin(self, order: Order, price: int, venue: str, shown: Iterable[MarketTick]) -> None:
         """A child rests at its venue, or has new terms there; asked again of one that is followed it changes nothing.
@@ -116,6 +117,8 @@ class QueuePlaces:
         ):
             return
         known = self.watched.setdefault(order.spec.symbol, {})
+        for wire_id in [wire_id for wire_id, one in known.items() if one.order.state.is_terminal]:
+            del known[wire_id]  # here too: nobody may ever look
         before = known.get(order.wire_id)
         if before is not None and (before.price, before.venue) == (price, venue) and order.qty <= before.qty:
             before.qty = order.qty
@@ -126,12 +129,16 @@ class QueuePlaces:
         for tick in shown:
             self.on_tick(tick)
 
-    def told(self, wire_id: str, place: Place) -> None:
+    def told(self, order: Order, place: Place) -> None:
         """The venue says a place."""
-        self._told[wire_id] = place
-        for symbol, known in list(self.watched.items()):
-            if known.pop(wire_id, None) is not None and not known:
-                del self.watched[symbol]
+        self._told[order.wire_id] = (order, place)
+        known = self.watched.get(order.spec.symbol, {})
+        if known.pop(order.wire_id, None) is not None and not known:
+            del self.watched[order.spec.symbol]
+        if len(self._told) > FOLLOWED_MAX:
+            self.forget_ended()
+            while len(self._told) > FOLLOWED_MAX:
+                del self._told[next(iter(self._told))]
 
     def on_tick(self, tick: MarketTick) -> None:
         """A tick of a watched symbol."""
@@ -152,18 +159,18 @@ class QueuePlaces:
         if order.state not in RESTING or not order.wire_id:
             return None
         if order.wire_id in self._told:
-            return self._told[order.wire_id]
+            return self._told[order.wire_id][1]
         one = self.watched.get(order.spec.symbol, {}).get(order.wire_id)
         if one is None or one.queue is None:
             return None
         return Place(qty_of(0 if order.qty_filled else round(one.queue.ahead)), is_guessed=True)
 
-    def forget_ended(self, is_live: Callable[[str], bool]) -> None:
-        """Let go of orders that do not rest any more; ``is_live`` is asked with a wire id."""
-        for wire_id in [wire_id for wire_id in self._told if not is_live(wire_id)]:
+    def forget_ended(self) -> None:
+        """Let go of orders that do not rest any more."""
+        for wire_id in [wire_id for wire_id, (order, _) in self._told.items() if order.state.is_terminal]:
             del self._told[wire_id]
         for symbol, known in list(self.watched.items()):
-            for wire_id in [wire_id for wire_id in known if not is_live(wire_id)]:
+            for wire_id in [wire_id for wire_id, one in known.items() if one.order.state.is_terminal]:
                 del known[wire_id]
             if not known:
                 del self.watched[symbol]

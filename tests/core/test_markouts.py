@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.api.market_state import MarketState
-from engine.api.markouts import HORIZONS_MS, Markouts
+from engine.api.markouts import HORIZONS_MS, PARENTS_KEPT, Markouts
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_MS, NS_PER_S, SimClock
 from engine.domain.money import Price, Qty
@@ -129,3 +129,18 @@ def filled(key: str, side: Side, price: str, qty: int, ts_ns: int) -> ev.Fill:
     return ev.Fill(
         broker="paper", account="PAPER", fill_key=key, symbol="AAPL", side=side, qty=Qty(qty), price=Price(price), ts_ns=ts_ns, venue="XSIM"
     )  # fmt: skip
+
+
+def test_what_is_kept_of_a_long_day_is_bounded() -> None:
+    market, clock = MarketState(), SimClock(START_NS)
+    market.instruments["AAPL"] = AAPL
+    marks = Markouts(market, clock, PolicyHolder(shipped_policy(), POLICY), is_on=True)
+    for number in range(PARENTS_KEPT + 50):
+        clock.set_ns(START_NS + number * NS_PER_S)
+        if number == 0:
+            quote(market, START_NS, 10_000)
+        marks.booked(f"P{number}", filled("k", Side.BUY, "100.02", 1, clock.now_ns()), 1)
+    assert marks.view("P0") == ()
+    assert marks.view(f"P{PARENTS_KEPT + 49}")
+    assert len(marks.changed) <= PARENTS_KEPT
+    assert len(marks.waiting["AAPL"]) < 100, "without a tick and a reader too, only a minute of fills waits"

@@ -111,6 +111,9 @@ def test_a_place_that_changes_reaches_a_desk_and_ends_with_the_order(lab: Lab) -
     cursor, _ = lab.engine.update_since(cursor)
     assert ahead(lab) is None
     assert not lab.engine.places.watched
+    lab.clock.set_ns(lab.clock.now_ns() + 1_000_000_000)
+    lab.engine.update_since(cursor)
+    assert not lab.engine.picture._places_seen, "nothing is kept of an order that ended"
 
 
 def test_a_replay_follows_no_order(lab: Lab) -> None:

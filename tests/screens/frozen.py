@@ -17,8 +17,10 @@ from engine.views import (
     CostView,
     DeskView,
     ExposureView,
+    FeedView,
     FillView,
     HaltView,
+    HoursView,
     LimitView,
     LogLine,
     MarkoutView,
@@ -234,6 +236,7 @@ def status(**changes: object) -> StatusView:
         brokers=(
             BrokerView(broker="paper", account="PAPER", state="up", latency_ms=2, latency_ms_p99=7, reconciled_s=12.0),
         ),
+        hours=(HoursView(calendar="XNYS", state="open", next_ns=NOW_NS + 197 * MIN_NS),),
         pnl_day=Money(0),
         currency="USD",
     )
@@ -308,8 +311,21 @@ def working_day() -> DeskView:
             pnl_day=Money("1284.5"),
             brokers=(
                 BrokerView(
-                    broker="paper", account="PAPER", state="up", latency_ms=2, latency_ms_p99=7, reconciled_s=12.0
+                    broker="paper",
+                    account="PAPER",
+                    state="up",
+                    latency_ms=2,
+                    latency_ms_p99=7,
+                    reconciled_s=12.0,
+                    sent=41,
+                    rejected=1,
+                    reconnects=2,
                 ),
+            ),
+            feeds=(
+                FeedView(venue="XSIC", symbols=1, heard_ns=NOW_NS),
+                FeedView(venue="XSIF", symbols=1, heard_ns=NOW_NS - 14 * NS_PER_S, stale=True),
+                FeedView(venue="XSIM", symbols=3, heard_ns=NOW_NS),
             ),
             sources=(SourceView(name="BuyTheDip", state="on", parents=1),),
         ),

@@ -37,9 +37,9 @@ SHOWN = {
     ("4", SMALL): "limits exposure",
     ("4", LARGE): "limits exposure",
     ("4", WALL): "positions limits exposure",
-    ("5", SMALL): "log",
-    ("5", LARGE): "log",
-    ("5", WALL): "log",
+    ("5", SMALL): "log venues",
+    ("5", LARGE): "log venues",
+    ("5", WALL): "log venues",
 }
 
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.domain.clock import NS_PER_S
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState, Side
-from engine.views import CostView, SourceView
+from engine.views import CostView, HoursView, SourceView
 from tests.screens import frozen
 from widgets.alerts import AlertBook, PriceAlert, alerts_of, read_alert
 from widgets.alerts_panel import price_rows
@@ -24,7 +25,9 @@ from widgets.price_chart import ChartModel, Mark, chart_lines
 from widgets.risk_panel import limit_rows
 from widgets.row_filter import read_filter
 from widgets.sources_panel import source_row
+from widgets.status_bar import hours_words
 from widgets.tca_panel import TcaModel, tca_lines
+from widgets.venues_panel import broker_row, feed_row
 from widgets.watch_list import sparkline, watch_row
 
 NAMES = ("id", "sym", "qty", "time")
@@ -249,3 +252,31 @@ def test_the_frozen_day_has_every_state_that_a_row_can_show() -> None:
         OrderState.PARTIALLY_FILLED,
         OrderState.FILLED,
     }
+
+
+def test_each_venue_is_a_row_with_what_it_last_said() -> None:
+    status = frozen.working_day().status
+    assert words_of(broker_row(status.brokers[0])) == " paper UP 12s 2/7 1 of 41 2"
+    down = msgspec.structs.replace(status.brokers[0], state="down", reconciled_s=None, latency_ms=None, sent=0)
+    assert words_of(broker_row(down)) == " paper DOWN 2   never compared"
+    assert [words_of(feed_row(feed, status.ts_ns)) for feed in status.feeds[:2]] == [
+        " XSIC LIVE 0s   feed of 1 symbol",
+        " XSIF STALE 14s   feed of 1 symbol",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        (HoursView(calendar="XNYS", state="open", next_ns=frozen.NOW_NS + 197 * 60 * NS_PER_S), ["XNYS open 3h17m"]),
+        (HoursView(calendar="XNYS", state="open", next_ns=frozen.NOW_NS + 59 * NS_PER_S, is_early=True), ["XNYS open 59s EARLY CLOSE"]),
+        (HoursView(calendar="XNYS", state="closed", next_ns=frozen.NOW_NS + 51 * 3600 * NS_PER_S), ["XNYS opens in 2d03h"]),
+        (HoursView(calendar="XNYS", state="unknown"), ["XNYS hours unknown"]),
+        (HoursView(calendar="24x7", state="open"), ["24x7 open"]),
+    ],
+)  # fmt: skip
+def test_the_status_bar_says_when_a_market_opens_or_closes(hours: HoursView, said: list[str]) -> None:
+    assert [words for words, _ in hours_words((hours,), frozen.NOW_NS)] == said
+    beside = HoursView(calendar="24x7", state="open")
+    if hours != beside:
+        assert [words for words, _ in hours_words((beside, hours), frozen.NOW_NS)] == said
