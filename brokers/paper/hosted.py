@@ -334,5 +334,5 @@ def _print_of(order: Working) -> tuple[object, ...]:
     """What of an order can change."""
     return (
         order.filled, order.status, order.qty, order.limit, order.stop, order.is_open, order.is_waiting,
-        order.is_resting, order.expires_ns, order.shown, order.held,
+        order.is_resting, order.expires_ns, order.shown, order.held, order.amends,
     )  # fmt: skip

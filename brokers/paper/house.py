@@ -103,6 +103,15 @@ class HouseRules(Lifecycle):
         ts_ns, name = self._ack_ns(account), self.config.broker
         self._tell(account, AmendRefused(broker=name, ts_ns=ts_ns, wire_id=wire_id, code=slow.code, text=slow.text))
 
+    def _amend(self, order: Working, qty: Qty, limit: Price | None, stop: Price | None) -> Refusal | None:
+        """As everywhere, as often as the broker allows."""
+        most = self.profile.amends_max
+        if most and order.amends >= most:
+            return Refusal("AMENDS_MAX", f"order {order.wire_id} was amended {most} times; cancel it and place another")
+        refusal = super()._amend(order, qty, limit, stop)
+        order.amends += refusal is None
+        return refusal
+
     def _working_qty(self, account: str, symbol: str, sign: int) -> Decimal:
         """What open orders of a side may still fill."""
         orders = self._working.get(account, {}).values()

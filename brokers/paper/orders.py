@@ -57,6 +57,8 @@ class Working(msgspec.Struct, kw_only=True, eq=False):
     """By splits of a group's symbol: by how much its fills of before count for more in units of now."""
     auction_ns: int = 0
     """When the auction is that it waits for; 0 for every other order."""
+    amends: int = 0
+    """How often it got new terms."""
     held: int = 0
     """Of a leg: what the entry has not let to work yet."""
 

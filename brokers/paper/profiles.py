@@ -49,6 +49,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[Window, ...] = ()
     counts_cancels: bool = False
     """Cancels use up the same windows."""
+    amends_max: int = 0
+    """An order takes so many amendments; 0: any number. Its word is ``AMENDS_MAX``."""
     ban_s: int = 0
     """For so long nothing is taken, cancels neither, from who sends on after a refusal; 0: nobody is banned."""
     ban: Word | None = None
@@ -131,6 +133,10 @@ ZERODHA = Profile(
         },
     )
     | _words(
+        "kite.trade forum 34659: 25 modifications, then another order is needed; the sentence is ours",
+        {"AMENDS_MAX": ("OrderException", "{text}")},
+    )
+    | _words(
         _KITE_FUNDS,
         {
             "FUNDS": ("MarginException", "Insufficient funds. {text}"),
@@ -152,6 +158,7 @@ ZERODHA = Profile(
         ),
     ),
     counts_cancels=True,
+    amends_max=25,
 )  # fmt: skip
 _IB = "interactivebrokers.com API message codes"
 _IB_201 = f"{_IB}: 201, an order the broker rejected; its reasons are not listed, so the sentence behind it is ours"

@@ -14,10 +14,10 @@ from brokers.paper.profiles import PROFILES, Pace
 from brokers.paper.realism import realism_report
 from engine.domain.clock import NS_PER_S
 from engine.domain.errors import DataError
-from engine.domain.money import Money, Qty, Rate
+from engine.domain.money import Money, Price, Qty, Rate
 from engine.domain.order import Side
 from engine.market.exact_rows import Moment
-from engine.oms.broker_interface import CancelRefused, Moved, Rejected
+from engine.oms.broker_interface import AmendRefused, CancelRefused, Moved, Rejected
 from tests.paper_venue.lab import START, B, Lab, S, plain_book
 from tests.replay.tape import quotes, replay, trade
 
@@ -35,7 +35,7 @@ def told(lab: Lab, kind: str) -> list[str]:
 
 def last(lab: Lab) -> tuple[str, str]:
     event = lab.events[-1]
-    assert isinstance(event, Rejected | CancelRefused)
+    assert isinstance(event, Rejected | CancelRefused | AmendRefused)
     return event.code, event.text
 
 
@@ -117,6 +117,28 @@ def test_who_sends_on_after_a_refusal_is_banned_and_cancels_with_them() -> None:
     again = Pace(PROFILES["binance"])
     again.load(pace.counted()[:52])
     assert again.refusal("A", 60 * NS_PER_S, is_cancel=True) is not None, "a venue that was killed remembers the ban"
+
+
+def test_an_order_takes_so_many_amendments_and_then_another_is_needed() -> None:
+    lab = house_lab(profile="zerodha")
+    wire_id = lab.buy(100, "9.50")
+    for number in range(25):
+        wait(lab, 7)
+        lab.amend(wire_id, 100, f"9.{40 + number}")
+    wait(lab, 7)
+    assert lab.core.order("PAPER", wire_id).limit == Price("9.64")  # type: ignore[union-attr]
+    lab.amend(wire_id, 100, "9.10")
+    code, words = last(lab)
+    assert code == "OrderException"
+    assert "25 times" in words
+    lab.cancel(wire_id)
+    assert lab.status(wire_id) == "cancelled"
+    free = house_lab(profile="ibkr")
+    wire_id = free.buy(100, "9.50")
+    for number in range(30):
+        wait(free, 1)
+        free.amend(wire_id, 100, f"9.{40 + number}")
+    assert "AmendRefused" not in [type(event).__name__ for event in free.events]
 
 
 def test_every_word_and_limit_of_a_broker_has_its_source() -> None:
