@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.screen import Screen
@@ -22,7 +22,7 @@ from bolt_tui.alert_file import AlertFile
 from bolt_tui.compositor import DeskScreen, hasten
 from bolt_tui.desk_base import NEVER_DRAWN
 from bolt_tui.drain import Drain
-from bolt_tui.halt_keys import DeskDriver
+from bolt_tui.halt_keys import HALT_KEYS, DeskDriver
 from bolt_tui.keymap import Place, bindings, card, commands, goes_first
 from bolt_tui.meanwhile import Seen, meanwhile, seen_of
 from bolt_tui.order_entry import OrderEntry
@@ -31,7 +31,7 @@ from bolt_tui.painter import CellPainter
 from bolt_tui.pane_keys import PaneKeys
 from bolt_tui.screens.dialog import DIALOG_CSS
 from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
-from bolt_tui.screens.filter_bar import FilterBar
+from bolt_tui.screens.filter_bar import FilterBar, FilterWords
 from bolt_tui.screens.flatten import FlattenScreen
 from bolt_tui.screens.floor import Floor
 from bolt_tui.screens.footer import FooterLine
@@ -117,6 +117,9 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._keep_seen = keep_seen
         self._ticked_ns = self._asked_ns = self._noted_ns = -NS_PER_S
         self._was_slow = self._was_cut = False
+        self._behind: list[events.Key] | None = None
+        """Keys that wait for the filter line to end; None where none do."""
+        self._behind_ns = 0
         self._is_ours = is_ours
         self._presets = settings.presets
         self._unlisted = unlisted
@@ -194,6 +197,24 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self.set_interval(1 / self._hz, self._tick)
         self._greet()
 
+    # -- keys of a burst ---------------------------------------------------------------------------------------------------
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys behind the enter that ends the filter line wait until the pane has the focus again, as they were typed for it."""
+        if isinstance(event, events.Key) and not event.is_forwarded and event.key not in HALT_KEYS:
+            if self._behind is not None:
+                self._behind.append(event)
+                return
+            if event.key == "enter" and isinstance(self.focused, FilterWords):
+                self._behind, self._behind_ns = [], self._clock.monotonic_ns()
+        await super().on_event(event)
+
+    async def on_typed_line_settled(self) -> None:
+        """The line has done what enter asked for: what was typed behind it comes now, in its order."""
+        held, self._behind = self._behind or [], None
+        for event in held:
+            await self.on_event(event)
+
     # -- the line to the terminal, and to the engine -----------------------------------------------------------------------
 
     def drained_from_driver(self) -> None:
@@ -214,6 +235,8 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
                 self._drain.ask(now_ns)
                 self._driver.ask_drained()
         self._ticked_ns = now_ns
+        if self._behind is not None and now_ns - self._behind_ns > NS_PER_S:
+            self.call_next(self.on_typed_line_settled)  # whatever became of the line, the keyboard stays alive
         self.draw()
         self._look(now_ns)
 

@@ -18,7 +18,9 @@ from widgets.typed_line import TypedLine
 NAMES = {"orders": ORDER_NAMES, "log": LOG_NAMES}
 
 
-class _Words(TypedLine):
+class FilterWords(TypedLine):
+    """The filter that is typed."""
+
     async def on_key(self, event: events.Key) -> None:
         """Escape clears and leaves."""
         if event.key == "escape" and isinstance(self.parent, FilterBar):
@@ -53,7 +55,7 @@ class FilterBar(Horizontal):
     def compose(self) -> ComposeResult:
         """Name, words, and what may be named in them."""
         yield Static(id="filter-name")
-        words = _Words(id="filter", select_on_focus=False, max_length=CHARS_MAX)
+        words = FilterWords(id="filter", select_on_focus=False, max_length=CHARS_MAX)
         words.cursor_blink = False
         yield words
         yield Static(id="filter-say")

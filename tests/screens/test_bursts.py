@@ -13,6 +13,7 @@ from engine.domain import commands as co
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.play import CHARS, SIZES, keys, play, redraw
+from widgets.blotter import Blotter
 
 
 def burst(pilot: Pilot[str], *presses: str) -> None:
@@ -86,3 +87,19 @@ def test_nothing_that_is_typed_behind_a_dialogs_key_reaches_the_orders() -> None
 
     engine = play(script)
     assert engine.commands == []
+
+
+def test_what_is_typed_behind_a_filter_reaches_the_pane() -> None:
+    """Filter, end it, open it again and clear it, in one go."""
+
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        orders = pilot.app.query_one(Blotter)
+        burst(pilot, "slash", *keys("msft"), "enter", "slash")
+        await pilot.pause()
+        await pilot.pause()
+        assert orders.filter.text == "msft"
+        await pilot.press("escape")  # a terminal's escape always comes a moment later
+        assert orders.filter.text == ""
+        assert pilot.app.focused is orders
+
+    assert play(script).commands == []
