@@ -57,6 +57,15 @@ def interrupt_arrives() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def calendars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compiled calendars of all workers together: a process with pandas each, which only those need that test the compiling."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "calendars"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def server() -> "Iterator[Server]":
     """A PostgreSQL server for all tests of this process; each takes a database of its own."""
     from tests.store.server import running

@@ -186,22 +186,32 @@ def test_a_dumb_terminal_is_refused_with_what_works_there(home: Home) -> None:
     assert not is_running(home), "an engine was started for nobody"
 
 
-PLAIN = [
-    {"LC_ALL": "C"},
-    {"LC_ALL": "en_US.ISO-8859-1", "PYTHONIOENCODING": "latin-1"},
-    {"LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "ascii"},
-]
+PLAIN = {
+    "C locale": {"LC_ALL": "C"},
+    "latin-1": {"LC_ALL": "en_US.ISO-8859-1", "PYTHONIOENCODING": "latin-1"},
+    "stream is not UTF-8": {"LC_ALL": "C.UTF-8", "PYTHONIOENCODING": "ascii"},
+}
 
 
-@pytest.mark.parametrize("more", PLAIN, ids=["C locale", "latin-1", "stream is not UTF-8"])
-def test_a_terminal_without_utf8_is_drawn_in_ascii(home: Home, more: dict[str, str]) -> None:
-    with opened(home, TAKE_TERMINAL, **more) as terminal:
-        terminal.wait_for(b"HALT")
-        terminal.press(b"b 100 AAPL")
-        terminal.wait_for(b"100 AAPL")
-        assert b"+- Orders" in plain_words(terminal.seen)
-        assert terminal.seen.isascii()
-        assert rb"\u25" not in terminal.seen, "a character was written as its number"
+def test_a_terminal_without_utf8_is_drawn_in_ascii(home: Home) -> None:
+    """The first desk starts the engine, the others find it."""
+    with opened(home, TAKE_TERMINAL, **PLAIN["C locale"]) as first:
+        assert_ascii(first, "C locale")
+        for name in ("latin-1", "stream is not UTF-8"):
+            other = Terminal(home, **PLAIN[name])
+            try:
+                assert_ascii(other, name)
+            finally:
+                other.close()
+
+
+def assert_ascii(terminal: Terminal, name: str) -> None:
+    terminal.wait_for(b"HALT")
+    terminal.press(b"b 100 AAPL")
+    terminal.wait_for(b"100 AAPL")
+    assert b"+- Orders" in plain_words(terminal.seen), name
+    assert terminal.seen.isascii(), name
+    assert rb"\u25" not in terminal.seen, f"{name}: a character was written as its number"
 
 
 def plain_words(seen: bytes) -> bytes:
@@ -217,7 +227,7 @@ def test_the_halt_key_halts_while_text_is_typed(home: Home, terminal: Terminal, 
     until(lambda: bolt("status", "--json").json["halt"]["done"], "the receipt")
 
 
-@pytest.mark.parametrize("key", [CTRL_G, F9])
+@pytest.mark.parametrize("key", [CTRL_G, pytest.param(F9, marks=pytest.mark.proof)])
 def test_the_halt_keys_work_while_the_screen_is_blocked(
     home: Home, blockable: Terminal, bolt: Callable[..., Ran], key: bytes
 ) -> None:

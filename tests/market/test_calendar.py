@@ -12,9 +12,9 @@ from engine.market.calendar import AlwaysOpen, Calendar, SessionTable, load_cale
 
 
 @pytest.fixture(scope="module")
-def nyse(tmp_path_factory: pytest.TempPathFactory) -> Calendar:
+def nyse(calendars: Path) -> Calendar:
     at = parse_iso("2023-03-01T00:00:00Z")
-    return load_calendar("XNYS", tmp_path_factory.mktemp("calendars"), at, at)
+    return load_calendar("XNYS", calendars, at, at)
 
 
 def span(calendar: Calendar, moment: str) -> tuple[str, ...]:

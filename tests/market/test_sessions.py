@@ -111,7 +111,7 @@ KNOWN = pytest.mark.parametrize(
 
 @KNOWN
 def test_a_table_agrees_with_the_library_at_any_moment(tmp_path: Path, name: str, known_as: str) -> None:
-    agrees(tmp_path, name, known_as, 300)
+    agrees(tmp_path, name, known_as, 120)
 
 
 @pytest.mark.proof

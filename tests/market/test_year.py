@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,9 +23,9 @@ EARLY = {"XNSE": {}, "XNYS": dict.fromkeys(("07-03", "11-29", "12-24"), "13:00")
 
 
 @pytest.fixture(scope="module")
-def calendars(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Calendar]:
-    folder, at = tmp_path_factory.mktemp("calendars"), parse_iso("2024-06-01T00:00:00Z")
-    return {name: load_calendar(name, folder, at, at) for name in ZONES}
+def exchanges(calendars: Path) -> dict[str, Calendar]:
+    at = parse_iso("2024-06-01T00:00:00Z")
+    return {name: load_calendar(name, calendars, at, at) for name in ZONES}
 
 
 def local(name: str, day: date, clock: str) -> int:
@@ -47,8 +48,8 @@ def edges(name: str, day: date) -> list[tuple[int, bool]]:
 
 
 @pytest.mark.parametrize("name", list(ZONES))
-def test_every_edge_of_the_year_is_where_the_exchange_has_it(calendars: dict[str, Calendar], name: str) -> None:
-    calendar = calendars[name]
+def test_every_edge_of_the_year_is_where_the_exchange_has_it(exchanges: dict[str, Calendar], name: str) -> None:
+    calendar = exchanges[name]
     days = [date(2024, 1, 1) + timedelta(days=number) for number in range(366)]
     assert f"{days[-1]}" == "2024-12-31"
     wanted = [edge for day in days for edge in edges(name, day)]
@@ -64,8 +65,8 @@ def test_every_edge_of_the_year_is_where_the_exchange_has_it(calendars: dict[str
 
 
 @pytest.mark.parametrize("name", list(ZONES))
-def test_every_session_has_its_own_day_and_number(calendars: dict[str, Calendar], name: str) -> None:
-    calendar = calendars[name]
+def test_every_session_has_its_own_day_and_number(exchanges: dict[str, Calendar], name: str) -> None:
+    calendar = exchanges[name]
     numbers = []
     for number in range(366):
         day = date(2024, 1, 1) + timedelta(days=number)
@@ -78,16 +79,16 @@ def test_every_session_has_its_own_day_and_number(calendars: dict[str, Calendar]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def test_summer_time_moves_new_york_and_nobody_else(calendars: dict[str, Calendar]) -> None:
+def test_summer_time_moves_new_york_and_nobody_else(exchanges: dict[str, Calendar]) -> None:
     opens = {
-        name: {calendars[name].session(parse_iso(f"2024-{day}T00:00:00Z"))[0] // NS_PER_S % 86_400 for day in days}
+        name: {exchanges[name].session(parse_iso(f"2024-{day}T00:00:00Z"))[0] // NS_PER_S % 86_400 for day in days}
         for name, days in {"XNYS": ("03-08", "03-11", "11-01", "11-04"), "XNSE": ("03-07", "07-08"), "XHKG": ("03-08", "07-08")}.items()
     }  # fmt: skip
     assert opens == {"XNYS": {14 * 3600 + 1800, 13 * 3600 + 1800}, "XNSE": {3 * 3600 + 2700}, "XHKG": {3600 + 1800}}
 
 
-def test_the_leap_day_trades_and_the_year_turns(calendars: dict[str, Calendar]) -> None:
-    for name, calendar in calendars.items():
+def test_the_leap_day_trades_and_the_year_turns(exchanges: dict[str, Calendar]) -> None:
+    for name, calendar in exchanges.items():
         assert calendar.is_open(local(name, date(2024, 2, 29), "10:00"))
         assert (
             calendar.trading_day(local(name, date(2023, 12, 31), "12:00")) == f"2024-01-0{1 if name == 'XNSE' else 2}"

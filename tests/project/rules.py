@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 Rule = Callable[[str, str], list[str]]
 
@@ -35,10 +36,16 @@ FORBIDDEN_MODULES = {"random", "secrets", "numpy.random"}
 PROMISE = "use a Clock, or engine.domain.ids"
 
 
+@lru_cache(maxsize=1)
+def parsed(text: str) -> ast.Module:
+    """The tree of a module; the next rule asks for the same one."""
+    return ast.parse(text)
+
+
 def long_functions(name: str, text: str) -> list[str]:
     """Find functions that do not fit on a screen."""
     found = []
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > FUNCTION_LINES_MAX:
@@ -56,7 +63,7 @@ def direct_clocks(name: str, text: str) -> list[str]:
     """Find reads of the machine's clock or randomness outside the modules made for it."""
     if name in CLOCK_ALLOWED:
         return []
-    tree = ast.parse(text)
+    tree = parsed(text)
     names: dict[str, str] = {}
     found = []
     for statement, bound, full in _imports(tree):
@@ -75,7 +82,7 @@ def broad_excepts(name: str, text: str) -> list[str]:
     """Find catches of everything that do not say why they stand at a loop's edge."""
     lines = text.splitlines()
     found = []
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(parsed(text)):
         if isinstance(node, ast.ExceptHandler):
             broad = node.type is None or _is_broad(node.type)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):

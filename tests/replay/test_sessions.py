@@ -17,12 +17,6 @@ NSE = "tick=0.01,ccy=INR,mic=XNSE,calendar=XNSE"
 REST = "b 100 ABC @9.00"
 
 
-@pytest.fixture(scope="module")
-def calendars(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compiled once for all: a second and a half each."""
-    return tmp_path_factory.mktemp("calendars")
-
-
 def denials(result: dict[str, Any]) -> dict[str, str]:
     return {item["code"]: item["text"] for item in result["denied"]}
 

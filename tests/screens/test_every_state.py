@@ -224,9 +224,20 @@ def changed(orders: tuple[OrderView, ...], change: str, number: int) -> tuple[Or
     return (*orders[:at], msgspec.structs.replace(orders[at], state=state), *orders[at + 1 :])
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=STEPS)
 def test_no_key_acts_on_another_order_than_the_one_shown(steps: list[str | tuple[str, int, bool]]) -> None:
+    follow(steps)
+
+
+@pytest.mark.proof
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=STEPS)
+def test_no_key_acts_on_another_order_in_many_more_walks(steps: list[str | tuple[str, int, bool]]) -> None:
+    follow(steps)
+
+
+def follow(steps: list[str | tuple[str, int, bool]]) -> None:
     """Rows are sorted, put in and taken out between selection and key, painted or not painted yet."""
 
     async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
