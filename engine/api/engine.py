@@ -251,7 +251,7 @@ class Engine:
 
     def on_market(self, tick: MarketTick) -> None:
         """Take in a market tick."""
-        if tick.symbol in self.markouts.waiting:
+        if self.markouts.waiting and tick.symbol in self.markouts.waiting:
             self.markouts.before_tick(tick.symbol)
         self._take_tick(tick)
         if self.aftermath.is_on:
