@@ -128,7 +128,9 @@ def explain(code: str) -> str | None:
     if row.unknown:
         lines.append(f"Where it cannot be measured the order is denied with {row.unknown}.")
     if row.is_confirmable:
-        lines.append("A person may confirm it; a strategy is denied.")
+        # A large amount is asked of persons alone; what looks like a slip is a machine's fault as well.
+        is_asked = row.control in {"C28", "C29"}
+        lines.append(f"A person may confirm it; a strategy is {'not asked' if is_asked else 'denied'}.")
     lines += [f"Does not hold back {words}." for words in (_spared(row),) if words]
     return "\n".join(lines)
 

@@ -48,6 +48,8 @@ def test_the_rows_stand_in_the_table_and_are_explained() -> None:
         words = explain(row.code)
         assert words is not None
         assert words.startswith(f"{row.code} (C28): ")
+    assert "a strategy is not asked" in str(explain("BASKET_CONFIRM"))
+    assert "a strategy is denied" in str(explain("DUPLICATE"))
 
 
 def test_at_the_limit_passes(world: World) -> None:
