@@ -61,7 +61,7 @@ GUARDS = (
            "        self._effects.append(Effect(self._record(ev.CancelIntent(order_id=order.order_id, why=why)), order.order_id))\n",
            CORE),
     Mutant("intent-fence", "an intent id that is asked again makes no second order", COMMANDER,
-           "if isinstance(command, ASKED) and command.intent_id in self._engine.store.asked:",
+           "if isinstance(command, ASKED) and self._engine.store.asked(command.intent_id) is not None:",
            "if isinstance(command, ASKED) and command.intent_id is None:", CORE),
     Mutant("gate-of-children", "a child that the gate denies does not leave", AGENT,
            "        if not verdict.ok:\n            self._record(\n                ev.OrderDenied(",
