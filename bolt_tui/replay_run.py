@@ -48,7 +48,7 @@ from engine.store.place import Place
 
 PRINTS = (EXEC, HIDDEN, TRADE)
 BPS_DIGITS = 4
-REMEMBERED = 10_000
+REMEMBERED = 2_000
 """Ended orders that the venue still answers for: it ends with the replay, so nobody asks for older ones."""
 ROWS_BETWEEN_WORDS = 8192
 """So many rows between two words of progress: a power of two, some tenths of a second apart."""

@@ -54,7 +54,7 @@ BARS_SHOWN_MAX, BARS_TOTAL_MAX = 120, 4_000
 DONE_SHOWN_MAX = 300
 """Ended orders that a picture holds; all of them are in the ledger."""
 
-CHANGED_MAX = 40_000
+CHANGED_MAX = 10_000
 """Orders whose last change is remembered; at the bound the older half is forgotten, but for what still works. A desk that is
 so far behind has long been sent a whole picture."""
 TOUCHED_MAX = 4_096

@@ -55,7 +55,7 @@ LIFTED = (
 )  # fmt: skip
 ONE, HUNDRED = Qty(1), Qty(100)
 EVERY = 10
-REMEMBERED = 10_000
+REMEMBERED = 2_000
 """Ended orders that the venue in this process still answers for; as in a replay."""
 TICKS = (QuoteTick, TradeTick)
 

@@ -5,6 +5,8 @@ Steps are calls of functions, Python's and C's, which no other load on the machi
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,3 +60,23 @@ def test_a_late_order_takes_as_many_steps_as_an_early_one(strategy: type[Rounds]
         assert late <= early / 0.95
     finally:
         run.close()
+
+
+@pytest.mark.bench
+def test_a_day_of_orders_fits_into_memory() -> None:
+    """What an order more leaves behind, between ten and thirty thousand; the bound is 200 MB for a hundred thousand."""
+
+    def grown_mb(rows: int) -> tuple[int, float]:
+        told = subprocess.run(
+            [sys.executable, "-m", "tests.bench.bolt_workload", "W2", str(rows)],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=True,
+        )
+        line = json.loads(told.stdout)
+        return line["n"], line["rss_after_mb"] - line["rss_before_mb"]
+
+    few, many = grown_mb(100_000), grown_mb(300_000)
+    each_kb = (many[1] - few[1]) / (many[0] - few[0]) * 1024
+    print(f"\n{few[1]:.0f} MB after {few[0]} orders, {many[1]:.0f} MB after {many[0]}: {each_kb:.2f} kB an order more")
+    assert few[1] + each_kb * (100_000 - few[0]) / 1024 <= 200
