@@ -214,7 +214,9 @@ class Pusher(threading.Thread):
     def run(self) -> None:
         """Send."""
         with suppress(ClientError), EngineClient(self._home.socket) as client:
-            while (result := client.submit(resting(self._bid, ORDERS + self.sent))).ok:
+            # Of another quantity than those that rest: the bid may have moved since, and with it which prices were used.
+            first = (ORDERS // 300 + 1) * 300
+            while (result := client.submit(resting(self._bid, first + self.sent))).ok:
                 self.sent += 1
             self.refusal = result.text
 
