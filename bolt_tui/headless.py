@@ -56,7 +56,7 @@ class Stream:
         self._door = door
         self._out = out
         self._next_seq = door.view().status.head_seq + 1
-        self._cursor, _ = door.update_since(0)
+        self._cursor = door.cursor()
         self._ledger_error = ""
         self._pieces: queue.Queue[str | None] = queue.Queue(maxsize=1)
         self._writer = threading.Thread(target=self._write, name="bolt-lines", daemon=True)

@@ -93,6 +93,10 @@ class EngineDoor(Protocol):
         """A whole picture."""
         ...
 
+    def cursor(self) -> int:
+        """The cursor of now."""
+        ...
+
     def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
         """What changed since a cursor, and the cursor of now (0 stands before everything)."""
         ...
@@ -366,7 +370,6 @@ class _Picture:
 
     def __init__(self, door: EngineDoor) -> None:
         self._door = door
-        self._cursor = 0
         self._whole: tuple[int, msgspec.Raw] | None = None
         self._updates: dict[int, tuple[int, msgspec.Raw, bool]] = {}
 
@@ -376,9 +379,9 @@ class _Picture:
 
     def whole(self) -> tuple[int, msgspec.Raw]:
         """The cursor of now and a DeskView."""
-        self._cursor, _ = self._door.update_since(self._cursor)
-        if self._whole is None or self._whole[0] != self._cursor:
-            self._whole = (self._cursor, msgspec.Raw(encode(self._door.view())))
+        cursor = self._door.cursor()
+        if self._whole is None or self._whole[0] != cursor:
+            self._whole = (cursor, msgspec.Raw(encode(self._door.view())))
         return self._whole
 
     def since(self, cursor: int) -> tuple[int, msgspec.Raw, bool]:

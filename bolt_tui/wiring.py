@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
@@ -58,6 +59,9 @@ BATCH_MAX = 2_000
 INPUTS_MAX = 200_000
 RECORD_S = 10.0
 """How long a flatten waits for its trip to be on disk."""
+TURN_S = 0.0005
+"""How long a thread may compute while another waits. With Python's own 5 ms the procedure of a halt, its record and the loop that stops
+a thousand parents waited for each other: 430 ms until all was verified gone, 270 so (``python -m tests.bench.kill_stress idle``)."""
 STOP_S = 5.0
 
 
@@ -159,7 +163,7 @@ class Door:
         self._tape = tape
         self._hand_over = hand_over
         self.view = engine.view
-        self.update_since = engine.update_since
+        self.update_since, self.cursor = engine.update_since, engine.cursor
         self.events = engine.events
         self.when_durable = engine.when_durable
         self.what_if = engine.what_if
@@ -308,6 +312,7 @@ class LiveEngine:
             instruments = tuple(self.engine.market.instruments.values())
             load_beside(self._home, self._clock.now_ns(), self._recovered, instruments, self._on_history)
             calm()
+            sys.setswitchinterval(TURN_S)
             self._beat_ns = self._clock.monotonic_ns()
             self._lookout.start()
             self._watchdog.start()

@@ -109,6 +109,7 @@ class Engine:
         self.places = QueuePlaces(is_on=is_seen)
         self.markouts = Markouts(self.market, parts.clock, parts.policy, is_on=is_seen)
         self.picture = Picture(self)
+        self.cursor = self.picture.cursor
         self.commander = Commander(self)
         self.aftermath = Aftermath(self)
         self.host = StrategyHost(

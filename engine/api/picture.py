@@ -319,6 +319,10 @@ class Picture:
             order = next(iter(order.children_live.values()))
         return None if made is None else self._engine.places.place(order, made.qty_of)
 
+    def cursor(self) -> int:
+        """The cursor of now: what a picture taken now holds."""
+        return self._number()
+
     def _number(self) -> int:
         """The place of now: the journal's and the market's."""
         return (self._cursor << TICK_BITS) + self._engine.market.ticks

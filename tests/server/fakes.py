@@ -156,6 +156,9 @@ class FakeDoor:
             instruments=self.instruments,
         )
 
+    def cursor(self) -> int:
+        return len(self.changes)
+
     def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
         now = len(self.changes)
         if now == cursor:
