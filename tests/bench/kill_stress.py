@@ -31,7 +31,7 @@ from typing import Any
 
 import msgspec
 
-from bolt_tui.client import ClientError, EngineClient
+from bolt_tui.client import ClientError, EngineClient, OutcomeUnknown
 from bolt_tui.commands.halt import HaltKey
 from bolt_tui.halting import Halting
 from bolt_tui.launch import start_engine
@@ -305,21 +305,24 @@ def latch(folder: Path) -> dict[str, Any]:
 def stuck(folder: Path) -> dict[str, Any]:
     """A strategy never comes back: the loop is stuck, and nobody presses anything."""
     with engine(folder) as (home, _):
-        with EngineClient(home.socket) as client:
-            assert client.submit(SetStrategy(source=PERSON, name="Spin", on=True)).ok
-        return unattended(home)
+        began_ns = time.time_ns()
+        # Its answer comes only where the loop writes it before the strategy's first tick.
+        with suppress(OutcomeUnknown), EngineClient(home.socket, 1.0) as client:
+            client.submit(SetStrategy(source=PERSON, name="Spin", on=True))
+        return unattended(home, began_ns)
 
 
 def stopped(folder: Path) -> dict[str, Any]:
     """The engine's process is stopped: only the watchdog is left."""
     with engine(folder) as (home, pid):
+        began_ns = time.time_ns()
         os.kill(pid, signal.SIGSTOP)
-        return unattended(home)
+        return unattended(home, began_ns)
 
 
-def unattended(home: Home) -> dict[str, Any]:
-    """The engine stands from now on; times count from the limit of its heartbeat."""
-    limit_ns = time.time_ns() + STALL_S * NS_PER_S
+def unattended(home: Home, began_ns: int) -> dict[str, Any]:
+    """The engine stands since then; times count from the limit of its heartbeat."""
+    limit_ns = began_ns + STALL_S * NS_PER_S
     shared = Latch.attach(home.latch)
     until(lambda: shared.read() is TradingState.HALTED, "the trip")
     gate_ms = (time.time_ns() - limit_ns) / 1e6
