@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 CORE = ("tests/core",)
+PACKED = ("tests/core/test_packing.py",)
 HALT = ("tests/oms/test_halt.py",)
 POWER = ("-m", "proof", "tests/crash/test_power_cut.py")
 ORDERS, AGENT, COMMANDER = "engine/oms/orders.py", "engine/execution/execution_agent.py", "engine/api/commander.py"
@@ -53,6 +54,12 @@ GUARDS = (
     Mutant("cancel-when-found", "a cancel of an order that nobody knew of goes out when it is found", "engine/oms/reconciler.py",
            "if is_found and order.state is OrderState.PENDING_CANCEL:", "if is_found and order.state is None:",
            ("tests/faults/test_found.py",)),
+    Mutant("packed-intent", "an intent is known when its order was packed", STORE,
+           "self.by_intent.get(intent_id) or self._amends.get(intent_id) if found is None else None", "None", PACKED),
+    Mutant("packed-wire", "a late execution finds an order that was packed", "engine/store/order_shelf.py",
+           "if found is None and self._orders.packed_count:", "if found is None and self._orders is None:", PACKED),
+    Mutant("packed-fill", "an execution that was packed is still booked", "engine/store/shelf.py",
+           "place = self._places.get(key)", "place = None", PACKED),
     Mutant("fill-key", "an execution is booked once", ORDERS, "known = self._store.fills.get(key)", "known = None", CORE),
     Mutant("fill-conflict", "one key with two contents is told", ORDERS, "if known[1] != fill:", "if known[1] is None:", CORE),
     Mutant("cancel-lane", "a cancel waits for nothing", ORDERS,
