@@ -49,6 +49,9 @@ class BusyDoor:
             frozen.working_day(), status=status, orders=orders, quotes=quotes, books=books, instruments=self.instruments
         )
 
+    def cursor(self) -> int:
+        return self.step + 1
+
     def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
         if not self.per_tick:
             return 1, DeskUpdate()

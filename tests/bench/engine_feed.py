@@ -72,6 +72,9 @@ class EngineDoor:
     def view(self) -> DeskView:
         return self.lab.engine.view()
 
+    def cursor(self) -> int:
+        return self.lab.engine.cursor()
+
     def update_since(self, cursor: int) -> tuple[int, DeskUpdate]:
         return self.lab.engine.update_since(cursor)
 
