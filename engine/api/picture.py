@@ -271,7 +271,7 @@ class Picture:
             exposures=None if sums is None else sums[1],
             costs=self._overview.costs_since(place),
         )
-        return (self._number() << VERSION_BITS) + self._version, update
+        return self.cursor(), update
 
     def _see(self) -> StatusView:
         """The status of now; notes whether more of it than the running time has changed, and which positions have."""
@@ -320,8 +320,8 @@ class Picture:
         return None if made is None else self._engine.places.place(order, made.qty_of)
 
     def cursor(self) -> int:
-        """The cursor of now: what a picture taken now holds."""
-        return self._number()
+        """The cursor of now, for :meth:`update_since`: a picture taken now holds at least as much."""
+        return (self._number() << VERSION_BITS) + self._version
 
     def _number(self) -> int:
         """The place of now: the journal's and the market's."""

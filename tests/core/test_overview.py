@@ -163,3 +163,15 @@ def test_what_did_not_change_is_not_told_again(lab: Lab) -> None:
     _, ticked = lab.engine.update_since(moved)
     assert ticked.status is not None, "the time of the engine is told each second"
     assert not ticked.positions
+
+
+def test_the_cursor_of_now_stands_behind_what_a_picture_holds(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.connect()
+    lab.buy(100, "189")
+    lab.engine.update_since(0)
+    cursor = lab.engine.cursor()
+    assert lab.engine.update_since(cursor)[1].log == ()
+    assert lab.engine.update_since(cursor)[0] == cursor
+    lab.answer(lab.ack(lab.broker.sent[0].wire_id))
+    assert [line.word for line in lab.engine.update_since(cursor)[1].log] == ["ACK"]
