@@ -51,6 +51,8 @@ class Costs:
         if order is None:
             return
         parent = order.parent or order
+        if fill.corrects:
+            self._sums.pop(parent.order_id, None)  # what it takes the place of is in the sum
         if parent.order_id in self._sums:
             _book(self._sums[parent.order_id], fill, sign)
         else:

@@ -48,8 +48,14 @@ class Overview:
     def booked(self, order: Order | None, fill: ev.Fill, sign: int) -> None:
         """A fill, or (``sign`` -1) one that was taken back."""
         self._costs.booked(order, fill, sign)
-        self._exposures.booked(None if order is None else order.source, fill, sign)
+        source = None if order is None else order.source
+        wrong = self._engine.store.fills.get((fill.broker, fill.account, fill.corrects)) if fill.corrects else None
+        if wrong is not None and sign > 0:
+            self._exposures.booked(source, wrong[1], -1)
+        self._exposures.booked(source, fill, sign)
         if order is not None:
+            if wrong is not None and sign > 0:
+                self._engine.markouts.booked(order.parent_id or order.order_id, wrong[1], -1)
             self._engine.markouts.booked(order.parent_id or order.order_id, fill, sign)
             self._dirty[order.parent_id or order.order_id] = None
             if len(self._dirty) > 2 * COSTS_KEPT:

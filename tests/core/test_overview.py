@@ -5,10 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bolt_tui.client import merge
 from engine.domain.clock import NS_PER_S
+from engine.domain.money import Qty
 from engine.market.bars import BAR_NS, BARS_KEPT
 from engine.market.feed import TradeTick
 from engine.views import CostView, DeskUpdate, DeskView, LimitView
@@ -175,3 +177,20 @@ def test_the_cursor_of_now_stands_behind_what_a_picture_holds(tmp_path: Path) ->
     assert lab.engine.update_since(cursor)[0] == cursor
     lab.answer(lab.ack(lab.broker.sent[0].wire_id))
     assert [line.word for line in lab.engine.update_since(cursor)[1].log] == ["ACK"]
+
+
+def test_a_corrected_execution_takes_the_place_of_the_wrong_one(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.connect()
+    lab.buy(100, "189")
+    wire_id = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire_id))
+    lab.answer(lab.fill(wire_id, 100, "F1", "189"))
+    right = lab.fill(wire_id, 60, "F2", "189")
+    lab.answer(msgspec.structs.replace(right, fill=msgspec.structs.replace(right.fill, corrects="F1")))
+    lab.pass_time(2)
+    view = lab.engine.view()
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 60
+    mine = {row.kind: row.long for row in view.exposures if row.kind in {"symbol", "source"}}
+    assert mine["source"] == mine["symbol"]
+    assert [(share.venue, share.qty) for cost in view.costs for share in cost.venues] == [("XSIM", Qty(60))]
