@@ -110,12 +110,16 @@ class OrderShelf(dict[str, Order]):
     def all(self) -> Iterator[Order]:
         """Every order in order of birth; a packed one as a copy of its own, which nobody may change."""
         at_hand = {order.counter: order for order in self.values()}
+        copies: dict[int, Order] = {}
+        """Of families that were begun: a parent of a thousand children is unpacked once, not for each of them."""
         for counter in range(1, max(len(self._places), max(at_hand, default=0) + 1)):
             if counter in at_hand:
                 yield at_hand[counter]
             elif counter < len(self._places) and self._places[counter]:
-                family = _family(self._packed.get(self._places[counter] - 1))
-                yield next(order for order in family if order.counter == counter)
+                if counter not in copies:
+                    family = _family(self._packed.get(self._places[counter] - 1))
+                    copies |= {order.counter: order for order in family}
+                yield copies.pop(counter)
 
     def pack(self, families: list[tuple[list[Order], list[Asked]]]) -> None:
         """Pack families (each with its parent first) that are at hand and have ended."""

@@ -7,10 +7,10 @@ is pending) is kept as running sums per account, symbol and side, so that a limi
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from engine.domain import events as ev
@@ -63,7 +63,7 @@ class OrderStore:
         """Intent id of an amendment -> order id."""
         self._asked_of: dict[str, list[str]] = {}
         """Order id -> intent ids of its amendments."""
-        self._idle: deque[str] = deque()
+        self._idle: dict[str, None] = {}
         """Parents that have ended and are at hand, in the order in which they did."""
         self.idle_max, self.step = IDLE_MAX, BLOCK
         self.live: dict[str, Order] = {}
@@ -251,7 +251,7 @@ class OrderStore:
         self._add(order, seq)
         self._touch(order, seq, ts_ns)
         if order.is_parent:
-            self._idle.append(order.order_id)
+            self._idle[order.order_id] = None
 
     def _accepted(self, seq: int, ts_ns: int, event: ev.ParentAccepted) -> None:
         order = self.staged.pop(event.order_id, None)
@@ -321,7 +321,7 @@ class OrderStore:
         self.parents_open.pop(parent.order_id, None)
         self.staged.pop(parent.order_id, None)
         self._touch(parent, seq, ts_ns)
-        self._idle.append(parent.order_id)
+        self._idle[parent.order_id] = None
 
     def _progress(self, seq: int, ts_ns: int, event: ev.AlgoProgress) -> None:
         parent = self.get(event.order_id)
@@ -511,11 +511,12 @@ class OrderStore:
         """Pack the families that ended first; one that is not at rest waits for another turn."""
         for _ in range((len(self._idle) - self.idle_max) // self.step):
             families = []
-            for order_id in [self._idle.popleft() for _ in range(self.step)]:
+            for order_id in list(islice(self._idle, self.step)):
+                del self._idle[order_id]
                 parent = self.orders[order_id]
                 family = [parent, *parent.children]
                 if parent.children_live or order_id in self.parents_open or order_id in self.staged:
-                    self._idle.append(order_id)
+                    self._idle[order_id] = None
                     continue
                 families.append((family, self._asked_for(family)))
                 for order in family:
@@ -537,7 +538,7 @@ class OrderStore:
                 self.by_wire[order.wire_id] = order
         for command in asked:
             self._ask(command)
-        self._idle.append(family[0].order_id)
+        self._idle[family[0].order_id] = None
 
 
 _HANDLERS: Mapping[type, Any] = {
