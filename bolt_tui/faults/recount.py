@@ -110,6 +110,8 @@ class _Books:
         self.rows: dict[str, int] = {}
         """Of each intent: its row."""
         self.moved: dict[str, str] = {}
+        self.asked: dict[str, int] = {}
+        """Of each order: the largest quantity that an amendment asked for."""
         line = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:
             for seq, ts_ns, kind, payload in line.execute("SELECT seq, ts_ns, kind, payload FROM journal ORDER BY seq"):
@@ -122,6 +124,7 @@ class _Books:
 
     def _take(self, seq: int, ts_ns: int, kind: str, payload: bytes) -> None:
         if kind not in {
+            "command",
             "order_intent",
             "parent_accepted",
             "order_staged",
@@ -132,7 +135,11 @@ class _Books:
         }:
             return
         row = json.loads(payload)
-        if kind == "order_intent":
+        if kind == "command":
+            asked = row["command"]
+            if asked["cmd"] == "amend" and asked["qty"] is not None:
+                self.asked[asked["order_id"]] = max(int(asked["qty"]), self.asked.get(asked["order_id"], 0))
+        elif kind == "order_intent":
             self.wires[row["wire_id"]] = row
             self.rows[row["wire_id"]] = seq
         elif kind == "movement_booked":
@@ -237,11 +244,14 @@ def _doubled(venue: _Venue, books: _Books) -> list[str]:
         if parent is None:
             found.append(f"orders {wires} have no parent in the ledger")
             continue
-        is_direct = parent["spec"].get("algo", {}).get("name", "direct") == "direct"
+        algo = parent["spec"].get("algo", {}).get("name", "direct")
+        is_direct = algo == "direct"
         attempts[_wish(str(parent["intent_id"]))].append(parent_id)
         if is_direct and len(wires) > 1:
             found.append(f"{parent_id} was sent {len(wires)} times: {wires}")
         most = max([int(Decimal(parent["spec"]["qty"])), *(venue.most[wire] for wire in wires if is_direct)])
+        if algo == "when":  # amended while it waits, before the venue hears of it
+            most = max(most, books.asked.get(parent_id, 0))
         could = sum(
             venue.filled(wire)
             - venue.overfilled[wire]

@@ -447,6 +447,11 @@ def _acts(rng: Random, kind: str, point: str, orders: tuple[str, ...]) -> tuple[
         if rng.chance(700_000) or step == do or kind == {"amend": "modify_fill", "cancel": "cancel_fill"}[do]:
             wait_ms = rng.between(300, 1_500) + (1_200 if do == "cancel" else 0)
             acts.append(Act(name=f"a{len(acts)}", at_ms=rests.at_ms + wait_ms, do=do, order=rests.name))
+    if step == "amend" or kind == "modify_fill":
+        # One amend often finds its order ended, or its engine dead: then the pair that the seed is for is not met.
+        for other in [act for act in acts[2:] if act.do == "order" and ORDERS[act.order].linked is None][:2]:
+            at_ms = other.at_ms + rng.between(200, 2_500)
+            acts.append(Act(name=f"a{len(acts)}", at_ms=at_ms, do="amend", order=other.name))
     if is_killing:
         acts.append(Act(name=f"a{len(acts)}", at_ms=rng.between(3_000, 8_000), do="kill", flatten=is_flat))
     if rng.chance(150_000):

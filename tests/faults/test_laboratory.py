@@ -174,3 +174,9 @@ def test_thousands_of_schedules_hold_and_fill_the_matrix() -> None:
     found = bolt("--seeds", str(PROOF_SEEDS))
     assert_holds(found, PROOF_SEEDS)
     assert found["cells_empty"] == 0
+
+
+def test_an_order_that_is_amended_while_it_waits_may_fill_to_its_new_size() -> None:
+    found = bolt("--seed", "50036", "--faults", "borrow", "--steps", "amend", "--only", "a7,a3")
+    assert found["doubled"] == 0
+    assert found["sent"] > 1
