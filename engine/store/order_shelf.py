@@ -131,6 +131,7 @@ class OrderShelf(dict[str, Order]):
                     self._places.extend([0] * missing)
                 self._places[order.counter] = place + 1
                 del self[order.order_id]
+                order.parent = None  # a circle would wait for the cyclic collector, which an engine lets look seldom
                 self.packed_count += 1
 
     def _place(self, order_id: str) -> int:

@@ -68,7 +68,9 @@ def test_an_execution_told_again_is_not_booked_again(lab: Lab) -> None:
 
 
 def test_it_is_packed_again_after_a_look(lab: Lab) -> None:
-    assert lab.engine.store.get("C2").qty_filled == Qty(40)
+    child = lab.engine.store.get("C2")
+    assert (child.qty_filled, child.parent) == (Qty(40), lab.engine.store.get("P1"))
     assert lab.engine.store.orders.packed_count == 0
     lab.buy(1, "188", intent="other")
     assert lab.engine.store.orders.packed_count == 2
+    assert child.parent is None, "a family in a circle stays in memory until the cyclic collector looks"
