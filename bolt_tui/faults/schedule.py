@@ -424,6 +424,8 @@ def _acts(rng: Random, kind: str, point: str, orders: tuple[str, ...]) -> tuple[
     if step in {"partial", "fill"} or kind in {"overfill", "bust"}:
         quick = [name for name in ("market", "take", "market_sell") if name in allowed] or allowed
         chosen.append(quick[rng.below(len(quick))])
+    if kind == "borrow":
+        chosen += [name for name in ("market_sell", "rest_sell") if name in allowed]  # short sales, which it refuses
     free = list(GROUPED)
     for name in chosen:
         row = ORDERS[name]
