@@ -31,8 +31,8 @@ class Overview:
         self._costs = Costs(engine.market, engine.store)
         self._exposures = Exposures(engine.ledger, engine.view_of_risk)
         self._second = -1
-        self._number = 0
-        """Cursor at which limits and exposures changed last."""
+        self._version = 0
+        """Version in which limits and exposures changed last."""
         self._dirty: dict[str, None] = {}
         self._made: dict[str, tuple[int, CostView]] = {}
         self.limits: tuple[LimitView, ...] = ()
@@ -63,18 +63,26 @@ class Overview:
 
     # -- pictures ----------------------------------------------------------------------------------------------------------
 
-    def refresh(self, number: int) -> None:
-        """Work the figures out again where a second has passed; ``number`` is the picture's cursor of now."""
+    def refresh(self, version: int) -> bool:
+        """Work the figures out again where a second has passed; whether one of them changed: it did so in this version.
+
+        Time alone changes some, so neither the journal's place nor the market's says which ones a reader has seen.
+        """
         second = self._engine.clock.now_ns() // NS_PER_S
         if second == self._second:
-            return
+            return False
         self._second = second
         found = self._limits(), self._exposures.views()
-        if found != (self.limits, self.exposures):
+        is_changed = found != (self.limits, self.exposures)
+        if is_changed:
             self.limits, self.exposures = found
-            self._number = number
+            self._version = version
+        return self._refresh_costs(version) or is_changed
+
+    def _refresh_costs(self, version: int) -> bool:
         store, markouts = self._engine.store, self._engine.markouts
         markouts.settle()
+        is_changed = False
         for order_id in {**self._dirty, **markouts.changed, **dict.fromkeys(store.parents_open)}:
             order = store.orders.get(order_id)
             view = None if order is None or not order.is_parent else self._costs.view(order)
@@ -82,19 +90,21 @@ class Overview:
                 view = replace(view, markouts=after)
             if view is not None and (order_id not in self._made or self._made[order_id][1] != view):
                 self._made.pop(order_id, None)
-                self._made[order_id] = (number, view)
+                self._made[order_id] = (version, view)
+                is_changed = True
         self._dirty.clear()
         markouts.changed.clear()
         while len(self._made) > COSTS_KEPT:
             del self._made[next(iter(self._made))]
+        return is_changed
 
-    def limits_since(self, cursor: int) -> tuple[tuple[LimitView, ...], tuple[ExposureView, ...]] | None:
-        """Limits and exposures where they changed after a cursor."""
-        return (self.limits, self.exposures) if cursor < self._number or not cursor else None
+    def limits_since(self, version: int) -> tuple[tuple[LimitView, ...], tuple[ExposureView, ...]] | None:
+        """Limits and exposures where they changed after a version; always after 0."""
+        return (self.limits, self.exposures) if version < self._version or not version else None
 
-    def costs_since(self, cursor: int) -> tuple[CostView, ...]:
-        """Costs that changed after a cursor, oldest change first."""
-        return tuple(view for number, view in self._made.values() if number > cursor)
+    def costs_since(self, version: int) -> tuple[CostView, ...]:
+        """Costs that changed after a version, oldest change first."""
+        return tuple(view for since, view in self._made.values() if since > version)
 
     def _limits(self) -> tuple[LimitView, ...]:
         engine = self._engine

@@ -46,7 +46,7 @@ Item = TypeVar("Item", bound=tuple[Any, ...])
 TICK_BITS = 36
 """A place holds the journal sequence above this many bits of tick count."""
 VERSION_BITS = 40
-"""A cursor holds the place above this many bits, which count changes of what follows neither: the status and positions."""
+"""A cursor holds the place above this many bits, which count changes of what follows neither: status, positions, limits, costs."""
 LOG_MAX = 2_000
 FILLS_MAX = 2_000
 BARS_SHOWN_MAX, BARS_TOTAL_MAX = 120, 4_000
@@ -227,7 +227,7 @@ class Picture:
         wanted = {**dict.fromkeys(store.parents_open), **dict.fromkeys(store.staged), **dict.fromkeys(store.live)}
         wanted |= dict.fromkeys(recent)
         orders = sorted((store.orders[order_id] for order_id in wanted), key=lambda order: order.counter)
-        self._overview.refresh(self._number())
+        self._sum_up()
         return DeskView(
             status=self.status(),
             orders=tuple(self._order(order) for order in orders),
@@ -251,8 +251,8 @@ class Picture:
         place, version = divmod(cursor, 1 << VERSION_BITS) if cursor else (0, 0)
         seq, ticks = divmod(place, 1 << TICK_BITS)
         changed = self._changed_since(seq)
-        self._overview.refresh(self._number())
-        sums = self._overview.limits_since(place)
+        self._sum_up()
+        sums = self._overview.limits_since(version)
         status = self._see()
         store = self._engine.store
         moved = [order_id for order_id, (since, _) in self._places_seen.items() if since > version]
@@ -269,9 +269,14 @@ class Picture:
             baskets=self._engine.baskets.views() if self._basket_seq > seq else None,
             limits=None if sums is None else sums[0],
             exposures=None if sums is None else sums[1],
-            costs=self._overview.costs_since(place),
+            costs=self._overview.costs_since(version),
         )
         return self.cursor(), update
+
+    def _sum_up(self) -> None:
+        """Bring limits, exposures and costs up to date; what of them changed is a version of its own."""
+        if self._overview.refresh(self._version + 1):
+            self._version += 1
 
     def _see(self) -> StatusView:
         """The status of now; notes whether more of it than the running time has changed, and which positions have."""

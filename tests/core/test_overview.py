@@ -148,6 +148,21 @@ def test_a_desk_that_follows_updates_has_the_whole_picture(lab: Lab) -> None:
     assert {row.order_id: row for row in view.costs} == {row.order_id: row for row in whole.costs}
 
 
+def test_what_time_alone_changed_is_told_without_a_tick(lab: Lab) -> None:
+    """A quote that grows old makes values unknown, and a horizon behind a fill passes: nothing is journaled, nothing ticks."""
+    hold(lab, 100)
+    cursor, _ = lab.engine.update_since(0)
+    view = lab.engine.view()
+    for seconds in (1, 15, 120):
+        lab.clock.set_ns(lab.clock.now_ns() + seconds * NS_PER_S)
+        cursor, update = lab.engine.update_since(cursor)
+        assert update.costs or update.limits is not None
+        view, whole = merge(view, update), lab.engine.view()
+        assert (view.limits, view.exposures, view.costs) == (whole.limits, whole.exposures, whole.costs)
+        cursor, update = lab.engine.update_since(cursor)
+        assert update == DeskUpdate(), "told once"
+
+
 def test_what_did_not_change_is_not_told_again(lab: Lab) -> None:
     hold(lab, 100)
     cursor, first = lab.engine.update_since(0)
