@@ -1,23 +1,25 @@
 """The recorded market of a past instant, out of the tape beside a ledger.
 
-Only chunks whose hash the ledger holds are read: what cannot be proven is not shown, and what is missing is said. Prices older
-than :data:`LOOKBACK_NS` before the instant are not looked for; a quiet symbol then has none.
+Only chunks whose hash the ledger holds are read: what cannot be proven is not shown, and what is missing is said. The one chunk that
+an engine is still filling has no hash yet; it is shown, and said to be unproven. Prices older than :data:`LOOKBACK_NS` before the instant
+are not looked for; a quiet symbol then has none.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import msgspec
 
 from engine.api.market_state import MarketState
-from engine.domain.clock import NS_PER_S
+from engine.domain.clock import NS_PER_S, hms
 from engine.domain.errors import DataError
 from engine.domain.events import TapeAnchored, decoder
 from engine.market.feed import MarketTick
-from engine.market.tape import first_row, is_chunk, read_chunk
+from engine.market.tape import TapeRow, first_row, is_chunk, open_rows, read_chunk
 from engine.market.tape_days import TICK
 
 LOOKBACK_NS = 15 * 60 * NS_PER_S
@@ -50,6 +52,7 @@ class PastMarket:
         self._folder = folder
         self._anchors = [Anchor(event.name, event.sha256, ts_ns) for ts_ns, event in events if is_chunk(event.name)]
         self._ends = [anchor.ts_ns for anchor in self._anchors]
+        self._open = _open_chunks(folder, {anchor.name for anchor in self._anchors})
         self._kept: OrderedDict[str, Heard] = OrderedDict()
         self._begins: dict[str, int | None] = {}
 
@@ -59,7 +62,7 @@ class PastMarket:
         Of a symbol's change since its first print nothing is known: the day before the instant is not read.
         """
         market.forget()
-        if not self._anchors:
+        if not self._anchors and not self._open:
             return "no tape, so no prices"
         faults: dict[str, None] = {}
         for anchor in self._chunks(ts_ns):
@@ -68,12 +71,17 @@ class PastMarket:
             except DataError as error:
                 faults[str(error)] = None
                 continue
-            for tick in ticks[: bisect_right(times, ts_ns)]:
-                if tick.ts_ns >= ts_ns - LOOKBACK_NS:
-                    market.on_tick(tick)
+            _hear(market, times, ticks, ts_ns)
+        unproven_ns = min(
+            (times[0] for times, _ in self._open if times[0] <= ts_ns and times[-1] >= ts_ns - LOOKBACK_NS), default=0
+        )
+        for times, ticks in self._open:
+            _hear(market, times, ticks, ts_ns)
         market.first_trade.clear()
         if faults:
             return f"prices have gaps: {next(iter(faults))}"
+        if unproven_ns:
+            return f"prices from {hms(unproven_ns)} on are of the open chunk of the tape, which no hash proves yet"
         return "" if market.changed else "no prices on the tape around it"
 
     def _chunks(self, ts_ns: int) -> list[Anchor]:
@@ -95,13 +103,40 @@ class PastMarket:
         """A chunk's ticks; raises DataError."""
         found = self._kept.get(anchor.name)
         if found is None:
-            rows = [row for row in read_chunk(self._folder, anchor.name, anchor.sha256) if row.kind == TICK]
-            try:
-                found = tuple(row.ts_ns for row in rows), tuple(_TICKS.decode(row.payload) for row in rows)
-            except msgspec.DecodeError as error:
-                raise DataError(f"{anchor.name}: {error}; the chunk was written by another Bolt") from None
-            self._kept[anchor.name] = found
+            found = self._kept[anchor.name] = _decoded(
+                anchor.name, read_chunk(self._folder, anchor.name, anchor.sha256)
+            )
             if len(self._kept) > CHUNKS_KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(anchor.name)
         return found
+
+
+def _hear(market: MarketState, times: tuple[int, ...], ticks: tuple[MarketTick, ...], ts_ns: int) -> None:
+    for tick in ticks[: bisect_right(times, ts_ns)]:
+        if tick.ts_ns >= ts_ns - LOOKBACK_NS:
+            market.on_tick(tick)
+
+
+def _decoded(name: str, rows: Iterable[TapeRow]) -> Heard:
+    """The ticks among rows; raises DataError."""
+    found = [row for row in rows if row.kind == TICK]
+    try:
+        return tuple(row.ts_ns for row in found), tuple(_TICKS.decode(row.payload) for row in found)
+    except msgspec.DecodeError as error:
+        raise DataError(f"{name}: {error}; the chunk was written by another Bolt") from None
+
+
+def _open_chunks(folder: Path, known: Collection[str]) -> list[Heard]:
+    """What an engine has written of chunks that the ledger does not name yet: of one, or two where one was just closed."""
+    found = []
+    for name, rows in open_rows(folder):
+        if name in known:
+            continue
+        try:
+            heard = _decoded(name, rows)
+        except DataError:
+            continue  # it is in the making, or of another Bolt: there is no hash that it could contradict
+        if heard[0]:
+            found.append(heard)
+    return found

@@ -121,6 +121,8 @@ class Context:
             if self.out.json:
                 self.out.say(f"bolt: {told}")
             self.out.line(told)
+            if missing := past.missing():
+                self.out.say(f"bolt: {missing}")
             return past.view()
 
     def report(self, result: CommandResult, **more: object) -> Exit:

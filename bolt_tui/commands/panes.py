@@ -120,21 +120,21 @@ def _log_row(line: LogLine) -> tuple[str, ...]:
 
 QUOTE_HEADERS = ("SYMBOL", "VENUE", "BID SIZE", "BID", "ASK", "ASK SIZE", "LAST", "CHANGE%", "AGE MS", "STATE")
 QUOTE_RIGHT = ("BID SIZE", "BID", "ASK", "ASK SIZE", "LAST", "CHANGE%", "AGE MS")
-NO_PRICES = "prices are not kept in the ledger; they need a running engine"
+NO_PRICES = "prices of now need a running engine; --at shows those of an instant out of the tape beside the ledger"
 
 
 def watch(context: Context) -> Exit:
     """Best prices of the symbols that are named, of all where none is."""
     wanted = {symbol.upper() for symbol in context.args.symbols}
-    view = _live(context)
+    view, marks = _priced(context)
     rows = [quote for quote in view.quotes if not wanted or quote.symbol in wanted]
     unknown = wanted - {made.symbol for made in view.instruments}
     if unknown:
         msg = f"no known symbol: {', '.join(sorted(unknown))}; `bolt watch` without a name lists all that are quoted"
         raise SettingsError(msg)
-    context.out.object("quotes", {"quotes": rows, **live_marks(view)})
+    context.out.object("quotes", {"quotes": rows, **marks})
     context.out.table(QUOTE_HEADERS, [_quote_row(quote, view.status.ts_ns) for quote in rows], QUOTE_RIGHT)
-    if not rows:
+    if not rows and marks["read_from"] == "engine":
         context.out.say("bolt: no quotes yet")
     return Exit.OK
 
@@ -160,13 +160,14 @@ BOOK_HEADERS = ("MINE BID", "BID SIZE", "PRICE", "ASK SIZE", "MINE ASK")
 def book(context: Context) -> Exit:
     """Visible levels of one symbol, best asks lowest, with own orders beside them."""
     symbol = context.args.symbol_name.upper()
-    view = _live(context)
+    view, marks = _priced(context)
     found = next((row for row in view.books if row.symbol == symbol), None)
     if found is None:
         known = ", ".join(row.symbol for row in view.books) or "none"
-        msg = f"no book of {symbol} is sent; books there are: {known}"
+        when = "is sent" if marks["read_from"] == "engine" else "is on the tape then"
+        msg = f"no book of {symbol} {when}; books there are: {known}"
         raise SettingsError(msg)
-    context.out.object("book", {"book": found, **live_marks(view)})
+    context.out.object("book", {"book": found, **marks})
     context.out.table(BOOK_HEADERS, _ladder(found, view.orders), BOOK_HEADERS)
     return Exit.OK
 
@@ -187,10 +188,10 @@ def _own(mine: dict[tuple[str, Any], Any], side: str, price: object) -> str:
     return "" if found is None else str(found)
 
 
-def _live(context: Context) -> DeskView:
+def _priced(context: Context) -> tuple[DeskView, dict[str, Any]]:
+    """The picture of now or of ``--at``; the ledger alone has no prices of now. Raises NoEngine."""
     try:
-        with context.client() as client:
-            return client.view()
+        return now_or_then(context)
     except NoEngine as error:
         msg = f"{error}; {NO_PRICES}"
         raise NoEngine(msg) from error

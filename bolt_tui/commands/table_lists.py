@@ -5,6 +5,8 @@ from __future__ import annotations
 from bolt_tui.commands.exits import Exit
 from bolt_tui.commands.subcommand import AT, FROM_LEDGER, LEDGER_FILE, SYMBOL, Subcommand, arg
 
+PRICES_FROM = "Prices of now need an engine; those of an instant (`--at`) come from the tape beside the ledger, and what it lacks is said."
+
 LISTS = (
     Subcommand(
         "orders",
@@ -90,9 +92,9 @@ LISTS = (
         "Show best prices, their age and whether they are stale.",
         "bolt watch AAPL MSFT",
         "panes:watch",
-        (arg("symbols", metavar="SYMBOL", nargs="*", default=[], help="these only (default: all)"),),
-        (Exit.NO_ENGINE,),
-        detail="Prices are not kept in the ledger, so this needs an engine.",
+        (arg("symbols", metavar="SYMBOL", nargs="*", default=[], help="these only (default: all)"), AT, LEDGER_FILE),
+        (Exit.NO_ENGINE, Exit.STORE),
+        detail=PRICES_FROM,
         is_list=True,
     ),
     Subcommand(
@@ -100,9 +102,9 @@ LISTS = (
         "Show the visible levels of a symbol, with own orders beside them.",
         "bolt book AAPL",
         "panes:book",
-        (arg("symbol_name", metavar="SYMBOL", help="the symbol"),),
-        (Exit.NO_ENGINE,),
-        detail="Prices are not kept in the ledger, so this needs an engine.",
+        (arg("symbol_name", metavar="SYMBOL", help="the symbol"), AT, LEDGER_FILE),
+        (Exit.NO_ENGINE, Exit.STORE),
+        detail=PRICES_FROM,
         is_list=True,
     ),
     Subcommand(

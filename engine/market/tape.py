@@ -341,6 +341,21 @@ def read_chunk(folder: Path, name: str, sha256: str) -> Iterator[TapeRow]:
             raise DataError(f"{name}: row {number}: {error}; the chunk was written by another Bolt") from None
 
 
+def open_rows(folder: Path) -> Iterator[tuple[str, list[TapeRow]]]:
+    """Name and rows so far of each chunk that was not closed when it was looked at; a line that is just being written is left out.
+
+    Nothing proves them. A writer hands what is new to the file about once a second.
+    """
+    for spill in sorted(folder.glob("*/*.open")):
+        name = f"tape/{spill.parent.name}/{spill.stem}"
+        if not is_chunk(name):
+            continue
+        try:
+            yield name, [_ROWS.decode(line) for line in spill.read_bytes().split(b"\n")[:-1]]
+        except (OSError, msgspec.DecodeError):
+            continue  # closed meanwhile, or of another Bolt
+
+
 def first_row(folder: Path, name: str) -> TapeRow | None:
     """A chunk's first row; None where it cannot be read."""
     try:

@@ -122,6 +122,36 @@ def test_a_tape_that_was_changed_is_said_and_not_shown(taped: Past, home: Home) 
     assert "is not the chunk whose hash the journal holds" in taped.missing()
 
 
+def test_the_chunk_that_is_being_filled_is_shown_and_said_to_be_unproven(taped: Past, home: Home, tmp_path: Path) -> None:
+    ticks: list[MarketTick] = [
+        QuoteTick("AAPL", "XSIM", START_NS + second * NS_PER_S, 9, 19_000 + second, 500, 19_002 + second, 400)
+        for second in (36, 38)
+    ]
+    spill = home.root / "tape" / "20231114" / "000002.open"
+    spill.write_bytes(b"\n".join([*map(tick_line, ticks), b'["tick",1,']))
+    made = Past(home.ledger, tmp_path / "scratch", lambda _: None, home.root / "tape")
+    made.go_to(WHEN["denied"])
+    assert ([str(row.bid) for row in made.view().quotes], made.missing()) == (["189.5"], ""), "nothing of it yet"
+    made.go_to(START_NS + 37 * NS_PER_S)
+    assert [str(row.bid) for row in made.view().quotes] == ["190.36"]
+    assert made.missing() == "prices from 22:13:56.000 on are of the open chunk of the tape, which no hash proves yet"
+    made.close()
+
+
+def test_prices_of_an_instant_are_listed_from_the_tape(taped: Past, bolt: Bolt) -> None:
+    del taped
+    ran = bolt("watch", "AAPL", "--at", "22:13:35", "--json")
+    assert [row["bid"] for row in ran.json["quotes"]] == ["189"]
+    assert (ran.json["read_from"], ran.json["engine"]) == ("ledger", "past")
+    ladder = bolt("book", "aapl", "--at", "22:13:35")
+    assert ladder.out.startswith("FROM THE LEDGER, the past as of 2023-11-14T22:13:35Z")
+    assert "189.02" in ladder.out
+    gone = bolt("book", "AAPL", "--at", "22:13:25")
+    assert (gone.code, gone.err.splitlines()[0]) == (Exit.USAGE, "bolt: no prices on the tape around it")
+    assert "no book of AAPL is on the tape then" in gone.err
+    assert "--at shows those of an instant" in bolt("watch").err
+
+
 def states(past: Past) -> dict[str, str]:
     return {row.order_id: row.state.value for row in past.view().orders}
 
