@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from bolt_tui.settings import Home
+from bolt_tui.stored_baskets import BASKET_EVENTS, baskets_in
 from engine.api import log_lines
 from engine.api.commander import is_same_wish, wish
 from engine.domain import events as ev
@@ -29,7 +30,7 @@ from engine.risk.latch import Latch, read_notes, sentinel
 from engine.store.journal import read_journal
 from engine.store.link import DATABASE_ERRORS, holder_of, is_there, open_reader, store_error
 from engine.store.place import ServerPlace
-from engine.views import BrokerView, FillView, HaltView, LogLine, OrderView, PositionView, StatusView
+from engine.views import BasketView, BrokerView, FillView, HaltView, LogLine, OrderView, PositionView, StatusView
 
 Named = Mapping[str, Any]
 """One row, by the names of its columns."""
@@ -208,6 +209,14 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
                 made[event.instrument.symbol] = event.instrument
         rows.sort(key=lambda row: (row["broker"], row["account"], row["symbol"]))  # each store has an order of its own
         return tuple(_position(row, made.get(row["symbol"])) for row in rows)
+
+    def baskets(self) -> tuple[BasketView, ...]:
+        """The last baskets, staged, released and dropped."""
+        kinds = tuple(_kind(event) for event in BASKET_EVENTS)
+        (rows,) = self._read(
+            (f"SELECT ts_ns, payload FROM journal WHERE kind IN ({_marks(kinds)}) ORDER BY seq", kinds)  # noqa: S608 - marks only
+        )
+        return baskets_in((row["ts_ns"], ev.decode_event(row["payload"])) for row in rows)
 
     def events(self, from_seq: int, limit: int) -> Iterator[tuple[int, int, ev.AnyEvent]]:
         """Events from a row on."""

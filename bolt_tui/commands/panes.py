@@ -12,7 +12,7 @@ from bolt_tui.commands.lists import live_marks, now_or_then, order_number, row_l
 from bolt_tui.commands.look_back import check_past
 from engine.domain.clock import NS_PER_MS, hms
 from engine.domain.errors import SettingsError
-from engine.views import BookView, CostView, DeskView, FillView, LimitView, LogLine, OrderView, QuoteView
+from engine.views import BasketView, BookView, CostView, DeskView, FillView, LimitView, LogLine, OrderView, QuoteView
 
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
@@ -25,25 +25,40 @@ def blotter(context: Context) -> Exit:
     symbol = context.args.symbol.upper()
     found: tuple[OrderView, ...]
     fills: tuple[FillView, ...]
+    baskets: tuple[BasketView, ...]
     try:
         view, marks = now_or_then(context)
-        found, fills = view.orders, view.fills
+        found, fills, baskets = view.orders, view.fills, view.baskets
     except NoEngine as error:
         stored = context.stored(error)
         found, fills = stored.orders(with_ended=True, symbol=symbol), stored.fills(FILLS_MAX, symbol)
-        marks = stored.marks()
+        baskets, marks = stored.baskets(), stored.marks()
     orders = [row for row in found if symbol in {"", row.symbol}]
     wanted = {row.order_id for row in orders}
     own = [fill for fill in fills if fill.order_id in wanted]
-    context.out.object("blotter", {"orders": orders, "fills": own, **marks})
-    context.out.table(show.ORDER_HEADERS, tree(orders, own), show.ORDER_RIGHT)
-    if not orders:
+    baskets = tuple(one for one in baskets if not symbol or wanted & {*one.orders})
+    context.out.object("blotter", {"orders": orders, "fills": own, "baskets": baskets, **marks})
+    context.out.table(show.ORDER_HEADERS, [*map(_basket_row, baskets), *tree(orders, own, baskets)], show.ORDER_RIGHT)
+    if not orders and not baskets:
         context.out.say("bolt: no orders yet; `bolt order 'b 100 AAPL @mkt'` places one")
     return Exit.OK
 
 
-def tree(orders: Iterable[OrderView], fills: Iterable[FillView]) -> list[tuple[str, ...]]:
-    """Rows of a blotter: each parent, its children behind it, and behind each order its executions."""
+def _basket_row(basket: BasketView) -> tuple[str, ...]:
+    """A basket: what it is, how many orders it has, and which it became."""
+    became = basket.orders
+    note = f"{basket.count} orders" + (f", {became[0]} to {became[-1]}" if became else "")
+    return (
+        basket.basket_id, basket.state.upper(), "", str(basket.count), "", "basket", "", "", "", "", "", "",
+        basket.source, f"{basket.name}: {note}, staged {hms(basket.staged_ns)}",
+    )  # fmt: skip
+
+
+def tree(
+    orders: Iterable[OrderView], fills: Iterable[FillView], baskets: Iterable[BasketView] = ()
+) -> list[tuple[str, ...]]:
+    """Rows of a blotter: each parent, its children behind it, and behind each order its executions; a parent names its basket."""
+    basket_of = {order_id: basket.basket_id for basket in baskets for order_id in basket.orders}
     by_order: dict[str, list[FillView]] = {}
     for fill in fills:
         by_order.setdefault(fill.order_id, []).append(fill)
@@ -51,7 +66,9 @@ def tree(orders: Iterable[OrderView], fills: Iterable[FillView]) -> list[tuple[s
     for order in sorted(
         orders, key=lambda row: (order_number(row.parent_id or row.order_id), bool(row.parent_id), row.created_ns)
     ):
-        rows.append(show.order_row(order))
+        *cells, note = show.order_row(order)
+        of = basket_of.get(order.order_id)
+        rows.append((*cells, f"of {of}; {note}".rstrip("; ") if of else note))
         rows += [_fill_in_tree(fill) for fill in by_order.get(order.order_id, ())]
     return rows
 

@@ -140,7 +140,7 @@ def test_without_an_engine_the_ledger_answers_or_says_why_not(bolt: Bolt, home: 
     assert ["symbol", "AAPL", "-", "-"] in [line.split() for line in bolt("risk", "--exposures").out.splitlines()]
     missing = bolt("watch")
     assert missing.code == Exit.NO_ENGINE
-    assert "prices are not kept in the ledger" in missing.err
+    assert "prices of now need a running engine" in missing.err
 
 
 FROM_FILES = {"find": ("aapl",), "roll": (), "sessions": ("24x7",), "statement": ()}

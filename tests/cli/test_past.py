@@ -122,7 +122,9 @@ def test_a_tape_that_was_changed_is_said_and_not_shown(taped: Past, home: Home) 
     assert "is not the chunk whose hash the journal holds" in taped.missing()
 
 
-def test_the_chunk_that_is_being_filled_is_shown_and_said_to_be_unproven(taped: Past, home: Home, tmp_path: Path) -> None:
+def test_the_chunk_that_is_being_filled_is_shown_and_said_to_be_unproven(
+    taped: Past, home: Home, tmp_path: Path
+) -> None:
     ticks: list[MarketTick] = [
         QuoteTick("AAPL", "XSIM", START_NS + second * NS_PER_S, 9, 19_000 + second, 500, 19_002 + second, 400)
         for second in (36, 38)

@@ -252,3 +252,31 @@ def test_a_suspended_order_is_told_as_such(bolt: Bolt, home: Home) -> None:
     assert "passed while no engine was up" in row["note"]
     assert "SUSP" in bolt("orders").out
     again.latch.close()
+
+
+def test_baskets_are_told_as_the_engine_told_them(bolt: Bolt, home: Home) -> None:
+    made = Lab(home.root, ledger=home.ledger)
+    made.connect()
+    for name in ("sent.csv", "left.csv", "waits.csv"):
+        lines = tuple(co.BasketLine(line=n + 2, spec=order(name, 10 + n, "188.00", "").spec) for n in range(2))
+        made.submit(co.StageBasket(source=ME, intent_id=f"i{name[0]}", name=name, lines=lines, why="rebalance"))
+    made.submit(co.ReleaseBasket(source=ME, basket_id="B1", confirmed=frozenset()))
+    made.submit(co.DropBasket(source=ME, basket_id="B2"))
+    there = made.engine.view().baskets
+    made.journal.close()
+    made.latch.close()
+    stored = open_stored(home)
+    assert stored is not None
+    assert stored.baskets() == there
+    assert [one.state for one in there] == ["released", "dropped", "staged"]
+    out = bolt("blotter").out
+    assert next(line.split()[:4] for line in out.splitlines() if line.startswith("B1")) == [
+        "B1",
+        "RELEASED",
+        "2",
+        "basket",
+    ]
+    assert "sent.csv: 2 orders, P1 to P2, staged 22:13:20" in out
+    assert sum(" of B1" in line for line in out.splitlines()) == 2
+    assert [one["basket_id"] for one in bolt("blotter", "--json").json["baskets"]] == ["B1", "B2", "B3"]
+    assert "waits.csv" in bolt("blotter", "--at", "22:13:20").out
