@@ -11,6 +11,7 @@ from engine.domain import events as ev
 from engine.market.tape import chunk_fault, is_chunk
 from engine.store.head import Head
 from engine.store.place import Place
+from engine.store.statements import Changed
 from engine.store.verify import VerifyReport
 from engine.store.verify import verify as verify_store
 
@@ -42,7 +43,7 @@ class _Tapes:
         elif isinstance(event, ev.TapePruned):
             self.days.update(event.days)
 
-    def dirty(self) -> list[tuple[str, list[dict[str, Any]]]]:
+    def dirty(self) -> Changed:
         """It has no table."""
         return []
 

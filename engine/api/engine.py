@@ -168,7 +168,7 @@ class Engine:
             is_clean = not isinstance(event, ev.EngineStarted) and (is_clean or isinstance(event, ev.EngineStopped))
             is_clean = is_clean or isinstance(event, ev.EngineStopped)
         for projection in (self.store, self.ledger):
-            projection.dirty()
+            projection.forget()
         return is_clean
 
     def follow(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:

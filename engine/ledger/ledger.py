@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
 
 from engine.domain import events as ev
 from engine.domain.errors import InvariantError
@@ -18,6 +17,7 @@ from engine.domain.money_events import Adjustment, BooksAdjusted, MovementBooked
 from engine.domain.movements import BROUGHT, Movement, MovementKind
 from engine.ledger.positions import Entry, Position, Split, parts_at_cost
 from engine.store.shelf import Shelf
+from engine.store.statements import Changed, Values
 
 Key = tuple[str, str, str]
 """Broker, account, symbol (or currency, or fill key)."""
@@ -314,13 +314,10 @@ class Ledger:
             if self.cash.get(key, ZERO_MONEY) != wanted.get(key, ZERO_MONEY)
         ]
 
-    def dirty(self) -> list[tuple[str, list[dict[str, Any]]]]:
+    def dirty(self) -> Changed:
         """Rows changed since the last call."""
         positions = [self._position_row(key) for key in self._dirty_positions]
-        cash = [
-            {"broker": key[0], "account": key[1], "currency": key[2], "amount": text(self.cash[key])}
-            for key in self._dirty_cash
-        ]
+        cash: list[Values] = [(*key, text(self.cash[key])) for key in self._dirty_cash]
         self.forget()
         return [("positions", positions), ("cash", cash)]
 
@@ -328,18 +325,10 @@ class Ledger:
         """Take what changed as written."""
         self._dirty_positions, self._dirty_cash = {}, {}
 
-    def _position_row(self, key: Key) -> dict[str, Any]:
+    def _position_row(self, key: Key) -> Values:
         position = self.positions[key]
-        return {
-            "broker": key[0],
-            "account": key[1],
-            "symbol": key[2],
-            "qty": text(position.qty),
-            "cost": text(position.cost),
-            "realised": text(position.realised),
-            "fees": text(position.fees),
-            "currency": position.currency,
-        }
+        numbers = (position.qty, position.cost, position.realised, position.fees)
+        return (*key, *map(text, numbers), position.currency)
 
 
 def _settled(position: Position) -> Money:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import msgspec
 
@@ -27,7 +27,7 @@ from engine.store.kept_rows import KeptRows
 from engine.store.link import DATABASE_ERRORS, Link, as_server, check_version, open_link, open_reader, store_error
 from engine.store.lock import LedgerLock
 from engine.store.place import Place, ServerPlace, head_file
-from engine.store.statements import SCHEMA, create_statements, upsert
+from engine.store.statements import SCHEMA, Changed, create_statements, upsert
 
 GENESIS = bytes(32)
 PENDING_MAX = 200_000
@@ -65,7 +65,7 @@ class Batch(msgspec.Struct, frozen=True):
     """What one transaction writes."""
 
     rows: list[tuple[int, int, str, bytes, bytes, bytes]]
-    projections: list[tuple[str, list[dict[str, Any]]]]
+    projections: Changed
     last_seq: int
 
 
@@ -78,7 +78,7 @@ class Projection(Protocol):
         """Take in one event."""
         ...
 
-    def dirty(self) -> list[tuple[str, list[dict[str, Any]]]]:
+    def dirty(self) -> Changed:
         """Rows changed since the last call, by table."""
         ...
 

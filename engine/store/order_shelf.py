@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from operator import attrgetter
 
 import msgspec
 
@@ -175,8 +176,11 @@ class WireIndex(dict[str, Order]):
         return found
 
 
+_fields_of = attrgetter(*PackedOrder.__struct_fields__)
+
+
 def _flat(order: Order) -> PackedOrder:
-    return PackedOrder(*[getattr(order, name) for name in PackedOrder.__struct_fields__])
+    return PackedOrder(*_fields_of(order))
 
 
 def _family(packed: Family) -> list[Order]:

@@ -33,6 +33,7 @@ from engine.store.order_shelf import Asked, OrderShelf, WireIndex
 from engine.store.order_sums import derive_parent, end_amend, rightly_filled, take_over, working
 from engine.store.packed import BLOCK
 from engine.store.shelf import Shelf
+from engine.store.statements import Changed
 
 _ZERO = Decimal(0)
 _UNKNOWN = OrderState.UNKNOWN
@@ -492,7 +493,7 @@ class OrderStore:
 
     # -- projection rows ---------------------------------------------------------------------------------------------
 
-    def dirty(self) -> list[tuple[str, list[dict[str, Any]]]]:
+    def dirty(self) -> Changed:
         """Rows changed since the last call, for the projection tables."""
         orders = [order_row(order) for order in self._dirty_orders.values()]
         fills = [fill_row(order_id, fill, seq, busted=busted) for order_id, fill, seq, busted in self._dirty_fills]

@@ -59,7 +59,7 @@ class _Line(psycopg.Connection[Any]):
 class ServerLink:
     """A connection to a ledger's server with SQLite's face: ``execute``, ``executemany``, ``in_transaction``, ``close``.
 
-    Statements are written with SQLite's marks (``?`` and ``:name``). Errors are those of the ledger.
+    Statements are written with SQLite's marks (``?``). Errors are those of the ledger.
     A reader's transactions see one moment; a reader that lost its line opens another, since asking twice does no harm.
     """
 

@@ -4,12 +4,12 @@ never this module: its imports alone take most of a second.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Dialect, Integer, LargeBinary, Table
+from sqlalchemy import BigInteger, Column, Dialect, Integer, LargeBinary, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 from sqlmodel import Field, SQLModel
 
-from engine.store.statements import PROJECTIONS
+from engine.store.statements import PROJECTIONS, UNIQUE_IN_FILE
 
 # On SQLite only the very word INTEGER makes a key the row's own number; any other type costs an index of its own.
 _SEQ = BigInteger().with_variant(Integer, "sqlite")
@@ -19,11 +19,13 @@ class JournalRow(SQLModel, table=True):
     """One journaled event: the payload is the very bytes that are hashed."""
 
     __tablename__ = "journal"
+    # In a file a trigger does this (:data:`engine.store.statements.UNIQUE_IN_FILE`), and the reason stands there.
+    __table_args__ = (UniqueConstraint("prev_hash").ddl_if(dialect="postgresql"),)
     seq: int = Field(sa_column=Column(_SEQ, primary_key=True, autoincrement=False))
     ts_ns: int = Field(sa_column=Column(BigInteger, nullable=False))
     kind: str
     payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    prev_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False, unique=True))
+    prev_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
@@ -123,4 +125,4 @@ def defined_statements(*, on_server: bool = False) -> tuple[str, ...]:
             f"CREATE INDEX IF NOT EXISTS {index.name} ON {name} ({', '.join(column.name for column in index.columns)})"
             for index in sorted(table(name).indexes, key=lambda item: str(item.name))
         ]
-    return tuple(made)
+    return tuple(made) if on_server else (*made, UNIQUE_IN_FILE)

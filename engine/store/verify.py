@@ -17,7 +17,7 @@ from engine.store.head import noted_head
 from engine.store.journal import GENESIS, Projection, Row, is_well_typed, pages, read_journal, row_faults
 from engine.store.link import DATABASE_ERRORS, Link, open_link, open_reader, store_error
 from engine.store.place import Place, ServerPlace
-from engine.store.statements import COLUMNS, KEYS, PROJECTIONS, create_statements, upsert
+from engine.store.statements import COLUMNS, PROJECTIONS, Values, create_statements, key_of, upsert
 
 FINDINGS_MAX = 20
 WRITE_ROWS = 10_000
@@ -133,12 +133,10 @@ def _against_tables(connection: Link, walk: _Walk) -> list[str]:
     wanted = projected_rows(walk.projections)
     found = []
     for name in PROJECTIONS:
-        columns = COLUMNS[name]
-        keys = KEYS[name]
-        words = ", ".join(f'"{column}"' for column in columns)
-        rows = [dict(zip(columns, row, strict=True)) for row in connection.execute(f"SELECT {words} FROM {name}")]  # noqa: S608 - our own names
-        here = {tuple(row[key] for key in keys): row for row in rows}
-        rebuilt = {tuple(row[key] for key in keys): row for row in wanted[name]}
+        key_in = key_of(name)
+        words = ", ".join(f'"{column}"' for column in COLUMNS[name])
+        here = {key_in(row): row for row in map(tuple, connection.execute(f"SELECT {words} FROM {name}"))}  # noqa: S608 - our own names
+        rebuilt = {key_in(row): row for row in wanted[name]}
         for key in sorted(set(here) | set(rebuilt), key=repr):
             if here.get(key) != rebuilt.get(key):
                 found.append(f"table {name}: row {'/'.join(map(str, key))} differs from the journal")
@@ -146,14 +144,12 @@ def _against_tables(connection: Link, walk: _Walk) -> list[str]:
     return found
 
 
-def projected_rows(projections: Sequence[Projection]) -> dict[str, list[dict[str, Any]]]:
+def projected_rows(projections: Sequence[Projection]) -> dict[str, list[Values]]:
     """The last state of every projection row that was touched, by table."""
-    rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {name: {} for name in PROJECTIONS}
+    rows: dict[str, dict[tuple[Any, ...], Values]] = {name: {} for name in PROJECTIONS}
     for projection in projections:
         for name, changed in projection.dirty():
-            keys = KEYS[name]
-            for row in changed:
-                rows[name][tuple(row[key] for key in keys)] = row
+            rows[name].update(zip(map(key_of(name), changed), changed, strict=True))
     return {name: list(held.values()) for name, held in rows.items()}
 
 
@@ -246,6 +242,7 @@ def state_hash(projections: Sequence[Projection]) -> str:
     """
     digest = hashlib.sha256()
     for name, rows in sorted(projected_rows(projections).items()):
-        for row in sorted(rows, key=lambda item: msgspec.json.encode(item, order="sorted")):
-            digest.update(name.encode() + b"\0" + msgspec.json.encode(row, order="sorted") + b"\n")
+        named = [msgspec.json.encode(dict(zip(COLUMNS[name], row, strict=True)), order="sorted") for row in rows]
+        for words in sorted(named):
+            digest.update(name.encode() + b"\0" + words + b"\n")
     return digest.hexdigest()

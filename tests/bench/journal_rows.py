@@ -5,14 +5,18 @@ from __future__ import annotations
 import sqlite3
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.domain import events as ev
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
-from engine.store.journal import Journal
+from engine.ledger.ledger import Ledger
+from engine.store.journal import Journal, Projection
 from engine.store.order_store import OrderStore
+from tests.store.day import EVENTS_PER_ORDER
+from tests.store.day import events as day_of_orders
 
 SPEC = OrderSpec(symbol="BOLT", side=Side.BUY, qty=Qty(100), type=OrderType.LIMIT, limit=Price("100.01"))
 SOURCE = Source(SourceKind.STRATEGY, "Rounds")
@@ -74,25 +78,38 @@ class Single:
         self.full.close()
 
 
-def grouped(folder: Path, rows: int, group: int) -> float:
-    """Events per second, encoding and chaining included, with so many rows in a commit."""
-    events = [intent(number) for number in range(1, rows + 1)]
-    journal = Journal.open(folder / f"grouped{group}.db", 1, lambda: "BENCH", "USD")
-    begin = time.perf_counter()
-    for first in range(0, rows, group):
+def grouped(folder: Path, events: Sequence[ev.AnyEvent], group: int, *projections: Projection) -> tuple[float, float]:
+    """Events per second of wall time and of the processor's, encoding, chaining and applying included, so many in a commit."""
+    journal = Journal.open(folder / f"grouped{group}-{len(projections)}.db", 1, lambda: "BENCH", "USD")
+    for projection in projections:
+        journal.attach(projection)
+    begin, busy = time.perf_counter(), time.process_time()
+    for first in range(0, len(events), group):
         for event in events[first : first + group]:
-            journal.append(first, event)
+            seq = journal.append(first, event)
+            for projection in projections:
+                projection.apply(seq, first, event)
         journal.commit()
-    wall = time.perf_counter() - begin
+    wall, busy = time.perf_counter() - begin, time.process_time() - busy
     journal.close()
-    return rows / wall
+    return len(events) / wall, len(events) / busy
+
+
+def measure_groups(folder: Path, rows: int) -> dict[str, Any]:
+    """Intents without tables, and a day of orders (five rows each) with its tables of orders, fills, positions and cash."""
+    line = {}
+    intents = [intent(number) for number in range(1, rows + 1)]
+    day = list(day_of_orders(rows // EVENTS_PER_ORDER))
+    for group in GROUPS:
+        for name, events, projections in (("", intents, ()), ("_tables", day, (OrderStore(), Ledger()))):
+            rates = grouped(folder, events, group, *projections)
+            line[f"per_s_{group}{name}"], line[f"per_cpu_s_{group}{name}"] = map(round, rates)
+    return line
 
 
 def measure(folder: Path, rows: int) -> dict[str, Any]:
     """The figures of one run: ``rows`` single rows, thirty times as many in groups."""
-    line: dict[str, Any] = {"n": rows} | {
-        f"per_s_{group}": round(grouped(folder, 30 * rows, group)) for group in GROUPS
-    }
+    line: dict[str, Any] = {"n": rows} | measure_groups(folder, 30 * rows)
     single = Single(folder)
     for number in range(1, rows + 1):
         single.turn(number)

@@ -250,9 +250,8 @@ def test_rows_come_once_and_as_canonical_text() -> None:
     books = Books(AAPL)
     books.book(fill("1", "buy", "1E+2", "10.50", "0.10"))
     (positions, cash) = books.ledger.dirty()
-    row = {"qty": "100", "cost": "1050", "realised": "0", "fees": "0.1", "currency": "USD"}
-    assert positions == ("positions", [{"broker": "paper", "account": "PAPER", "symbol": "AAPL", **row}])
-    assert cash == ("cash", [{"broker": "paper", "account": "PAPER", "currency": "USD", "amount": "-1050.1"}])
+    assert positions == ("positions", [("paper", "PAPER", "AAPL", "100", "1050", "0", "0.1", "USD")])
+    assert cash == ("cash", [("paper", "PAPER", "USD", "-1050.1")])
     assert books.ledger.dirty() == [("positions", []), ("cash", [])]
 
 

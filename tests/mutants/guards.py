@@ -78,6 +78,8 @@ GUARDS = (
            CORE),
     Mutant("stop-after-failed-write", "after a failed write nothing is written again", JOURNAL,
            "                self.failed = str(found)\n", "", ("tests/store", "tests/core")),
+    Mutant("unique-link", "no two rows of a ledger stand behind the same row", "engine/store/statements.py",
+           "(CREATE_JOURNAL, *CREATE_OTHERS, UNIQUE_IN_FILE)", "(CREATE_JOURNAL, *CREATE_OTHERS)", ("tests/store/test_crash.py",)),
     Mutant("one-writer", "a second engine on a ledger is refused", "engine/store/lock.py", "            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\n", "            pass\n",
            ("tests/store",)),
     Mutant("noted-head", "a ledger whose tail was cut is not opened", JOURNAL, "if found is None or found[0] != noted[1]:",

@@ -12,6 +12,7 @@ import pytest
 
 from engine.domain import events as ev
 from engine.domain.errors import StoreLocked
+from engine.store import statements
 from engine.store.head import noted_head
 from engine.store.journal import Journal, read_journal
 from engine.store.verify import verify
@@ -103,8 +104,27 @@ def test_two_writers_after_the_lock_file_was_deleted_do_not_both_go_on(tmp_path:
     assert verify(path, make).findings == ()
 
 
-def test_no_two_rows_stand_behind_the_same_row(tmp_path: Path) -> None:
+AGAIN = "INSERT INTO journal SELECT {}, ts_ns, kind, payload, {}, {} FROM journal WHERE seq = {}"
+FORKS = {
+    "behind the row of another": AGAIN.format(99, "prev_hash", "hash", 8),
+    "behind a row that is not the last": AGAIN.format(99, "hash", "zeroblob(32)", 5),
+    "behind the last one, and not next to it": AGAIN.format(99, "hash", "zeroblob(32)", 8),
+    "a first row once more": AGAIN.format(99, "prev_hash", "hash", 1),
+}
+
+
+@pytest.mark.parametrize("fork", FORKS)
+@pytest.mark.parametrize("made_by", ["this Bolt", "one whose journal had an index"])
+def test_no_two_rows_stand_behind_the_same_row(tmp_path: Path, fork: str, made_by: str) -> None:
     path = tmp_path / "ledger.db"
+    if made_by != "this Bolt":
+        run_sql(
+            path, statements.CREATE_JOURNAL.replace("(seq))", "(seq), UNIQUE (prev_hash))"), *statements.CREATE_OTHERS
+        )
+        run_sql(path, "INSERT INTO meta VALUES ('schema', '1')")
     trade(path)
-    with pytest.raises(sqlite3.IntegrityError, match="prev_hash"):
-        run_sql(path, "INSERT INTO journal SELECT 99, ts_ns, kind, payload, prev_hash, hash FROM journal WHERE seq = 8")
+    with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: journal\.prev_hash"):
+        run_sql(path, FORKS[fork])
+    assert verify(path, make).findings == ()
+    run_sql(path, AGAIN.format(9, "hash", "zeroblob(32)", 8))
+    assert "row 9" in verify(path, make).findings[0], "the next row is let in, and judged by its hash"

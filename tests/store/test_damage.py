@@ -14,6 +14,7 @@ from engine.domain import events as ev
 from engine.domain.errors import StoreCorrupt, StoreError, StoreLocked, StoreUnwritable
 from engine.store.head import noted_head
 from engine.store.journal import GENESIS, Journal, chain, read_journal
+from engine.store.statements import Changed
 from engine.store.verify import rebuild, shown, state_hash, verify
 from tests.store.shop import AAPL, START_NS, Desk, alert, fill, make, run_sql, trade
 
@@ -157,7 +158,7 @@ def test_a_ledger_is_verified_while_an_engine_writes_it(ledger: Path) -> None:
                 desk.record(fill(number))
                 desk.journal.commit()
 
-        def dirty(self) -> list[tuple[str, list[dict[str, object]]]]:
+        def dirty(self) -> Changed:
             return []
 
         def forget(self) -> None:
