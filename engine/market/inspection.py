@@ -44,6 +44,9 @@ REALISM = {
         "resting fills: where a later bar goes through the limit",
     ),
 }
+UNANNOUNCED_PCT = 1
+"""Share of rows of unannounced orders from which the queues of a book cannot be called exact: a recording from the open has about 0.1 %."""
+PARTLY = "queue position: exact among the orders of the file only; {count} of its rows name orders from before it, which stand in no queue"
 NO_DEPTH = "depth: best prices only, what stands behind them is an estimate"
 NO_PRINTS = "prints: none, resting orders fill only where the other side comes to their price"
 
@@ -159,6 +162,9 @@ def inspect(file: RecordedFile) -> Inspection:
     watch.run()
     made = file.instrument
     words = list(REALISM[file.depth])
+    unannounced = sum(book.unknown for book in watch.orders.values())
+    if unannounced * 100 >= file.rows * UNANNOUNCED_PCT and file.depth == ORDERS:
+        words[0] = PARTLY.format(count=unannounced)
     if file.depth == LEVELS and LEVEL not in watch.kinds:
         words.append(NO_DEPTH)
     if not watch.kinds.keys() & {TRADE, EXEC, FILL, BAR, HIDDEN}:

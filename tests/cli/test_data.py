@@ -34,6 +34,15 @@ def test_inspect_says_what_a_file_is_and_what_realism_it_allows(bolt: Bolt) -> N
     assert "a touch fills nothing" in bars
 
 
+def test_queues_that_lack_the_orders_from_before_the_file_are_not_called_exact(bolt: Bolt, tmp_path: Path) -> None:
+    later = tmp_path / "cme_small.csv"
+    lines = (DATA / "cme_small.csv").read_text().splitlines(keepends=True)
+    later.write_text("".join(line for line in lines if ",SNAP," not in line))
+    told = bolt("data", "inspect", str(later)).out
+    assert "queue position: exact among the orders of the file only" in told
+    assert "orders from before it, which stand in no queue" in told
+
+
 def test_inspect_in_json_is_an_object_for_each_symbol(bolt: Bolt) -> None:
     told = [
         json.loads(line) for line in bolt("data", "inspect", str(DATA / "bars_small.csv"), "--json").out.splitlines()
