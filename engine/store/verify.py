@@ -13,6 +13,7 @@ import msgspec
 
 from engine.domain.errors import BoltError, StoreCorrupt
 from engine.domain.events import LedgerOpened, decode_event, kind_of
+from engine.store.alike import says_the_same
 from engine.store.head import noted_head
 from engine.store.journal import GENESIS, Projection, Row, is_well_typed, pages, read_journal, row_faults
 from engine.store.link import DATABASE_ERRORS, Link, open_link, open_reader, store_error
@@ -138,7 +139,8 @@ def _against_tables(connection: Link, walk: _Walk) -> list[str]:
         here = {key_in(row): row for row in map(tuple, connection.execute(f"SELECT {words} FROM {name}"))}  # noqa: S608 - our own names
         rebuilt = {key_in(row): row for row in wanted[name]}
         for key in sorted(set(here) | set(rebuilt), key=repr):
-            if here.get(key) != rebuilt.get(key):
+            kept, made = here.get(key), rebuilt.get(key)
+            if kept is None or made is None or not says_the_same(name, kept, made):
                 found.append(f"table {name}: row {'/'.join(map(str, key))} differs from the journal")
     connection.execute("COMMIT")
     return found

@@ -57,6 +57,36 @@ def test_damage_is_found(ledger: Path, kind: str) -> None:
     assert not verify(ledger, projections).ok
 
 
+def change_spec(ledger: Path, change: Callable[[str], str]) -> None:
+    connection = sqlite3.connect(ledger)
+    ((kept,),) = connection.execute("SELECT spec FROM orders WHERE order_id = 'C2'").fetchall()
+    assert change(kept) != kept
+    connection.execute("UPDATE orders SET spec = ? WHERE order_id = 'C2'", (change(kept),))
+    connection.commit()
+    connection.close()
+
+
+def test_terms_that_an_older_bolt_did_not_know_are_no_damage(ledger: Path) -> None:
+    change_spec(ledger, lambda kept: kept.replace('"display":null,', "").replace(',"params":{}', ""))
+    assert verify(ledger, projections).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"qty":"100",', '"qty":"900",'),
+        ('"qty":"100",', ""),
+        ('"display":null,', '"display":"5",'),
+        ('"display":null,', '"display":null,"more":1,'),
+        ('"display":null,', '"display":null,,'),
+        ('"params":{}', '"params":{"slices":"4"}'),
+    ],
+)
+def test_terms_of_another_meaning_are_damage(ledger: Path, old: str, new: str) -> None:
+    change_spec(ledger, lambda kept: kept.replace(old, new))
+    assert verify(ledger, projections).findings == ("table orders: row C2 differs from the journal",)
+
+
 def test_projections_can_be_made_again(ledger: Path) -> None:
     connection = sqlite3.connect(ledger)
     connection.execute("DELETE FROM orders")
