@@ -10,16 +10,19 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 
 from bolt_tui.past_market import PastMarket
+from bolt_tui.recall import Reader, named_chunks
+from bolt_tui.tape_middles import Question
 from brokers.paper.replay_broker import PAPER_CAPABILITIES
 from engine.api import Engine, EngineParts, log_lines
 from engine.domain import events as ev
-from engine.domain.clock import NS_PER_S, SimClock, iso
+from engine.domain.clock import NS_PER_S, Clock, SimClock, SystemClock, iso
 from engine.domain.commands import AnyCommand, CommandResult, Preview
 from engine.domain.errors import SettingsError, StoreError
 from engine.domain.instrument import Instrument
@@ -29,11 +32,12 @@ from engine.oms import broker_interface as bi
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder, parse
 from engine.store.journal import Journal, read_journal
-from engine.store.link import DATABASE_ERRORS, open_reader, store_error
+from engine.store.link import DATABASE_ERRORS, holder_of, open_reader, store_error
 from engine.store.place import Place
 from engine.views import DeskView
 
 MODE = "PAST"
+DAY_NS = 86_400 * NS_PER_S
 _TIMES = ("%H:%M:%S", "%H:%M")
 _STAMPS = ("%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
 
@@ -87,6 +91,7 @@ class Past:
         folder: a folder of this object's own, for a latch that halts nobody.
         halt: what the halt key does.
         tape: the folder of its tape; None where there is none.
+        clock: says how far the tape of an engine that is at work may go.
 
     Raises:
         StoreError: it cannot be read, or holds nothing.
@@ -95,7 +100,14 @@ class Past:
     connected = True
     link_text = ""
 
-    def __init__(self, ledger: Place, folder: Path, halt: Callable[[str], None], tape: Path | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Place,
+        folder: Path,
+        halt: Callable[[str], None],
+        tape: Path | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._path = ledger
         self._folder = folder
         self._halt = halt
@@ -104,6 +116,10 @@ class Past:
         """Row and instant, and the picture of them."""
         self._prices = ""
         """What is missing of the market, in words."""
+        self._tape = tape
+        self._reader: Reader | None = None
+        self._middles: dict[str, list[Decimal | None]] = {}
+        """What the tape tells of the prices behind fills."""
         with closing(open_reader(ledger)) as connection:
             try:
                 ends = connection.execute("SELECT min(seq), max(seq) FROM journal").fetchone()
@@ -129,6 +145,9 @@ class Past:
         self._told: list[int] = []
         """Rows that a person reads a line of, up to here."""
         self._go(self.last_seq)
+        # What an engine writes has no last row yet: the tape beside it goes on up to now.
+        now_ns = (clock or SystemClock()).now_ns()
+        self.end_ns = now_ns if holder_of(ledger) and 0 < now_ns - self.ts_ns < DAY_NS else self.ts_ns
 
     def _fresh(self) -> Engine:
         self._latch = Latch.open(self._folder / "latch", ledger_used=False)
@@ -160,8 +179,38 @@ class Past:
         if found is None:
             msg = f"nothing is journaled as early as {iso(ts_ns)}; the first row of {self._path} is of {iso(self.first_ns())}"
             raise SettingsError(msg)
-        self._go(found[0])
-        self.ts_ns = max(self.ts_ns, ts_ns) if self.seq < self.last_seq else self.ts_ns
+        self._go(found[0], ts_ns)
+        self.ts_ns = max(self.ts_ns, min(ts_ns, self.end_ns))
+
+    def measure(self, wait_s: float = 0.0) -> None:
+        """Begin to read the prices behind the fills from the tape; the picture has them once they are read. Call it at the end of the ledger.
+
+        Args:
+            wait_s: for a list, which is drawn once: so long the end of the reading is waited for.
+        """
+        policy, engine = self._policy.policy, self._engine
+        fills = engine.markouts.asked()
+        if self._tape is None or policy is None or not fills:
+            return
+        question = Question(
+            folder=str(self._tape),
+            instruments=tuple(engine.market.instruments.values()),
+            fills=fills,
+            age_ns_max=policy.ns("price.max_quote_age_s"),
+            chunks=tuple(named_chunks(self._path).values()),
+        )
+        self._reader = Reader(question)
+        self._reader.wait(wait_s)
+
+    def _hear(self) -> None:
+        """Take what was read of the prices behind fills."""
+        found = None if self._reader is None else self._reader.answer()
+        if self._reader is not None and found is not None:
+            self._reader.close()
+            self._reader = None
+            self._middles = found.middles
+            self._shown = None
+            self._version += 1
 
     def first_ns(self) -> int:
         """Time of the first row."""
@@ -184,8 +233,9 @@ class Past:
         """So many seconds on or back."""
         self.go_to(max(self.first_ns(), self.ts_ns + seconds * NS_PER_S))
 
-    def _go(self, seq: int) -> None:
-        if seq < self.seq:
+    def _go(self, seq: int, ts_ns: int = 0) -> None:
+        """Up to a row; anew where it, or the instant behind it, lies before what was applied."""
+        if seq < self.seq or 0 < ts_ns < max(self.ts_ns, self._clock.now_ns()):
             self._engine.journal.close()
             self._latch.close()
             self._engine, self.seq, self._told = self._fresh(), 0, []
@@ -219,10 +269,13 @@ class Past:
 
     def view(self) -> DeskView:
         """The picture as of the instant."""
+        self._hear()
         at = (self.seq, self.ts_ns)
         if self._shown is None or self._shown[0] != at:
             self._clock.set_ns(max(self.ts_ns, self._clock.now_ns()))
             self._prices = self._market.show(self._engine.market, self.ts_ns)
+            self._engine.markouts.recall(self._middles)
+            self._engine.picture.look_anew()
             view = self._engine.view()
             status = msgspec.structs.replace(view.status, mode=MODE, ts_ns=self.ts_ns)
             # The market's prints since an arrival are not all read, so what they come to is not known.
@@ -231,7 +284,8 @@ class Past:
         return self._shown[1]
 
     def version(self) -> int:
-        """Grows with each move."""
+        """Grows with each move, and when prices behind fills are known."""
+        self._hear()
         return self._version
 
     async def submit(self, command: AnyCommand) -> CommandResult:
@@ -255,12 +309,17 @@ class Past:
 
     def close(self) -> None:
         """Let go of the scratch files."""
+        if self._reader is not None:
+            self._reader.close()
         self._engine.journal.close()
         self._latch.close()
 
 
-def read_instant(words: str, last_ns: int) -> int:
-    """``14:42:06`` (the last one that is not behind the ledger's end) or ``2026-11-28T14:42:06``, both UTC, as nanoseconds.
+def read_instant(words: str, first_ns: int, end_ns: int) -> int:
+    """``14:42:06`` or ``2026-11-28T14:42:06``, both UTC, as nanoseconds.
+
+    Without a day it is the last such time that is not behind the end; where the ledger does not reach back to that one, it is that of the
+    last day, though the ledger ends before it.
 
     Raises:
         SettingsError: it is neither.
@@ -276,9 +335,9 @@ def read_instant(words: str, last_ns: int) -> int:
             clock = datetime.strptime(said, form).replace(tzinfo=UTC)
         except ValueError:
             continue
-        last = datetime.fromtimestamp(last_ns // NS_PER_S, UTC)
-        found = last.replace(hour=clock.hour, minute=clock.minute, second=clock.second)
-        return _ns(found if found <= last else found - timedelta(days=1))
+        last = datetime.fromtimestamp(end_ns // NS_PER_S, UTC)
+        found = _ns(last.replace(hour=clock.hour, minute=clock.minute, second=clock.second))
+        return found if found <= end_ns or found - DAY_NS < first_ns else found - DAY_NS
     msg = f"--at was {words!r}; expected a time in UTC such as 14:42:06 or 2026-11-28T14:42:06"
     raise SettingsError(msg)
 

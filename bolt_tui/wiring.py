@@ -23,8 +23,10 @@ from bolt_tui.input_tape import InputTape, StepInput, encode
 from bolt_tui.instruments import registry_in
 from bolt_tui.lookout import Lookout
 from bolt_tui.notify import FAILED_CODE, Notifier, counts_path
+from bolt_tui.recall import recall_beside
 from bolt_tui.session_report import note_session
 from bolt_tui.settings import Home, Settings, ensure_policy, load_settings
+from bolt_tui.tape_middles import Question
 from bolt_tui.venue_keeper import VenueKeeper
 from bolt_tui.watchdog import Watchdog
 from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue, stop_venue
@@ -279,6 +281,25 @@ class LiveEngine:
     def _on_history(self, loaded: Loaded) -> None:
         self._inbox.put(partial(self._tape.history, self.engine, loaded))
 
+    def _recall(self) -> None:
+        """Let the tape tell of the prices behind the fills of before."""
+        markouts, policy = self.engine.markouts, self._policy.policy
+        if policy is None:
+            return
+        question = Question(
+            folder=str(self._home.tape),
+            instruments=tuple(self.engine.market.instruments.values()),
+            fills=markouts.asked(),
+            age_ns_max=policy.ns("price.max_quote_age_s"),
+        )
+        recall_beside(
+            self._home.place,
+            question,
+            self._recovered,
+            self._clock.now_ns(),
+            lambda told: self._inbox.put(partial(markouts.recall, told)),
+        )
+
     def _on_recovered(self, chunk: Chunk) -> None:
         self._recovered.append((chunk.name, chunk.sha256))
         self._on_chunk(chunk)
@@ -311,6 +332,7 @@ class LiveEngine:
             self._turn()
             instruments = tuple(self.engine.market.instruments.values())
             load_beside(self._home, self._clock.now_ns(), self._recovered, instruments, self._on_history)
+            self._recall()
             calm()
             sys.setswitchinterval(TURN_S)
             self._beat_ns = self._clock.monotonic_ns()

@@ -1,7 +1,7 @@
 """What the selected parent cost: against its arrival, split into its parts, by venue and against the market of its time.
 
 Everything here comes from the engine's journaled quotes and fills, and from the market as it followed them. What is not known,
-such as a price after fills of before the engine's start, says so in its line instead of showing a figure.
+such as prices after fills that nobody recorded, says so in its line instead of showing a figure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from widgets.formats import age, bar, clock_second, fixed, plain, signed, wrap
 from widgets.frame import Frame
 
 EMPTY = "select an order with up and down: what it cost against its arrival is shown here"
-NOT_MEASURED = "not measured: its fills are from before this engine's start, or of the past"
+NOT_MEASURED = "no tape holds the prices after its fills: they are from before this engine's start, or of a replay"
 BAR_WIDTH = 20
 
 

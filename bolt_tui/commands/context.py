@@ -99,24 +99,26 @@ class Context:
         self.out.line(found.told())
         return found
 
-    def stored_view(self, error: NoEngine) -> tuple[DeskView, dict[str, Any]]:
-        """The picture as of the ledger's last row, and where it is from, as :meth:`stored` has it. Its prices are those of the tape."""
+    def stored_view(self, error: NoEngine, *, measure_s: float | None = None) -> tuple[DeskView, dict[str, Any]]:
+        """The picture as of the ledger's last row, and where it is from, as :meth:`stored` has it. Its prices are those of the tape;
+        ``measure_s``: how long those behind its fills are waited for, where they are wanted.
+        """
         from bolt_tui.commands.look_back import opened
 
         marks = self.stored(error).marks()
-        with opened(self) as past:
+        with opened(self, measure_s=measure_s) as past:
             view, missing = past.view(), past.missing()
         if missing:
-            self.out.say(f"bolt: {missing}: what needs them is not known")
+            self.out.say(f"bolt: {missing}" + ("" if view.quotes else ": what needs them is not known"))
         return view, marks
 
-    def past(self) -> DeskView | None:
+    def past(self, *, measure_s: float | None = None) -> DeskView | None:
         """The picture of ``--at`` and ``--ledger``; None where neither was given. Says of when it is."""
         if not (self.args.at or self.args.ledger):
             return None
         from bolt_tui.commands.look_back import opened
 
-        with opened(self) as past:
+        with opened(self, measure_s=measure_s) as past:
             told = f"FROM THE LEDGER, the past as of {past.words()}"
             if self.out.json:
                 self.out.say(f"bolt: {told}")

@@ -38,9 +38,12 @@ def live_marks(view: DeskView) -> dict[str, Any]:
     }
 
 
-def now_or_then(context: Context) -> tuple[DeskView, dict[str, Any]]:
-    """The engine's picture, or that of ``--at`` and ``--ledger``, and where it is from. Raises NoEngine."""
-    past = context.past()
+def now_or_then(context: Context, *, measure_s: float | None = None) -> tuple[DeskView, dict[str, Any]]:
+    """The engine's picture, or that of ``--at`` and ``--ledger``, and where it is from. Raises NoEngine.
+
+    ``measure_s``: how long prices behind the fills of a past are waited for, where they are wanted.
+    """
+    past = context.past(measure_s=measure_s)
     if past is not None:
         status = past.status
         marks = {"read_from": "ledger", "engine": "past", "as_of_ns": status.ts_ns, "as_of_seq": status.head_seq}

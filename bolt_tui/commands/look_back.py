@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(context: Context, halt: Callable[[str], None] = lambda _: None) -> Iterator[Past]:
-    """The past that the arguments name."""
+def opened(
+    context: Context, halt: Callable[[str], None] = lambda _: None, *, measure_s: float | None = None
+) -> Iterator[Past]:
+    """The past that the arguments name; ``measure_s``: how long the prices behind its fills are waited for, where they are wanted."""
     args = context.args
     place = read_place(args.ledger, Path.cwd()) if args.ledger else context.found.place
     with tempfile.TemporaryDirectory(prefix="bolt-past-") as folder:
@@ -28,8 +30,10 @@ def opened(context: Context, halt: Callable[[str], None] = lambda _: None) -> It
         tape = place.parent / "tape" if isinstance(place, Path) else home_path() / "tape"
         past = Past(place, Path(folder), halt, tape)
         try:
+            if measure_s is not None:
+                past.measure(measure_s)
             if args.at:
-                past.go_to(read_instant(args.at, past.ts_ns))
+                past.go_to(read_instant(args.at, past.first_ns(), past.end_ns))
             yield past
         finally:
             past.close()
@@ -45,7 +49,7 @@ def look_back(context: Context, is_ascii: Callable[[Settings], bool]) -> Exit:
     settings = load_settings(home) if home is not None else Settings()
     key = HaltKey(home) if home is not None else None
     try:
-        with opened(context, key.press if key is not None else lambda _: None) as past:
+        with opened(context, key.press if key is not None else lambda _: None, measure_s=0) as past:
             run_desk(past, settings, is_ours=False, is_ascii=is_ascii(settings))
     finally:
         if key is not None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
 
 FILLS_MAX = 1_000
+MEASURE_S = 60.0
+"""How long `bolt tca` waits for prices behind the fills of a past, which are read from its tape."""
 
 
 def blotter(context: Context) -> Exit:
@@ -271,9 +273,9 @@ def tca(context: Context) -> Exit:
     """What parents cost against their arrival, split into its parts; a figure that cannot be told is a dash."""
     wanted = context.args.order_id.upper()
     try:
-        view, marks = now_or_then(context)
+        view, marks = now_or_then(context, measure_s=MEASURE_S)
     except NoEngine as error:
-        view, marks = context.stored_view(error)
+        view, marks = context.stored_view(error, measure_s=MEASURE_S)
     costs = [row for row in view.costs if wanted in {"", row.order_id}]
     if wanted and not costs:
         msg = f"{wanted} has no costs yet: it is no parent that has filled; `bolt tca` lists those that have"

@@ -107,7 +107,7 @@ class Engine:
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
         is_seen = parts.mode not in {"replay", "past"}
         self.places = QueuePlaces(is_on=is_seen)
-        self.markouts = Markouts(self.market, parts.clock, parts.policy, is_on=is_seen)
+        self.markouts = Markouts(self.market, parts.clock, parts.policy, is_on=is_seen, is_kept=parts.mode != "replay")
         self.picture = Picture(self)
         self.cursor = self.picture.cursor
         self.commander = Commander(self)

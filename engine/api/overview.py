@@ -98,6 +98,10 @@ class Overview:
             del self._made[next(iter(self._made))]
         return is_changed
 
+    def forget_second(self) -> None:
+        """Let the next :meth:`refresh` work the figures out, whatever the time."""
+        self._second = -1
+
     def limits_since(self, version: int) -> tuple[tuple[LimitView, ...], tuple[ExposureView, ...]] | None:
         """Limits and exposures where they changed after a version; always after 0."""
         return (self.limits, self.exposures) if version < self._version or not version else None

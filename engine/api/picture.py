@@ -273,10 +273,13 @@ class Picture:
         )
         return self.cursor(), update
 
+    def look_anew(self) -> None:
+        """Work out the sums of the next picture, though one was drawn within this second: the past moves by rows."""
+        self._overview.forget_second()
+
     def _sum_up(self) -> None:
         """Bring limits, exposures and costs up to date; what of them changed is a version of its own."""
-        if self._overview.refresh(self._version + 1):
-            self._version += 1
+        self._version += self._overview.refresh(self._version + 1)
 
     def _see(self) -> StatusView:
         """The status of now; notes whether more of it than the running time has changed, and which positions have."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import gzip
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 
 from bolt_tui.app import Desk
 from bolt_tui.commands.exits import Exit
-from bolt_tui.past import MODE, Past, read_instant
+from bolt_tui.past import DAY_NS, MODE, Past, read_instant
 from bolt_tui.past_market import LOOKBACK_NS
 from bolt_tui.settings import Home, Settings
 from engine.domain import commands as co
@@ -137,6 +139,48 @@ def test_the_chunk_that_is_being_filled_is_shown_and_said_to_be_unproven(
     made.go_to(START_NS + 37 * NS_PER_S)
     assert [str(row.bid) for row in made.view().quotes] == ["190.36"]
     assert made.missing() == "prices from 22:13:56.000 on are of the open chunk of the tape, which no hash proves yet"
+    made.close()
+
+
+def test_prices_after_fills_come_from_the_tape_as_of_the_instant(
+    taped: Past, past_tca: Callable[[str], list[str]]
+) -> None:
+    """The fill of 20 s at 189.02; on the tape stands 189.01 before it, and 189.51 from 22 s on."""
+    assert past_tca("22:13:45") == ["-0.529", "-0.529", "later", "later"]
+    assert past_tca("22:13:52") == ["-0.529", "-0.529", "-", "later"], "nothing was recorded after 22 s"
+    taped.measure(60)
+    taped.go_to(WHEN["filled"])
+    (cost,) = taped.view().costs
+    assert [str(item.bp) for item in cost.markouts] == ["-0.529", "-0.529", "None", "None"]
+    taped.go_to(WHEN["works"])
+    assert [cost.markouts for cost in taped.view().costs] == [()]
+
+
+@pytest.fixture
+def past_tca(bolt: Bolt) -> Callable[[str], list[str]]:
+    def after(at: str) -> list[str]:
+        (row,) = csv.DictReader(io.StringIO(bolt("tca", "--at", at, "--csv").out))
+        return [word.partition(":")[2] for word in row["after bp"].split()]
+
+    return after
+
+
+def test_a_minute_back_is_a_minute_where_nothing_happened_in_it(
+    past: Past, lab: Lab, home: Home, tmp_path: Path
+) -> None:
+    del past
+    lab.pass_time(600)
+    lab.quote(18_900, 18_902)
+    lab.submit(co.Halt(source=ME, why="again"))
+    lab.pass_time(1)
+    made = Past(home.ledger, tmp_path / "scratch", lambda _: None)
+    made.go_to(made.ts_ns - 20 * NS_PER_S)
+    at = made.ts_ns
+    made.move(-60)
+    made.move(-60)
+    assert at - made.ts_ns == 120 * NS_PER_S
+    made.move(60)
+    assert at - made.ts_ns == 60 * NS_PER_S
     made.close()
 
 
@@ -268,17 +312,35 @@ def test_an_instant_before_the_ledger_and_words_that_are_none_are_refused(bolt: 
 @pytest.mark.parametrize(
     ("words", "at"),
     [
-        ("22:13:20", START_NS),
-        ("22:13", START_NS - 20 * NS_PER_S),
-        ("2023-11-14T22:13:20Z", START_NS),
-        ("23:00:00", None),
+        ("22:13:20", 0),
+        ("22:13", -20),
+        ("2023-11-14T22:13:20Z", 0),
+        ("23:00:00", 2_800 - 86_400),
+        ("22:13:10", -10),
     ],
 )
-def test_an_instant_is_the_last_one_before_the_ledgers_end(words: str, at: int | None) -> None:
-    found = read_instant(words, START_NS + 60 * NS_PER_S)
-    assert found == at if at is not None else found < START_NS
+def test_an_instant_is_the_last_one_before_the_ledgers_end(words: str, at: int) -> None:
+    end_ns = START_NS + 60 * NS_PER_S
+    assert read_instant(words, START_NS - 2 * DAY_NS, end_ns) == START_NS + at * NS_PER_S
+    today = read_instant("23:00:00", START_NS, end_ns)
+    assert today == START_NS + 2_800 * NS_PER_S, "a day earlier there was no ledger"
+
+
+def test_an_engine_that_goes_on_can_be_looked_at_up_to_now(past: Past, home: Home, lab: Lab, tmp_path: Path) -> None:
+    now = SimClock(past.ts_ns + 7 * NS_PER_S)
+    made = Past(home.ledger, tmp_path / "scratch", lambda _: None, None, now)
+    made.go_to(past.ts_ns + 5 * NS_PER_S)
+    assert made.ts_ns == past.ts_ns + 5 * NS_PER_S, "this process holds the ledger: its tape goes on"
+    made.go_to(past.ts_ns + 9 * NS_PER_S)
+    assert made.ts_ns == now.now_ns()
+    lab.journal.close()
+    ended = Past(home.ledger, tmp_path / "scratch", lambda _: None, None, now)
+    ended.go_to(past.ts_ns + 5 * NS_PER_S)
+    assert ended.ts_ns == past.ts_ns
+    for one in (made, ended):
+        one.close()
 
 
 def test_an_instant_that_is_none_is_named() -> None:
     with pytest.raises(SettingsError, match="--at was '25:00'"):
-        read_instant("25:00", START_NS)
+        read_instant("25:00", START_NS, START_NS)

@@ -81,15 +81,43 @@ def test_a_fill_that_is_taken_back_counts_no_more(lab: Lab) -> None:
     assert lab.engine.markouts.view("P1") == ()
 
 
-def test_fills_of_before_the_start_are_not_measured(tmp_path: Path) -> None:
+@pytest.fixture
+def again(tmp_path: Path) -> Lab:
+    """A second engine on the ledger of one that filled an order; its clock stands where the first one's began."""
     first = Lab(tmp_path, ledger=tmp_path / "ledger.db")
     first.connect()
     trade(first)
     first.journal.close()
-    again = Lab(tmp_path, ledger=tmp_path / "ledger.db")
-    again.connect()
+    made = Lab(tmp_path, ledger=tmp_path / "ledger.db")
+    made.connect()
+    return made
+
+
+def test_fills_of_before_the_start_have_no_figure_of_their_own(again: Lab) -> None:
     after_ms(again, 1_000)
     assert [cost.markouts for cost in again.engine.view().costs] == [()]
+    again.engine.markouts.recall({})
+    assert figures(again) == [], "nothing was recorded"
+
+
+def test_fills_of_before_the_start_take_what_the_tape_tells(again: Lab) -> None:
+    (asked,) = again.engine.markouts.asked()
+    assert (asked.symbol, asked.key) == ("AAPL", "paper/PAPER/k1")
+    after_ms(again, 15_000)
+    again.engine.markouts.recall({asked.key: [Decimal("189.05"), None, Decimal("188.01"), None]})
+    assert figures(again) == ["1.5871", "none", "-53.4335", "waits"], "a minute has not passed yet"
+    again.quote(18_904, 18_906)
+    after_ms(again, 50_000)
+    assert figures(again)[3] == "none", "the quote was too old then"
+    assert again.engine.markouts.asked() == ()
+
+
+def test_a_fill_of_before_that_is_taken_back_is_not_asked_for(again: Lab) -> None:
+    (asked,) = again.engine.markouts.asked()
+    again.engine.markouts.booked("P1", again.fill("W", 100, "k1").fill, -1)
+    assert again.engine.markouts.asked() == ()
+    again.engine.markouts.recall({asked.key: [Decimal(189)] * 4})
+    assert figures(again) == []
 
 
 def test_the_figures_are_weighted_by_notional() -> None:

@@ -122,7 +122,7 @@ def test_tca_invents_nothing() -> None:
     assert "nothing has filled yet" in shown
     assert "the engine was started again since" in shown
     cut = msgspec.structs.replace(frozen.working_day().costs[0], timing_bp=None, market_qty=None, markouts=())
-    assert "after   not measured: its fills are from before this engine's start" in tca("P104", cut)
+    assert "after   no tape holds the prices after its fills" in tca("P104", cut)
     assert "a child was sent without a journaled quote" in tca("P104", cut)
 
 

@@ -15,10 +15,13 @@ from bolt_tui.tape_minutes import minutes_in, recent_chunks, tape_history
 from bolt_tui.wiring import LiveEngine, build_live
 from brokers.paperbroker import stop_venue
 from engine.domain.clock import NS_PER_S, SystemClock
+from engine.domain.commands import NewOrder
 from engine.domain.money import Qty
+from engine.domain.order import OrderSpec, OrderType, Side
 from engine.market.feed import TradeTick
 from engine.market.history import History, Loaded
 from engine.market.tape import Chunk, TapeWriter, chunk_path
+from tests.core.lab import ME
 from tests.market.test_history import MINUTE, T0, closes, loaded, share
 
 WAIT_S = 45
@@ -98,15 +101,29 @@ def test_a_live_engine_reads_what_the_one_before_recorded(tmp_path: Path, caplog
     caplog.set_level(logging.INFO, "bolt.history")
     home = open_home(tmp_path / "home")
     try:
-        asyncio.run(
-            life(home, lambda live: "AAPL" in live.engine.market.bars.of and _said(caplog, "no history of AAPL"))
-        )
+        asyncio.run(life(home, lambda live: _has_traded(live) and _said(caplog, "no history of AAPL")))
         chunks = recent_chunks(home.place, SystemClock().now_ns())
         assert chunks
         assert minutes_in(home.tape, chunks).minutes["AAPL"]
-        asyncio.run(life(home, lambda _: _said(caplog, "history of AAPL: ")))
+        asyncio.run(life(home, lambda live: _said(caplog, "history of AAPL: ") and _measured(live)))
     finally:
         stop_venue(home.root)
+
+
+def _has_traded(live: LiveEngine) -> bool:
+    """Once there are prices, buy; then wait for the fill and a tenth of a second behind it."""
+    engine = live.engine
+    if "AAPL" in engine.market.bars.of and not engine.store.orders:
+        spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(10), type=OrderType.MARKET)
+        live.door.submit(NewOrder(source=ME, intent_id="i1", spec=spec, why="", words="b 10 AAPL @mkt"))
+    fills = engine.view().fills
+    return bool(fills) and engine.clock.now_ns() - fills[0].ts_ns > NS_PER_S // 4
+
+
+def _measured(live: LiveEngine) -> bool:
+    """The engine knows where the market stood after a fill of the one before."""
+    (cost,) = live.engine.view().costs
+    return bool(cost.markouts) and cost.markouts[0].fills == 1
 
 
 def _said(caplog: pytest.LogCaptureFixture, words: str) -> bool:
