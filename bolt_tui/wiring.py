@@ -67,6 +67,10 @@ a thousand parents waited for each other: 430 ms until all was verified gone, 27
 STOP_S = 5.0
 
 
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
 class Inbox:
     """Inputs from other threads, taken in order on the loop."""
 
@@ -75,6 +79,8 @@ class Inbox:
         self._on_fault = on_fault
         self._waiting: deque[Callable[[], None]] = deque()
         self._is_rung = False
+        self.after: Callable[[], None] = _nothing
+        """Called behind each input that did not fail."""
         self.dropped = 0
 
     def put(self, act: Callable[[], None], *, is_tick: bool = False) -> None:
@@ -97,6 +103,7 @@ class Inbox:
             act = self._waiting.popleft()
             try:
                 act()
+                self.after()
             except Exception as error:  # loop edge: the desk is halted, and what else came is still taken
                 self._on_fault(error)
         if self._waiting and not self._is_rung:
@@ -238,6 +245,7 @@ class LiveEngine:
         self._writer = JournalWriter(self._journal, self._on_durable, self._on_failure)
         self._journal.on_trouble = self._on_trouble
         self._journal.on_waiting = lambda: self._loop.call_soon(self._turn)
+        self._inbox.after = self._press
         self._halting = Halting(
             home, self._clock, {"paper": lambda: PaperSession(home.root)}, self._policy, self._latch, self._on_step
         )
@@ -386,6 +394,11 @@ class LiveEngine:
 
     def _turn(self) -> None:
         self._writer.hand_over()
+
+    def _press(self) -> None:
+        """What an order or a halt waits for goes to the disk now, not behind hundreds of ticks that came with it."""
+        if self._journal.is_pressing:
+            self._turn()
 
     # -- from other threads --------------------------------------------------------------------------------------------
 

@@ -20,7 +20,15 @@ from typing import Protocol, Self
 import msgspec
 
 from engine.domain.errors import InvariantError, StoreCorrupt, StoreLocked, StoreUnwritable
-from engine.domain.events import KIND_NAMES, AnyEvent, LedgerOpened, encode
+from engine.domain.events import (
+    KIND_NAMES,
+    AmendIntent,
+    AnyEvent,
+    LedgerOpened,
+    OrderIntent,
+    TradingStateChanged,
+    encode,
+)
 from engine.store.connection import LOG_BYTES, fold_log, grow_log, log_readers
 from engine.store.head import note_head, noted_head
 from engine.store.kept_rows import KeptRows
@@ -44,8 +52,10 @@ LOG_BYTES_MAX = 2**30
 CHECKPOINT_ROWS = 1_000
 """The write-ahead log is folded into the file after so many rows, when nothing waits; after ten times as many in any case."""
 _NUMBERS = struct.Struct(">Qq").pack
-_NAMED = {kind: (name, name.encode() + b"\0") for kind, name in KIND_NAMES.items()}
-"""Of each event: its kind, and that as it is hashed."""
+PRESSING = frozenset({OrderIntent, AmendIntent, TradingStateChanged})
+"""Events for which somebody waits until they are on disk: an order that may leave then, a halt."""
+_NAMED = {kind: (name, name.encode() + b"\0", kind in PRESSING) for kind, name in KIND_NAMES.items()}
+"""Of each event: its kind, that as it is hashed, and whether it presses."""
 
 INSERT = "INSERT INTO journal (seq, ts_ns, kind, payload, prev_hash, hash) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -162,6 +172,8 @@ class Journal:
         self.is_new = True
         self.on_trouble: Callable[[str, str], object] = _unheard
         """Called with a code and words about something that a person must know while the journal still works. In any thread."""
+        self.is_pressing = False
+        """Whether one of :data:`PRESSING` waits to be handed over: do so before the next input, not behind all that came with this one."""
         self.on_waiting: Callable[[], object] | None = None
         """Called when a first row begins to wait: the driver hands it over soon."""
         self._connection = connection
@@ -284,7 +296,7 @@ class Journal:
         if seq - self.durable_seq > self.pending_max:
             msg = f"{self.pending_max} journal rows wait for the disk; the engine must not run ahead of it"
             raise InvariantError(msg)
-        kind, hashed = _NAMED[event.__class__]
+        kind, hashed, is_pressing = _NAMED[event.__class__]
         payload, before = encode(event), self.head_hash
         # As in chain(), with what is known of the kind.
         digest = sha256(before + _NUMBERS(seq, ts_ns) + hashed + payload).digest()
@@ -292,6 +304,8 @@ class Journal:
         if not pending and self.on_waiting is not None:
             self.on_waiting()
         pending.append((seq, ts_ns, kind, payload, before, digest))
+        if is_pressing:
+            self.is_pressing = True
         self.head_seq, self.head_hash = seq, digest
         return seq
 
@@ -305,6 +319,7 @@ class Journal:
         if not self._pending:
             return None
         rows, self._pending = self._pending, []
+        self.is_pressing = False
         if self._kept is not None:
             for projection in self._projections:
                 projection.forget()

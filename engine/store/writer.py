@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 
 from engine.domain.errors import StoreError
 from engine.store.journal import Batch, Journal
@@ -30,10 +31,9 @@ class JournalWriter:
         self._on_durable = on_durable
         self._on_failure = on_failure
         self._idle_s = idle_s
-        self._batches: list[Batch] = []
-        self._wake = threading.Condition()
+        self._handed: SimpleQueue[Batch | None] = SimpleQueue()
+        """Batches to write, and None for the end. This kind of queue runs no Python code, on which both threads would wait for each other."""
         self._written = threading.Condition()
-        self._is_ending = False
         self._noted_seq = journal.durable_seq
         self._thread = threading.Thread(target=self._run, name="bolt-journal", daemon=True)
 
@@ -45,9 +45,7 @@ class JournalWriter:
         """Pass on what the journal has buffered. On the engine's thread only."""
         batch = self._journal.take()
         if batch is not None:
-            with self._wake:
-                self._batches.append(batch)
-                self._wake.notify()
+            self._handed.put(batch)
 
     def wait_durable(self, seq: int, timeout_s: float) -> bool:
         """Whether a row is on disk, waiting for it. In any thread but the engine's and this one."""
@@ -58,30 +56,33 @@ class JournalWriter:
 
     def stop(self, timeout_s: float = 10.0) -> bool:
         """Write what was handed over and end; False where that did not come to an end in time."""
-        with self._wake:
-            self._is_ending = True
-            self._wake.notify()
+        self._handed.put(None)
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         while True:
-            with self._wake:
-                while not self._batches and not self._is_ending:
-                    if not self._wake.wait(self._idle_s) and self._journal.durable_seq != self._noted_seq:
-                        break
-                waiting, self._batches = self._batches, []
-                if not waiting and self._is_ending:
-                    return
-            if not waiting:
-                self._noted_seq = self._journal.durable_seq
-                self._journal.write_head()
-                continue
-            is_written = self._commit(_joined(waiting))
+            handed = self._next()
+            waiting = [batch for batch in handed if batch is not None]
+            is_written = not waiting or self._commit(_joined(waiting))
             with self._written:
                 self._written.notify_all()
-            if not is_written:
+            if not is_written or len(waiting) < len(handed):
                 return
+
+    def _next(self) -> list[Batch | None]:
+        """What was handed over, waiting for it; the head is noted where nothing comes for a while."""
+        handed = self._handed
+        is_noted = self._journal.durable_seq == self._noted_seq
+        try:
+            found = [handed.get(timeout=None if is_noted else self._idle_s)]
+        except Empty:
+            self._noted_seq = self._journal.durable_seq
+            self._journal.write_head()
+            return []
+        while not handed.empty():  # no other thread takes from it
+            found.append(handed.get_nowait())
+        return found
 
     def _commit(self, batch: Batch) -> bool:
         try:
@@ -96,7 +97,7 @@ class JournalWriter:
         self._on_durable(seq)
         since = seq - self._journal.checkpointed_seq
         enough = self._journal.checkpoint_rows
-        if since >= 10 * enough or (since >= enough and not self._batches):
+        if since >= 10 * enough or (since >= enough and self._handed.empty()):
             # Milliseconds that should not stand before a commit that waits; but the log must not grow without bound.
             self._journal.checkpoint()
             if self._journal.failed:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
+import sys
 import time
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bolt_tui.wiring import Inbox
+from bolt_tui.wiring import TURN_S, Inbox
 from brokers.paper.config import VenueConfig
 from brokers.paper.latency import NO_LATENCY
 from brokers.paper.replay_broker import ReplayBroker
@@ -250,6 +251,7 @@ async def measure(folder: Path, policy: Path, orders: int) -> dict[str, Any]:
     before = await flush_us(folder, 0)
     paced = await flush_us(folder, EVERY / TICKS_PER_S)
     bench = LiveBench(folder, policy)
+    sys.setswitchinterval(TURN_S)  # as a live engine does
     await bench.start()
     wall, cpu = time.perf_counter(), time.process_time()
     await bench.run(orders)
