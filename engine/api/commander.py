@@ -21,7 +21,7 @@ from engine.domain.errors import MoneyError
 from engine.domain.money import Money, Qty
 from engine.domain.order import Liquidity, OrderSpec, OrderState, Source, SourceKind
 from engine.oms.broker_interface import VenueOrder
-from engine.oms.orders import AMENDABLE, CANCELLABLE, amended, stated_key
+from engine.oms.orders import AMENDABLE, amended, stated_key
 from engine.oms.reconciler import RECONCILE_CODE, STATED
 from engine.risk.exposure import Quote
 from engine.risk.kill_switch import scope_words
@@ -249,7 +249,7 @@ class Commander:
         elif order.is_parent and order.order_id in engine.store.parents_open:
             engine.agent.stop_parent(order, f"cancelled by {command.source.name or command.source.kind}")
             engine.agent.pump()
-        elif order.is_parent or order.state not in CANCELLABLE:
+        elif order.is_parent or not order.is_live:
             return self._illegal("cancel", order.order_id, f"it is {order.state.value}; there is nothing to cancel")
         else:
             engine.orders.cancel(order, f"cancelled by {command.source.name or command.source.kind}")

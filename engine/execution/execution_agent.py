@@ -23,7 +23,7 @@ from engine.execution.algo import Algo, ChildView, ParentInfo, window
 from engine.execution.algos import ALGOS
 from engine.execution.conditional import RELEASED, watched_symbol
 from engine.execution.day_end import DAY_ENDED, DayEnds
-from engine.oms.orders import CANCELLABLE, Orders, Record
+from engine.oms.orders import Orders, Record
 from engine.risk.exposure import OPEN, RiskView
 from engine.risk.risk_manager import Candidate, RiskManager, Role, Verdict
 from engine.store.order import Order
@@ -304,7 +304,7 @@ class ExecutionAgent:
         if not parent.children_live or parent.committed <= parent.qty:
             return
         for child in parent.live_children:
-            if child.state in CANCELLABLE and not child.cancel_asked:
+            if not child.cancel_asked:
                 self._orders.cancel(child, "a late execution made it too much")
 
     def _end_when_done(self, parent: Order) -> None:

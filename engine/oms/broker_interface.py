@@ -226,23 +226,9 @@ class Snapshot(BrokerEventBase, frozen=True, kw_only=True, tag="snapshot"):
     """What else the broker booked since ``since_ns``."""
 
 
-BrokerEvent = (
-    Acked
-    | Rejected
-    | Uncertain
-    | Filled
-    | Busted
-    | Moved
-    | Cancelled
-    | Expired
-    | CancelRefused
-    | Amended
-    | AmendRefused
-    | ChannelChanged
-    | OrderAnswer
-    | QueuePlace
-    | Snapshot
-)
+Reply = Acked | Rejected | Uncertain | Cancelled | Expired | CancelRefused | Amended | AmendRefused
+"""What a venue says of one order, by its wire id."""
+BrokerEvent = Reply | Filled | Busted | Moved | ChannelChanged | OrderAnswer | QueuePlace | Snapshot
 
 Sink = Callable[[BrokerEvent], None]
 MarketSink = Callable[[MarketTick], None]

@@ -15,7 +15,6 @@ import msgspec
 
 from engine.domain import events as ev
 from engine.domain.clock import Clock
-from engine.domain.errors import InvariantError
 from engine.domain.ids import wire_id
 from engine.domain.money import ZERO_QTY, Price, Qty, text
 from engine.domain.order import OrderSpec, OrderState, OrderType, Source, SourceKind
@@ -27,15 +26,6 @@ Record = Callable[[ev.AnyEvent], int]
 """Journals and publishes an event; its sequence number."""
 
 ANSWERABLE = {OrderState.PENDING_NEW, OrderState.UNKNOWN}
-CANCELLABLE = {
-    OrderState.PENDING_NEW,
-    OrderState.UNKNOWN,
-    OrderState.NEW,
-    OrderState.PARTIALLY_FILLED,
-    OrderState.PENDING_REPLACE,
-    OrderState.PENDING_CANCEL,
-}
-NOT_OF_ORDERS = (bi.ChannelChanged, bi.Snapshot, bi.OrderAnswer, bi.Moved)
 AMENDABLE = {OrderState.NEW, OrderState.PARTIALLY_FILLED}
 
 
@@ -114,7 +104,7 @@ class Orders:
 
         An intent that has not left yet is killed instead. A cancel may be asked again: it cannot place anything.
         """
-        if order.state not in CANCELLABLE:
+        if not order.is_live:
             return False
         dropped = self._drop_unsent(order.order_id)
         if dropped:
@@ -209,23 +199,18 @@ class Orders:
 
     # -- back ------------------------------------------------------------------------------------------------------------
 
-    def on_broker(self, event: bi.BrokerEvent) -> None:
-        """Take in one answer about an order."""
-        if isinstance(event, bi.Filled):
-            self.book_fill(event.fill)
-        elif isinstance(event, bi.Busted):
+    def on_broker(self, event: bi.Reply | bi.Busted) -> None:
+        """Take in one answer about an order; :meth:`book_fill` takes executions."""
+        if isinstance(event, bi.Busted):
             self._bust(event)
-        elif isinstance(event, NOT_OF_ORDERS):
-            msg = f"{type(event).__name__} is not the orders' business"
-            raise InvariantError(msg)
+            return
+        order = self._store.by_wire.get(event.wire_id)
+        if order is None:
+            self._illegal(type(event).__name__, "", f"wire id {event.wire_id!r} is not in this ledger")
         else:
-            order = self._store.by_wire.get(event.wire_id)
-            if order is None:
-                self._illegal(type(event).__name__, "", f"wire id {event.wire_id!r} is not in this ledger")
-            else:
-                self._answer(order, event)
+            self._answer(order, event)
 
-    def _answer(self, order: Order, event: bi.BrokerEvent) -> None:
+    def _answer(self, order: Order, event: bi.Reply) -> None:
         made, allowed = self._meaning(order, event)
         if allowed:
             self._record(made)
@@ -236,7 +221,7 @@ class Orders:
             # The cancel overtook its order: the venue may not have found it, so it is asked again.
             self._brokers[order.spec.broker].send_cancel(order.wire_id, order.venue_order_id)
 
-    def _meaning(self, order: Order, event: bi.BrokerEvent) -> tuple[ev.AnyEvent, bool]:
+    def _meaning(self, order: Order, event: bi.Reply) -> tuple[ev.AnyEvent, bool]:
         """The event an answer becomes, and whether the order's state allows it."""
         order_id, state, ts_ns = order.order_id, order.state, event.ts_ns
         match event:
@@ -269,9 +254,6 @@ class Orders:
             case bi.AmendRefused():
                 made = ev.AmendRejected(order_id=order_id, code=event.code, text=event.text, ts_ns=ts_ns)
                 return made, order.amend is not None
-            case _:
-                msg = f"{type(event).__name__} carries no wire id"
-                raise InvariantError(msg)
 
     def book_fill(self, fill: ev.Fill) -> bool:
         """Book one execution, once; False where it was known. The same key with other content is a conflict."""

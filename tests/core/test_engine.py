@@ -112,6 +112,24 @@ def test_what_waited_for_the_disk_does_not_leave_on_a_line_that_went_meanwhile(l
     assert lab.state("C2") == "new"
 
 
+def test_an_order_that_the_venue_speaks_of_before_it_left_does_not_leave(lab: Lab) -> None:
+    """A wire id of ours that is there already, as behind a ledger put back from an old copy: sending it again would double it."""
+    lab.engine.submit(co.NewOrder(source=ME, intent_id="i1", spec=_spec(100), why=""))
+    lab.engine.on_broker(lab.ack(lab.engine.store.get("C2").wire_id))
+    lab.settle()
+    assert lab.state("C2") == "new"
+    assert not lab.broker.sent
+
+
+def test_a_cancel_of_what_has_ended_is_neither_journaled_nor_sent(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.fill(wire, 100, "f1"))
+    rows = lab.journal.head_seq
+    assert not lab.engine.orders.cancel(lab.engine.store.get("C2"), "too late")
+    assert (lab.journal.head_seq, lab.broker.cancels) == (rows, [])
+
+
 def test_an_intent_that_waits_at_a_stop_never_leaves_and_is_no_riddle_after_it(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     lab = Lab(tmp_path, ledger=path)
@@ -396,6 +414,20 @@ def test_a_foreign_fills_correction_replaces_it(lab: Lab) -> None:
     assert lab.engine.ledger.qty("PAPER", "AAPL") == 30
     assert list(lab.engine.store.busted) == [("paper", "PAPER", "x1")]
     assert lab.engine.ledger.conservation_faults() == []
+
+
+def test_a_correction_of_a_full_order_is_no_overfill_and_one_of_nothing_is_not_booked(lab: Lab) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    first = lab.fill(wire, 100, "x1", "189.00")
+    lab.answer(first)
+    again = msgspec.structs.replace(first.fill, fill_key="x2", price=Price("188.50"), corrects="x1")
+    lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=again))
+    assert (lab.engine.store.overfills, lab.engine.ledger.qty("PAPER", "AAPL")) == (0, 100)
+    of_nothing = msgspec.structs.replace(again, fill_key="x4", corrects="x3")
+    lab.answer(bi.Filled(broker="paper", ts_ns=lab.clock.now_ns(), fill=of_nothing))
+    assert lab.kinds()[-1] == "illegal_input"
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 100
 
 
 def test_an_order_that_arrives_behind_a_halt_is_cancelled(lab: Lab) -> None:
