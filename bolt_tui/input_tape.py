@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from bolt_tui.latch_tape import HeardLatch, LatchInput
 from engine.api import Engine
 from engine.api.history_in import take_history
 from engine.domain import events as ev
@@ -27,8 +28,8 @@ from engine.oms import broker_interface as bi
 from engine.risk.latch import TripNote
 
 START, TICK, BROKER, TIME, RELEASE, COMMAND, STEP = "start", "tick", "broker", "time", "release", "command", "step"
-HISTORY, CALENDAR = "history", "calendar"
-INSTRUMENTS, NOTES = "instruments", "notes"
+HISTORY, CALENDAR, ALERT = "history", "calendar", "alert"
+INSTRUMENTS, NOTES, LATCH, LIFTED = "instruments", "notes", "latch", "lifted"
 """Answers to what the engine asked during the input before them."""
 
 CLOSE_S = 2.0
@@ -65,6 +66,8 @@ class Started(msgspec.Struct, frozen=True):
     mode: str
     strategies: str
     """Folder of the user's strategies."""
+    hears_latch: bool = False
+    """Whether the tape tells what was read in the latch; those of before do not."""
 
 
 class TimeInput(msgspec.Struct, frozen=True, array_like=True):
@@ -108,10 +111,14 @@ class InputTape:
 
     Args:
         make: the writer, begun with the engine; None where nothing is to be recorded.
+        latch: the latch that the engine reads.
     """
 
-    def __init__(self, make: Callable[[], TapeWriter | None]) -> None:
+    def __init__(self, make: Callable[[], TapeWriter | None], latch: HeardLatch) -> None:
         self.clock = TurnClock()
+        self.latch = latch
+        latch.tell = self._latch
+        latch.tell_lift = self._lifted
         self._make = make
         self.writer: TapeWriter | None = None
         self._engine: Engine | None = None
@@ -121,7 +128,7 @@ class InputTape:
         self._engine = engine
         self.writer = self._make()
         seats = tuple(Seat(one.name, one.account, one.capabilities) for one in engine.parts.brokers.values())
-        self._put(START, Started(seats, engine.parts.mode, str(strategies)))
+        self._put(START, Started(seats, engine.parts.mode, str(strategies), hears_latch=True))
         engine.start()
 
     def close(self) -> None:
@@ -132,6 +139,7 @@ class InputTape:
 
     def _put(self, kind: str, payload: Any) -> None:
         now_ns = self.clock.turn()
+        self.latch.looks = 0
         if self.writer is not None and self._engine is not None:
             self.writer.add(kind, self._engine.journal.head_seq, now_ns, payload)
 
@@ -155,6 +163,7 @@ class InputTape:
     def on_time(self, engine: Engine, mono_ns: int) -> None:
         """Time passed."""
         now_ns = self.clock.turn()
+        self.latch.looks = 0
         writer = self.writer
         if writer is not None:
             writer.beat(now_ns)
@@ -181,6 +190,11 @@ class InputTape:
         self._put(CALENDAR, told)
         put_calendar(sessions, told)
 
+    def alert(self, engine: Engine, alert: ev.AlertRaised) -> None:
+        """A part beside the engine has something to say."""
+        self._put(ALERT, alert)
+        engine.record(alert)
+
     # -- answers ---------------------------------------------------------------------------------------------------------
 
     def instruments(self, made: tuple[Instrument, ...]) -> tuple[Instrument, ...]:
@@ -193,6 +207,12 @@ class InputTape:
         if found:
             self._answer(NOTES, tuple(found))
         return found
+
+    def _latch(self, found: LatchInput) -> None:
+        self._answer(LATCH, found)
+
+    def _lifted(self, is_lifted: bool) -> None:
+        self._answer(LIFTED, is_lifted)
 
     def _answer(self, kind: str, payload: Any) -> None:
         if self.writer is not None and self._engine is not None:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from bolt_tui import input_tape as it
+from bolt_tui.latch_tape import LatchInput, ToldLatch
 from engine.api import Engine, EngineParts
 from engine.api.history_in import take_history
 from engine.domain import commands as co
@@ -49,6 +50,9 @@ _READ: dict[str, msgspec.json.Decoder[Any]] = {
     it.CALENDAR: ev.decoder(it.CalendarInput),
     it.INSTRUMENTS: ev.decoder(tuple[Instrument, ...]),
     it.NOTES: ev.decoder(tuple[TripNote, ...]),
+    it.ALERT: ev.decoder(ev.AlertRaised),
+    it.LATCH: ev.decoder(LatchInput),
+    it.LIFTED: ev.decoder(bool),
 }
 
 
@@ -93,6 +97,16 @@ class _Recorded:
             return None
         found = self.take()
         return None if found is None else _READ[kind].decode(found.payload)
+
+    def latch(self, look: int) -> LatchInput | None:
+        """What a look at the latch found that the one before did not; None where nothing was."""
+        if self._next is None or self._next.kind != it.LATCH:
+            return None
+        found: LatchInput = _READ[it.LATCH].decode(self._next.payload)
+        if found.look != look:
+            return None
+        self.take()
+        return found
 
 
 class _TapeBroker:
@@ -194,6 +208,7 @@ class _Session:
         self.fault = next(filter(None, (chunk_fault(tape, one.name, one.sha256) for one in self.anchors)), "")
         self.tape = _Recorded(self._tape_rows())
         self.clock = SimClock(0)
+        self.latch: ToldLatch | None = None
         self.inputs = 0
 
     def _tape_rows(self) -> Iterator[TapeRow]:
@@ -252,7 +267,7 @@ class _Session:
                 clock=self.clock,
                 brokers={seat.name: _TapeBroker(seat, self.tape) for seat in started.brokers},
                 policy=self._policy(),
-                latch=Latch.open(self.folder / "latch", ledger_used=False),
+                latch=self._latch(started),
                 mode=started.mode,
                 weights=history.weights,
                 history=history,
@@ -262,6 +277,13 @@ class _Session:
                 fees=shipped_fees(),
             )
         )
+
+    def _latch(self, started: it.Started) -> Latch:
+        if started.hears_latch:
+            self.latch = ToldLatch.open(self.folder / "latch", ledger_used=False)
+            self.latch.follow(self.tape.latch, lambda: bool(self.tape.answer(it.LIFTED)))
+            return self.latch
+        return Latch.open(self.folder / "latch", ledger_used=False)
 
     def _feed(self, engine: Engine) -> _Moved | None:
         while (row := self.tape.take()) is not None:
@@ -287,6 +309,8 @@ class _Session:
 
     def _one(self, engine: Engine, row: TapeRow) -> None:
         made = _READ[row.kind].decode(row.payload)
+        if self.latch is not None:
+            self.latch.looks = 0
         match row.kind:
             case it.TICK:
                 engine.on_market(made)
@@ -305,6 +329,10 @@ class _Session:
             case it.COMMAND:
                 self._ready_policy(made, row.seq)
                 engine.submit(made)
+            case it.ALERT:
+                engine.record(made)
+            case it.LATCH if self.latch is not None:
+                self.latch.put(made)  # somebody else looked between two inputs
             case _:
                 pass  # an answer that nobody asked for again: the rows will differ where it mattered
 

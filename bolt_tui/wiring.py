@@ -21,6 +21,7 @@ from bolt_tui.halting import Halting
 from bolt_tui.history import load_beside
 from bolt_tui.input_tape import InputTape, StepInput, encode
 from bolt_tui.instruments import registry_in
+from bolt_tui.latch_tape import HeardLatch
 from bolt_tui.lookout import Lookout
 from bolt_tui.notify import FAILED_CODE, Notifier, counts_path
 from bolt_tui.recall import recall_beside
@@ -214,7 +215,8 @@ class LiveEngine:
             start_venue = _venue_start(home, settings)
             start_venue()
             self._venue = VenueKeeper(start_venue, self._clock)
-            self._tape = InputTape(self._tape_writer)
+            self._tape = InputTape(self._tape_writer, HeardLatch.open(home.latch, ledger_used=not self._journal.is_new))
+            undo.callback(self._tape.latch.close)
             sessions = sessions_beside(home.calendars, home.own_sessions, self._inbox.put, self._tape.calendar)
             history = History(sessions)
             self.engine = Engine(
@@ -227,7 +229,7 @@ class LiveEngine:
                         )
                     },
                     policy=self._policy,
-                    latch=self._latch,
+                    latch=self._tape.latch,
                     mode="paper",
                     sessions=sessions,
                     history=history,
@@ -370,6 +372,7 @@ class LiveEngine:
             self._writer.stop(STOP_S)
             note_session(self._home)
             self._journal.close()
+            self._tape.latch.close()
             self._latch.close()
 
     async def _until_cancelled(self) -> None:
@@ -415,7 +418,7 @@ class LiveEngine:
 
     def _alert(self, code: str, words: str) -> None:
         if not self._journal.failed:
-            self.engine.record(AlertRaised(severity="warn", code=code, text=words))
+            self._tape.alert(self.engine, AlertRaised(severity="warn", code=code, text=words))
 
     def _on_failure(self, why: str) -> None:
         """A write failed: the gate shuts at once, nothing that waited leaves, and everything that works is cancelled.

@@ -153,6 +153,9 @@ class Latch:
             state = stricter(state, self._read_table(view[:SIZE], scopes))
         return state
 
+    _state = read
+    """:meth:`read` of this class, for its other methods: who listens to a latch counts what it is asked, once each."""
+
     def damage(self) -> str:
         """Why the file itself reads HALTED, for people; empty where it is sound and somebody tripped it."""
         if self._map is None or not self._is_linked():
@@ -165,11 +168,11 @@ class Latch:
 
     def is_clear(self) -> bool:
         """Whether no scope at all was ever tripped since it was made or everything was lifted; False where it cannot be read."""
-        return self.read() is TradingState.ACTIVE and self._map is not None and self._map[:HEADER] == self._clear
+        return self._state() is TradingState.ACTIVE and self._map is not None and self._map[:HEADER] == self._clear
 
     def entries(self) -> tuple[LatchEntry, ...]:
         """All scopes that were ever tripped, the global one first."""
-        table = [LatchEntry(HaltScopeKind.GLOBAL, "", self.read())]
+        table = [LatchEntry(HaltScopeKind.GLOBAL, "", self._state())]
         if self._map is not None:
             page = self._map[:SIZE]
             for at in range(HEADER, HEADER + ENTRY * min(_count(page), ENTRIES), ENTRY):
@@ -177,6 +180,10 @@ class Latch:
                 name = page[at + 20 : at + 20 + page[at + 2]].decode("utf-8", "replace")
                 table.append(LatchEntry(kind, name, _STATE.get(page[at], TradingState.HALTED)))
         return tuple(table)
+
+    def page(self) -> bytes:
+        """Every byte of it as it is now; empty where it cannot be read."""
+        return b"" if self._map is None or not self._is_linked() else self._map[:SIZE]
 
     def trips(self) -> int:
         """How often the latch was tripped since it was made; -1 where it cannot be read."""
@@ -273,7 +280,7 @@ class Latch:
 
     def _read_again(self, scopes: Sequence[HaltScope]) -> TradingState:
         self._attach()
-        return TradingState.HALTED if self._map is None else self.read(scopes)
+        return TradingState.HALTED if self._map is None else self._state(scopes)
 
     def _read_table(self, page: bytes, scopes: Sequence[HaltScope]) -> TradingState:
         if not _table_is_sound(page):

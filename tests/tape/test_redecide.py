@@ -13,6 +13,8 @@ import pytest
 from bolt_tui.launch import _children, start_engine
 from bolt_tui.settings import Home, ensure_policy
 from brokers.paperbroker import stop_venue
+from engine.domain.commands import HaltScope, HaltScopeKind
+from engine.risk.latch import Latch
 from tests.cli.conftest import bolt, home  # noqa: F401 - fixtures
 from tests.cli.test_live import Bolt, end_child, rest_an_order, status, wait_for_market
 from tests.server.fakes import until
@@ -85,6 +87,13 @@ def test_a_killed_engine_leaves_a_tape_that_proves_what_it_holds(bolt: Bolt, liv
     end_child()
     assert start_engine(live)
     wait_for_market(live)
+    other = Latch.attach(live.latch)
+    other.trip(HaltScope(HaltScopeKind.SYMBOL, "AAPL"))  # by a process that leaves no word beside it
+    assert bolt("order", "b 10 AAPL @take").code == 5
+    assert bolt("order", "b 10 MSFT @take", "--wait", "15").code == 0
+    other.shut()
+    assert bolt("order", "b 10 MSFT @take").code == 5
+    other.close()
     assert bolt("stop", "--cancel").code == 0
     assert bolt("ledger", "verify").code == 0
     told = bolt("replay", "--ledger", str(live.ledger), "--json").json
