@@ -67,6 +67,9 @@ HALT_PLACES = 4
 REQUESTS_WAITING_MAX = 1_024
 """Commands that may wait for their turn; the next is answered BUSY."""
 TICKS_PER_S = 10
+PICTURE_AFTER_S = 0.01
+"""So long after its hello a client gets its first picture. A thousand orders take 30 ms to draw: a halt that comes with a new connection
+is handled before, and who only brings a command has gone by then and costs no picture."""
 LAG_TICKS_MAX = 10
 """A client that could not be written to for longer gets a whole picture instead of the changes."""
 HEARTBEAT_TICKS = 10
@@ -136,6 +139,7 @@ class EngineServer:
         self.counts: dict[str, int] = dict.fromkeys(
             ("accepted", "refused", "bad_frames", "dropped", "busy", "faults", "halts"), 0
         )
+        self.picture_after_s = PICTURE_AFTER_S
         self._door = door
         self._clock = clock
         self._on_stop = on_stop
@@ -213,7 +217,7 @@ class EngineServer:
         self.counts["accepted"] += 1
         connection.send(Hello(seq=0, schema=SCHEMA, protocol=PROTOCOL, version=version(), pid=os.getpid()))
         if not connection.is_full:
-            self._queue(connection, None)
+            asyncio.get_running_loop().call_later(self.picture_after_s, self._queue, connection, None)
         return True
 
     def forget(self, connection: _Connection) -> None:
@@ -264,7 +268,8 @@ class EngineServer:
     def _serve(self, connection: _Connection, frame: ClientFrame | None) -> None:
         match frame:
             case None:
-                self._send_picture(connection)
+                if connection in self._connections and connection.cursor is None:
+                    self._send_picture(connection)
             case Request():
                 self._answer(connection, frame)
             case WhatIfAsk():

@@ -17,7 +17,7 @@ from bolt_tui.frames import FRAME_BYTES_MAX, Request, Subscribe, Unpacker, WhatI
 from engine.domain.commands import AnyCommand, CancelAll, CommandResult, Halt, Preview, StopEngine
 from engine.domain.errors import InvariantError, StoreLocked
 from engine.domain.order import OrderState, Source, SourceKind
-from tests.server.fakes import ME, FakeDoor, Served, new_order, order_row, serving, until
+from tests.server.fakes import DEADLINE_S, ME, FakeDoor, Served, new_order, order_row, serving, until
 
 
 @pytest.fixture
@@ -235,6 +235,20 @@ def test_the_newest_what_if_wins_and_typing_never_queues(served: Served) -> None
         until(lambda: served.server.counts["halts"] == 1, "the halt")
     assert len(served.door.questions) < 20, "each key would be a question of its own"
     assert served.door.questions[-1] == asked[-1]
+
+
+def test_a_halt_on_a_new_connection_comes_before_its_picture(served: Served) -> None:
+    """A picture of a thousand orders takes longer than everything else on the way of a halt."""
+    pictures_before: list[int] = []
+    served.door.on_submit = lambda _: pictures_before.append(served.door.views)
+    served.server.picture_after_s = DEADLINE_S
+    with EngineClient(served.path) as client:
+        assert client.submit(Halt(source=ME, why="test")).ok
+    assert pictures_before == [0]
+    served.server.picture_after_s = 0.0
+    with EngineClient(served.path) as client:
+        assert client.view().status.halt.state == "halted"
+    assert served.door.views == 1, "who has gone meanwhile gets none"
 
 
 def test_a_full_house_still_takes_a_halt(served: Served) -> None:
