@@ -221,9 +221,13 @@ def test_busted_fill_is_taken_back_exactly(lab: Lab) -> None:
     wire = lab.broker.sent[0].wire_id
     before = lab.engine.ledger.cash["paper", "PAPER", "USD"]
     lab.answer(lab.fill(wire, 40, "a"))
-    lab.answer(bi.Busted(broker="paper", ts_ns=lab.clock.now_ns(), fill_key="a", symbol="AAPL"))
+    undone = bi.Busted(broker="paper", ts_ns=lab.clock.now_ns(), fill_key="a", symbol="AAPL")
+    lab.answer(undone)
     assert lab.engine.ledger.cash["paper", "PAPER", "USD"] == before
     assert lab.engine.ledger.qty("PAPER", "AAPL") == 0
+    lab.answer(undone)
+    assert lab.kinds()[-1] == "illegal_input", "said twice, it is taken back once"
+    assert lab.engine.ledger.cash["paper", "PAPER", "USD"] == before
 
 
 def test_cancel_does_not_wait_for_the_disk(lab: Lab) -> None:
