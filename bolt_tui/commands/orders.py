@@ -316,11 +316,12 @@ def _steer(context: Context, command: PauseOrder | ResumeOrder | SetUrgency) -> 
 def cancel(context: Context) -> Exit:
     """Cancel one order or all."""
     args = context.args
-    if bool(args.order_id) == bool(args.all):
+    is_all = args.all or args.order_id.lower() == "all"  # as the desk's line says it, and as one types it in a hurry
+    if is_all != (args.order_id.lower() in {"", "all"}):
         msg = "say which order to cancel, or --all (of one symbol with --symbol)"
         raise SettingsError(msg)
     command: CancelOrder | CancelAll
-    if args.all:
+    if is_all:
         command = CancelAll(source=context.source, symbol=args.symbol.upper())
     else:
         command = CancelOrder(source=context.source, order_id=args.order_id.upper())

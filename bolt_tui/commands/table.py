@@ -212,7 +212,7 @@ ORDERS = (
         "bolt cancel P104",
         "orders:cancel",
         (
-            arg("order_id", metavar="ORDER", nargs="?", default="", help="an order, such as P104"),
+            arg("order_id", metavar="ORDER", nargs="?", default="", help="an order, such as P104, or `all`"),
             arg("--all", action="store_true", help="every working order and parent; staged ones stay"),
             SYMBOL,
         ),

@@ -283,6 +283,7 @@ def test_a_lost_answer_is_unknown_and_says_how_to_ask_again(bolt: Bolt, home: Ho
     [
         (("cancel", "p1"), CancelOrder),
         (("cancel", "--all"), CancelAll),
+        (("cancel", "all"), CancelAll),
         (("release", "P1"), ReleaseOrder),
         (("pause", "p1"), PauseOrder),
         (("resume", "P1"), ResumeOrder),
