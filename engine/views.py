@@ -111,6 +111,8 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     limit_pct: int | None = None
     """Share of the position limit, working and unknown orders at their worst case."""
+    bare: Qty | None = None
+    """Of it: what legs of open combinations have done while other legs of theirs have not; None where they are even."""
 
 
 class QuoteView(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,8 @@ class PositionStrip(LiveTable):
 def position_row(item: PositionView, digits: int) -> Row:
     """One position as a row. A mark that is old is the word STALE, and what depends on it is a question mark."""
     limit = "" if item.limit_pct is None else f"  {bar(item.limit_pct, 5)} {item.limit_pct}%"
+    if item.bare is not None:
+        limit = f"  {signed_quantity(item.bare)} BARE{limit}"
     cells = (
         f" {item.symbol}",
         signed_quantity(item.qty),

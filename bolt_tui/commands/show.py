@@ -136,7 +136,7 @@ def position_row(row: PositionView) -> tuple[str, ...]:
         row.broker,
         row.account,
         row.symbol,
-        str(row.qty),
+        str(row.qty) if row.bare is None else f"{row.qty} ({row.bare} bare)",
         number(row.avg_price),
         f"{number(row.mark)} STALE" if row.mark_stale else number(row.mark),
         number(row.unrealised),

@@ -16,6 +16,8 @@ from engine.oms import broker_interface as bi
 DIVIDEND_MILS = 120
 """A share."""
 NEW_FOR_OLD = 2
+CALLED_PCT = 5
+"""Of what is held, so much is sold where a call has run out."""
 
 
 def dividend(venue: Venue, now_ns: int) -> None:
@@ -60,6 +62,19 @@ def liquidate(venue: Venue, now_ns: int, percent: int) -> None:
     venue.note("fill", key=made.key, wire="", symbol=HELD, side="sell", qty=qty, cents=made.cents)
     _tell(venue, now_ns, MovementKind.LIQUIDATION, text="equity is below what the positions need")
     venue.report(bi.Filled(broker=BROKER, ts_ns=0, fill=made.fill()))
+
+
+def margin_call(venue: Venue, now_ns: int, wait_ns: int) -> None:
+    """The house wants margin until a deadline; then it cancels what works and sells a part of what is held."""
+    venue.at(now_ns)
+    _tell(venue, now_ns, MovementKind.MARGIN_CALL, text=f"margin is wanted within {wait_ns // NS_PER_MS} ms")
+
+    def run_out() -> None:
+        due_ns = now_ns + wait_ns
+        venue.end_all(due_ns)
+        liquidate(venue, due_ns, CALLED_PCT)
+
+    venue.after(wait_ns, run_out)
 
 
 def pause(venue: Venue, now_ns: int, symbol: str, wait_ns: int) -> None:

@@ -21,7 +21,7 @@ CALL_NS = 5 * NS_PER_MS
 LOST_CALL_NS = 200 * NS_PER_MS
 HELD_NS = 2 * NS_PER_S
 """How long a report waits for one to overtake it."""
-BOOKINGS = ("dividend", "split", "liquidation", "pause")
+BOOKINGS = ("dividend", "split", "liquidation", "margin_call", "pause")
 UNREADABLE_NS = 300 * NS_PER_MS
 """An adapter that could not read a frame is back after this."""
 
@@ -173,6 +173,9 @@ class Line:
                 bookings.split(self.venue, now_ns)
             case "liquidation":
                 bookings.liquidate(self.venue, now_ns, fault.size)
+            case "margin_call":
+                self._world.disturb(now_ns + fault.size * NS_PER_MS)
+                bookings.margin_call(self.venue, now_ns, fault.size * NS_PER_MS)
             case _:
                 wait_ns = fault.size * NS_PER_MS
                 self._world.disturb(now_ns + wait_ns)

@@ -14,7 +14,7 @@ import msgspec
 from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.domain.ids import Random
 from engine.domain.money import Price, Qty
-from engine.domain.order import WHEN, AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Tif
+from engine.domain.order import WHEN, AlgoSpec, Combo, Link, LinkRole, OrderSpec, OrderType, Side, Tif
 
 BEGINS_NS = 1_700_000_000 * NS_PER_S
 """When every run begins, in its simulated time."""
@@ -35,7 +35,9 @@ REDUCING = ("reduce", "reduce_rest")
 """Orders that shrink it; all of a schedule together are no more than it."""
 GROUPED = ("QQQ", "IWM", "DIA")
 """Symbols of one group of orders each, whose exits would meet the entries of another."""
-SYMBOLS = (*BOUGHT, *SOLD, HELD, *GROUPED)
+PAIRED = ("GLD", "SLV")
+"""The legs of the one combination that a schedule may have."""
+SYMBOLS = (*BOUGHT, *SOLD, HELD, *GROUPED, *PAIRED)
 
 FAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -55,6 +57,7 @@ FAULTS: Mapping[str, str] = MappingProxyType(
         "dividend": "cash is booked to the account while orders work",
         "split": "what is held is split two for one while orders work",
         "liquidation": "the house sells a part of what is held by an order of its own",
+        "margin_call": "the house calls for margin; at its deadline it cancels what works and sells a part of what is held",
         "pause": "nothing trades in a symbol for a while, then all that can does at once",
     }
 )
@@ -253,6 +256,16 @@ def _rivals(spec: OrderSpec, mid: int, *stops: int) -> tuple[OrderSpec, ...]:
     return tuple(_stop(plain, mid + at) for at in stops)
 
 
+def _leg(spec: OrderSpec, net: Price | None = None, *, legged: bool = False) -> OrderSpec:
+    """A leg of a combination of as many units as its quantity, both legs bought: nobody has to borrow for it."""
+    link = Link(LinkRole.COMBO, combo=Combo(int(spec.qty), net, legged))
+    return msgspec.structs.replace(spec, tif=Tif.GTC, link=link)
+
+
+def _other_leg(spec: OrderSpec, _mid: int) -> tuple[OrderSpec, ...]:
+    return (msgspec.structs.replace(spec, symbol=PAIRED[1]),)
+
+
 def _lines(spec: OrderSpec, mid: int) -> tuple[OrderSpec, ...]:
     """A line that rests and one that is worked, behind one that fills."""
     rests = msgspec.structs.replace(spec, qty=Qty(spec.qty + 3))
@@ -344,6 +357,14 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
             linked=lambda spec, mid: _rivals(spec, mid, 6, 9),
             rests=True,
         ),
+        "combo": OrderRow(symbols=PAIRED[:1], spec=lambda spec, _: _leg(spec), linked=_other_leg),
+        "combo_legged": OrderRow(symbols=PAIRED[:1], spec=lambda spec, _: _leg(spec, legged=True), linked=_other_leg),
+        "combo_rest": OrderRow(
+            symbols=PAIRED[:1],
+            spec=lambda spec, _: _leg(spec, _price(2 * START_CENTS - 900)),
+            linked=_other_leg,
+            rests=True,
+        ),
     }
 )
 """Every kind of order, by name."""
@@ -426,12 +447,13 @@ def _acts(rng: Random, kind: str, point: str, orders: tuple[str, ...]) -> tuple[
         chosen.append(quick[rng.below(len(quick))])
     if kind == "borrow":
         chosen += [name for name in ("market_sell", "rest_sell") if name in allowed]  # short sales, which it refuses
-    free = list(GROUPED)
+    free = {GROUPED: list(GROUPED), PAIRED[:1]: list(PAIRED[:1])}
     for name in chosen:
         row = ORDERS[name]
-        if row.linked is not None and not free:
+        own = None if row.linked is None else free[row.symbols]
+        if own is not None and not own:
             continue
-        symbol = row.symbols[rng.below(len(row.symbols))] if row.linked is None else free.pop(rng.below(len(free)))
+        symbol = row.symbols[rng.below(len(row.symbols))] if own is None else own.pop(rng.below(len(own)))
         acts.append(
             Act(
                 name=f"a{len(acts)}",
@@ -479,6 +501,7 @@ def _fault(rng: Random, kind: str, number: int) -> Fault:
         "dividend": (4, (0, 0)),
         "split": (4, (0, 0)),
         "liquidation": (4, (1, 8)),
+        "margin_call": (4, (300, 6_000)),
         "pause": (4, (500, 6_000)),
     }[kind]
     return Fault(name=f"f{number}", kind=kind, nth=rng.between(1, most), size=rng.between(*sizes))

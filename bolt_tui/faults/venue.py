@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from bolt_tui.faults import combos
 from bolt_tui.faults.schedule import BEGINS_NS, HELD, START_CENTS, SYMBOLS, Schedule
 from engine.domain.clock import NS_PER_MS
 from engine.domain.errors import VenueError
@@ -193,6 +194,10 @@ class Venue:
         for order in list(self.orders.values()):
             if order.is_open:
                 self._try(order)
+        for group in {
+            order.group: None for order in self.orders.values() if order.is_open and order.role is LinkRole.COMBO
+        }:
+            combos.work(self, group)
 
     def touch(self, symbol: str) -> tuple[int, int]:
         """Best bid and ask."""
@@ -227,6 +232,8 @@ class Venue:
         for order in made:
             self._report(bi.Acked(broker=BROKER, ts_ns=0, wire_id=order.wire_id, venue_order_id=order.venue_order_id))
             self._try(order)
+        if made[0].role is LinkRole.COMBO:
+            combos.work(self, made[0].group)
         return made[0]
 
     def _note_new(self, wire: bi.WireOrder, code: str, *, session: bool, on_disk: int) -> None:
@@ -258,7 +265,7 @@ class Venue:
             group=group,
             asked=int(spec.qty),
         )
-        if made.role is LinkRole.LEG:
+        if made.role in {LinkRole.LEG, LinkRole.COMBO}:
             made.held = made.qty
         self.orders[wire.wire_id] = made
         if spec.tif is Tif.GTD:
@@ -282,6 +289,13 @@ class Venue:
             return "POST_ONLY"
         return ""
 
+    def end_all(self, now_ns: int) -> None:
+        """The house cancels whatever works."""
+        self.at(now_ns)
+        for order in list(self.orders.values()):
+            if order.is_open:
+                self.end(order, "cancelled")
+
     def cancel(self, now_ns: int, wire_id: str) -> None:
         """A cancel arrives."""
         self._now_ns = now_ns
@@ -291,13 +305,13 @@ class Venue:
             self.note("cancel_refused", wire=wire_id, code=why)
             self._report(bi.CancelRefused(broker=BROKER, ts_ns=0, wire_id=wire_id, code=why, text=""))
         else:
-            self._end(order, "cancelled")
+            self.end(order, "cancelled")
 
     def amend(self, now_ns: int, wire_id: str, qty: int, limit: int | None, stop: int | None) -> None:
         """New terms arrive."""
         self._now_ns = now_ns
         order = self.orders.get(wire_id)
-        if order is None or not order.is_open or qty <= order.filled:
+        if order is None or not order.is_open or qty <= order.filled or order.role is LinkRole.COMBO:
             code = "UNKNOWN_ORDER" if order is None else "TOO_LATE"
             self.note("amend_refused", wire=wire_id, code=code)
             self._report(bi.AmendRefused(broker=BROKER, ts_ns=0, wire_id=wire_id, code=code, text=""))
@@ -334,6 +348,9 @@ class Venue:
         """Bring every order of a group to what it may do now."""
         self._now_ns = max(self._now_ns, now_ns)
         members = [order for order in self.orders.values() if order.group == group]
+        if members[0].role is LinkRole.COMBO:
+            combos.settle(self, members)
+            return
         entry = next((order for order in members if order.role is LinkRole.ENTRY), None)
         for order in members:
             if not order.is_open or order is entry:
@@ -343,7 +360,7 @@ class Venue:
             most = order.asked if entry is None or entry.is_open else free
             qty = max(order.filled, most - others)
             if qty <= order.filled:
-                self._end(order, "cancelled")
+                self.end(order, "cancelled")
                 continue
             is_less, order.qty = qty < order.qty, qty
             order.held = max(0, qty - order.filled - max(0, free - others - order.filled))
@@ -386,7 +403,7 @@ class Venue:
                 self._expire(order)
             return
         if self._is_marketable(order):
-            self._piece(order, order.leaves if tif is Tif.FOK else max(1, order.leaves // max(1, order.parts)))
+            self.piece(order, order.leaves if tif is Tif.FOK else max(1, order.leaves // max(1, order.parts)))
             order.parts -= 1
             if tif in {Tif.IOC, Tif.FOK}:
                 self._expire(order)
@@ -415,7 +432,8 @@ class Venue:
         order.is_working = False
         self._try(order)
 
-    def _piece(self, order: Standing, qty: int) -> None:
+    def piece(self, order: Standing, qty: int) -> None:
+        """Execute a part of an order at what its market shows."""
         bid, ask = self.touch(order.spec.symbol)
         at = ask if order.spec.side is Side.BUY else bid
         if order.limit is not None:
@@ -459,8 +477,10 @@ class Venue:
         """A market that comes to an order: fill so much of what is left at once."""
         self._now_ns = now_ns
         order = self.orders.get(wire_id)
-        if order is not None and order.leaves:
-            self._piece(order, max(1, order.leaves * percent // 100))
+        if order is not None and order.is_open and order.role is LinkRole.COMBO:
+            combos.work(self, order.group)
+        elif order is not None and order.leaves:
+            self.piece(order, max(1, order.leaves * percent // 100))
 
     def bust(self, now_ns: int, key: str) -> None:
         """Undo an execution."""
@@ -477,7 +497,8 @@ class Venue:
         if order.is_open:
             self._try(order)
 
-    def _end(self, order: Standing, how: str) -> None:
+    def end(self, order: Standing, how: str) -> None:
+        """End an order, and say so."""
         order.is_open, order.status, order.ended_ns = False, how, self._now_ns
         self.note("end", wire=order.wire_id, how=how)
         self._report(bi.Cancelled(broker=BROKER, ts_ns=0, wire_id=order.wire_id, qty_filled=Qty(order.filled)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from brokers.paper.combos import is_leg
 from brokers.paper.orders import Working
 from engine.domain.clock import NS_PER_S, iso
 from engine.domain.instrument import Instrument, InstrumentKind
@@ -82,6 +83,7 @@ class Carry:
         listings = [listing for listing in self._core.listings.values() if listing.symbol == one.symbol]
         if not listings or listings[0].instrument.kind in MARGINED:
             return
+        core = self._core
         made, last = listings[0].instrument, listings[0].last_price
         price = None if last is None else ratio(EXACT.multiply(made.price_of(last), one.old), Decimal(one.new))
         orders = [order for listing in listings for order in self._core.open_at(listing.key)]
@@ -97,7 +99,12 @@ class Carry:
             member.asked = member.asked * one.new // one.old
             member.base = member.done * one.new // one.old - member.filled
         for order in orders:
-            self._rescale(order, one, made)
+            if is_leg(order):
+                core.end_order(
+                    order, f"{one.new} for {one.old}: the net price of its combination means nothing any more"
+                )
+            else:
+                self._rescale(order, one, made)
 
     def _split_held(self, account: str, held: Qty, one: SplitRow, made: Instrument, price: Decimal | None) -> None:
         """New units in whole lots; the fraction is paid out at the last price, where there is one."""
@@ -137,7 +144,7 @@ class Carry:
         order.display = None if order.display is None else min(order.qty, order.display * one.new // one.old or 1)
         order.spec = replace(spec, qty=made.qty_of(order.qty), limit=limit, stop=None if spec.stop is None else stop)
         core.requeue(order)
-        core.tell_amended(order)
+        core.told_amended(order)
         if was_waiting:
             listing.wait(order)
         elif order.limit is not None:

@@ -44,6 +44,11 @@ class EventListing(OrderListing):
         elif action == END:
             self._judge()
 
+    @property
+    def is_ready(self) -> bool:  # type: ignore[override] # a plain True elsewhere
+        """Only where an event has ended."""
+        return not self._is_inside
+
     def _match(self, sign: int, order_id: int, price: int, qty: int) -> None:
         """The feed matched a resting order: one of ours that stood before it was served first."""
         if not order_id:

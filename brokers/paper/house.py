@@ -11,6 +11,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from brokers.paper.checks import Refusal
+from brokers.paper.combos import is_leg
 from brokers.paper.config import OwnFlow, Report, VenueConfig
 from brokers.paper.house_file import Borrow, House
 from brokers.paper.lifecycle import Lifecycle
@@ -38,6 +39,13 @@ NIGHT_NS = 86_400 * NS_PER_S
 LOOK_NS = 10 * NS_PER_S
 """How often margin is looked at."""
 _HUNDRED, _ZERO = Decimal(100), Decimal(0)
+
+
+def may_fill(order: Working) -> int:
+    """What may still fill of an order; of a leg of a combination all that is left, though it rests nowhere."""
+    return order.qty - order.filled if is_leg(order) else order.leaves
+
+
 _RENAMED = (Rejected, CancelRefused, AmendRefused)
 
 
@@ -115,7 +123,7 @@ class HouseRules(Lifecycle):
     def _working_qty(self, account: str, symbol: str, sign: int) -> Decimal:
         """What open orders of a side may still fill."""
         orders = self._working.get(account, {}).values()
-        units = sum(one.leaves for one in orders if one.sign == sign and one.spec.symbol == symbol)
+        units = sum(may_fill(one) for one in orders if one.sign == sign and one.spec.symbol == symbol)
         made = next((one.instrument for one in self.listings.values() if one.symbol == symbol), None)
         return _ZERO if made is None else made.qty_of(units)
 
@@ -147,11 +155,11 @@ class HouseRules(Lifecycle):
         if not self.house.funds or order.sign < 0 or listing.instrument.kind in MARGINED:
             return None
         needed = listing.instrument.notional(price, order.spec.qty)
-        for other in self._working.get(order.account, {}).values():
+        for other in (*self._working.get(order.account, {}).values(), *self._arriving):
             there = self.listings[other.key]
             at = self._price_of(there, other)
             if other.sign > 0 and at is not None and there.instrument.currency == listing.instrument.currency:
-                needed = needed + there.instrument.notional(at, there.instrument.qty_of(other.leaves))
+                needed = needed + there.instrument.notional(at, there.instrument.qty_of(may_fill(other)))
         currency = listing.instrument.currency
         has = self.account(order.account).cash.get(currency, Money(0))
         return None if needed <= has else Refusal("FUNDS", f"{needed} {currency} needed, {has} there")

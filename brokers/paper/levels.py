@@ -164,6 +164,8 @@ class LevelListing(Listing):
             ask_qty = asks.sizes[ask]
         if bid != self.bid or bid_qty != self.bid_qty or ask != self.ask or ask_qty != self.ask_qty:
             self.publish(bid, bid_qty, ask, ask_qty)
+        if self.legs:
+            self.host.quoted()
 
     def _fill(self, order: Working, qty: int, *, through: bool = True) -> int:
         return self.fill_resting(order, qty, guessed=True, through=through)

@@ -12,11 +12,13 @@ from brokers.paper.accounts import Account
 from brokers.paper.auctions import Auctions
 from brokers.paper.bands import Bands
 from brokers.paper.checks import Refusal, terms_refusal, waits_for_reopening
+from brokers.paper.combos import Combos, is_leg
 from brokers.paper.config import Counters, OwnFlow, Report, VenueConfig
 from brokers.paper.fills import fill_of
+from brokers.paper.groups import Groups
 from brokers.paper.impact import Impact
 from brokers.paper.latency import Delay, Latency
-from brokers.paper.links import Share, link_role, share_of
+from brokers.paper.links import link_role
 from brokers.paper.matching import Listing, choose
 from brokers.paper.orders import Working
 from brokers.paper.reopening import Reopening
@@ -40,6 +42,10 @@ from engine.oms.broker_interface import (
 )
 
 Act = Callable[..., None]
+
+
+def _is_combo(order: WireOrder) -> bool:
+    return order.spec.link is not None and order.spec.link.role is LinkRole.COMBO
 
 
 class Lifecycle:
@@ -68,13 +74,14 @@ class Lifecycle:
         self._scheduled = self._numbered = 0
         self._arrivals: dict[str, int] = {}
         self._reports: dict[str, int] = {}
-        self._impacts: dict[str, Impact] = {}
+        self.impacts: dict[str, Impact] = {}
         self._shrinking: list[Working] = []
         """Open reduce-only orders."""
         self.auctions, self.bands = Auctions(self, config.auctions), Bands(self, config.bands)
-        self.reopening = Reopening(self)
-        self._linked: dict[tuple[str, str], list[Working]] = {}
-        """Orders of each group, by account and the group's name."""
+        self.reopening, self.combos = Reopening(self), Combos(self)
+        self.groups = Groups(self)
+        self._arriving: list[Working] = []
+        """Legs of the combination that is judged just now: what they may cost counts for the later ones."""
 
     @property
     def reacts(self) -> bool:
@@ -132,7 +139,15 @@ class Lifecycle:
 
     def _arrive_group(self, account: str, order: WireOrder, is_swept: bool) -> None:
         group = order.wire_id
-        found = [(one, self._judge_new(account, one, group, is_swept)) for one in order.members]
+        fault = self.combos.fault([one.spec for one in order.members]) if _is_combo(order) else None
+        found: list[tuple[WireOrder, Working | Refusal]] = []
+        self._arriving = []
+        for one in order.members:
+            got = fault or self._judge_new(account, one, group, is_swept)
+            found.append((one, got))
+            if isinstance(got, Working) and is_leg(got):
+                self._arriving.append(got)
+        self._arriving = []
         refused = next((f"{one.wire_id}: {got.text}" for one, got in found if isinstance(got, Refusal)), None)
         known, working = self._orders.setdefault(account, {}), self._working.setdefault(account, {})
         made = [got for _, got in found if isinstance(got, Working)]
@@ -143,9 +158,11 @@ class Lifecycle:
             return
         for new in made:
             known[new.wire_id] = working[new.wire_id] = new
-            self._linked.setdefault((account, group), []).append(new)
+            self.groups.add(new)
         for new in made:
             self._admit(self.listings[new.key], new)
+        if _is_combo(order):
+            self.combos.begin((account, group), made)
 
     def _judge_new(self, account: str, order: WireOrder, group: str, is_swept: bool) -> Working | Refusal:
         """The order as it would be held here, or why it is not taken."""
@@ -167,10 +184,12 @@ class Lifecycle:
             return refusal
         made = self._make(account, order, listing)
         made.group, made.asked = group, made.qty
-        if group and spec.link is not None and spec.link.role is LinkRole.LEG:
+        if spec.link is not None and spec.link.role is LinkRole.COMBO and not group:
+            return Refusal("COMBO", "a leg of a combination comes with the others")
+        if group and spec.link is not None and spec.link.role in {LinkRole.LEG, LinkRole.COMBO}:
             made.held = made.qty
             return made
-        return self._standing_refusal(listing, made) or made
+        return self.standing_refusal(listing, made) or made
 
     def _venue_refusal(self, listing: Listing, spec: OrderSpec | None = None) -> Refusal | None:
         if not listing.calendar.is_open(self.now_ns):
@@ -201,11 +220,11 @@ class Lifecycle:
             updated_ns=self.now_ns,
         )
 
-    def _standing_refusal(self, listing: Listing, order: Working) -> Refusal | None:
+    def standing_refusal(self, listing: Listing, order: Working) -> Refusal | None:
         """Faults that depend on the position, the book and our other orders."""
         # A leg fills no more than the position; refused, the rest would stand bare.
-        is_leg = link_role(order) is LinkRole.LEG
-        if order.spec.reduce_only and not is_leg and order.leaves > self._reducible(listing, order):
+        is_exit = link_role(order) is LinkRole.LEG
+        if order.spec.reduce_only and not is_exit and order.leaves > self._reducible(listing, order):
             return Refusal("REDUCE_ONLY", "it is larger than the position it may reduce")
         if order.spec.tif in AUCTIONS or (order.is_stop and not order.triggered):
             return None
@@ -320,7 +339,7 @@ class Lifecycle:
 
     def concession(self, listing: Listing, order: Working, qty: int) -> int:
         """Price units by which the impact model worsens a taking fill; it absorbs the flow."""
-        impact = self._impacts.get(listing.symbol)
+        impact = self.impacts.get(listing.symbol)
         if impact is None:
             return 0
         worse = impact.concession(self.now_ns, order.sign, qty)
@@ -343,6 +362,18 @@ class Lifecycle:
         """Trading goes on after a halt: with an auction."""
         self.reopening.uncross(listing, self.auctions.due_now(listing))
 
+    def quoted(self) -> None:
+        """A book that a leg of a combination hangs on has changed."""
+        self.combos.quoted()
+
+    def end_order(self, order: Working, why: str) -> None:
+        """Cancel an order for a reason of the venue's own."""
+        self._cancelled(order, why)
+
+    def tell_amended(self, order: Working) -> None:
+        """Tell the terms that an order has got without asking."""
+        self._tell(order.account, self._amended(order, self._ack_ns(order.account)))
+
     def end_auction(self, order: Working, why: str) -> None:
         """End what an auction has left of an order."""
         self._cancelled(order, why)
@@ -360,8 +391,8 @@ class Lifecycle:
         listing.remove(order)
         order.triggered = True
         self.counters.stops_triggered += 1
-        self._end_entry(order)
-        refusal = self._standing_refusal(listing, order)
+        self.groups.end_entry(order)
+        refusal = self.standing_refusal(listing, order)
         if refusal is not None:
             self._cancelled(order, f"{refusal.code}: {refusal.text}")
         else:
@@ -388,7 +419,7 @@ class Lifecycle:
             order.status = "partially_filled"
         else:
             self._end(order, "filled", "")
-        self._settle_later(order)
+        self.groups.settle_later(order)
         ts_ns = self._back_ns(order.account, self.config.latency.report)
         self._tell(order.account, Filled(broker=self.config.broker, ts_ns=ts_ns, fill=fill))
         if self.config.exchange is not None:
@@ -451,6 +482,8 @@ class Lifecycle:
         """Give an order new terms, or say why not. A new price or a larger size loses its place in the queue."""
         if self.auctions.is_bound(order):
             return Refusal("NO_CANCEL", f"order {order.wire_id} is bound to its auction by now")
+        if is_leg(order):
+            return Refusal("COMBO", "a combination is not amended; cancel it and place another")
         listing = self.listings[order.key]
         listing.settle()
         instrument = listing.instrument
@@ -475,7 +508,7 @@ class Lifecycle:
         order.limit = None if new_spec.limit is None else instrument.price_units(new_spec.limit)
         if new_spec.trail is None:  # the trigger of a trailing stop is where the market has led it
             order.stop = None if new_spec.stop is None else instrument.price_units(new_spec.stop)
-        refusal = self._standing_refusal(listing, order)
+        refusal = self.standing_refusal(listing, order)
         if refusal is not None:
             order.spec, order.qty, order.limit, order.stop = old
             return refusal
@@ -502,6 +535,8 @@ class Lifecycle:
         )
 
     def _cancelled(self, order: Working, why: str) -> None:
+        if not order.is_open:  # the leg before it, in a mass cancel, has ended it
+            return
         self._end(order, "cancelled", why)
         name, ts_ns = self.config.broker, self._ack_ns(order.account)
         done = self.listings[order.key].instrument.qty_of(order.filled)
@@ -534,56 +569,17 @@ class Lifecycle:
         if order.spec.reduce_only and order in self._shrinking:
             self._shrinking.remove(order)
         self._working.get(order.account, {}).pop(order.wire_id, None)
-        self._settle_later(order)
+        self.groups.settle_later(order)
         self._ended.append(order)
         if len(self._ended) > self.config.history_max:
-            oldest = self._ended.popleft()
-            del self._orders[oldest.account][oldest.wire_id]
+            self._forget_oldest()
 
-    # -- linked orders -------------------------------------------------------------------------------------------------
-
-    def _settle_later(self, order: Working) -> None:
-        """Let what happened to an order reach its group: the venue takes its time, and meanwhile both legs may fill."""
-        if order.group:
-            due_ns = self.now_ns + self.latency.draw(self.config.latency.cancel, self.now_ns)
-            self._schedule(due_ns, self._settle_group, order.account, order.group)
-
-    def _settle_group(self, account: str, group: str) -> None:
-        """Bring every open order of a group to what it may do now. Asked twice it does nothing the second time."""
-        members = self._linked.get((account, group), [])
-        entry = next((one for one in members if link_role(one) is LinkRole.ENTRY), None)
-        for order in members:
-            if order.is_open and order is not entry:
-                others = sum(other.done for other in members if other not in (order, entry))
-                self._settle_member(order, share_of(order, entry, others))
-        if not any(one.is_open for one in members):
-            self._linked.pop((account, group), None)
-
-    def _end_entry(self, leg: Working) -> None:
-        """A stop leg was passed: what its entry has not bought by now is not bought any more, nor in the stop's way."""
-        if link_role(leg) is LinkRole.LEG:
-            for order in self._linked.get((leg.account, leg.group), [])[:]:
-                if order.is_open and link_role(order) is LinkRole.ENTRY:
-                    self._cancelled(order, "a stop of its group was passed")
-
-    def _settle_member(self, order: Working, share: Share) -> None:
-        listing = self.listings[order.key]
-        if share.qty <= order.filled:
-            self._cancelled(order, share.why)
-            return
-        is_less, was_idle = share.qty < order.qty, not order.is_resting and not order.is_waiting
-        order.qty, order.held = share.qty, share.held
-        order.shown = min(order.shown, order.leaves)
-        self.changed_silently()
-        if is_less:
-            order.spec = replace(order.spec, qty=listing.instrument.qty_of(order.qty))
-            self._tell(order.account, self._amended(order, self._ack_ns(order.account)))
-        if order.leaves and was_idle:
-            refusal = self._standing_refusal(listing, order)
-            if refusal is None:
-                self.start(listing, order)
-            else:
-                self._cancelled(order, f"{refusal.code}: {refusal.text}")
+    def _forget_oldest(self) -> None:
+        """Forget the order that ended longest ago and that no open order of its group hangs on."""
+        for at, order in enumerate(self._ended):
+            if not order.group or not self.groups.is_open(order):
+                del self._ended[at], self._orders[order.account][order.wire_id]
+                return
 
     def _remember(self, account: str, fill: Fill) -> None:
         fills = self._fills.setdefault(account, [])

@@ -67,6 +67,10 @@ class Host(Protocol):
         """Give an order its place behind all others of ours."""
         ...
 
+    def quoted(self) -> None:
+        """A book that a leg of a combination hangs on has changed."""
+        ...
+
     def changed_silently(self) -> None:
         """An order changed in a way that no report tells, and that must be remembered all the same."""
         ...
@@ -75,6 +79,8 @@ class Host(Protocol):
 class Listing:
     """One symbol at one venue: our orders there, what was last published, and the rules that do not depend on data depth."""
 
+    is_ready = True
+    """Whether the book may be judged now."""
     knows_queue = True
     """Whether what stands ahead of an order is seen, not estimated."""
 
@@ -89,6 +95,8 @@ class Listing:
         self.own: dict[int, list[Working]] = {1: [], -1: []}
         """Our resting orders by side, best price first, then oldest first."""
         self.stops: list[Working] = []
+        self.legs = 0
+        """Legs of combinations that hang on this book."""
         self.is_halted = False
         self.is_paused = False
         """The venue itself holds it (a price band): the feed's word alone does not let it go on."""
@@ -125,6 +133,10 @@ class Listing:
         if self.last_price is not None:
             order.follow(self.last_price)
         self.stops.append(order)
+
+    def watch_legs(self, more: int) -> None:
+        """So many more legs of combinations hang on this book."""
+        self.legs += more
 
     def remove(self, order: Working) -> None:
         """Forget an order that ended or is about to re-enter."""
@@ -330,6 +342,8 @@ class OrderListing(Listing):
             ask = asks.prices[0]
             ask_qty = asks.levels[ask].total
         self.publish(bid, bid_qty, ask, ask_qty)
+        if self.legs:
+            self.host.quoted()
 
     def _fill(self, order: Working, qty: int, *, through: bool = True) -> int:
         return self.fill_resting(order, qty, guessed=False, through=through)

@@ -34,7 +34,6 @@ class RealismReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OFF = {
-    "P24": ("combos", "no combination orders"),
     "P26": ("chain", "no decentralised venue"),
 }
 
@@ -175,6 +174,10 @@ def _rules(core: HouseRules) -> list[Effect]:
         _effect(
             "P17", "brackets", "on",
             "the venue keeps brackets and one-cancels-other; what one fills reaches the others a cancel later, so both may fill",
+        ),
+        _effect(
+            "P24", "combos", "on",
+            f"priced on the books of the legs, {core.combos.done} units done; all legs of a unit or none, or leg by leg where not guaranteed",
         ),
         _effect("P20", "transport faults", "off", "none unless faults were asked for"),
         _effect("P21", "races", "on", "cancels and amendments meet fills at the matching; too late is refused"),

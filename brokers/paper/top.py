@@ -90,7 +90,12 @@ class TopListing(LevelListing):
         """Forget an order."""
         super().remove(order)
         self._prices = None
-        self._is_watched = bool(self.own[BUY] or self.own[SELL] or self.stops)
+        self._is_watched = bool(self.own[BUY] or self.own[SELL] or self.stops or self.legs)
+
+    def watch_legs(self, more: int) -> None:
+        """So many more legs hang on this book; while any does, each tick is looked at."""
+        super().watch_legs(more)
+        self._is_watched = bool(self.own[BUY] or self.own[SELL] or self.stops or self.legs)
 
     # -- ticks that nobody has to look at --------------------------------------------------------------------------------
 
@@ -101,7 +106,14 @@ class TopListing(LevelListing):
         """
         if not self._is_watched:
             return end
-        if self._newest is not None or self._dirty or self.is_halted or self.book.bids.taken or self.book.asks.taken:
+        if (
+            self.legs
+            or self._newest is not None
+            or self._dirty
+            or self.is_halted
+            or self.book.bids.taken
+            or self.book.asks.taken
+        ):
             return begin  # what we took from a level stays gone for as long as the level is shown: each quote counts
         prices = self._limits()
         buys, sells = prices[BUY], prices[SELL]

@@ -94,17 +94,13 @@ class VenueCore(HouseRules):
 
     def linked_in(self, symbol: str) -> list[Working]:
         """Orders of a symbol that stand in groups which are not over, ended ones too."""
-        return [order for members in self._linked.values() for order in members if order.spec.symbol == symbol]
+        return [order for members in self.groups.members.values() for order in members if order.spec.symbol == symbol]
 
-    def end_order(self, order: Working, why: str) -> None:
-        """Cancel an order for a reason of the venue's own."""
-        self._cancelled(order, why)
-
-    def tell_amended(self, order: Working) -> None:
-        """Tell the terms that an order has got without asking."""
+    def told_amended(self, order: Working) -> None:
+        """Tell the terms that an order has got without asking, as a change of now."""
         order.updated_ns = self.now_ns
         self.changed_silently()
-        self._tell(order.account, self._amended(order, self._ack_ns(order.account)))
+        self.tell_amended(order)
 
     def publish_to(self, market: MarketSink) -> None:
         """Market ticks go there from now on."""
@@ -155,7 +151,7 @@ class VenueCore(HouseRules):
         listing.is_banded = self.bands.covers(listing.symbol)
         params = self.config.impact.get(listing.symbol)
         if params is not None and params.is_on:
-            self._impacts.setdefault(listing.symbol, Impact(params))
+            self.impacts.setdefault(listing.symbol, Impact(params))
         return listing.key
 
     def on_row(self, key: str, row: Row) -> None:
@@ -395,8 +391,8 @@ class VenueCore(HouseRules):
         for order in state.orders:
             self._restore(order)
         self._ended = deque(sorted(self._ended, key=lambda order: order.updated_ns))
-        for account, group in list(self._linked):
-            self._schedule(self.now_ns, self._settle_group, account, group)
+        for account, group in list(self.groups.members):
+            self._schedule(self.now_ns, self.groups.settle, account, group)
         acts: dict[Message, Act] = {
             Message.NEW: self._arrive_new,
             Message.CANCEL: self._arrive_cancel,
@@ -414,7 +410,7 @@ class VenueCore(HouseRules):
             )
         self._orders.setdefault(order.account, {})[order.wire_id] = order
         if order.group:
-            self._linked.setdefault((order.account, order.group), []).append(order)
+            self.groups.add(order)
         if not order.is_open:
             self._ended.append(order)
             return

@@ -20,6 +20,7 @@ from engine.domain import events as ev
 from engine.domain.errors import MoneyError
 from engine.domain.money import Money, Qty
 from engine.domain.order import Liquidity, OrderSpec, OrderState, Source, SourceKind
+from engine.execution.combos import combo_of, leg_risk_words
 from engine.oms.broker_interface import VenueOrder
 from engine.oms.orders import AMENDABLE, amended, stated_key
 from engine.oms.reconciler import RECONCILE_CODE, STATED
@@ -160,6 +161,8 @@ class Commander:
         if verdict.figures:
             try:
                 figures |= self._what_if.figures(spec, command.source)
+                if command.linked and (risk := leg_risk_words((spec, *command.linked))):
+                    figures["leg_risk"] = risk
             except (ArithmeticError, MoneyError):
                 # An absurd question must not look like a failing engine, which halts.
                 figures |= {"cost": "n/a (beyond what can be computed)"}
@@ -279,6 +282,8 @@ class Commander:
         order = self._amend_target(command.order_id)
         if isinstance(order, str):
             return self._illegal("amend", command.order_id, order)
+        if combo_of(order.spec) is not None:
+            return self._illegal("amend", order.order_id, "a combo is not amended; cancel it and place another")
         if order.spec.link is not None and command.qty is not None and command.qty != order.qty:
             why = "the size of an order that belongs to others cannot be changed; cancel the group and place it anew"
             return self._illegal("amend", order.order_id, why)

@@ -17,6 +17,7 @@ from engine.api.baskets import Baskets
 from engine.api.commander import Commander
 from engine.api.day_keeper import DayKeeper
 from engine.api.habits import Habits
+from engine.api.leg_risk import LegRisk
 from engine.api.market_state import MarketState
 from engine.api.markouts import Markouts
 from engine.api.parts import EngineParts
@@ -103,7 +104,7 @@ class Engine:
             self.store, self.orders, self.gate, self.view_of_risk, self.record, parts.clock, parts.weights
         )
         self.linked = LinkedOrders(self.store, self.orders, self.gate, self.record, parts.clock)
-        self.baskets = Baskets(self)
+        self.baskets, self.leg_risk = Baskets(self), LegRisk(self.store, self.record)
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
         is_seen = parts.mode not in {"replay", "past"}
         self.places = QueuePlaces(is_on=is_seen)
@@ -230,6 +231,7 @@ class Engine:
         live: list[Act] = [self.agent.on_event] if self.agent.hears(kind) else []
         live += [self.host.live_routes[kind]] if kind in self.host.live_routes else []
         live += [self.parts.told[kind]] if kind in self.parts.told else []
+        live += [self.leg_risk.on_parent_ended] if kind is ev.ParentEnded else []
         return tuple(acts), (*acts, *live)
 
     # -- inputs ----------------------------------------------------------------------------------------------------------

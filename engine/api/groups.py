@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from engine.domain import events as ev
 from engine.domain.commands import CommandResult, Denial, NewOrder, Preview
-from engine.domain.order import OrderSpec, OrderState
+from engine.domain.order import OrderSpec, OrderState, Source
+from engine.execution.combos import combo_of, net_denials
 from engine.execution.linked import group_refusal, in_group
+from engine.risk.controls_history import strategy_of
+from engine.risk.policy import Limit
 from engine.risk.risk_manager import Verdict
 
 if TYPE_CHECKING:
@@ -40,12 +44,25 @@ def place_linked(engine: Engine, command: NewOrder) -> CommandResult:
 def linked_denials(engine: Engine, command: Preview) -> tuple[Denial, ...]:
     """Why the group as such, or an order that would go with the first, is denied; nothing is counted or placed."""
     first = engine.store.next_counter()
-    refused = group_refusal((command.spec, *command.linked))
+    refused = _group_denials(engine, (command.spec, *command.linked), command.source)
     verdicts = [
         engine.agent.judge(f"P{first + at}", spec, command.source, f"preview#{at}", dry=True)
         for at, spec in enumerate(command.linked, 1)
     ]
-    return (*(() if refused is None else (refused,)), *(denial for one in verdicts for denial in one.denials))
+    return (*refused, *(denial for one in verdicts for denial in one.denials))
+
+
+def _group_denials(engine: Engine, specs: Sequence[OrderSpec], source: Source) -> tuple[Denial, ...]:
+    """Why these orders cannot be placed together, whatever the gate says of each by itself."""
+    refused = group_refusal(specs)
+    if refused is not None or combo_of(specs[0]) is None:
+        return () if refused is None else (refused,)
+    policy = engine.parts.policy.policy
+
+    def limits(spec: OrderSpec) -> Mapping[str, Limit]:
+        return {} if policy is None else policy.limits(spec.account, strategy_of(source), spec.symbol)
+
+    return net_denials(specs, engine.view_of_risk, limits)
 
 
 def _intents(command: NewOrder) -> list[str]:
@@ -58,10 +75,10 @@ def _judge(engine: Engine, command: NewOrder, ids: list[str], specs: list[OrderS
         engine.agent.judge(order_id, spec, command.source, intent_id, confirmed=command.confirmed, why=command.why)
         for order_id, spec, intent_id in zip(ids, specs, _intents(command), strict=True)
     ]
-    refused = group_refusal(specs)
-    if refused is not None:
+    refused = _group_denials(engine, specs, command.source)
+    if refused:
         verdicts[0] = Verdict(
-            ok=False, denials=(refused, *verdicts[0].denials), decision=verdicts[0].decision,
+            ok=False, denials=(*refused, *verdicts[0].denials), decision=verdicts[0].decision,
             checks=verdicts[0].checks, figures=verdicts[0].figures,
         )  # fmt: skip
     return verdicts

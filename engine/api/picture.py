@@ -456,20 +456,19 @@ class Picture:
 
     def _positions(self) -> tuple[PositionView, ...]:
         engine = self._engine
-        found = []
+        found, bare = [], engine.leg_risk.by_symbol()
         for (broker, account, symbol), position in engine.ledger.positions.items():
             mark = engine.view_of_risk.mark(symbol, position.qty) if position.qty else None
             made = engine.ledger.instrument(symbol)
-            average = position.average()
+            mean = position.average()
+            mean = None if mean is None else Price(ratio(mean, EXACT.create_decimal(1), made.price_digits + 2))
             found.append(
                 PositionView(
                     broker=broker,
                     account=account,
                     symbol=symbol,
                     qty=position.qty,
-                    avg_price=None
-                    if average is None
-                    else Price(ratio(average, EXACT.create_decimal(1), made.price_digits + 2)),
+                    avg_price=mean,
                     mark=mark,
                     mark_stale=bool(position.qty) and mark is None,
                     realised=position.realised,
@@ -477,6 +476,7 @@ class Picture:
                     fees=position.fees,
                     currency=made.currency,
                     limit_pct=self._limit_pct(account, symbol),
+                    bare=bare.get((broker, account, symbol)),
                 )
             )
         return tuple(found)

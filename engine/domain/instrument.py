@@ -1,7 +1,7 @@
 """What is traded: ticks, lots, limits, multiplier, currency, venue and calendar.
 
-Equities, ETFs, futures, crypto spot and perpetuals are built. Options, combos, bonds and FX are refused with a
-reason until greeks, assignment, leg risk and settlement are modelled.
+Equities, ETFs, futures, crypto spot and perpetuals are built. Options, bonds and FX are refused with a
+reason until greeks, assignment and settlement are modelled; combinations are orders of several legs, not instruments.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class InstrumentKind(StrEnum):
 
 REFUSED_KINDS = {
     "option": "greeks, exercise and assignment are not modelled",
-    "combo": "leg risk is not modelled",
+    "combo": "a combination is ordered by its legs, not as an instrument: combo 1 buy 1 ESH7 sell 1 ESM7 @-12.25",
     "bond": "accrued interest and settlement are not modelled",
     "fx": "settlement and rollover are not modelled",
     "warrant": "exercise is not modelled",

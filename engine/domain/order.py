@@ -7,7 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from engine.domain.clock import iso
-from engine.domain.money import Price, Qty, padded
+from engine.domain.money import Price, Qty, padded, text
 
 
 class Side(StrEnum):
@@ -255,6 +255,23 @@ class LinkRole(StrEnum):
     """Waits at the venue for the entry; works as far as that is filled. The legs of one entry reduce one another."""
     PEER = "peer"
     """Works at once; what fills of one is taken off the others (one-cancels-other)."""
+    COMBO = "combo"
+    """Fills together with the others, priced as one (:class:`Combo`)."""
+
+
+class Combo(msgspec.Struct, frozen=True):
+    """The terms that all legs of a combination share. A leg has no price of its own and is ordered as a market order.
+
+    The net price of a unit is the sum of price times quantity over its legs, bought legs added and sold ones taken off: above
+    zero is paid, below zero is received.
+    """
+
+    units: int
+    """How often the combination is asked for; a leg's quantity divided by it is the leg's part of one unit."""
+    net: Price | None = None
+    """The most that is paid for a unit (or, below zero, the least that is received); None takes what the books show."""
+    legged: bool = False
+    """Not guaranteed: the legs are worked one after another, and one can stay unfilled after another was."""
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -263,6 +280,8 @@ class Link(msgspec.Struct, frozen=True):
     role: LinkRole
     group: str = ""
     """Id of the first parent of the group; given by the engine."""
+    combo: Combo | None = None
+    """Of a leg of a combination."""
 
 
 class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -309,11 +328,18 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
             str(self.tif) if self.tif is not Tif.GTD else f"gtd {iso(self.expires_ns).replace('.000000000Z', 'Z')}"
         )
         parts += [word for word, on in (("post-only", self.post_only), ("reduce-only", self.reduce_only)) if on]
+        if self.link is not None and self.link.combo is not None:
+            parts.append(_combo_words(self.link.combo))
         if self.algo.trigger:
             parts.append(f"{self.algo.trigger} ({DIES})")
         elif self.algo.name != "direct":
             parts.append(self.algo.name)
         return " ".join(parts)
+
+
+def _combo_words(combo: Combo) -> str:
+    net = "at market" if combo.net is None else f"at net {text(combo.net)}"
+    return f"in {combo.units} of a combo {net}, {'not guaranteed' if combo.legged else 'all legs or none'}"
 
 
 URGENCIES = {"passive": "passive", "normal": "", "take": "take"}

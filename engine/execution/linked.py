@@ -1,4 +1,4 @@
-"""Orders that are placed together: a bracket (an entry with its exits), one-triggers-other, one-cancels-other.
+"""Orders that are placed together: a bracket (an entry with its exits), one-triggers-other, one-cancels-other, a combo.
 
 Each member is a direct parent of its own, judged by the gate like any other, so that what holds for a parent holds here too.
 They leave as one message and the venue keeps the link, so that the exits of a filled entry stand whether an engine lives or
@@ -15,7 +15,8 @@ import msgspec
 from engine.domain import events as ev
 from engine.domain.clock import Clock
 from engine.domain.commands import Denial
-from engine.domain.order import Link, LinkRole, OrderSpec, OrderState, Source
+from engine.domain.order import LinkRole, OrderSpec, OrderState, Source
+from engine.execution.combos import combo_fault
 from engine.oms.orders import Orders
 from engine.risk.risk_manager import Candidate, RiskManager, Role
 from engine.store.order_store import OrderStore
@@ -35,8 +36,10 @@ def _fault(specs: Sequence[OrderSpec]) -> str | None:
     first, roles = specs[0], [None if spec.link is None else spec.link.role for spec in specs]
     is_bracket = roles[0] is LinkRole.ENTRY and set(roles[1:]) == {LinkRole.LEG}
     is_peers = len(roles) > 1 and set(roles) == {LinkRole.PEER}
+    if LinkRole.COMBO in roles:
+        return combo_fault(specs)
     if not (is_bracket or is_peers):
-        return "orders placed together are one entry with its legs, or peers of which one cancels the others"
+        return "orders placed together are one entry with its legs, peers of which one cancels the others, or a combo"
     if len(specs) > MEMBERS_MAX:
         return f"{len(specs)} orders in one group; at most {MEMBERS_MAX} go together"
     for spec in specs:
@@ -107,6 +110,8 @@ class LinkedOrders:
 def in_group(specs: Sequence[OrderSpec], group: str) -> list[OrderSpec]:
     """The orders with their group's name in the link."""
     return [
-        msgspec.structs.replace(spec, link=Link(spec.link.role, group)) if spec.link is not None else spec
+        msgspec.structs.replace(spec, link=msgspec.structs.replace(spec.link, group=group))
+        if spec.link is not None
+        else spec
         for spec in specs
     ]

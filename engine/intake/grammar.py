@@ -1,7 +1,7 @@
 """The one-line order grammar: a line of words becomes a draft, or names the first wrong word and what was expected.
 
 ``side size symbol [@price] [stop price] [tif] [algo duration param=value ...] [post] [reduce] [acct: broker: venue:]``,
-and the words of :mod:`engine.intake.terms`.
+and the words of :mod:`engine.intake.terms`. A line that begins with ``combo`` is one of :mod:`engine.intake.combo_line`.
 
 Nothing is guessed. An order without a price is an error, not a market order: ``@mkt`` says it, or an algorithm
 prices the children. Price words (``@join``, ``@bid+2t``) are frozen into a limit on the quote of this moment, which the
@@ -22,6 +22,7 @@ from engine.domain.events import QuoteSeen
 from engine.domain.instrument import Instrument
 from engine.domain.money import Money, Price, Qty, padded, text
 from engine.domain.order import AUCTIONS, AlgoSpec, OrderSpec, OrderType, Side, Tif
+from engine.intake.combo_line import COMBO, COMBO_OPTIONS, Routes, read_combo
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.line_words import Words, Wrong
 from engine.intake.presets import NONE, Default, Presets, mirrored
@@ -100,9 +101,7 @@ _PRICE_EXPECTED = ("a price: @189.10", *PRICE_WORDS, "@bid+2t")
 def parse_order(line: str, context: GrammarContext) -> NewOrderDraft | GrammarError:
     """Read one order."""
     try:
-        reader = _OrderReader(Words(line), context)
-        reader.read()
-        return reader.draft()
+        return _read_new(Words(line), context)
     except Wrong as wrong:
         return wrong.error
 
@@ -153,9 +152,9 @@ class _OrderReader:
         """Read every word."""
         words = self.words
         sides = tuple(SIDES)
-        side = words.take(sides, (*sides, *COMMANDS))
+        side = words.take(sides, (*sides, COMBO, *COMMANDS))
         if side.lower() not in SIDES:
-            raise words.fail("no side", (*sides, *COMMANDS))
+            raise words.fail("no side", (*sides, COMBO, *COMMANDS))
         self.side = SIDES[side.lower()]
         self.size = self._size()
         self.symbol = _symbol(words, self.context)
@@ -496,6 +495,26 @@ def _freeze(
     return price, quote
 
 
+def _read_new(words: Words, context: GrammarContext) -> NewOrderDraft:
+    if words.words and words.words[0][0].lower() == COMBO:
+        words.take(())
+        return read_combo(words, _combo_routes(words, context))
+    reader = _OrderReader(words, context)
+    reader.read()
+    return reader.draft()
+
+
+def _combo_routes(words: Words, context: GrammarContext) -> Routes:
+    """A reader of plain orders serves a combination for the words that are the same."""
+    reader = _OrderReader(words, context)
+
+    def route(name: str, value: str) -> str:
+        reader._route(name, value)  # noqa: SLF001 - the same module's
+        return reader.account if name == "acct" else reader.broker
+
+    return Routes(context.broker, context.account, lambda taken: _symbol(taken, context), route)
+
+
 def _order_id(words: Words, context: GrammarContext, extra: tuple[str, ...] = ()) -> str:
     known = tuple(context.orders or ())
     order_id = words.take(("an order: P104", *extra), (*extra, *known)).upper()
@@ -511,9 +530,7 @@ def _order_id(words: Words, context: GrammarContext, extra: tuple[str, ...] = ()
 def _read_line(words: Words, context: GrammarContext) -> Draft:
     first = words.words[0][0].lower() if words.words else ""
     if first not in COMMANDS:
-        reader = _OrderReader(words, context)
-        reader.read()
-        return reader.draft()
+        return _read_new(words, context)
     words.take(())
     draft: Draft
     if COMMANDS[first] == "cancel":
@@ -573,6 +590,9 @@ def _choices(before: str, context: GrammarContext) -> tuple[str, ...]:
             draft = _read_line(words, context)
             more = isinstance(draft, AmendDraft)
             return tuple(w for w in ("qty", "stop", *AMEND_PRICES) if w not in before.lower().split()) if more else ()
+        if words.words and words.words[0][0].lower() == COMBO:
+            _read_new(words, context)
+            return tuple(w for w in COMBO_OPTIONS if w not in before.lower().split())
         reader = _OrderReader(words, context)
         reader.read()
         return reader.choices()

@@ -171,6 +171,23 @@ class StrategyContext(Protocol):
         """Place orders of which one cancels the others, as one message. The first one's id, or None where they were refused."""
         ...
 
+    def combo(
+        self,
+        units: int,
+        parts: tuple[tuple[str, Side, Qty], ...],
+        *,
+        why: str,
+        net: Price | None = None,
+        tif: Tif = Tif.DAY,
+        is_legged: bool = False,
+    ) -> str | None:
+        """Place a combination of two to four legs as one message. The first leg's id, or None where it was refused.
+
+        ``parts``: symbol, side and quantity of one unit, for each leg. ``net``: the most that is paid for a unit, below zero the
+        least that is received; None takes what the books show. ``is_legged``: the legs follow one another, one can stay alone.
+        """
+        ...
+
     def cancel(self, order_id: str) -> None:
         """Ask for the cancel of an own order; of another's: InputError."""
         ...

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from engine.domain.errors import InputError
-from engine.domain.money import Price, Qty, text
-from engine.domain.order import WHEN, AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Tif
+from engine.domain.money import EXACT, Price, Qty, text
+from engine.domain.order import WHEN, AlgoSpec, Combo, Link, LinkRole, OrderSpec, OrderType, Side, Tif
 
 
 class OrderTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +76,21 @@ def with_exits(entry: OrderSpec, target: Price | None, guard: Price | None) -> t
         msg = "a bracket has a target, a guard, or both"
         raise InputError(msg)
     return msgspec.structs.replace(entry, link=Link(LinkRole.ENTRY)), tuple(exits)
+
+
+def as_combo(
+    plain: OrderSpec, units: int, parts: tuple[tuple[str, Side, Qty], ...], net: Price | None, *, is_legged: bool
+) -> tuple[OrderSpec, tuple[OrderSpec, ...]]:
+    """Legs of a combination; ``parts`` are symbol, side and quantity of one unit. InputError for fewer than two."""
+    if len(parts) < 2:
+        msg = f"a combination has at least two legs: {parts}"
+        raise InputError(msg)
+    link = Link(LinkRole.COMBO, combo=Combo(units, net, is_legged))
+    made = [
+        msgspec.structs.replace(plain, symbol=symbol, side=side, qty=Qty(EXACT.multiply(qty, Qty(units))), link=link)
+        for symbol, side, qty in parts
+    ]
+    return made[0], tuple(made[1:])
 
 
 def as_rivals(

@@ -13,7 +13,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.intake.strategy_base import Strategy
-from engine.intake.strategy_orders import PLAIN, OrderTerms, as_rivals, with_exits
+from engine.intake.strategy_orders import PLAIN, OrderTerms, as_combo, as_rivals, with_exits
 from engine.market.bars import BAR_NS
 from engine.market.days import DAY_NS
 from engine.market.feed import QuoteTick
@@ -171,6 +171,20 @@ class Runner:
     ) -> str | None:
         """Place orders of which one cancels the others."""
         return self._place(*as_rivals(self._plain(symbol, side, qty, tif), limits, stops), why)
+
+    def combo(
+        self,
+        units: int,
+        parts: tuple[tuple[str, Side, Qty], ...],
+        *,
+        why: str,
+        net: Price | None = None,
+        tif: Tif = Tif.DAY,
+        is_legged: bool = False,
+    ) -> str | None:
+        """Place a combination."""
+        plain = self._plain("", Side.BUY, 1, tif)
+        return self._place(*as_combo(plain, units, parts, net, is_legged=is_legged), why)
 
     def _plain(self, symbol: str, side: Side, qty: Qty | int, tif: Tif) -> OrderSpec:
         host = self._host

@@ -81,6 +81,13 @@ OTHER_CODES = {
     "BASKET_UNKNOWN": "There is no basket of that id; the refusal names those that are staged.",
     "SUSPENDED": "The trigger of an order that waits in the engine passed while no engine was up. It was not fired late: release it, "
     "amend it or cancel it.",
+    "COMBO_MIXED": "The legs of a combo have several currencies or multipliers, so that they have no common net price; place orders of their own.",
+    "COMBO_LOT": "A unit of the combo has a quantity of a leg that is no whole number of its lots.",
+    "NET_TICK": "The net price of a combo lies off the step that the ticks of its legs have in common; the denial names it.",
+    "NET_NONE": "A leg of the combo has no usable quote, so that nobody can say what the net price means. Wait for market data.",
+    "NET_COLLAR": "The net price pays more than the middle of the legs and the price collar of the smallest of them (price.collar_pct).",
+    "NET_FAR": "The net price is absurdly far from the middle of the legs (price.far_pct).",
+    "LEG_RISK": "A combo that is not guaranteed ended with a leg filled and another one not: close what stands alone, or fill the missing leg.",
     "LINK_STAGED": "Orders that belong together cannot be staged; place them, or stage each by itself.",
 }
 """Codes that are no row of the table: unknown inputs, trips of the monitors, refusals of commands and of a re-arm."""

@@ -88,7 +88,7 @@ def test_an_order_for_what_nobody_lists_says_what_is_known_of_it(bolt: Bolt, eng
     ran = bolt("order", "b 1 FB @mkt")
     assert ran.code == Exit.USAGE
     assert "FB is called META since 2022-06-09; ask for META" in ran.err
-    assert "leg risk is not modelled" in bolt("order", "b 1 ESH4-ESM4 @mkt").err
+    assert "a combination is ordered by its legs" in bolt("order", "b 1 ESH4-ESM4 @mkt").err
     assert "greeks, exercise and assignment are not modelled" in bolt("order", "b 1 AAPL240119C00190000 @mkt").err
 
 

@@ -32,7 +32,7 @@ from bolt_tui.faults.schedule import (
 )
 from engine.domain.errors import SettingsError
 from engine.domain.events import encode
-from engine.domain.order import OrderType, Tif
+from engine.domain.order import LinkRole, OrderType, Tif
 from engine.execution.algos import ALGOS
 from tests.cli.conftest import Ran, bolt, home
 from tests.mutants.__main__ import copy_source
@@ -99,6 +99,11 @@ def test_every_kind_of_order_that_the_engine_has_is_a_row() -> None:
     assert {spec.tif for spec in specs} == set(Tif) - {Tif.OPG}, (
         "the laboratory's venue has no night, so it never opens"
     )
+    assert {spec.link.role for spec in specs if spec.link is not None} == {
+        LinkRole.ENTRY,
+        LinkRole.PEER,
+        LinkRole.COMBO,
+    }
     assert {spec.algo.name for spec in specs} == set(ALGOS)
     assert {(spec.post_only, spec.reduce_only) for spec in specs} >= {(True, False), (False, True), (False, False)}
 

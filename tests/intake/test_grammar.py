@@ -252,7 +252,7 @@ def test_drafts_become_commands() -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("", ["b", "buy", "s", "sell", "x", "cancel", "a", "amend", "release"]),
+        ("", ["b", "buy", "s", "sell", "combo", "x", "cancel", "a", "amend", "release"]),
         ("bu", ["buy"]),
         ("b 100 ", ["AAPL", "BANDS", "BTC-USD", "ES", "MSFT"]),
         ("b 100 b", ["BANDS", "BTC-USD"]),

@@ -94,7 +94,7 @@ def test_a_contract_is_front_until_its_roll_day(
         ("AAPL240119P00180000", "the name of an option, which is refused: greeks"),
         ("NIFTY24JAN21500CE", "the name of an option, which is refused: greeks"),
         ("BTC-240329-50000-C", "the name of an option, which is refused: greeks"),
-        ("ESH4-ESM4", "the name of a combo, which is refused: leg risk is not modelled"),
+        ("ESH4-ESM4", "the name of a combo, which is refused: a combination is ordered by its legs"),
         ("NOBODY", ""),
         ("BTC-USDT", ""),
     ],

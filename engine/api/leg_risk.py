@@ -1,0 +1,73 @@
+"""What stands bare of combinations that are not guaranteed: legs that were filled while others were not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.domain import events as ev
+from engine.domain.money import ZERO_QTY, Qty, text
+from engine.domain.order import OrderSpec
+from engine.execution.combos import bare_legs, combo_of
+from engine.store.order import Order
+from engine.store.order_store import OrderStore
+
+if TYPE_CHECKING:
+    from engine.oms.orders import Record
+
+LEG_RISK = "LEG_RISK"
+
+
+class LegRisk:
+    """Reads it from the orders; says so once where a combination ends with a leg that stands alone."""
+
+    def __init__(self, store: OrderStore, record: Record) -> None:
+        self._store, self._record = store, record
+
+    def by_symbol(self) -> dict[tuple[str, str, str], Qty]:
+        """By broker, account and symbol: the signed quantity that legs of open combinations leave bare."""
+        found: dict[tuple[str, str, str], Qty] = {}
+        groups = {
+            spec.link.group
+            for spec in map(_spec_of, self._store.parents_open.values())
+            if spec.link and _is_legged(spec)
+        }
+        for group in sorted(groups):
+            legs = self._legs(group)
+            for symbol, qty in bare_legs(legs).items():
+                key = (legs[0].spec.broker, legs[0].spec.account, symbol)
+                found[key] = found.get(key, ZERO_QTY) + qty
+        return found
+
+    def on_parent_ended(self, _seq: int, _ts_ns: int, event: ev.ParentEnded) -> None:
+        """Raise an alert where that was the last leg and they are not even."""
+        spec = self._store.get(event.order_id).spec
+        if combo_of(spec) is None or spec.link is None:
+            return
+        legs = self._legs(spec.link.group)
+        bare = bare_legs(legs)
+        if not bare or any(leg.order_id in self._store.parents_open for leg in legs):
+            return
+        words = ", ".join(f"{text(qty)} {symbol}" for symbol, qty in bare.items())
+        told = (
+            f"combo {spec.link.group} ended with legs that stand alone: {words}; close them, or fill the missing legs"
+        )
+        self._record(ev.AlertRaised(severity="warn", code=LEG_RISK, text=told))
+
+    def _legs(self, group: str) -> list[Order]:
+        """The parents of a combination: they have numbers one after another, from that of the first."""
+        legs: list[Order] = []
+        number = int(group[1:])
+        while (found := self._store.orders.get(f"P{number + len(legs)}")) is not None:
+            if found.spec.link is None or found.spec.link.group != group:
+                break
+            legs.append(found)
+        return legs
+
+
+def _spec_of(order: Order) -> OrderSpec:
+    return order.spec
+
+
+def _is_legged(spec: OrderSpec) -> bool:
+    combo = combo_of(spec)
+    return combo is not None and combo.legged

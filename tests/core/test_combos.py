@@ -1,0 +1,168 @@
+"""Combinations on their way through the engine: each leg and the net judged, one message, what stands bare shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from engine.domain import commands as co
+from engine.domain import events as ev
+from engine.domain.instrument import Instrument, make_instrument
+from engine.domain.money import Price, Qty
+from engine.domain.order import Combo, Link, LinkRole, OrderSpec, OrderType, Side, Tif
+from engine.market.feed import QuoteTick
+from engine.oms import broker_interface as bi
+from tests.core.lab import AAPL, ME, Lab
+
+MSFT = make_instrument("MSFT", "equity", "XSIM", "USD", "0.05")
+EURO = make_instrument("SAP", "equity", "XSIM", "EUR", "0.01")
+BIG = make_instrument("ESH7", "future", "XSIM", "USD", "0.25", multiplier="50")
+LISTED = (AAPL, MSFT, EURO, BIG)
+BUY, SELL = Side.BUY, Side.SELL
+
+
+class PairLab(Lab):
+    """AAPL at 189.00 / 189.02 and MSFT at 400.00 / 400.10: two AAPL less one MSFT are worth -22.03 in the middle."""
+
+    def __init__(self, folder: Path, **more: object) -> None:
+        super().__init__(folder, listed=LISTED, **more)  # type: ignore[arg-type] # what the base takes
+        self.connect()
+
+    def quote(self, bid: int = 18900, ask: int = 18902) -> None:
+        super().quote(bid, ask)
+        now = self.clock.now_ns()
+        self.engine.on_market(QuoteTick("MSFT", "XSIM", now, 1, 40000, 500, 40010, 500))
+        self.engine.on_market(QuoteTick("SAP", "XSIM", now, 1, 10000, 500, 10010, 500))
+        self.engine.on_market(QuoteTick("ESH7", "XSIM", now, 1, 600000, 500, 600025, 500))
+
+    def fill_of(self, wire: bi.WireOrder, qty: int, key: str, price: str) -> None:
+        made = self.fill(wire.wire_id, qty, key, price, wire.spec.side)
+        self.answer(msgspec.structs.replace(made, fill=msgspec.structs.replace(made.fill, symbol=wire.spec.symbol)))
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> PairLab:
+    return PairLab(tmp_path)
+
+
+def legs(
+    units: int = 10, net: str | None = "-22.00", other: Instrument = MSFT, *, legged: bool = False, **more: object
+) -> list[OrderSpec]:
+    link = Link(LinkRole.COMBO, combo=Combo(units, None if net is None else Price(net), legged))
+    parts = ((BUY, 2, "AAPL"), (SELL, 1, other.symbol))
+    return [
+        OrderSpec(
+            symbol=symbol, side=side, qty=Qty(ratio * units), type=OrderType.MARKET, link=link,
+            **more,  # type: ignore[arg-type] # the fields a test gives
+        )
+        for side, ratio, symbol in parts
+    ]  # fmt: skip
+
+
+def order(specs: list[OrderSpec], intent: str = "i1") -> co.NewOrder:
+    return co.NewOrder(source=ME, intent_id=intent, spec=specs[0], linked=tuple(specs[1:]), why="")
+
+
+def test_it_leaves_as_one_message_and_is_booked_under_its_first_parent(lab: PairLab) -> None:
+    result = lab.submit(order(legs()))
+    assert result.ok
+    assert [len(sent.members) for sent in lab.broker.sent] == [2]
+    one, two = lab.broker.sent[0].members
+    for wire in (one, two):
+        lab.answer(lab.ack(wire.wire_id))
+    lab.fill_of(one, 20, "f1", "189.02")
+    lab.fill_of(two, 10, "f2", "400.00")
+    groups = {spec.link.group for spec in (one.spec, two.spec) if spec.link is not None}
+    assert groups == {result.order_id}
+    assert [lab.state(f"P{at}") for at in (1, 2)] == ["filled", "filled"]
+    held = {key[2]: position.qty for key, position in lab.engine.ledger.positions.items()}
+    assert held == {"AAPL": Qty(20), "MSFT": Qty(-10)}
+    assert not [alert for alert in lab.kinds() if alert == "alert"]
+
+
+@pytest.mark.parametrize(
+    ("specs", "code"),
+    [
+        (legs(net="-22.005"), "NET_TICK"),
+        (legs(net="-3.12"), "NET_COLLAR"),  # the middle -22.03 and 5 % of two AAPL, 18.901, are -3.129
+        (legs(net="-400"), "NET_FAR"),
+        (legs(other=EURO), "COMBO_MIXED"),
+        (legs(other=BIG), "COMBO_MIXED"),
+        (legs(legged=True, tif=Tif.IOC), "LINK_BAD"),
+        (legs(units=0), "LINK_BAD"),
+        ([*legs(), *legs()], "LINK_BAD"),
+        (legs(reduce_only=True), "LINK_BAD"),
+        (legs(units=10_001), "QTY_MAX"),
+    ],
+)
+def test_the_net_and_each_leg_are_judged(lab: PairLab, specs: list[OrderSpec], code: str) -> None:
+    result = lab.submit(order(specs))
+    assert not result.ok
+    assert code in {denial.code for denial in result.denials}
+    assert lab.broker.sent == []
+    assert not lab.engine.store.parents_open
+
+
+def test_at_the_collar_and_on_the_net_tick_it_passes(lab: PairLab) -> None:
+    """Two cents of two AAPL and five of MSFT have one cent in common."""
+    assert lab.submit(order(legs(net="-3.13"))).ok
+
+
+def test_a_leg_without_a_quote_denies_all(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, listed=LISTED)
+    lab.connect()
+    result = lab.submit(order(legs()))
+    assert {"NET_NONE"} <= {denial.code for denial in result.denials}
+    assert lab.broker.sent == []
+
+
+def test_a_preview_names_the_leg_that_can_stand_bare(lab: PairLab) -> None:
+    def ask(specs: list[OrderSpec]) -> str:
+        question = co.Preview(source=ME, spec=specs[0], linked=tuple(specs[1:]))
+        return lab.engine.what_if(question).preview["leg_risk"]
+
+    assert ask(legs()) == "none at the venue: all legs of a unit or none"
+    assert ask(legs(legged=True)).startswith("up to buy 20 AAPL stands bare until sell 10 MSFT follow")
+
+
+def test_what_stands_bare_is_shown_and_an_end_that_leaves_it_is_an_alert(lab: PairLab) -> None:
+    lab.submit(order(legs(legged=True)))
+    one, two = lab.broker.sent[0].members
+    for wire in (one, two):
+        lab.answer(lab.ack(wire.wire_id))
+    lab.fill_of(one, 20, "f1", "189.02")
+    lab.fill_of(two, 4, "f2", "400.00")
+    bare = {row.symbol: row.bare for row in lab.engine.picture.view().positions}
+    assert bare == {"AAPL": Qty(12), "MSFT": None}
+    lab.answer(
+        bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=two.wire_id, why="day", qty_filled=Qty(4))
+    )
+    told = [ev.decode_event(row.payload) for row in lab.journal.read() if row.kind == "alert"]
+    assert [(alert.code, "12 AAPL" in alert.text) for alert in told if isinstance(alert, ev.AlertRaised)] == [
+        ("LEG_RISK", True)
+    ]
+    assert {row.symbol: row.bare for row in lab.engine.picture.view().positions} == {"AAPL": None, "MSFT": None}
+
+
+def test_an_open_leg_counts_at_its_worst_case(lab: PairLab) -> None:
+    lab.submit(order(legs(units=100)))
+    view = lab.engine.store
+    assert view.open_qty("PAPER", "AAPL", BUY) == 200
+    assert view.open_qty("PAPER", "MSFT", SELL) == 100
+    against = lab.sell(10, "188.99", intent="i2")
+    assert [denial.code for denial in against.denials] == ["SELF_CROSS"]
+
+
+def test_a_cancel_of_one_leg_is_asked_of_the_venue_and_a_halt_stops_all(lab: PairLab) -> None:
+    lab.submit(order(legs()))
+    wires = [wire.wire_id for wire in lab.broker.sent[0].members]
+    for wire_id in wires:
+        lab.answer(lab.ack(wire_id))
+    lab.submit(co.CancelOrder(source=ME, order_id="P2"))
+    assert lab.broker.cancels == [wires[1]]
+    lab.submit(co.Halt(source=ME, why="stop"))
+    assert {parent.stopping for parent in lab.engine.store.parents_open.values()} == {True}
+    again = lab.submit(order(legs(units=20), "i2"))
+    assert "HALTED" in {denial.code for denial in again.denials}
