@@ -16,6 +16,7 @@ from brokers.paper.impact import ImpactParams
 from brokers.paper.latency import LatencyParams
 from brokers.paper.levels import QueueModel
 from brokers.paper.orders import Working
+from brokers.paper.tallies import Tally
 from engine.domain.events import Fill
 from engine.domain.money import Money
 from engine.domain.movements import Movement
@@ -90,3 +91,5 @@ class VenueState(msgspec.Struct, frozen=True, kw_only=True):
     bands: BandState = BandState()
     paced: tuple[tuple[str, int], ...] = ()
     """Messages that count against a rate limit, by account with their times."""
+    tallies: tuple[Tally, ...] = ()
+    """What accounts have used of the limits of fixed intervals."""

@@ -244,6 +244,7 @@ class HostedVenue:
             arrived=tuple(arrived),
             bands=self._changed_bands(),
             paced=() if core.pace is None else tuple(core.pace.take_new()),
+            tallies=() if core.pace is None else tuple(core.pace.tallies.take_changed()),
         )
         self._log.append(change)
         self.core.booked.clear()
@@ -262,6 +263,7 @@ class HostedVenue:
         self._bands = state.bands
         if self.core.pace is not None:
             self.core.pace.take_new()
+            self.core.pace.tallies.take_changed()
         self.core.booked.clear()
         flown = ((one.account, one.order) for one in state.flights if one.order is not None)
         coming = {(account, one.wire_id): None for account, order in flown for one in order.members}

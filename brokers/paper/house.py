@@ -18,11 +18,12 @@ from brokers.paper.lifecycle import Lifecycle
 from brokers.paper.matching import Listing
 from brokers.paper.orders import Working
 from brokers.paper.profiles import PROFILES, Pace
+from brokers.paper.tallies import Message
 from engine.domain.clock import NS_PER_S, iso
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Money, Price, Qty, Rounding, ratio, round_to
 from engine.domain.movements import CashLeg, MovementKind
-from engine.domain.order import OrderSpec, OrderType, Side, Tif
+from engine.domain.order import Liquidity, OrderSpec, OrderType, Side, Tif
 from engine.ledger.ledger import MARGINED
 from engine.oms.broker_interface import (
     AmendRefused,
@@ -56,7 +57,7 @@ class HouseRules(Lifecycle):
         super().__init__(config, report, own_flow)
         self.house = config.house or House(name="none")
         self.profile = PROFILES[self.house.profile]
-        self.pace = Pace(self.profile) if self.profile.windows else None
+        self.pace = Pace(self.profile) if self.profile.is_paced else None
         self.foreign = 0
         """Orders that no engine sent."""
         if config.house is not None:
@@ -93,10 +94,21 @@ class HouseRules(Lifecycle):
         found = super()._judge_new(account, order, group, is_swept)
         if isinstance(found, Refusal) or order.wire_id.startswith(f"{FOREIGN}HOUSE"):
             return found
-        return self._lending_refusal(found) or self._money_refusal(found) or found
+        found = self._lending_refusal(found) or self._money_refusal(found) or found
+        if self.pace is not None and not is_foreign and isinstance(found, Working):
+            self.pace.placed(account, self.now_ns)
+        return found
+
+    def execute(
+        self, listing: Listing, order: Working, qty: int, price: int, liquidity: Liquidity, guessed: bool
+    ) -> None:
+        """Book one execution; an order's first may give its count back."""
+        super().execute(listing, order, qty, price, liquidity, guessed)
+        if self.pace is not None and order.executions == 1 and not order.wire_id.startswith(FOREIGN):
+            self.pace.filled(order.account, self.now_ns)
 
     def _cancel_by_house(self, account: str, wire_id: str) -> None:
-        slow = None if self.pace is None else self.pace.refusal(account, self.now_ns, is_cancel=True)
+        slow = None if self.pace is None else self.pace.refusal(account, self.now_ns, Message.CANCEL)
         if slow is None:
             super()._arrive_cancel(account, wire_id)
             return
@@ -104,7 +116,7 @@ class HouseRules(Lifecycle):
         self._tell(account, CancelRefused(broker=name, ts_ns=ts_ns, wire_id=wire_id, code=slow.code, text=slow.text))
 
     def _amend_by_house(self, account: str, wire_id: str, qty: Qty, limit: Price | None, stop: Price | None) -> None:
-        slow = None if self.pace is None else self.pace.refusal(account, self.now_ns)
+        slow = None if self.pace is None else self.pace.refusal(account, self.now_ns, Message.AMEND)
         if slow is None:
             super()._arrive_amend(account, wire_id, qty, limit, stop)
             return
@@ -118,6 +130,8 @@ class HouseRules(Lifecycle):
             return Refusal("AMENDS_MAX", f"order {order.wire_id} was amended {most} times; cancel it and place another")
         refusal = super()._amend(order, qty, limit, stop)
         order.amends += refusal is None
+        if self.pace is not None and refusal is None:  # a cancel and a new order, in one message
+            self.pace.placed(order.account, self.now_ns)
         return refusal
 
     def _working_qty(self, account: str, symbol: str, sign: int) -> Decimal:

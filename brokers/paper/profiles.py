@@ -1,8 +1,8 @@
 """How three real brokers word their refusals, and how many messages they take: what the paper venue can be told to act like.
 
 Each code, sentence and limit carries its source; limits are those published as of 2026 and change. What has no source keeps the
-venue's own sentence, and a refusal that a broker has no word for its own code too. Not modelled: Binance gives the count of an order back
-when it fills, and limits request weight; Interactive Brokers holds some orders it could refuse.
+venue's own sentence, and a refusal that a broker has no word for its own code too. Not modelled: what Binance gives back beyond one for an
+order that rested before it was filled; Interactive Brokers holds some orders it could refuse.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterable
 import msgspec
 
 from brokers.paper.checks import Refusal
+from brokers.paper.tallies import Limit, Message, Tallies
 from engine.domain.clock import NS_PER_S
 
 DAY_S = 86_400
-DAY_NS = DAY_S * NS_PER_S
 _NEW_MAX = 200_000
 """Messages kept for a memory that asks; a replay has none."""
 
@@ -47,6 +47,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     words: dict[str, Word]
     """By the venue's own code."""
     windows: tuple[Window, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    """Limits of fixed intervals."""
     counts_cancels: bool = False
     """Cancels use up the same windows."""
     amends_max: int = 0
@@ -54,6 +56,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     ban_s: int = 0
     """For so long nothing is taken, cancels neither, from who sends on after a refusal; 0: nobody is banned."""
     ban: Word | None = None
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether it limits messages at all."""
+        return bool(self.windows or self.limits)
 
     def word(self, code: str, text: str) -> tuple[str, str]:
         """Code and sentence as this broker says it."""
@@ -66,6 +73,7 @@ def _words(source: str, rows: dict[str, tuple[str, str]]) -> dict[str, Word]:
 
 
 _ERRORS_MD = "binance-spot-api-docs, errors.md of 2025-01-09"
+_COUNT_MD = "binance-spot-api-docs, faqs/order_count_decrement.md: intervals, and what an execution gives back"
 _FILTER = "Filter failure: "
 BINANCE = Profile(
     name="binance",
@@ -94,14 +102,25 @@ BINANCE = Profile(
         },
     )
     | _words(f"{_ERRORS_MD}: -1121", {"UNKNOWN_SYMBOL": ("-1121", "Invalid symbol.")}),
-    windows=(
-        Window(
+    limits=(
+        Limit(
             10, 50, "-1015", "Too many new orders; current limit is 50 orders per 10 SECOND.",
-            f"{_ERRORS_MD}: -1015; rateLimits of a recorded exchangeInfo: ORDERS 50 in 10 seconds",
+            f"{_ERRORS_MD}: -1015; rateLimits of a recorded exchangeInfo: ORDERS 50 in 10 seconds; {_COUNT_MD}",
         ),
-        Window(
+        Limit(
             DAY_S, 160_000, "-1015", "Too many new orders; current limit is 160000 orders per 1 DAY.",
-            f"{_ERRORS_MD}: -1015; rateLimits of a recorded exchangeInfo: ORDERS 160,000 a day",
+            f"{_ERRORS_MD}: -1015; rateLimits of a recorded exchangeInfo: ORDERS 160,000 a day; {_COUNT_MD}",
+        ),
+        Limit(
+            60, 6_000, "-1003",
+            "Too much request weight used; current limit is 6000 request weight per 1 MINUTE. "
+            "Please use WebSocket Streams for live updates to avoid polling the API.",
+            f"{_ERRORS_MD}: -1003; developers.binance.com, rate limits: REQUEST_WEIGHT 6,000 a minute for an address, here for an "
+            "account; rest-api.md: an order, a cancel and a replacement weigh 1, a question for an order 4, one for the account 20",
+            {
+                Message.NEW: 1, Message.AMEND: 1, Message.CANCEL: 1,
+                Message.ORDER_QUESTION: 4, Message.STATE_QUESTION: 20,
+            },
         ),
     ),
     ban_s=120,
@@ -187,7 +206,8 @@ IBKR = Profile(
     windows=(
         Window(
             1, 50, "100", "Max rate of messages per second has been exceeded.",
-            f"{_IB}: 100; the TWS API's 50 messages a second (the common libraries hold themselves to 45)",
+            f"{_IB}: 100; interactivebrokers.github.io/tws-api/order_limitations.html: the API's inherent limitation of 50 messages a "
+            "second, so of 50 orders",
         ),
     ),
     counts_cancels=True,
@@ -197,27 +217,40 @@ PROFILES = {one.name: one for one in (PLAIN, BINANCE, ZERODHA, IBKR)}
 
 
 class Pace:
-    """Counts an account's messages in the windows of a profile. Refused ones count too: who goes on stays out."""
+    """Counts an account's messages in the windows and limits of a profile. Refused ones count in a window too: who goes on
+    stays out.
+    """
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
+        self.tallies = Tallies(profile.limits, profile.ban_s)
         self._sent: dict[tuple[str, int], deque[int]] = {}
-        self._until_ns: dict[str, int] = {}
-        """By account: end of its ban."""
-        self._over_ns: dict[tuple[str, int], int] = {}
-        """When a message was last refused by a window."""
         self._new: deque[tuple[str, int]] = deque(maxlen=_NEW_MAX)
         self.refused = 0
 
-    def refusal(self, account: str, now_ns: int, *, is_cancel: bool = False) -> Refusal | None:
-        """Why a message that arrives now is not taken; None where it is."""
+    def refusal(self, account: str, now_ns: int, message: Message = Message.NEW) -> Refusal | None:
+        """Why a message that arrives now is not taken; None where it is. An order that is taken then counts by :meth:`placed`."""
         profile = self._profile
-        if is_cancel and not profile.counts_cancels:
-            return self._banned(account, now_ns)
-        self._new.append((account, now_ns))
-        found = self._count(account, now_ns)
+        found = self.tallies.refusal(account, now_ns, message) if profile.limits else None
+        if profile.windows and (message is not Message.CANCEL or profile.counts_cancels):
+            self._new.append((account, now_ns))
+            found = found or self._count(account, now_ns)
+        found = self._banned(account, now_ns) or found
         self.refused += found is not None
         return found
+
+    def asked(self, account: str, now_ns: int, message: Message) -> None:
+        """A question came: it weighs, and is answered."""
+        if self._profile.limits:
+            self.tallies.refusal(account, now_ns, message)
+
+    def placed(self, account: str, now_ns: int) -> None:
+        """An order was taken."""
+        self.tallies.placed(account, now_ns)
+
+    def filled(self, account: str, now_ns: int) -> None:
+        """An order has its first execution."""
+        self.tallies.filled(account, now_ns)
 
     def take_new(self) -> list[tuple[str, int]]:
         """Messages counted since this was last asked, with their times: what a memory adds."""
@@ -246,13 +279,10 @@ class Pace:
             if len(sent) <= window.most:
                 continue
             found = found or Refusal(window.code, window.text)
-            if self._profile.ban_s and now_ns - self._over_ns.get(key, -DAY_NS) < window.span_s * NS_PER_S:
-                self._until_ns[account] = now_ns + self._profile.ban_s * NS_PER_S
-            self._over_ns[key] = now_ns
-        return self._banned(account, now_ns) or found
+        return found
 
     def _banned(self, account: str, now_ns: int) -> Refusal | None:
         ban = self._profile.ban
-        if ban is None or now_ns >= self._until_ns.get(account, 0):
+        if ban is None or not self.tallies.banned(account, now_ns):
             return None
         return Refusal(ban.code, ban.text)

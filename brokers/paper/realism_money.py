@@ -70,7 +70,7 @@ def _house(core: HouseRules) -> list[Effect]:
     funds = "" if house.funds or house.margin is not None else "; not funds"
     pace = "the venue takes any number of messages"
     if core.pace is not None:
-        pace = f"windows of {profile.name}: {core.pace.refused} messages refused"
+        pace = f"limits of {profile.name}: {core.pace.refused} messages refused"
     hand = counts.get("transfer", 0)
     return [
         _line("P09", "borrow", house.borrow is not None, lends),

@@ -26,6 +26,7 @@ from brokers.paper.levels import LevelListing
 from brokers.paper.lifecycle import Act
 from brokers.paper.matching import Listing, MarketSink, OrderListing
 from brokers.paper.orders import Working
+from brokers.paper.tallies import Message as Asked
 from brokers.paper.teller import Teller
 from brokers.paper.top import TopListing
 from engine.domain.errors import InputError
@@ -370,6 +371,7 @@ class VenueCore(HouseRules):
             flights=self.in_flight(),
             bands=self.bands.state(),
             paced=() if self.pace is None else tuple(self.pace.counted()),
+            tallies=() if self.pace is None else tuple(self.pace.tallies.all()),
         )
 
     def load_state(self, state: VenueState) -> None:
@@ -388,6 +390,7 @@ class VenueCore(HouseRules):
         self.bands.load_state(state.bands, self.listings)
         if self.pace is not None:
             self.pace.load(state.paced)
+            self.pace.tallies.load(state.tallies)
         for order in state.orders:
             self._restore(order)
         self._ended = deque(sorted(self._ended, key=lambda order: order.updated_ns))
@@ -447,6 +450,8 @@ class VenueCore(HouseRules):
         return next((one for one in self.listings.values() if one.symbol == symbol), None)
 
     def _arrive_query(self, account: str, wire_id: str) -> None:
+        if self.pace is not None:
+            self.pace.asked(account, self.now_ns, Asked.ORDER_QUESTION)
         found = self.order(account, wire_id)
         for source in ("orders", "history"):
             ts_ns = self._ack_ns(account)
@@ -454,4 +459,6 @@ class VenueCore(HouseRules):
             self._tell(account, answer)
 
     def _arrive_state_query(self, account: str, request_id: int, since_ns: int) -> None:
+        if self.pace is not None:
+            self.pace.asked(account, self.now_ns, Asked.STATE_QUESTION)
         self._tell(account, self.snapshot(account, request_id, since_ns, self._ack_ns(account)))

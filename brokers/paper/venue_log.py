@@ -19,6 +19,7 @@ from brokers.paper.config import Counters, VenueState
 from brokers.paper.flights import Flight
 from brokers.paper.market import Levels
 from brokers.paper.orders import Working
+from brokers.paper.tallies import Tally
 from engine.domain.errors import StoreCorrupt
 from engine.domain.events import Fill, decoder, encode
 from engine.domain.movements import Movement
@@ -58,6 +59,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True, tag="change", omit_defau
     """References and pauses, where they changed."""
     paced: tuple[tuple[str, int], ...] = ()
     """Messages that count against a rate limit."""
+    tallies: tuple[Tally, ...] = ()
+    """Of limits of fixed intervals: those that changed."""
 
 
 _LINES: msgspec.json.Decoder[Memory | Change] = decoder(Memory | Change)
@@ -167,9 +170,11 @@ def _fold(memory: Memory, changes: list[Change]) -> Memory:
     moved = {account: list(known) for account, known in venue.movements.items()}
     flights = {one.number: one for one in venue.flights}
     bands, paced = venue.bands, [*venue.paced]
+    tallies = {(one.account, one.at): one for one in venue.tallies}
     for change in changes:
         bands = change.bands or bands
         paced += change.paced
+        tallies.update(((one.account, one.at), one) for one in change.tallies)
         flights.update((one.number, one) for one in change.taken)
         for number in change.arrived:
             flights.pop(number, None)
@@ -198,5 +203,6 @@ def _fold(memory: Memory, changes: list[Change]) -> Memory:
             flights=tuple(sorted(flights.values(), key=lambda one: (one.due_ns, one.number))),
             bands=bands,
             paced=tuple(paced),
+            tallies=tuple(tallies.values()),
         ),
     )

@@ -56,6 +56,7 @@ def shape(spec: OrderSpec) -> ShapeKey:
         spec.stop,
         spec.trail,
         spec.algo.name,
+        None if spec.link is None else spec.link.combo,
     )
 
 

@@ -166,3 +166,10 @@ def test_a_cancel_of_one_leg_is_asked_of_the_venue_and_a_halt_stops_all(lab: Pai
     assert {parent.stopping for parent in lab.engine.store.parents_open.values()} == {True}
     again = lab.submit(order(legs(units=20), "i2"))
     assert "HALTED" in {denial.code for denial in again.denials}
+
+
+def test_the_same_legs_at_another_net_price_are_no_duplicate(lab: PairLab) -> None:
+    assert lab.submit(order(legs(net="-22.00"))).ok
+    assert lab.submit(order(legs(net="-21.00"), "i2")).ok
+    again = lab.submit(order(legs(net="-22.00"), "i3"))
+    assert [denial.code for denial in again.denials] == ["DUPLICATE"]

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from brokers.paper.config import VenueConfig
+from brokers.paper.config import VenueConfig, VenueState
 from brokers.paper.house_file import Borrow, House, Margin, read_house
 from brokers.paper.latency import NO_LATENCY
 from brokers.paper.profiles import PROFILES, Pace
 from brokers.paper.realism import realism_report
+from brokers.paper.tallies import Message
 from engine.domain.clock import NS_PER_S
 from engine.domain.errors import DataError
+from engine.domain.events import decoder, encode
 from engine.domain.money import Money, Price, Qty, Rate
 from engine.domain.order import Side
 from engine.market.exact_rows import Moment
@@ -96,27 +98,72 @@ def test_windows_refuse_and_penalties_last() -> None:
     wait(lab, 2)
     lab.cancel("W1")
     assert lab.status("W1") == "cancelled"
+
+
+def sent(pace: Pace, at_ns: int, message: Message = Message.NEW) -> str:
+    """Send a message of account A, which the venue finds sound; the code of its refusal."""
+    found = pace.refusal("A", at_ns, message)
+    if found is None and message is Message.NEW:
+        pace.placed("A", at_ns)
+    return "" if found is None else found.code
+
+
+def test_orders_without_an_execution_count_in_intervals_that_begin_on_the_clock() -> None:
     pace = Pace(PROFILES["binance"])
-    assert not [one for _ in range(50) if (one := pace.refusal("A", 0))]
-    refused = pace.refusal("A", 1)
-    assert refused is not None
-    assert refused.code == "-1015"
-    assert pace.refusal("A", 2, is_cancel=True) is None, "cancels are free there"
-    assert pace.refusal("A", 11 * NS_PER_S) is None, "who waits goes on"
+    assert [sent(pace, 9 * NS_PER_S) for _ in range(51)] == [""] * 50 + ["-1015"]
+    assert sent(pace, 9 * NS_PER_S + 1, Message.CANCEL) == "", "cancels count no orders"
+    assert sent(pace, 10 * NS_PER_S) == "", "the next ten seconds have begun"
+
+
+def test_an_execution_gives_the_count_of_its_order_back_once_and_never_below_none() -> None:
+    pace = Pace(PROFILES["binance"])
+    for _ in range(50):
+        sent(pace, 0)
+    pace.filled("A", 1)
+    assert (sent(pace, 2), sent(pace, 3)) == ("", "-1015")
+    idle = Pace(PROFILES["binance"])
+    idle.filled("A", 0)
+    assert [sent(idle, 1) for _ in range(51)][-1] == "-1015", "executions of before are no credit"
+
+
+def test_request_weight_is_used_up_by_whatever_is_sent_and_by_questions() -> None:
+    pace = Pace(PROFILES["binance"])
+    for _ in range(290):
+        pace.asked("A", 0, Message.STATE_QUESTION)
+    for _ in range(50):
+        pace.asked("A", 0, Message.ORDER_QUESTION)
+    assert [sent(pace, 1, Message.CANCEL) for _ in range(2)] == ["-1003", "-1003"]
+    assert sent(pace, 60 * NS_PER_S, Message.CANCEL) == "-1003", "who sent on is banned"
+    assert sent(pace, 121 * NS_PER_S, Message.CANCEL) == ""
+
+
+def test_a_venue_gives_back_at_the_first_execution_of_an_order_and_remembers_it_over_a_restart() -> None:
+    lab = house_lab(profile="binance")
+    for _ in range(50):
+        lab.buy(1, "9.50")
+    taken = lab.buy(1, "9.50")
+    assert (lab.status(taken), last(lab)[0]) == ("rejected", "-1015")
+    kept: VenueState = decoder(VenueState).decode(encode(lab.core.state()))
+    fresh = house_lab(profile="binance")
+    fresh.core.load_state(kept)
+    fresh.now = lab.now
+    assert fresh.core.pace is not None
+    assert fresh.core.pace.refusal("PAPER", fresh.now) is not None
+    trading = house_lab(profile="binance")
+    for _ in range(60):
+        trading.buy(1, "10.02")
+    assert {trading.core.order("PAPER", f"W{at}").status for at in range(1, 61)} == {"filled"}  # type: ignore[union-attr]
 
 
 def test_who_sends_on_after_a_refusal_is_banned_and_cancels_with_them() -> None:
     pace = Pace(PROFILES["binance"])
-    codes = [one and one.code for one in (pace.refusal("A", 0) for _ in range(52))]
-    assert codes == [None] * 50 + ["-1015", "-1003"]
+    assert [sent(pace, 0) for _ in range(52)] == [""] * 50 + ["-1015", "-1003"]
     assert pace.refusal("B", 1) is None
-    refused = pace.refusal("A", 60 * NS_PER_S, is_cancel=True)
-    assert refused is not None
-    assert refused.code == "-1003"
-    assert pace.refusal("A", 121 * NS_PER_S) is None
+    assert sent(pace, 60 * NS_PER_S, Message.CANCEL) == "-1003"
+    assert sent(pace, 121 * NS_PER_S) == ""
     again = Pace(PROFILES["binance"])
-    again.load(pace.counted()[:52])
-    assert again.refusal("A", 60 * NS_PER_S, is_cancel=True) is not None, "a venue that was killed remembers the ban"
+    again.tallies.load(pace.tallies.all())
+    assert sent(again, 60 * NS_PER_S, Message.CANCEL) == "-1003", "a venue that was killed remembers the ban"
 
 
 def test_an_order_takes_so_many_amendments_and_then_another_is_needed() -> None:
