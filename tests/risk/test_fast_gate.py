@@ -405,6 +405,24 @@ def test_terms_that_are_not_plain_are_for_the_table(world: World) -> None:
     assert not holds(world), "below zero a limit bounds no amount"
 
 
+def test_a_sale_below_zero_where_the_broker_holds_no_short_position_is_for_the_table(world: World) -> None:
+    """Of coins: a short sale of shares is for the table anyway, to be marked."""
+    world.instruments["AAPL"] = make_instrument("AAPL", "crypto_spot", "XNAS", "USD", "0.01")
+    world.spec = order(side=Side.SELL)
+    assert passes(world)
+    caps = FakeCaps()
+    caps.short_sale = False
+    world.caps = caps
+    assert not passes(world)
+    assert [item.code for item in world.check(full=False).denials] == ["SHORT_UNSUPPORTED"]
+
+
+def test_a_base_currency_that_is_not_worth_itself_is_for_the_table(world: World) -> None:
+    world.rates["USD"] = Decimal(2)
+    world.rate_ages["USD"] = 0
+    assert not passes(world)
+
+
 def test_an_amend_where_the_broker_knows_none_is_for_the_table(world: World) -> None:
     world.use(Role.AMEND)
     assert world.caps is not None
