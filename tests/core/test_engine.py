@@ -340,6 +340,26 @@ def test_foreign_order_is_adopted_and_counted(lab: Lab) -> None:
     assert lab.engine.store.open_qty("PAPER", "AAPL", Side.BUY) == 100
 
 
+def test_a_foreign_order_that_still_works_is_found_again_by_the_venues_own_id(lab: Lab) -> None:
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot(orders=(venue_order("", venue_order_id="X9"),)))
+    lab.pass_time(5)
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot(orders=(venue_order("", venue_order_id="X9"),)))
+    (order,) = lab.engine.store.live.values()
+    assert (order.state.value, lab.kinds()[-1]) == ("new", "reconcile_done")
+    assert lab.engine.reconciler.last["paper", "PAPER"].clean
+
+
+def test_an_answer_that_nobody_waits_for_says_nothing(lab: Lab) -> None:
+    lab.submit(co.Reconcile(source=ME))
+    old = lab.snapshot(positions=(bi.VenuePosition("AAPL", Qty(70)),))
+    lab.submit(co.Reconcile(source=ME))  # asked anew: the answer to the first question is no longer waited for
+    rows = lab.journal.head_seq
+    lab.answer(old)
+    assert lab.journal.head_seq == rows
+
+
 def test_resolve_needs_a_reason_and_journals_the_persons_word(lab: Lab) -> None:
     lab.buy(100, "189")
     wire = lab.broker.sent[0].wire_id
