@@ -53,6 +53,14 @@ def now_or_then(context: Context, *, measure_s: float | None = None) -> tuple[De
     return view, live_marks(view)
 
 
+def now_or_kept(context: Context) -> tuple[DeskView, dict[str, Any]]:
+    """As :func:`now_or_then`; where no engine answers, what the ledger holds, marked as such."""
+    try:
+        return now_or_then(context)
+    except NoEngine as error:
+        return context.stored_view(error)
+
+
 def orders(context: Context) -> Exit:
     """List orders, children under their parents."""
     args = context.args

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
-from bolt_tui.commands.lists import now_or_then
+from bolt_tui.commands.lists import now_or_kept
 from brokers.paper.protocol import Act
 from engine.domain.clock import SystemClock, iso, parse_iso
 from engine.domain.commands import AdjustBooks, SetFxRates
@@ -25,7 +25,7 @@ RATE_HEADERS = ("OF", "TO", "RATE", "AT", "SOURCE", "")
 
 def cash(context: Context) -> Exit:
     """Cash by currency, with the rate that it is worth in base currency by."""
-    view, marks = now_or_then(context)
+    view, marks = now_or_kept(context)
     base = view.status.currency
     context.out.object("cash", {"cash": view.cash, "base": base, **marks})
     rows = [
@@ -49,7 +49,7 @@ def cash(context: Context) -> Exit:
 
 def fx_list(context: Context) -> Exit:
     """The stated rates."""
-    view, marks = now_or_then(context)
+    view, marks = now_or_kept(context)
     context.out.object("fx", {"rates": view.rates, "base": view.status.currency, **marks})
     rows = [
         (row.of, row.to, row.rate, iso(row.ts_ns)[:19], row.source, "STALE" if row.stale else "") for row in view.rates

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bolt_tui.client import NoEngine
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
-from bolt_tui.commands.lists import live_marks, now_or_then, order_number, row_limit
+from bolt_tui.commands.lists import live_marks, now_or_kept, now_or_then, order_number, row_limit
 from bolt_tui.commands.look_back import check_past
 from engine.domain.clock import NS_PER_MS, hms
 from engine.domain.errors import SettingsError
@@ -223,10 +223,7 @@ EXPOSURE_HEADERS = ("KIND", "NAME", "LONG", "SHORT")
 
 def risk(context: Context) -> Exit:
     """Each limit in force with what is used of it, the fullest first, and exposures."""
-    try:
-        view, marks = now_or_then(context)
-    except NoEngine as error:
-        view, marks = context.stored_view(error)
+    view, marks = now_or_kept(context)
     limits = sorted(view.limits, key=lambda row: -1 if row.used_pct is None else row.used_pct, reverse=True)
     context.out.object("risk", {"limits": limits, "exposures": view.exposures, **marks})
     if context.args.exposures:

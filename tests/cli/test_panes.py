@@ -138,6 +138,9 @@ def test_without_an_engine_the_ledger_answers_or_says_why_not(bolt: Bolt, home: 
     assert "no tape, so no prices" in ran.err
     assert bolt("risk").out.startswith("FROM THE LEDGER, no engine runs: as of row ")
     assert ["symbol", "AAPL", "-", "-"] in [line.split() for line in bolt("risk", "--exposures").out.splitlines()]
+    cash = bolt("cash", "--json")
+    assert (cash.json["read_from"], [row["amount"] for row in cash.json["cash"]]) == ("ledger", ["981098"])
+    assert bolt("fx", "list").out.startswith("FROM THE LEDGER, no engine runs: as of row ")
     missing = bolt("watch")
     assert missing.code == Exit.NO_ENGINE
     assert "prices of now need a running engine" in missing.err
