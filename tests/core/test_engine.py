@@ -193,6 +193,37 @@ def test_unknown_that_filled_is_booked_from_the_snapshot(lab: Lab) -> None:
     assert lab.engine.ledger.conservation_faults() == []
 
 
+@pytest.mark.parametrize(
+    ("status", "filled", "state"),
+    [
+        ("cancelled", 0, "cancelled"),
+        ("expired", 0, "expired"),
+        ("rejected", 0, "rejected"),
+        ("cancelled", 40, "unknown"),  # executions are missing: they are not guessed
+        ("filled", 100, "unknown"),
+    ],
+)
+def test_what_ended_while_nobody_listened_ends_as_the_venue_says(
+    lab: Lab, status: str, filled: int, state: str
+) -> None:
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(bi.Uncertain(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, why="timeout"))
+    lab.submit(co.Reconcile(source=ME))
+    theirs = venue_order(wire, qty_filled=Qty(filled), is_open=False, status=status, text="as said")
+    lab.answer(lab.snapshot(orders=(theirs,)))
+    assert lab.state("C2") == state
+
+
+def test_a_comparison_that_changes_nothing_tells_of_nothing(lab: Lab) -> None:
+    lab.buy(100, "188")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot(orders=(venue_order(wire),)))
+    assert lab.engine.reconciler.last["paper", "PAPER"].differences == ()
+
+
 def test_fill_before_ack_late_fill_and_overfill_are_booked(lab: Lab) -> None:
     lab.buy(100, "189")
     wire = lab.broker.sent[0].wire_id
