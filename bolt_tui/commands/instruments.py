@@ -196,8 +196,8 @@ def _fields(registry: Registry, entry: Entry, now_ns: int) -> dict[str, Any]:
 def _row(registry: Registry, entry: Entry, now_ns: int) -> tuple[str, ...]:
     terms = entry.terms
     tick = terms.tick if len(terms.tick) <= TICK_SHOWN else f"{terms.tick[: TICK_SHOWN - 3]}..."
-    state = "refused" if entry.refusal else registry.place_of(entry, now_ns).state
-    state = state or ("" if entry.listed else "not listed")
+    states = [registry.place_of(entry, now_ns).state, "" if entry.listed else "not listed"]
+    state = "refused" if entry.refusal else ", ".join(word for word in states if word)
     return (entry.symbol, terms.kind, terms.mic, terms.ccy, tick, _day(entry.expiry_ns), state, entry.name)
 
 

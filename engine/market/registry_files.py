@@ -24,7 +24,7 @@ from engine.market.sidecar import InstrumentWords
 from engine.market.ticks import parse_ticks
 
 SHIPPED = Path(__file__).parent / "instruments"
-"""Names of what the simulated market lists."""
+"""Names of what the simulated market lists, and the contracts behind them."""
 BYTES_MAX = 8 * 1024 * 1024
 """A longer file is refused: it is no list of what a desk trades."""
 TERMS = ("kind", "venue", "currency", "tick")
@@ -81,7 +81,8 @@ _Value = TypeVar("_Value")
 
 
 def load_registry(folders: Iterable[Path]) -> Registry:
-    """The registry of every ``*.yaml`` in these folders, later folders over earlier ones.
+    """The registry of every ``*.yaml`` in these folders, later folders over earlier ones; a family of a later one takes the place
+    of the whole family of that name, so that no contract of another file stands between its contracts.
 
     Raises:
         InstrumentError: naming file, line, value and what was expected. Nothing of a registry with a fault is taken.
@@ -96,7 +97,9 @@ def load_registry(folders: Iterable[Path]) -> Registry:
                         f"{entry.place}: {entry.symbol} stands in {found[entry.symbol].place} already; keep one of them"
                     )
                 found[entry.symbol] = entry
-        merged |= found
+        families = {entry.family for entry in found.values() if entry.family}
+        kept = {name: entry for name, entry in merged.items() if entry.family not in families}
+        merged = kept | found
     _check_names(merged)
     return Registry(merged.values())
 

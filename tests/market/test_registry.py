@@ -1,10 +1,12 @@
 """The registry of instruments: names, contracts, rolls, and files that are taken whole or refused with their line."""
 
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from engine.domain.clock import parse_iso
+from engine.domain.clock import iso, parse_iso
 from engine.domain.errors import InstrumentError
 from engine.domain.instrument import make_instrument
 from engine.market.days import end_of, start_of
@@ -30,6 +32,9 @@ families:
 """
 
 
+SHIPPED_ES = ("ESZ6", "ESH7", "ESM7", "ESU7", "ESZ7", "ESH8", "ESM8", "ESU8", "ESZ8")
+
+
 @pytest.fixture
 def mine(tmp_path: Path) -> Registry:
     (tmp_path / "mine.yaml").write_text(MINE, encoding="utf-8")
@@ -53,7 +58,8 @@ def on(day: str) -> int:
         ("esf next", ["ESM4"]),
         ("option", ["AAPL240119C00190000"]),
         ("hkd", ["HK5"]),
-        ("es", ["ES", "ESM4", "ESH4"]),
+        ("es", ["ES", "ESM4", "ESH4", *SHIPPED_ES]),
+        ("es -12", ["ESZ6", "ESZ7", "ESZ8"]),
         ("zzz", []),
     ],
 )
@@ -189,3 +195,31 @@ def test_an_empty_or_missing_folder_is_no_fault(tmp_path: Path) -> None:
     (tmp_path / "none.yaml").write_text("# nothing yet\n", encoding="utf-8")
     assert read_registry(tmp_path / "none.yaml") == ()
     assert load_registry((tmp_path / "nowhere",)).entries == {}
+
+
+def test_the_shipped_family_ends_on_third_fridays_or_the_day_before_a_holiday() -> None:
+    registry = load_registry((SHIPPED,))
+    contracts = registry.contracts("ES")
+    assert tuple(one.symbol for one in contracts) == SHIPPED_ES
+    for one in contracts:
+        assert one.expiry_ns is not None
+        day = date.fromisoformat(iso(one.expiry_ns)[:10])
+        friday = day if day.weekday() == 4 else day + timedelta(days=1)
+        assert (friday.weekday(), friday.day in range(15, 22)) == (4, True), one.symbol
+        local = datetime.fromtimestamp(one.expiry_ns // 10**9, ZoneInfo("America/New_York"))
+        assert (local.hour, local.minute) == (9, 30), one.symbol
+        assert "HMUZ"[day.month // 3 - 1] == one.symbol[2]
+    place = registry.place_of(contracts[0], parse_iso("2026-11-29T00:00:00Z"))
+    assert (place.state, place.into) == ("front", "ESH7")
+    place = registry.place_of(contracts[0], parse_iso("2026-12-10T14:30:00Z"))
+    assert (place.state, place.into) == ("roll", "ESH7")
+
+
+def test_a_family_of_ones_own_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:
+    """Else a contract of the other file could be what a position is rolled into."""
+    own = MINE.replace("  ESF:", "  ES:")
+    (tmp_path / "mine.yaml").write_text(own, encoding="utf-8")
+    registry = load_registry((SHIPPED, tmp_path))
+    assert [one.symbol for one in registry.contracts("ES")] == ["ESH4", "ESM4"]
+    assert "ESZ6" not in registry.entries
+    assert "ES" in registry.entries
