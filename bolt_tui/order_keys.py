@@ -7,6 +7,7 @@ from engine.domain import commands as co
 from engine.domain.money import text
 from engine.domain.order import URGENCIES, OrderState
 from engine.views import OrderView
+from widgets.formats import counted
 
 
 class OrderKeys(BasketKeys):
@@ -82,7 +83,7 @@ class OrderKeys(BasketKeys):
         self._asked_all_ns = now_ns
         status = self._port.view().status
         staged = sum(1 for order in self._port.view().orders if order.state is OrderState.STAGED)
-        counts = f"{status.orders_working} working orders of {status.parents_open} parents, all symbols"
+        counts = f"{counted(status.orders_working, 'working order')} of {counted(status.parents_open, 'parent')}, all symbols"
         self._say(f"X again within 2 s cancels {counts}" + (f" ({staged} staged stay)" if staged else ""), "bad")
 
     def _worked(self, what: str) -> OrderView | None:

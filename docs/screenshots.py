@@ -19,20 +19,32 @@ from bolt_tui.settings import Settings, ensure_policy, open_home
 from brokers.paperbroker import stop_venue
 
 IMAGES = Path(__file__).parent / "images"
-LINES = ("100 AAPL @mkt", "50 MSFT @bid-5t gtc", "600 AAPL twap 20s", "900000 AAPL @mkt")
+LINES = ("100 AAPL @mkt", "50 MSFT @bid-5t gtc", "600 AAPL twap 60s", "900000 AAPL @mkt")
 SCREENS = {"1": "desk", "2": "blotter", "3": "analysis", "4": "risk", "5": "log"}
 """Key and name of each screen; a page in docs/screens shows it."""
+BASKET = """side,qty,symbol,price
+b,10,AAPL,@bid
+s,40,MSFT,@ask
+b,120,SPY,@mkt
+b,30000,AAPL,@mkt
+"""
+"""A csv file of which the last line is denied."""
 SIZE = (120, 40)
 FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 """Fonts named by address: a picture in a repository must not fetch anything."""
 
 
-async def draw(desk: Desk) -> None:
+def typed(words: str) -> list[str]:
+    """The keys of a line."""
+    return ["space" if char == " " else char for char in words]
+
+
+async def draw(desk: Desk, folder: Path) -> None:
     """Type some orders as a person would, and save the screen."""
     async with desk.run_test(size=SIZE) as pilot:
         await pilot.pause(2)
         for line in LINES:
-            await pilot.press("b", *("space" if char == " " else char for char in line), "enter")
+            await pilot.press("b", *typed(line), "enter")
             await pilot.pause(0.6)
             if line == LINES[0]:
                 save(desk, "preview.svg")
@@ -47,6 +59,11 @@ async def draw(desk: Desk) -> None:
             await pilot.pause(1.5)
             save(desk, f"screen-{name}.svg")
         await pilot.press("1")
+        (folder / "rebalance.csv").write_text(BASKET, encoding="utf-8")
+        await pilot.press("B", *typed(str(folder / "rebalance.csv")), "enter")
+        await pilot.pause(1)
+        save(desk, "basket.svg")
+        await pilot.press("escape", "escape")
         await pilot.press("ctrl+g")
         await pilot.pause(1)
         save(desk, "halted.svg")
@@ -70,7 +87,7 @@ def main() -> None:
         key = HaltKey(home)
         try:
             with DeskLink(lambda: find_socket(home), key.press, hz=10) as link:
-                asyncio.run(draw(Desk(link, Settings(), is_ours=True)))
+                asyncio.run(draw(Desk(link, Settings(), is_ours=True), home.root))
         finally:
             key.close()
             engine.stop(cancel=True)

@@ -10,7 +10,7 @@ from engine.domain.money import Money, text
 from engine.domain.order import OrderState, Side
 from engine.views import BasketView, CostView, DeskView, FillView, OrderView
 from widgets import basket_rows
-from widgets.formats import age, clock_minute, fixed, plain, quantity, signed
+from widgets.formats import age, clock_minute, counted, fixed, plain, quantity, signed
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 from widgets.row_filter import RowFilter, read_filter
@@ -222,7 +222,7 @@ class Blotter(LiveTable):
         """Counts, filter and sorting above the rows, and below them the order that a key would act on."""
         status = view.status
         unknown = f", {status.orders_unknown} UNKNOWN" if status.orders_unknown else ""
-        title = f"Orders: {status.orders_working} working, {status.parents_open} parents{unknown}"
+        title = f"Orders: {status.orders_working} working, {counted(status.parents_open, 'parent')}{unknown}"
         if self.marked:
             title += f", {len(self.marked)} marked"
         if self.sort != "newest" or self.is_reversed:
@@ -393,4 +393,6 @@ def _note(order: OrderView) -> str:
         parts.append(f"stop {text(order.stop)}")
     if order.is_foreign:
         parts.append("foreign")
-    return plain(" ".join(part for part in (*parts, order.flags, order.note) if part))
+    # That its one child filled is what its state says.
+    note = "" if order.state is OrderState.FILLED and order.algo == "direct" else order.note
+    return plain(" ".join(part for part in (*parts, order.flags, note) if part))

@@ -10,7 +10,7 @@ import msgspec
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Money, Price, Rounding, ratio, round_to
 from engine.views import BookView, DeskView, PositionView, QuoteView
-from widgets.formats import fixed, plain, signed_quantity
+from widgets.formats import fixed, plain, quantity, signed_quantity
 
 HALF = Decimal("0.5")
 
@@ -32,7 +32,7 @@ class ClosingCost(msgspec.Struct, frozen=True):
         if self.price is None or self.cost is None:
             return f"{what}: cost not known ({self.note})"
         note = f", {self.note}" if self.note else ""
-        return f"{what} at about {self.price}: costs {fixed(self.cost, 2)} {row.currency}{note}"
+        return f"{what} at about {quantity(self.price)}: costs {fixed(self.cost, 2)} {row.currency}{note}"
 
 
 def closing_costs(view: DeskView, symbol: str = "") -> list[ClosingCost]:
@@ -61,7 +61,7 @@ def _cost(row: PositionView, quote: QuoteView | None, book: BookView | None, mad
         value, left, last = EXACT.add(value, EXACT.multiply(price, taken)), left - taken, price
         if not left:
             break
-    note = f"the visible book lacks {left} of it" if left else ""
+    note = f"the visible book lacks {quantity(left)} of it" if left else ""
     value = EXACT.add(value, EXACT.multiply(last, left))
     size = abs(row.qty)
     middle = EXACT.multiply(EXACT.add(quote.bid, quote.ask), HALF)

@@ -13,16 +13,16 @@ COLUMNS = (
     Column(" time", 14),
     Column("order", 7),
     Column("S", 2),
-    Column("symbol", 8),
+    Column("symbol", 9),
     Column("qty", 9, is_right=True),
-    Column("price", 12, is_right=True),
+    Column("price", 11, is_right=True),
     Column("venue", 8),
-    Column("fee", 9, is_right=True),
-    Column("", 5),
+    Column("fee", 9, is_right=True, from_width=69),
+    Column("", 5, from_width=74),
     Column("made", 0, from_width=90),
 )
 SHOWN_MAX = 200
-EMPTY = "no fills yet: an order that trades is listed here, one line for each execution"
+EMPTY = "no fills yet: each execution of an order gets a line here"
 
 
 class FillsPanel(LiveTable):

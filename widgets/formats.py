@@ -52,10 +52,15 @@ def quantity(value: Decimal) -> str:
 
 
 def short_quantity(value: Decimal, width: int) -> str:
-    """A size in at most ``width`` characters: whole, or cut down to thousands or millions and marked ``k`` or ``m``."""
+    """A size in at most ``width`` characters: whole, else without its last decimals (``<.01`` where none would be left but noughts), else
+    cut down to thousands or millions and marked ``k`` or ``m``. Never more than there is.
+    """
     words = quantity(value)
     if len(words) <= width:
         return words
+    if "." in words[: width + 1]:
+        cut = words[:width].rstrip(".")
+        return cut if cut.strip("0.") else f"<.{'0' * (width - 3)}1"
     whole = int(value)
     for unit, size in (("", 1), ("k", 1_000), ("m", 1_000_000), ("bn", 1_000_000_000)):
         words = f"{whole // size}{unit}"
@@ -71,6 +76,23 @@ def figure(words: str) -> str:
     if not whole or not (whole + rest).isdecimal() or not number.isascii():
         return plain(words)
     return f"{'-' if number.startswith('-') else ''}{int(whole):,}{dot}{rest}{space}{unit}"
+
+
+def grouped(words: str) -> str:
+    """A sentence with the thousands of its numbers grouped; times, days, ids and places in a file stay as they are."""
+    return " ".join(_grouped_word(word) for word in words.split(" "))
+
+
+def _grouped_word(word: str) -> str:
+    core = word.strip("(),;:")
+    if len(core) < 4 or not core[:1].isdecimal() or not core[-1:].isdecimal():
+        return word
+    return word.replace(core, figure(core), 1)
+
+
+def counted(count: int, noun: str) -> str:
+    """``1 order``, ``2 orders``."""
+    return f"{quantity(Decimal(count))} {noun}{'' if count == 1 else 's'}"
 
 
 def signed_quantity(value: Decimal) -> str:

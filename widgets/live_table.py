@@ -24,7 +24,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from engine.domain.clock import NS_PER_S
-from widgets.formats import fit, fit_number
+from widgets.formats import fit, fit_number, wrap
 from widgets.tones import Tone, Tones
 
 NEW = "#new"
@@ -321,6 +321,8 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         found = [
             (index, column, column.width) for index, column in enumerate(self.columns) if width >= column.from_width
         ]
+        while len(found) > 1 and _is_cut(found, width):
+            found.pop()
         if found:
             index, column, _ = found[-1]
             found[-1] = (index, column, max(0, width - sum(size for _, _, size in found[:-1])))
@@ -375,7 +377,8 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             return self._strip([(self._head(width), base + self.tone("head"))], width)
         index = y - 1 + top
         if index >= len(self._rows):
-            words = f" {self.empty}" if not self._rows and y == 1 else ""
+            said = [] if self._rows else wrap(self.empty, width - 2)
+            words = f" {said[y - 1]}" if y <= len(said) else ""
             return self._strip([(fit(words, width), base + self.tone("dim"))], width)
         row = self._rows[index]
         if row.is_rule:
@@ -466,6 +469,12 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             segments = line_filter.apply(segments, ground)
         strip = Strip(segments, sum(cell_len(segment.text) for segment in segments))
         return strip if width is None else strip.adjust_cell_length(width, segments[-1].style if segments else Style())
+
+
+def _is_cut(found: Sequence[tuple[int, Column, int]], width: int) -> bool:
+    """Whether a last column of figures has less room than it needs: half of one would be another figure."""
+    _, column, size = found[-1]
+    return column.is_right and width - sum(size for _, _, size in found[:-1]) < size
 
 
 def _gone(row: Row) -> Row:

@@ -32,7 +32,7 @@ TALL_FROM = 10
 """Lines from which the ladder stands upright."""
 STALE_SHOWN_NS = NS_PER_S
 RESTING = frozenset({OrderState.NEW, OrderState.PARTIALLY_FILLED})
-EMPTY = "no book yet"
+EMPTY = "no book yet: it comes with the first quote; 5 shows whether the feed is up"
 EMPTY_PAST = "no book: it needs a tape"
 
 

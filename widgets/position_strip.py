@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 from engine.domain.money import Money
 from engine.views import DeskView, PositionView
-from widgets.formats import UNKNOWN, bar, fixed, plain, signed, signed_quantity
+from widgets.formats import UNKNOWN, bar, counted, fixed, plain, signed, signed_quantity
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
@@ -120,7 +120,7 @@ def day_content(view: DeskView, width: int) -> Content:
             parts.append(("  flat", "$quiet"))
         return Content.assemble(*parts)
     parts += _results(view)
-    parts.append((f"  |  {status.orders_working} working, {status.parents_open} parents", ""))
+    parts.append((f"  |  {status.orders_working} working, {counted(status.parents_open, 'parent')}", ""))
     gross = next((item.used_pct for item in view.limits if item.code == "GROSS_MAX"), None)
     if gross is not None:
         parts.append((f"  |  gross {gross}% {bar(gross, 10)}", "bold $caution" if gross >= WARN_PCT else ""))

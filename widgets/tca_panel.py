@@ -13,11 +13,11 @@ from textual.content import Content
 from textual.widget import Widget
 
 from engine.domain.clock import NS_PER_S
-from engine.domain.money import EXACT, Money, text
+from engine.domain.money import EXACT, Money
 from engine.domain.order import STATES, OrderState, Side
 from engine.views import CostView, MarkoutView, OrderView
 from widgets.blotter import queue_words
-from widgets.formats import age, bar, clock_second, fixed, plain, signed, wrap
+from widgets.formats import age, bar, clock_second, fixed, plain, quantity, signed, wrap
 from widgets.frame import Frame
 
 EMPTY = "select an order with up and down: what it cost against its arrival is shown here"
@@ -90,8 +90,8 @@ class TcaPanel(Widget):
 
 
 def tca_title(order: OrderView) -> str:
-    """``P104 AAPL buy 5000``."""
-    return f"{order.order_id} {order.symbol} {order.side} {text(order.qty)}"
+    """``P104 AAPL buy 5,000``."""
+    return f"{order.order_id} {order.symbol} {order.side} {quantity(order.qty)}"
 
 
 def tca_lines(model: TcaModel, width: int) -> list[tuple[str, str]]:
@@ -100,7 +100,7 @@ def tca_lines(model: TcaModel, width: int) -> list[tuple[str, str]]:
     state = STATES[order.state]
     algo = "" if order.algo in {"", "direct"} else f"  {order.algo.upper()}"
     span = (order.updated_ns if order.state.is_terminal else model.now_ns) - order.created_ns
-    done = f"done {order.progress_pct}%  {bar(order.progress_pct, BAR_WIDTH)}  {text(order.qty_filled)} of {text(order.qty)}"
+    done = f"done {order.progress_pct}%  {bar(order.progress_pct, BAR_WIDTH)}  {quantity(order.qty_filled)} of {quantity(order.qty)}"
     found = [(done, ""), (f"state   {state.screen}{algo}  {age(span)}  since {clock_second(order.created_ns)}", "")]
     if order.state is OrderState.UNKNOWN:
         found.append(("        its outcome is not known: counted at its worst until the venue proves it", "$caution"))
@@ -112,7 +112,7 @@ def tca_lines(model: TcaModel, width: int) -> list[tuple[str, str]]:
     found += _queue(order)
     if order.why:
         found.append((f"why     {plain(order.why)}", ""))
-    if order.note:
+    if order.note and not (order.state is OrderState.FILLED and order.algo == "direct"):
         found.append((f"note    {plain(order.note)}", ""))
     return [(line, tone) for words, tone in found for line in _broken(words, width)]
 
@@ -127,7 +127,8 @@ def _broken(words: str, width: int) -> list[str]:
 
 def _against(order: OrderView, cost: CostView, digits: int) -> list[tuple[str, str]]:
     average = fixed(order.avg_price, digits + 1) or "none yet"
-    lines = [(f"arrival {fixed(cost.arrival, digits + 1)}  avg {average}  slip {bp(cost.slip_bp)}", "bold")]
+    slip = bp(cost.slip_bp) if order.qty_filled else "none yet"
+    lines = [(f"arrival {fixed(cost.arrival, digits + 1)}  avg {average}  slip {slip}", "bold")]
     if not order.qty_filled:
         return [*lines, ("split   nothing has filled yet", "$quiet")]
     if cost.timing_bp is None:

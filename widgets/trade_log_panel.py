@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from engine.domain.clock import hms
 from engine.views import LogLine
-from widgets.formats import clock_second, plain
+from widgets.formats import clock_second, grouped, plain
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 from widgets.row_filter import RowFilter, read_filter
@@ -84,4 +84,4 @@ def log_row(line: LogLine, *, is_wide: bool = True) -> Row:
     """One line as a row."""
     when = hms(line.ts_ns) if is_wide else clock_second(line.ts_ns)
     tone = TONES.get(line.word) or SEVERE.get(line.severity, "")
-    return Row(str(line.seq), (f" {when}", Cell(plain(line.word), tone), line.order_id, plain(line.text)))
+    return Row(str(line.seq), (f" {when}", Cell(plain(line.word), tone), line.order_id, grouped(plain(line.text))))

@@ -13,7 +13,7 @@ COLUMNS = (
     Column("heard", 7, is_right=True),
     Column("ack ms", 9, is_right=True),
     Column("rejects", 11, is_right=True),
-    Column("again", 6, is_right=True),
+    Column("redials", 8, is_right=True),
     Column("  note", 0),
 )
 EMPTY = "no broker and no feed: `bolt doctor` looks closer"

@@ -11,14 +11,14 @@ from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
 COLUMNS = (
-    Column(" symbol", 9),
+    Column(" symbol", 10),
     Column("last", 10, is_right=True, is_live=True),
     Column("chg%", 7, is_right=True),
     Column(" trend", 0),
 )
 SPARK_WIDTH = 7
 STEPS = "▁▂▃▄▅▆▇█"
-EMPTY = "no quotes yet: the broker has sent none"
+EMPTY = "no quotes yet: the broker has sent none; 5 shows whether it is up"
 
 
 class WatchList(LiveTable):

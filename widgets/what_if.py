@@ -9,7 +9,7 @@ from textual.content import Content
 
 from engine.domain.commands import CheckResult, CommandResult, Denial
 from engine.domain.order import OrderSpec
-from widgets.formats import figure, fixed, pack, plain, quantity, signed_quantity, wrap
+from widgets.formats import figure, fixed, grouped, pack, plain, quantity, signed_quantity, wrap
 
 BAD, QUIET = "bold $caution", "$quiet"
 SHARES_SHOWN = 3
@@ -26,7 +26,7 @@ def size_words(spec: OrderSpec) -> str:
 
 def amount_words(figures: Mapping[str, str]) -> list[str]:
     """Quantity with its unit, amount with its currency, and what becomes of the position."""
-    found = [plain(figures["units"])] if "units" in figures else []
+    found = [grouped(plain(figures["units"]))] if "units" in figures else []
     if "notional" in figures:
         found.append(f"{fixed(Decimal(figures['notional']), 2)} {figures.get('currency', '')}".rstrip())
     if "position_after" in figures:
@@ -46,19 +46,19 @@ def cost_words(figures: Mapping[str, str]) -> list[str]:
         met = f"{quantity(Decimal(figures['book_qty']))} at {figures['book_avg']}"
         levels = figures.get("book_levels", "1")
         over = f" over {levels} levels" if levels != "1" else ""
-        found.append(f"cost {figures['cost_bp']} bp, {plain(figures['cost'])}: {met}{over}")
+        found.append(f"cost {figures['cost_bp']} bp, {grouped(plain(figures['cost']))}: {met}{over}")
     elif "cost" in figures:
-        found.append(f"cost {plain(figures['cost'])}")
+        found.append(f"cost {grouped(plain(figures['cost']))}")
     if "book_rest" in figures:
-        found.append(plain(figures["book_rest"]))
+        found.append(grouped(plain(figures["book_rest"])))
     if "fee" in figures:
-        found.append(f"fee {plain(figures['fee'])}")
+        found.append(f"fee {grouped(plain(figures['fee']))}")
     if "ticks_from_mid" in figures:
         ticks = Decimal(figures["ticks_from_mid"])
         where = "through the mid" if ticks > 0 else "from the mid"
         found.append(f"{abs(ticks)} ticks {where}" if ticks else "at the mid")
     if "margin" in figures:
-        found.append(f"margin {plain(figures['margin'])}")
+        found.append(f"margin {grouped(plain(figures['margin']))}")
     return found
 
 
@@ -102,7 +102,7 @@ def denial_words(denial: Denial) -> str:
 def live_lines(echo: str, result: CommandResult, width: int, rows: int) -> list[Line]:
     """The answer below a line that is being typed: refusals first, what matters most before the rest, in at most ``rows``."""
     figures = result.preview
-    words = plain(echo)
+    words = grouped(plain(echo))
     head, _, rest = words.partition(" ")
     lines: list[Line] = [(f"{head.upper()} {rest}", "bold")]
     if result.denials:
@@ -134,9 +134,9 @@ def _short_words(result: CommandResult) -> list[str]:
         found.append(f"{passed}/{len(result.checks)} checks ok")
     found += [f"limit {words}" for words in shares(result.checks, 1)]
     if "fee" in figures:
-        found.append(f"fee {plain(figures['fee']).partition(' (')[0]}")
+        found.append(f"fee {grouped(plain(figures['fee'])).partition(' (')[0]}")
     if "book_rest" in figures:
-        found.append(plain(figures["book_rest"]))
+        found.append(grouped(plain(figures["book_rest"])))
     if "margin" in figures:
         found.append(f"margin {plain(figures['margin']).partition(' (')[0]}")
     if "median_times" in figures and not is_unusual(figures):
@@ -184,12 +184,10 @@ def check_words(check: CheckResult) -> str:
 
 
 def denial_lines(denial: Denial, width: int) -> list[str]:
-    """One refusal: code, value, limit, line of the policy, then its sentence."""
-    against = f" against a limit of {figure(denial.limit)}" if denial.limit else ""
-    value = f": {figure(denial.value)}" if denial.value else ""
-    where = f" ({plain(denial.policy_line)})" if denial.policy_line else ""
+    """One refusal: its code and its sentence, with value, limit and line of the policy as far as the sentence lacks them."""
+    said = grouped(plain(denial.text))
+    figures = (("is", figure(denial.value)), ("limit", figure(denial.limit)))
+    against = "".join(f"; {name} {words}" for name, words in figures if words and words not in said)
+    where = f" ({plain(denial.policy_line)})" if denial.policy_line and denial.policy_line not in said else ""
     word = "CONFIRM" if denial.confirmable else "DENIED"
-    return [
-        *wrap(f"{word} {denial.code}{value}{against}{where}", width, "  "),
-        *wrap(f"  {plain(denial.text)}", width, "  "),
-    ]
+    return wrap(f"{word} {denial.code}: {said}{against}{where}", width, "  ")

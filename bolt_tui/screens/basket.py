@@ -21,7 +21,7 @@ from bolt_tui.screens.dialog import Dialog
 from bolt_tui.screens.preview import GUARD_NS
 from engine.domain.clock import NS_PER_S
 from engine.domain.commands import CommandResult, LineVerdict
-from widgets.formats import fit, fixed, plain, seconds, wrap
+from widgets.formats import fit, fixed, grouped, plain, seconds, wrap
 from widgets.typed_line import TypedLine
 from widgets.what_if import Line, content_of, denial_lines
 
@@ -277,7 +277,7 @@ def basket_lines(lines: tuple[LineVerdict, ...], width: int) -> list[Line]:
         is_blocked = any(not denial.confirmable for denial in one.denials)
         verdict = "DENIED" if is_blocked else "CONFIRM" if one.denials else one.order_id or "ok"
         amount = "" if one.order_id else fixed(one.notional, 2) or "not known"
-        words = f"{one.line:>4}  {fit(plain(one.words), room)}{amount:>{AMOUNT_CELLS - 2}}  {verdict:<{VERDICT_CELLS}}"
+        words = f"{one.line:>4}  {fit(grouped(plain(one.words)), room)}{amount:>{AMOUNT_CELLS - 2}}  {verdict:<{VERDICT_CELLS}}"
         found.append((words, "bold" if one.denials else ""))
         for denial in one.denials:
             found += [(f"      {line}", "bold $caution") for line in denial_lines(denial, width - 6)]

@@ -16,7 +16,7 @@ from bolt_tui.keymap import Place, bindings
 from bolt_tui.screens.dialog import Dialog, still_input
 from engine.domain.commands import CommandResult
 from engine.views import DeskView
-from widgets.formats import plain, wrap
+from widgets.formats import counted, plain, wrap
 from widgets.messages import DeskExit
 from widgets.status_bar import hold_seconds
 
@@ -37,13 +37,13 @@ class QuitScreen(Dialog[str]):
     def body(self) -> ComposeResult:
         """What each key does, with counts."""
         working, parents, unknown = self._counts
-        counts = f"{working} orders work, {parents} parents are open"
+        counts = f"{counted(working, 'order')} at work, {counted(parents, 'parent')} open"
         counts += f", {unknown} UNKNOWN (a person must look at the broker)" if unknown else ""
         lines = [
             f"{counts}.",
             "",
             f" c    cancel all orders ({working}), then stop the engine",
-            f" o    stop the engine; {working} orders stay at the venue",
+            f" o    stop the engine; {counted(working, 'order')} {'stays' if working == 1 else 'stay'} at the venue",
             " l    leave; the engine goes on, `bolt` shows it again",
             " esc  stay",
         ]

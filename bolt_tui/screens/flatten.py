@@ -15,7 +15,7 @@ from bolt_tui.keymap import Place, bindings
 from bolt_tui.screens.dialog import Dialog, still_input
 from engine.views import DeskView
 from widgets.closing_cost import closing_costs, total_words
-from widgets.formats import plain, wrap
+from widgets.formats import counted, plain, wrap
 
 FLATTEN_WORD = "FLATTEN"
 WIDTH = 74
@@ -76,7 +76,7 @@ def cost_lines(view: DeskView, symbol: str) -> list[str]:
     """What flattening would cancel, close and cost, a line each."""
     costs = closing_costs(view, symbol)
     working = sum(1 for row in view.orders if row.state.is_live and row.parent_id and symbol in {"", row.symbol})
-    lines = [f"{working} working orders are cancelled first; the gate shuts and stays shut"]
+    lines = [f"{counted(working, 'working order')} cancelled first; the gate shuts and stays shut"]
     if not costs:
         return [*lines, "there is no open position to close"]
     lines += [found.words() for found in costs[:ROWS_SHOWN_MAX]]

@@ -22,7 +22,7 @@ from engine.domain.clock import NS_PER_S
 from engine.domain.money import EXACT
 from engine.domain.order import Side
 from engine.views import QuoteView
-from widgets.formats import pack, plain, seconds, wrap
+from widgets.formats import grouped, pack, plain, seconds, wrap
 from widgets.what_if import Line, check_words, content_of, preview_lines
 
 GUARD_NS = 250_000_000
@@ -104,7 +104,7 @@ class PreviewScreen(Dialog[Choice]):
         self._show_live()
 
     def _words(self, width: int) -> list[str]:
-        words = plain(self.offer.echo)
+        words = grouped(plain(self.offer.echo))
         side = self.offer.spec.side
         head, _, rest = words.partition(" ")
         said = f"{head.upper()} {rest}" if head in {str(Side.BUY), str(Side.SELL)} else f"{side} {words}"

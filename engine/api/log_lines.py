@@ -35,6 +35,20 @@ SILENT = (
 )
 """Events that only machines read; the tests hold that every other kind has a line."""
 _SILENT = frozenset(SILENT)
+_STEP_COUNTS = {
+    "found": "found",
+    "cancels_sent": "cancels sent",
+    "cancels_confirmed": "gone at the venue",
+    "unknown": "not confirmed",
+    "kept": "kept as exits",
+}
+_STEP_LISTS = {
+    "residual": "still open:",
+    "unreachable": "not reached:",
+    "note": "",
+    "receipt_path": "",
+}
+_STEP_FLAGS = {"durable": "not durable yet", "verified": "NOT verified", "clean": "NOT clean"}
 
 
 def is_told(event: ev.AnyEvent) -> bool:
@@ -71,7 +85,7 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
             line = f" ({first.policy_line})" if first.policy_line and first.policy_line not in first.text else ""
             return "DENY", f"{first.code} {first.text}{line}", "warn"
         case ev.OrderIntent():
-            return "SEND", f"{about} {event.decision.why}".rstrip(), "info"
+            return "SEND", _without_echo(about, event.decision.why), "info"
         case ev.OrderAcked():
             return "ACK", about, "info"
         case ev.OrderRejected():
@@ -119,9 +133,32 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
         case ParentReleased():
             return "GO", f"{about}: released by {event.who}", "info"
         case ev.ParentEnded():
-            return "DONE", f"{event.state.value} {event.why}".rstrip(), "info"
+            return "DONE", _ended_words(event), "info"
         case _:
             return None
+
+
+def _without_echo(about: str, why: str) -> str:
+    """An order and why it is sent; the name of an algorithm that both say is said once."""
+    last, (first, _, rest) = about.rpartition(" ")[2], why.partition(" ")
+    return f"{about} {rest if first == last else why}".rstrip()
+
+
+def _ended_words(event: ev.ParentEnded) -> str:
+    """How a parent ended and why; that its one child ended so is said by the state."""
+    is_said = event.why == f"its child ended {event.state.value}"
+    return event.state.value if is_said or not event.why else f"{event.state.value}: {event.why}"
+
+
+def _step_words(event: ev.HaltStep) -> str:
+    """A step of the kill procedure: what was found and done so far; what is nothing or as it should be is not said."""
+    data = event.data
+    parts = [f"{words} {data[name]}" for name, words in _STEP_COUNTS.items() if data.get(name, "0") not in {"", "0"}]
+    parts += [f"{words} {data[name]}".strip() for name, words in _STEP_LISTS.items() if data.get(name)]
+    parts += [words for name, words in _STEP_FLAGS.items() if data.get(name) == "false"]
+    where = f" {data['broker']}" if data.get("broker") else ""
+    step = "sources stopped" if event.step == "sources" else event.step.replace("_", " ")
+    return f"{step}{where}" + (f": {', '.join(parts)}" if parts else "")
 
 
 def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
@@ -131,7 +168,7 @@ def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C90
             word = "HALT" if event.state is ev.TradingState.HALTED else "RISK"
             return word, f"{name} {event.state.value} by {event.who}: {event.code} {event.why}", "critical"
         case ev.HaltStep():
-            return "HALT", f"{event.step} {' '.join(f'{k}={v}' for k, v in event.data.items())}", "critical"
+            return "HALT", _step_words(event), "critical"
         case ev.BrokerChanged():
             return "LINK", f"{event.broker} {event.state.value} {event.why}".rstrip(), "info"
         case ev.ReconcileDone():

@@ -8,6 +8,7 @@ import re
 from engine.api import log_lines
 from engine.domain import events as ev
 from engine.domain.money import Money
+from engine.domain.order import OrderState
 
 
 def test_every_kind_is_told_or_silent() -> None:
@@ -25,3 +26,44 @@ def test_money_that_a_person_moves_is_told() -> None:
     line = log_lines.line(7, 1, event, None)
     assert line is not None
     assert (line.word, line.text) == ("ADJUST", "cash -5 USD by cli:anna: bank fee")
+
+
+def test_a_step_of_a_halt_says_what_was_done_and_no_noughts() -> None:
+    done = {
+        "broker": "paper",
+        "durable": "true",
+        "found": "2",
+        "cancels_sent": "1",
+        "cancels_confirmed": "2",
+        "unknown": "0",
+    }
+    open_ = {
+        "durable": "false",
+        "found": "0",
+        "residual": "paper AAPL 100: no price",
+        "unreachable": "",
+        "verified": "false",
+    }
+    filed = {"clean": "true", "verified": "true", "receipt_path": "/r/1.json"}
+    said = [
+        log_lines.line(1, 1, ev.HaltStep(halt_id="H1", step=step, data=data), None)
+        for step, data in (("verify", done), ("receipt", open_), ("receipt_file", filed), ("sources", {}))
+    ]
+    assert [one.text for one in said if one is not None] == [
+        "verify paper: found 2, cancels sent 1, gone at the venue 2",
+        "receipt: still open: paper AAPL 100: no price, not durable yet, NOT verified",
+        "receipt file: /r/1.json",
+        "sources stopped",
+    ]
+
+
+def test_how_an_order_ended_is_said_once() -> None:
+    said = [
+        log_lines.line(1, 1, ev.ParentEnded(order_id="P1", state=state, why=why), None)
+        for state, why in (
+            (OrderState.FILLED, "its child ended filled"),
+            (OrderState.CANCELLED, "halted: MANUAL"),
+            (OrderState.EXPIRED, ""),
+        )
+    ]
+    assert [one.text for one in said if one is not None] == ["filled", "cancelled: halted: MANUAL", "expired"]

@@ -146,7 +146,10 @@ def test_one_denied_line_stops_the_whole_basket_and_is_told_in_full() -> None:
     assert asked(engine, co.ReleaseBasket) == 0
     shown = " ".join(" ".join(said).split())
     assert "one line is denied, so nothing of the basket leaves (C28). Line 3:" in shown
-    assert "DENIED QTY_MAX: 900,000 against a limit of 5,000 (policy.yaml:23)" in shown
+    assert (
+        "DENIED QTY_MAX: 900,000 shares of AAPL are more than an order may hold; the most is 5,000 (policy.yaml:23)"
+        in shown
+    )
     assert "it cannot be released as it is" in shown
 
 

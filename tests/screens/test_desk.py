@@ -142,7 +142,7 @@ def test_a_denied_order_cannot_be_sent_and_says_why() -> None:
         engine.wait(0.3)
         await pilot.press("enter", "y", "t")
         shown = str(pilot.app.screen.query_one("#preview").render())
-        for words in ("DENIED QTY_MAX", "900000", "5000", "policy.yaml:23", "[not a markup]"):
+        for words in ("DENIED QTY_MAX", "900,000", "5,000", "policy.yaml:23", "[not a markup]"):
             assert words in shown
 
     assert play(script).sent() == []

@@ -93,7 +93,7 @@ def test_the_cost_stands_in_the_dialog() -> None:
         del engine
         await pilot.press("F")
         said = str(pilot.app.screen.query_one("#flatten-cost", Static).render())
-        assert "working orders are cancelled first" in said
+        assert "3 working orders cancelled first" in said
         assert "AAPL +300 at about 189.06" in said
 
     play(script)

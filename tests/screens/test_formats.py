@@ -1,9 +1,14 @@
 """How figures are written for people: grouped, padded to the tick, never changed."""
 
-import pytest
+from decimal import Decimal
 
+import pytest
+from msgspec.structs import replace
+
+from engine.domain.commands import Denial
 from engine.domain.money import Price, padded
-from widgets.formats import figure
+from widgets.formats import counted, figure, grouped, short_quantity
+from widgets.what_if import denial_lines
 
 
 @pytest.mark.parametrize(
@@ -32,3 +37,51 @@ def test_a_figure_is_grouped_and_otherwise_left_alone(words: str, shown: str) ->
 )
 def test_a_price_has_at_least_the_ticks_decimals(price: str, digits: int, shown: str) -> None:
     assert padded(Price(price), digits) == shown
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "shown"),
+    [
+        ("0.0387", 5, "0.038"),
+        ("0.0387", 6, "0.0387"),
+        ("0.00001", 5, "<.001"),
+        ("12.34567", 5, "12.34"),
+        ("1234.5", 5, "1,234"),
+        ("12345.678", 5, "12345"),
+        ("123456", 5, "123k"),
+        ("1234567.5", 5, "1234k"),
+        ("12345678", 5, "12m"),
+        ("0.1", 5, "0.1"),
+    ],
+)
+def test_a_size_that_is_there_is_never_shown_as_nothing_nor_as_more(size: str, width: int, shown: str) -> None:
+    assert short_quantity(Decimal(size), width) == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("order amount 179006625 is above 5000000 (policy.yaml:114)", "order amount 179,006,625 is above 5,000,000 (policy.yaml:114)"),
+        ("margin 7.7% of equity (76815.88 USD)", "margin 7.7% of equity (76,815.88 USD)"),
+        ("buy 60 AAPL 189.42 at 14:42:06 on 2026-11-28", "buy 60 AAPL 189.42 at 14:42:06 on 2026-11-28"),
+        ("P10412  of C2111, row 41207;", "P10412  of C2111, row 41,207;"),
+    ],
+)  # fmt: skip
+def test_numbers_in_a_sentence_are_grouped_and_nothing_else(words: str, shown: str) -> None:
+    assert grouped(words) == shown
+
+
+def test_one_is_one() -> None:
+    assert [counted(number, "order") for number in (0, 1, 2, 1_200)] == [
+        "0 orders",
+        "1 order",
+        "2 orders",
+        "1,200 orders",
+    ]
+
+
+def test_a_refusal_says_once_what_its_sentence_lacks() -> None:
+    told = Denial("QTY_MAX", "C06", "900000", "5000", "policy.yaml:23", "quantity 900000 is above 5000")
+    assert denial_lines(told, 90) == ["DENIED QTY_MAX: quantity 900,000 is above 5,000 (policy.yaml:23)"]
+    short = replace(told, text="too many", confirmable=True)
+    assert denial_lines(short, 90) == ["CONFIRM QTY_MAX: too many; is 900,000; limit 5,000 (policy.yaml:23)"]

@@ -118,7 +118,7 @@ def test_tca_invents_nothing() -> None:
     assert "arrival not known" in tca("P104", None)
     bare = CostView(order_id="P105", arrival=Price("421.5"), arrival_ns=0)
     shown = tca("P105", bare)
-    assert "avg none yet  slip ?bp" in shown
+    assert "avg none yet  slip none yet" in shown
     assert "nothing has filled yet" in shown
     assert "the engine was started again since" in shown
     cut = msgspec.structs.replace(frozen.working_day().costs[0], timing_bp=None, market_qty=None, markouts=())
