@@ -548,9 +548,9 @@ def _encode(value: Any) -> Any:
     try:
         return value._text  # noqa: SLF001 - a number of an order stands in several rows: the call would cost as much again
     except AttributeError:
-        pass
-    if isinstance(value, Exact):
-        return value.text()
+        if isinstance(value, Exact):
+            value._text = words = text(value)  # noqa: SLF001 - as above
+            return words
     if isinstance(value, Decimal):
         return text(value)
     msg = f"{type(value).__name__} cannot stand in a message"

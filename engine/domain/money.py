@@ -26,7 +26,8 @@ EXACT = decimal.Context(
 )
 """The context of every exact operation; never installed on a thread."""
 
-# Bound once: looking a method up costs as much as the sum itself.
+# Bound once: looking a method up costs as much as the sum itself. To format takes three times as long as the plain text does.
+_plain = EXACT.to_sci_string
 _new, _add, _subtract, _multiply = Decimal.__new__, EXACT.add, EXACT.subtract, EXACT.multiply
 
 
@@ -164,10 +165,12 @@ ZERO_MONEY = Money(0)
 
 def text(value: Decimal) -> str:
     """Canonical text of a finite decimal: plain digits, no exponent, no trailing zeros, ``0`` for zero."""
-    plain = format(value, "f")
-    if "." in plain:
+    plain = _plain(value)
+    if "E" in plain:
+        plain = format(value, "f")
+    if plain[-1] == "0" and "." in plain:
         plain = plain.rstrip("0").rstrip(".")
-    return "0" if plain in {"-0", ""} else plain
+    return "0" if plain == "-0" else plain
 
 
 def padded(value: Decimal, digits: int) -> str:
