@@ -102,8 +102,13 @@ def sessions(context: Context) -> Exit:
         for row in rows
     ]
     context.out.table(("DAY", "OPENS", "CLOSES", "PAUSES"), shown)
-    if not rows:
-        context.out.say(f"bolt: calendar {args.calendar} knows no session on {_day(at_ns)} or later")
+    if len(rows) < args.days:
+        context.out.say(
+            f"bolt: calendar {args.calendar} is known to {_day(edge_ns)} only: {len(rows)} of {args.days} sessions; a newer "
+            "exchange-calendars may know more, and hours and holidays of your own go into sessions.yaml"
+            if rows
+            else f"bolt: calendar {args.calendar} knows no session on {_day(at_ns)} or later"
+        )
     return Exit.OK if rows else Exit.REFUSED
 
 

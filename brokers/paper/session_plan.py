@@ -10,8 +10,11 @@ from brokers.paper.auction_rules import AuctionRules
 from brokers.paper.listings import LISTINGS, Listing
 from engine.domain.clock import NS_PER_S
 from engine.domain.errors import DataError
-from engine.market.calendar import ALWAYS, Calendar
+from engine.market.calendar import ALWAYS, DAY_NS, Calendar
 from engine.market.own_sessions import OWN_NAME, SessionPlan, load_sessions
+
+AHEAD_NS = 5 * 366 * DAY_NS
+"""A venue loads its calendars once, when it starts."""
 
 
 def planned_listings(plan: SessionPlan) -> tuple[Listing, ...]:
@@ -31,13 +34,15 @@ def planned_listings(plan: SessionPlan) -> tuple[Listing, ...]:
 
 
 def planned_calendars(plan: SessionPlan, home: Path, now_ns: int) -> dict[str, Calendar]:
-    """By symbol: the calendar of each listing that closes, around a time.
+    """By symbol: the calendar of each listing that closes, from the year before a time on, for as long as a venue may run
+    without a start (:data:`AHEAD_NS`) and the exchange's days off are known.
 
     Raises:
         InputError: a calendar is not known.
     """
     names = sorted(set(plan.market.values()) - {ALWAYS})
-    tables = {name: load_sessions(name, home / "calendars", now_ns, now_ns, home / OWN_NAME) for name in names}
+    until_ns = now_ns + AHEAD_NS
+    tables = {name: load_sessions(name, home / "calendars", now_ns, until_ns, home / OWN_NAME) for name in names}
     return {symbol: tables[name] for symbol, name in plan.market.items() if name != ALWAYS}
 
 

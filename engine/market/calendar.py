@@ -28,6 +28,11 @@ LAST_NS = 2**63 - 1
 COMPILE_S = 60
 """Longest wait for the compiling process (it takes about two seconds, most of it importing pandas)."""
 
+YEARS = (1680, 2260)
+"""Years of which every moment is a 64-bit count of nanoseconds."""
+_OUTSIDE = 3
+"""How the compiling process ends where nothing of the span is known."""
+
 _NAME = re.compile(r"[A-Za-z0-9/_]{1,20}")
 _SAME_SESSIONS = {"XNSE": "XBOM"}
 """Exchanges the library does not name, and one it names that keeps the same sessions."""
@@ -42,7 +47,12 @@ try:
     first, last = kind.bound_min(), kind.bound_max()
     start = start if first is None else max(start, str(first.date()))
     end = end if last is None else min(end, str(last.date()))
+    if start > end:
+        print(json.dumps([str(first.date()) if first is not None else "", str(last.date()) if last is not None else ""]))
+        sys.exit(3)
     found = exchange_calendars.get_calendar(name, start=start, end=end)
+except SystemExit:
+    raise
 except Exception as error:
     sys.exit(f"{type(error).__name__}: {error}".replace("\\n", " "))
 table = found.schedule
@@ -207,6 +217,10 @@ def load_calendar(name: str, cache: Path, first_ns: int, last_ns: int) -> Calend
     if not is_calendar_name(name):
         raise InputError(f"calendar {name!r} is not a name; expected {ALWAYS} or an exchange, as XNYS")
     first, last = int(iso(first_ns)[:4]) - 1, int(iso(last_ns)[:4]) + 1
+    if not YEARS[0] <= first <= last <= YEARS[1]:
+        raise InputError(
+            f"calendar {name} was asked for from {first} to {last}; expected years from {YEARS[0]} to {YEARS[1]}"
+        )
     stored = cache / f"{name.replace('/', '_')}-{first}-{last}-{version('exchange-calendars')}.json"
     table = _read(stored)
     if table is None:
@@ -241,6 +255,13 @@ def _compile(name: str, start: str, end: str) -> SessionTable:
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S, check=False)
     except subprocess.TimeoutExpired:
         raise InputError(f"calendar {name}: no answer after {COMPILE_S} s; try again, or use {ALWAYS}") from None
+    if done.returncode == _OUTSIDE:
+        since, until = msgspec.json.decode(done.stdout.splitlines()[-1])
+        known = " ".join(part for part in (since and f"from {since}", until and f"to {until}") if part)
+        raise InputError(
+            f"calendar {name} is known {known} only, as far as the exchange's days off are, and {start[:4]} to {end[:4]} was "
+            "asked for; a newer exchange-calendars may know more, and hours and holidays of your own go into sessions.yaml"
+        )
     if done.returncode != 0:
         why = (done.stderr.strip().splitlines() or ["no reason given"])[-1][:200]
         raise InputError(f"calendar {name} from {start} to {end}: {why}; expected {ALWAYS} or an exchange, as XNYS")

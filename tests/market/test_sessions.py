@@ -7,12 +7,15 @@ import queue
 import random
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from bolt_tui.calendars import sessions_beside
 from engine.domain.clock import NS_PER_S, parse_iso
+from engine.domain.errors import InputError
 from engine.market.calendar import DAY_NS, SessionTable, load_calendar
 from engine.market.sessions import RENEW_NS, RETRY_NS, Sessions
 
@@ -136,3 +139,49 @@ def agrees(tmp_path: Path, name: str, known_as: str, count: int) -> None:
     )  # fmt: skip
     wanted = json.loads(done.stdout)
     assert [at for at, is_open in zip(moments, wanted, strict=True) if table.is_open(at) is not is_open] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "zone", "opens", "closes", "lunch", "early"),
+    [
+        ("XNYS", "America/New_York", "09:30", "16:00", None, {"2026-11-27": "13:00", "2026-12-24": "13:00"}),
+        ("XNSE", "Asia/Kolkata", "09:15", "15:30", None, {}),
+        ("XHKG", "Asia/Hong_Kong", "09:30", "16:00", ("12:00", "13:00"), {"2026-02-16": "12:00", "2026-12-24": "12:00", "2026-12-31": "12:00"}),
+    ],
+)  # fmt: skip
+def test_every_edge_of_a_year_stands_at_its_local_hour(
+    tmp_path: Path, name: str, zone: str, opens: str, closes: str, lunch: tuple[str, str] | None, early: dict[str, str]
+) -> None:
+    """From edge to edge through 2026: daylight saving, lunch and early closes; open on one side of each, closed on the other."""
+    begins, ends = parse_iso("2026-01-01T00:00:00Z"), parse_iso("2026-12-31T23:00:00Z")
+    table = load_calendar(name, tmp_path, begins, begins)
+    assert isinstance(table, SessionTable)
+
+    def local(ts_ns: int) -> tuple[str, str]:
+        at = datetime.fromtimestamp(ts_ns // NS_PER_S, ZoneInfo(zone))
+        return at.date().isoformat(), at.strftime("%H:%M")
+
+    seen: dict[str, list[str]] = {}
+    edge = table.next_change(begins)
+    was_open = table.is_open(begins)
+    while edge is not None and edge < ends:
+        day, clock = local(edge)
+        assert table.is_open(edge - 1) is was_open
+        assert table.is_open(edge) is not was_open
+        assert table.trading_day(edge if not was_open else edge - 1) == day
+        was_open = not was_open
+        seen.setdefault(day, []).append(clock)
+        edge = table.next_change(edge)
+    usual = [opens, *(lunch or ()), closes]
+    short = {day: clocks for day, clocks in seen.items() if clocks != usual}
+    assert short == {day: [opens, clock] for day, clock in early.items()}
+    assert not [day for day in seen if datetime.fromisoformat(day).weekday() > 4]
+    assert 240 <= len(seen) <= 253
+
+
+def test_a_year_beyond_what_is_known_is_refused_with_what_is(tmp_path: Path) -> None:
+    far = parse_iso("2090-06-01T05:30:00Z")
+    with pytest.raises(InputError, match=r"XHKG is known from 1960-01-01 to 2049-12-31 only.*sessions\.yaml"):
+        load_calendar("XHKG", tmp_path, far, far)
+    with pytest.raises(InputError, match="asked for from 2261 to 2263; expected years from 1680 to 2260"):
+        load_calendar("XNYS", tmp_path, parse_iso("2262-01-01T00:00:00Z"), parse_iso("2262-01-01T00:00:00Z"))
