@@ -132,8 +132,18 @@ class StrategyHost:
         if not command.on:
             return self._stop(name, f"stopped by {command.source.name or command.source.kind}")
         if name in self._runners:
-            return CommandResult(ok=True, repeated=True, text=f"{name} is on already; stop it to change its parameters")
+            return self._is_on(name, dict(command.params))
         return self._start(name, dict(command.params), f"started by {command.source.name or command.source.kind}")
+
+    def _is_on(self, name: str, asked: dict[str, str]) -> CommandResult:
+        """Asked again it is no fault; with parameters that it does not have, whoever asks must know."""
+        has = self._last[name].params
+        if asked and asked != has:
+            words = " ".join(f"{key}={value}" for key, value in has.items()) or "no parameters"
+            return _no(
+                "STRATEGY_ON", f"{name} is on with {words}; nothing was changed: stop it first, then start it anew"
+            )
+        return CommandResult(ok=True, repeated=True, text=f"{name} is on already")
 
     def resume(self, *, is_clean: bool) -> None:
         """After a restart: go on with what was on where the engine had ended cleanly; otherwise say that it is off."""

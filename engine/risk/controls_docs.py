@@ -71,6 +71,7 @@ OTHER_CODES = {
     "PRICE": "A lost order that is stated as filled needs the average price it was filled at.",
     "REASON": "A statement of a person is journaled as such and needs a reason: say how you know.",
     "STRATEGY_UNKNOWN": "There is no strategy of that name; the refusal names those that there are.",
+    "STRATEGY_ON": "The strategy runs with other parameters than were asked for; nothing was changed. Stop it, then start it anew.",
     "STRATEGY_PARAMS": "The strategy refuses its parameters, or failed while it looked at them; it was not started.",
     "STRATEGY_FAILED": "The strategy raised an error or was too slow, and is disabled; its other orders were cancelled.",
     "APPROVAL": "C31: the approval does not fit: the order does not wait for one, its author cannot approve it, or its terms are not the "

@@ -337,8 +337,12 @@ def test_starting_refuses_what_it_cannot_start() -> None:
     assert desk.start("Nobody").code == "STRATEGY_UNKNOWN"
     assert desk.start("Chaser", want="x").code == "STRATEGY_PARAMS"
     assert desk.start("Chaser", speed="1").code == "STRATEGY_PARAMS"
-    assert desk.start("Chaser").ok
+    assert desk.start("Chaser", want="2").ok
     assert desk.start("Chaser").repeated
+    assert desk.start("Chaser", want="2").repeated
+    other = desk.start("Chaser", want="3")
+    assert (other.ok, other.code) == (False, "STRATEGY_ON")
+    assert "is on with want=2; nothing was changed" in other.text
 
 
 def test_a_start_that_fails_says_so() -> None:
