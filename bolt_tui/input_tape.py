@@ -16,7 +16,7 @@ from bolt_tui.latch_tape import HeardLatch, LatchInput
 from engine.api import Engine
 from engine.api.history_in import take_history
 from engine.domain import events as ev
-from engine.domain.clock import SystemClock
+from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import AnyCommand, CommandResult
 from engine.domain.instrument import Instrument
 from engine.market.calendar import SessionTable
@@ -33,6 +33,8 @@ INSTRUMENTS, NOTES, LATCH, LIFTED = "instruments", "notes", "latch", "lifted"
 """Answers to what the engine asked during the input before them."""
 
 CLOSE_S = 2.0
+LATE_NS = 2 * NS_PER_S
+"""The driver looks at the clock twenty times a second; an input so long after the last look, or before it, comes after a gap."""
 
 
 class TurnClock(SystemClock):
@@ -112,16 +114,20 @@ class InputTape:
     Args:
         make: the writer, begun with the engine; None where nothing is to be recorded.
         latch: the latch that the engine reads.
+        clock: the machine's, where none is given.
     """
 
-    def __init__(self, make: Callable[[], TapeWriter | None], latch: HeardLatch) -> None:
-        self.clock = TurnClock()
+    def __init__(
+        self, make: Callable[[], TapeWriter | None], latch: HeardLatch, clock: TurnClock | None = None
+    ) -> None:
+        self.clock = clock or TurnClock()
         self.latch = latch
         latch.tell = self._latch
         latch.tell_lift = self._lifted
         self._make = make
         self.writer: TapeWriter | None = None
         self._engine: Engine | None = None
+        self._is_started = False
 
     def start(self, engine: Engine, strategies: Path) -> None:
         """Start the engine."""
@@ -130,6 +136,7 @@ class InputTape:
         seats = tuple(Seat(one.name, one.account, one.capabilities) for one in engine.parts.brokers.values())
         self._put(START, Started(seats, engine.parts.mode, str(strategies), hears_latch=True))
         engine.start()
+        self._is_started = True
 
     def close(self) -> None:
         """Write what is left, for some seconds at most; the engine is about to stop."""
@@ -138,8 +145,12 @@ class InputTape:
             self.writer = None
 
     def _put(self, kind: str, payload: Any) -> None:
+        before_ns = self.clock.now_ns()
         now_ns = self.clock.turn()
         self.latch.looks = 0
+        if not 0 <= now_ns - before_ns <= LATE_NS and self._is_started and self._engine is not None:
+            # The machine slept, or its clock was set: that is judged before anything is decided on what comes first.
+            self._look(self._engine, self.clock.monotonic_ns())
         if self.writer is not None and self._engine is not None:
             self.writer.add(kind, self._engine.journal.head_seq, now_ns, payload)
 
@@ -162,8 +173,12 @@ class InputTape:
 
     def on_time(self, engine: Engine, mono_ns: int) -> None:
         """Time passed."""
-        now_ns = self.clock.turn()
+        self.clock.turn()
         self.latch.looks = 0
+        self._look(engine, mono_ns)
+
+    def _look(self, engine: Engine, mono_ns: int) -> None:
+        now_ns = self.clock.now_ns()
         writer = self.writer
         if writer is not None:
             writer.beat(now_ns)
