@@ -61,6 +61,14 @@ def open_writer(path: Path) -> sqlite3.Connection:
         return connection
 
 
+def open_beside(path: Path) -> sqlite3.Connection:
+    """A second connection to an open ledger's file, to fold its log with. It never commits anything."""
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=BUSY_MS / 1000)
+    if sys.platform == "darwin":
+        connection.execute("PRAGMA checkpoint_fullfsync=1")
+    return connection
+
+
 def grow_log(path: Path, size: int) -> None:
     """Give the write-ahead log its blocks ahead of time, as zeros behind what it holds.
 

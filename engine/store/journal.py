@@ -416,8 +416,28 @@ class Journal:
                 try:
                     self._look_at_log(self.place, fold_log(self._connection))
                 except sqlite3.Error as error:
-                    self.failed = str(store_error(error, self.place))
+                    self.give_up(error)
             self.checkpointed_seq = self.durable_seq
+
+    def fold(self, link: sqlite3.Connection) -> None:
+        """The same by a connection of its own, while commits go on. They wait only while the little is folded that they added
+        meanwhile, because the log begins anew only where all of it is in the file.
+
+        In a thread of its own. Raises sqlite3.Error.
+        """
+        assert isinstance(self.place, Path)
+        seq = self.durable_seq
+        size = fold_log(link)
+        if not size and self.durable_seq != seq:
+            with self._writing:
+                seq = self.durable_seq
+                size = fold_log(link)
+        self._look_at_log(self.place, size)
+        self.checkpointed_seq = seq
+
+    def give_up(self, error: sqlite3.Error) -> None:
+        """Take nothing more: the store failed elsewhere than in a commit."""
+        self.failed = str(store_error(error, self.place))
 
     def _look_at_log(self, place: Path, size: int) -> None:
         """A log that cannot be folded is told once, and bounded."""

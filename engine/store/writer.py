@@ -8,7 +8,10 @@ from queue import Empty, SimpleQueue
 
 from engine.domain.errors import StoreError
 from engine.store.journal import Batch, Journal
+from engine.store.log_keeper import LogKeeper
 
+LATE = 10
+"""The writer folds the log itself when so many times the usual rows came since it was folded."""
 IDLE_S = 1.0
 """So long without a row, and the writer notes the head beside the ledger."""
 
@@ -17,7 +20,7 @@ class JournalWriter:
     """A thread that commits batches, so that a stalled disk delays no tick, cancel or halt.
 
     The engine's thread calls :meth:`hand_over`; while a commit runs, what comes waits and then shares the next one.
-    Both callbacks run on the writer's thread.
+    Both callbacks run on the writer's thread; a failure may also be told by the one that folds the log.
     """
 
     def __init__(
@@ -30,6 +33,8 @@ class JournalWriter:
         self._journal = journal
         self._on_durable = on_durable
         self._on_failure = on_failure
+        self._is_failure_told = threading.Lock()
+        self._keeper = LogKeeper(journal, self._fail)
         self._idle_s = idle_s
         self._handed: SimpleQueue[Batch | None] = SimpleQueue()
         """Batches to write, and None for the end. This kind of queue runs no Python code, on which both threads would wait for each other."""
@@ -40,6 +45,7 @@ class JournalWriter:
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+        self._keeper.start()
 
     def hand_over(self) -> None:
         """Pass on what the journal has buffered. On the engine's thread only."""
@@ -58,7 +64,10 @@ class JournalWriter:
         """Write what was handed over and end; False where that did not come to an end in time."""
         self._handed.put(None)
         self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        if self._thread.is_alive():
+            return False
+        self._keeper.stop(timeout_s)
+        return True
 
     def _run(self) -> None:
         while True:
@@ -85,25 +94,31 @@ class JournalWriter:
         return found
 
     def _commit(self, batch: Batch) -> bool:
+        journal = self._journal
         try:
-            seq = self._journal.write(batch)
+            seq = journal.write(batch)
         except StoreError as error:
-            self._on_failure(str(error))
+            self._fail(str(error))
             return False
         except Exception as error:  # loop edge: a writer that ended in silence would leave the engine waiting for ever
-            self._journal.failed = f"the journal writer broke: {error!r}; report it, then start again"
-            self._on_failure(self._journal.failed)
+            journal.failed = f"the journal writer broke: {error!r}; report it, then start again"
+            self._fail(journal.failed)
             return False
         self._on_durable(seq)
-        since = seq - self._journal.checkpointed_seq
-        enough = self._journal.checkpoint_rows
-        if since >= 10 * enough or (since >= enough and self._handed.empty()):
-            # Milliseconds that should not stand before a commit that waits; but the log must not grow without bound.
-            self._journal.checkpoint()
-            if self._journal.failed:
-                self._on_failure(self._journal.failed)
+        since = seq - journal.checkpointed_seq
+        if since >= LATE * journal.checkpoint_rows:
+            journal.checkpoint()  # the log must not grow without bound behind a keeper that does not come to it
+            if journal.failed:
+                self._fail(journal.failed)
                 return False
+        elif since >= journal.checkpoint_rows:
+            self._keeper.ask()
         return True
+
+    def _fail(self, why: str) -> None:
+        """Say so, once, whichever of the two threads found it."""
+        if self._is_failure_told.acquire(blocking=False):
+            self._on_failure(why)
 
 
 def _joined(batches: list[Batch]) -> Batch:

@@ -315,3 +315,25 @@ def test_the_write_ahead_log_stays_bounded(ledger: Path) -> None:
             sizes.append(ledger.with_name("ledger.db-wal").stat().st_size)
     desk.journal.close()
     assert sizes[-1] <= sizes[0] * 2, sizes
+
+
+def test_the_log_is_folded_beside_the_writer(ledger: Path) -> None:
+    """Not by it: an order in a hundred would wait for that."""
+    desk = Desk(ledger)
+    desk.journal.checkpoint_rows = 250
+    writer = JournalWriter(desk.journal, lambda _: None, lambda _: None)
+    writer.start()
+    for number in range(1, 2_001):
+        seq = desk.record(alert(number, "x" * 8_000))
+        if number % 20 == 0:
+            writer.hand_over()
+            assert writer.wait_durable(seq, WAIT_S)
+    deadline, tick = time.monotonic() + WAIT_S, threading.Event()
+    while desk.journal.checkpointed_seq < desk.journal.head_seq - desk.journal.checkpoint_rows:
+        assert time.monotonic() < deadline, "the log was not folded"
+        tick.wait(0.005)
+    assert ledger.with_name("ledger.db-wal").stat().st_size <= desk.journal.log_bytes, "sixteen MB went through it"
+    assert writer.stop(WAIT_S)
+    assert threading.active_count() == 1
+    desk.journal.close()
+    assert verify(ledger, make).findings == ()
