@@ -152,8 +152,11 @@ def content_of(lines: Sequence[Line]) -> Content:
     )
 
 
-def preview_lines(result: CommandResult, width: int) -> list[Line]:
-    """Every figure, the fullest limits, and each refusal with its code, value, limit and policy line."""
+def preview_lines(result: CommandResult, width: int, rows: int) -> list[Line]:
+    """Every figure, the fullest limits, and each refusal with its code, value, limit and policy line.
+
+    Where they are more than ``rows`` lines, the last one says how many refusals are not shown and which key lists them.
+    """
     figures = result.preview
     lines: list[Line] = [(line, "") for line in pack(amount_words(figures), width)]
     lines += [(line, "") for line in pack(cost_words(figures), width)]
@@ -168,8 +171,7 @@ def preview_lines(result: CommandResult, width: int) -> list[Line]:
         lines += [(line, "") for line in pack([f"limits used: {used[0]}", *used[1:]], width)]
     if result.checks:
         lines.append((f"{checks_words(result)}   c lists them", QUIET))
-    for denial in result.denials:
-        lines += [(line, BAD) for line in denial_lines(denial, width)]
+    lines += [(line, BAD) for line in refusal_lines(result.denials, width, rows - len(lines))]
     if not result.ok and not result.denials:
         lines.append((f"NOT JUDGED {plain(result.code)} {plain(result.text)}", BAD))
     return lines
@@ -181,6 +183,18 @@ def check_words(check: CheckResult) -> str:
     share = f"  {check.share}%" if check.share else ""
     where = f"  {plain(check.policy_line)}" if check.policy_line and check.limit else ""
     return f"{'ok     ' if check.ok else 'REFUSED'} {check.control} {check.code:<18} {figures}{share}{where}".rstrip()
+
+
+def refusal_lines(denials: Sequence[Denial], width: int, rows: int) -> list[str]:
+    """Refusals in full, at least the first one; how many more there are where they do not fit into so many lines."""
+    found: list[str] = []
+    for at, denial in enumerate(denials):
+        lines = denial_lines(denial, width)
+        is_last = at == len(denials) - 1
+        if found and len(found) + len(lines) + (0 if is_last else 1) > rows:
+            return [*found, f"and {len(denials) - at} more: c lists them"]
+        found += lines
+    return found
 
 
 def denial_lines(denial: Denial, width: int) -> list[str]:

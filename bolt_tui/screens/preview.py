@@ -31,6 +31,8 @@ STALE_NS = NS_PER_S
 """A quote older than this makes enter refresh the preview instead of sending."""
 PROVEN_NS = 3 * NS_PER_S
 """For this long after a refresh the engine's quote counts as the newest there is, however old: some symbols trade slowly."""
+BORDER_ROWS = 3
+"""The box's border and the footer."""
 MOVED_BPS = 50
 """So far may the middle move from the preview's before enter refreshes instead of sending."""
 
@@ -94,13 +96,25 @@ class PreviewScreen(Dialog[Choice]):
         self._show()
         self.set_interval(0.1, self._follow)
 
+    def on_resize(self) -> None:
+        """Lay it out for the new size; it stays guarded as it was."""
+        self._lay_out()
+
     def _show(self) -> None:
         self._shown_ns = self._monotonic_ns()
+        self._lay_out()
+
+    def _lay_out(self) -> None:
         width = min(118, self.app.size.width - 4)
-        self.query_one("#preview-words", Static).update(Content("\n".join(self._words(width))).stylize("bold"))
-        lines = [(line, "bold $caution") for note in self.offer.notes for line in wrap(plain(note), width, "  ")]
-        lines += preview_lines(self.offer.result, width) + self._defaults(width)
-        self.query_one("#preview", Static).update(content_of(lines))
+        words = self._words(width)
+        notes = [(line, "bold $caution") for note in self.offer.notes for line in wrap(plain(note), width, "  ")]
+        defaults = self._defaults(width)
+        # What is sent, the quote's age and the keys stay in sight, however much there is to say.
+        live = len(wrap(self._quote_words(), width)) + len(wrap(self._keys(), width))
+        room = max(1, self.app.size.height - BORDER_ROWS - len(words) - live)
+        lines = [*notes, *preview_lines(self.offer.result, width, room - len(notes) - len(defaults)), *defaults]
+        self.query_one("#preview-words", Static).update(Content("\n".join(words)).stylize("bold"))
+        self.query_one("#preview", Static).update(content_of(lines[:room]))
         self._show_live()
 
     def _words(self, width: int) -> list[str]:

@@ -148,6 +148,24 @@ def test_a_denied_order_cannot_be_sent_and_says_why() -> None:
     assert play(script).sent() == []
 
 
+@pytest.mark.parametrize("size", [SMALL, LARGE, (40, 12)])
+def test_many_refusals_leave_the_keys_in_sight(size: tuple[int, int]) -> None:
+    denial = frozen.DENIED.denials[0]
+    many = msgspec.structs.replace(frozen.DENIED, denials=(denial,) * 40)
+
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        engine.preview = many
+        await type_line(pilot, "b900000 AAPL @189.10")
+        screen = pilot.app.screen
+        box, last = screen.query_one("#dialog"), screen.query_one("#preview-keys")
+        assert last.region.bottom < box.region.bottom <= size[1] - 1
+        shown = str(screen.query_one("#preview").render())
+        assert "more: c lists them" in shown or size == (40, 12)
+        assert "gate refuses it" in str(last.render())
+
+    play(script, size=size)
+
+
 def test_a_duplicate_asks_for_y() -> None:
     async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
         engine.preview = frozen.DUPLICATE
