@@ -187,7 +187,8 @@ class DeskLink:
                     await self._session(reader, writer)
                 except (OSError, FrameError, SettingsError) as error:
                     attempts += 1
-                    self._trouble = f"the engine is gone ({error}); reconnecting, attempt {attempts}"
+                    why = (error.strerror if isinstance(error, OSError) else "") or error
+                    self._trouble = f"the engine is gone ({why}); reconnecting, attempt {attempts}"
                 await asyncio.sleep(RETRY_S)
         finally:
             self._trouble = "the line is closed"

@@ -393,6 +393,11 @@ def _note(order: OrderView) -> str:
         parts.append(f"stop {text(order.stop)}")
     if order.is_foreign:
         parts.append("foreign")
-    # That its one child filled is what its state says.
-    note = "" if order.state is OrderState.FILLED and order.algo == "direct" else order.note
-    return plain(" ".join(part for part in (*parts, order.flags, note) if part))
+    return plain(" ".join(part for part in (*parts, order.flags, own_note(order)) if part))
+
+
+def own_note(order: OrderView) -> str:
+    """What an order's note says beyond its state: not how its one child ended, nor again that it was cancelled."""
+    if order.note == f"its child ended {order.state.value}":
+        return ""
+    return order.note.removeprefix("cancelled ") if order.state is OrderState.CANCELLED else order.note

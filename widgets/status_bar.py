@@ -16,7 +16,7 @@ SILENT_S = 3
 
 
 class StatusBar(Widget):
-    """The words PAPER or LIVE, TRADING ON, REDUCING or HALTED always stand at the left."""
+    """The words PAPER or LIVE, TRADING ON, REDUCING or HALTED always stand at the left; TRADING ? where no engine tells."""
 
     DEFAULT_CSS = "StatusBar { height: 1; background: $bar; color: $foreground; }"
 
@@ -44,12 +44,15 @@ def status_content(status: StatusView, trouble: str, width: int) -> Content:
     parts: list[tuple[str, str]] = [(f" {status.mode} ", mode)]
     if width >= 100 and status.account not in {"", status.mode}:
         parts.append((f" {plain(status.account)}", ""))
-    parts.append((f" {STATE_WORDS.get(halted, halted.upper())} ", tone))
+    is_old = bool(trouble) and halted == "active"  # a halt is on disk and stays; that trading is on may have changed
+    parts.append((" TRADING ? ", "bold $caution") if is_old else (f" {STATE_WORDS.get(halted, halted.upper())} ", tone))
     tail = f"{clock_second(status.ts_ns)}Z "
+    end = width - len(tail) - 1
     middle: list[tuple[str, str]] = []
     if trouble:
         middle.append((f"NO ENGINE: {plain(trouble)}", "bold $alarm-text on $alarm"))
-    middle += [broker_words(broker, is_wide=width >= 100) for broker in status.brokers]
+    else:
+        middle += [broker_words(broker, is_wide=width >= 100) for broker in status.brokers]
     if status.orders_unknown:
         middle.append((f"{status.orders_unknown} UNKNOWN", "bold $alarm-text on $alarm"))
     middle += [(plain(block), "bold $caution") for block in status.halt.blocks]
@@ -58,8 +61,8 @@ def status_content(status: StatusView, trouble: str, width: int) -> Content:
         middle.append((f"journal {status.head_seq:,}", "$quiet"))
     used = sum(len(words) for words, _ in parts)
     for words, style in middle:
-        if used + len(words) + 3 + len(tail) > width:
-            room = width - used - 3 - len(tail)
+        if used + len(words) + 3 > end:
+            room = end - used - 3
             if room > 12:
                 parts += [(" | ", "$quiet"), (f"{words[: room - 2].rstrip()}..", style)]
                 used += 3 + min(room, len(words))

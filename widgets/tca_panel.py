@@ -16,7 +16,7 @@ from engine.domain.clock import NS_PER_S
 from engine.domain.money import EXACT, Money
 from engine.domain.order import STATES, OrderState, Side
 from engine.views import CostView, MarkoutView, OrderView
-from widgets.blotter import queue_words
+from widgets.blotter import own_note, queue_words
 from widgets.formats import age, bar, clock_second, fixed, plain, quantity, signed, wrap
 from widgets.frame import Frame
 
@@ -112,8 +112,8 @@ def tca_lines(model: TcaModel, width: int) -> list[tuple[str, str]]:
     found += _queue(order)
     if order.why:
         found.append((f"why     {plain(order.why)}", ""))
-    if order.note and not (order.state is OrderState.FILLED and order.algo == "direct"):
-        found.append((f"note    {plain(order.note)}", ""))
+    if own_note(order):
+        found.append((f"note    {plain(own_note(order))}", ""))
     return [(line, tone) for words, tone in found for line in _broken(words, width)]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 from textual.pilot import Pilot
@@ -25,7 +27,7 @@ from widgets.kill_banner import KillBanner
 from widgets.live_table import words_of
 from widgets.messages import DeskExit
 from widgets.order_book_panel import OrderBookPanel
-from widgets.status_bar import StatusBar
+from widgets.status_bar import StatusBar, status_content
 from widgets.trade_log_panel import TradeLogPanel
 
 LINE = "b100 AAPL @189.10"
@@ -438,6 +440,18 @@ def test_halted_is_a_word_in_bar_and_banner() -> None:
         assert "HALTED" in bar
 
     play(script)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_without_an_engine_the_bar_claims_nothing(width: int) -> None:
+    trouble = "the engine is gone (Connection refused); reconnecting, attempt 20, and more words than there is room for in any bar"
+    line = status_content(frozen.status(), trouble, width).plain
+    assert "TRADING ? " in line
+    assert "TRADING ON" not in line
+    assert "paper up" not in line
+    assert re.search(r"\. +\d\d:\d\d:\d\dZ $", line) or width == 200
+    halted = frozen.status(halt=msgspec.structs.replace(frozen.status().halt, state="halted"))
+    assert "HALTED" in status_content(halted, trouble, width).plain
 
 
 def test_the_halt_is_said_at_once_though_no_engine_answers() -> None:
