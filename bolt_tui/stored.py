@@ -356,7 +356,6 @@ def _order(row: Named, value: Any, *, has_left: bool) -> OrderView:
         note = f"was {state.value} when the engine ended: the venue may have it{note and '; '}{note}"
         state = OrderState.UNKNOWN
     qty, filled = Qty(row["qty"]), Qty(row["qty_filled"])
-    flags = [word for word, on in (("post-only", spec.post_only), ("reduce-only", spec.reduce_only)) if on]
     is_parent = row["order_id"].startswith("P")
     return OrderView(
         order_id=row["order_id"],
@@ -371,7 +370,7 @@ def _order(row: Named, value: Any, *, has_left: bool) -> OrderView:
         limit=None if row["limit"] is None else Price(row["limit"]),
         stop=None if row["stop"] is None else Price(row["stop"]),
         tif=row["tif"],
-        flags=" ".join(flags),
+        flags=spec.flags,
         avg_price=Price(ratio(value, filled, 6)) if value is not None and filled else None,
         state=state,
         stale=state.is_live and not waits,

@@ -33,7 +33,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     stop: Price | None = None
     tif: str
     flags: str = ""
-    """``post-only reduce-only`` words."""
+    """``post-only reduce-only`` words, and of which combination it is a leg."""
     avg_price: Price | None = None
     """For display: rounded to two digits beyond the tick."""
     state: OrderState

@@ -411,9 +411,6 @@ class Picture:
         if order.qty_filled:
             digits = (made.price_digits if made else 2) + 2
             average = Price(ratio(order.value_filled, order.qty_filled, digits))
-        flags = [
-            word for word, on in (("post-only", order.spec.post_only), ("reduce-only", order.spec.reduce_only)) if on
-        ]
         trigger = order.spec.algo.trigger
         waits = (
             f"{trigger} ({DIES})" if trigger and order.is_parent and not order.children and not order.end_state else ""
@@ -431,7 +428,7 @@ class Picture:
             limit=order.limit,
             stop=order.stop,
             tif=order.spec.tif.value,
-            flags=" ".join(flags),
+            flags=order.spec.flags,
             avg_price=average,
             state=order.state,
             stale=order.state.is_live and self._engine.view_of_risk.channel(order.spec.broker) is not ev.BrokerState.UP,

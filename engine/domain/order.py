@@ -310,6 +310,15 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
     algo: AlgoSpec = AlgoSpec()
     link: Link | None = None
 
+    @property
+    def flags(self) -> str:
+        """What else a row of a list has to say of it: ``post-only reduce-only``, ``combo net -12.25``."""
+        said = [word for word, on in (("post-only", self.post_only), ("reduce-only", self.reduce_only)) if on]
+        if self.link is not None and (combo := self.link.combo) is not None:
+            said.append(f"combo {'at market' if combo.net is None else f'net {text(combo.net)}'}")
+            said += ["legged"] if combo.legged else []
+        return " ".join(said)
+
     def words(self, price_digits: int = 0) -> str:
         """Say the order as a person would: ``buy 100 AAPL limit 189.10 day``; prices with at least so many decimals."""
         parts = [str(self.side), str(self.qty), self.symbol]

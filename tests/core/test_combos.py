@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -63,6 +64,19 @@ def legs(
 
 def order(specs: list[OrderSpec], intent: str = "i1") -> co.NewOrder:
     return co.NewOrder(source=ME, intent_id=intent, spec=specs[0], linked=tuple(specs[1:]), why="")
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        ({}, "combo net -22"),
+        ({"net": None}, "combo at market"),
+        ({"legged": True, "tif": Tif.GTC}, "combo net -22 legged"),
+    ],
+)
+def test_a_row_says_that_its_order_is_a_leg(lab: PairLab, terms: dict[str, Any], said: str) -> None:
+    assert lab.submit(order(legs(**terms))).ok
+    assert {row.flags for row in lab.engine.view().orders} == {said}
 
 
 def test_it_leaves_as_one_message_and_is_booked_under_its_first_parent(lab: PairLab) -> None:
