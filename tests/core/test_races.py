@@ -285,6 +285,20 @@ def test_an_open_order_under_the_venues_id_of_an_ended_one_is_shown(lab: Lab) ->
     assert len(lab.engine.store.live) == 1, "adopted twice"
 
 
+@pytest.mark.parametrize("is_amending", [False, True])
+def test_a_cancel_whose_answer_was_lost_is_asked_again_while_the_order_works(lab: Lab, is_amending: bool) -> None:
+    """With an amend under way the old terms prove nothing yet, and the cancel is asked all the same."""
+    wire = working(lab)
+    if is_amending:
+        amend(lab, limit=Price("188"))
+    assert lab.submit(co.CancelOrder(source=ME, order_id="P1")).ok
+    lab.answer(uncertain(lab, wire))
+    ask(lab)
+    lab.answer(lab.snapshot(orders=(venue_order(wire, limit=Price("189")),)))
+    assert lab.broker.cancels == [wire, wire]
+    assert lab.state("C2") == ("unknown" if is_amending else "pending_cancel")
+
+
 def test_a_corrected_execution_counts_once_for_its_parent(lab: Lab) -> None:
     wire = working(lab)
     lab.answer(lab.fill(wire, 60, "k.01"))
