@@ -99,9 +99,11 @@ class Engine:
         self.gate = RiskManager(self.view_of_risk, parts.policy, self.kill)
         self.safety = SafetyMonitor(self.gate)
         self.orders = Orders(self.store, self.record, parts.brokers, parts.clock, self._may_send)
-        self.reconciler = Reconciler(self.store, self.ledger, self.orders, self.record, parts.clock, self.trip)
         self.agent = ExecutionAgent(
             self.store, self.orders, self.gate, self.view_of_risk, self.record, parts.clock, parts.weights
+        )
+        self.reconciler = Reconciler(
+            self.store, self.ledger, self.orders, self.record, parts.clock, self.trip, self.agent.stop_parent
         )
         self.linked = LinkedOrders(self.store, self.orders, self.gate, self.record, parts.clock)
         self.baskets, self.leg_risk = Baskets(self), LegRisk(self.store, self.record)

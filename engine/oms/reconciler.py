@@ -56,14 +56,18 @@ class Reconciler:
         record: Record,
         clock: Clock,
         trip: Callable[..., object],
+        stop_parent: Callable[[Order, str], None],
     ) -> None:
-        """``trip(scope, state, code, why)`` journals and latches a trading state."""
+        """``trip(scope, state, code, why)`` journals and latches a trading state; ``stop_parent(parent, why)`` lets it send
+        nothing more and cancels what it has working.
+        """
         self._store = store
         self._ledger = ledger
         self._orders = orders
         self._record = record
         self._clock = clock
         self._trip = trip
+        self._stop_parent = stop_parent
         self.movements = Movements(ledger, record)
         orders.is_rescaled = self._is_rescaled
         self._asked: dict[int, Asked] = {}
@@ -135,8 +139,7 @@ class Reconciler:
 
     def _rescale_parent(self, parent: Order, movement: Movement, made: Instrument) -> None:
         if parent.spec.algo.name != "direct":
-            why = f"{movement.symbol} was split; place what is left anew"
-            self._record(ev.ParentStopping(order_id=parent.order_id, why=why))
+            self._stop_parent(parent, f"{movement.symbol} was split; place what is left anew")
             return
         new, old = movement.ratio
         exact = ratio((parent.qty - parent.qty_filled) * new, Decimal(old))

@@ -13,6 +13,7 @@ from engine.domain.clock import NS_PER_S
 from engine.domain.commands import HaltScope
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, Qty
+from engine.domain.movements import Movement, MovementKind
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side
 from engine.oms import broker_interface as bi
 from engine.risk.latch import GLOBAL
@@ -297,6 +298,25 @@ def test_a_cancel_whose_answer_was_lost_is_asked_again_while_the_order_works(lab
     lab.answer(lab.snapshot(orders=(venue_order(wire, limit=Price("189")),)))
     assert lab.broker.cancels == [wire, wire]
     assert lab.state("C2") == ("unknown" if is_amending else "pending_cancel")
+
+
+@pytest.mark.parametrize(("symbol", "state"), [("AAPL", "cancelled"), ("MSFT", "new")])
+def test_a_split_stops_the_schedules_of_its_symbol_and_of_no_other(tmp_path: Path, symbol: str, state: str) -> None:
+    """What a schedule has working is cancelled too: of new units it could trade too much."""
+    lab = Lab(tmp_path, listed=(AAPL, MSFT))
+    lab.connect()
+    assert lab.buy(100, algo=AlgoSpec("twap", duration_ns=600 * NS_PER_S)).ok
+    lab.pass_time(1)
+    (child,) = lab.broker.sent
+    lab.answer(lab.ack(child.wire_id))
+    split = Movement(
+        broker="paper", account="PAPER", key="s1", kind=MovementKind.SPLIT, ts_ns=lab.clock.now_ns(), symbol=symbol, ratio=(4, 1)
+    )  # fmt: skip
+    lab.answer(bi.Moved(broker="paper", ts_ns=lab.clock.now_ns(), movement=split))
+    assert lab.broker.cancels == ([child.wire_id] if symbol == "AAPL" else [])
+    if symbol == "AAPL":
+        lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=child.wire_id))
+    assert lab.state("P1") == state
 
 
 def test_a_corrected_execution_counts_once_for_its_parent(lab: Lab) -> None:
