@@ -13,14 +13,15 @@ import msgspec
 
 from bolt_tui.faults import pipe
 from bolt_tui.faults.points import Points
-from bolt_tui.faults.schedule import SYMBOLS
+from bolt_tui.faults.schedule import BEGINS_NS, DAY_NS, NIGHT_NS, OPENING, SYMBOLS
 from bolt_tui.faults.venue import ACCOUNT, BROKER, MIC
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, SimClock
 from engine.domain.errors import VenueError
 from engine.domain.instrument import Instrument, make_instrument
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import AUCTIONS, OrderType, Tif
+from engine.domain.order import OrderType, Tif
+from engine.market.calendar import ALWAYS, SessionTable
 from engine.market.feed import QuoteTick
 from engine.oms import broker_interface as bi
 
@@ -28,9 +29,8 @@ ANSWER_NS = NS_PER_S
 """How long the adapter waits for an answer before it says that it does not know."""
 ABSENCE_NS = 2 * NS_PER_S
 TYPES = frozenset(
-    {(kind, tif) for kind in (OrderType.MARKET, OrderType.LIMIT) for tif in Tif if tif not in AUCTIONS}
+    {(kind, tif) for kind in (OrderType.MARKET, OrderType.LIMIT) for tif in Tif}
     | {(kind, tif) for kind in OrderType for tif in (Tif.DAY, Tif.GTC)}
-    | {(kind, Tif.CLS) for kind in (OrderType.MARKET, OrderType.LIMIT)}
 )
 CAPABILITIES = bi.Capabilities(
     types=TYPES,
@@ -43,7 +43,19 @@ CAPABILITIES = bi.Capabilities(
     messages_per_s=10_000,
     links=True,
 )
-INSTRUMENTS = tuple(make_instrument(symbol, "equity", MIC, "USD", "0.01") for symbol in SYMBOLS)
+NIGHTS = "NIGHTS"
+"""Calendar of the symbols that have some."""
+_DAYS = 4_000
+SESSIONS = SessionTable(
+    name=NIGHTS,
+    days=tuple(f"day {number}" for number in range(_DAYS)),
+    opens=tuple(BEGINS_NS + number * DAY_NS + NIGHT_NS for number in range(-1, _DAYS - 1)),
+    closes=tuple(BEGINS_NS + number * DAY_NS + DAY_NS for number in range(-1, _DAYS - 1)),
+)
+INSTRUMENTS = tuple(
+    make_instrument(symbol, "equity", MIC, "USD", "0.01", calendar=NIGHTS if symbol in OPENING else ALWAYS)
+    for symbol in SYMBOLS
+)
 EVENTS: msgspec.json.Decoder[bi.BrokerEvent] = ev.decoder(bi.BrokerEvent)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from bolt_tui.faults import pipe
-from bolt_tui.faults.adapter import INSTRUMENTS, LabBroker, LabSession
+from bolt_tui.faults.adapter import INSTRUMENTS, NIGHTS, SESSIONS, LabBroker, LabSession
 from bolt_tui.faults.points import LabEngine, LabJournal, LabLatch, Points
 from bolt_tui.faults.schedule import ORDERS, Act, Crash, order_specs
 from bolt_tui.faults.venue import ACCOUNT, BROKER
@@ -27,6 +27,7 @@ from engine.domain.clock import NS_PER_MS, NS_PER_S, SimClock
 from engine.domain.ids import base32
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState, Source, SourceKind
+from engine.market.sessions import Sessions
 from engine.market.volume import flat_weights
 from engine.oms.halt import HaltPlan, run_halt, write_receipt
 from engine.risk.controls import BASKET_CONFIRM
@@ -74,6 +75,7 @@ class Life:
                 policy=policy,
                 latch=self.latch,
                 mode="paper",
+                sessions=Sessions({NIGHTS: SESSIONS}),
                 weights=lambda _symbol, _start, _end, bins: flat_weights(bins),
                 halter=lambda command, halt_id: self._halts.append((command, halt_id)),
             )

@@ -37,7 +37,13 @@ GROUPED = ("QQQ", "IWM", "DIA")
 """Symbols of one group of orders each, whose exits would meet the entries of another."""
 PAIRED = ("GLD", "SLV")
 """The legs of the one combination that a schedule may have."""
-SYMBOLS = (*BOUGHT, *SOLD, HELD, *GROUPED, *PAIRED)
+OPENING = ("EEM",)
+"""Symbols with nights: what is ordered for their opening auction has them to itself."""
+NIGHT_NS, DAY_NS = 3 * NS_PER_S, 5 * NS_PER_S
+"""Of each short day the first part is closed; it begins with an opening auction then, and ends with a closing one."""
+FOR_THE_OPEN = ("opening", "opening_limit")
+"""Orders for it; where positions are to be flattened there are none: what is closed cannot be sold."""
+SYMBOLS = (*BOUGHT, *SOLD, HELD, *GROUPED, *PAIRED, *OPENING)
 
 FAULTS: Mapping[str, str] = MappingProxyType(
     {
@@ -304,6 +310,12 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
         "closing": OrderRow(
             symbols=BOUGHT, spec=lambda spec, _: msgspec.structs.replace(spec, tif=Tif.CLS), rests=True
         ),
+        "opening": OrderRow(
+            symbols=OPENING, spec=lambda spec, _: msgspec.structs.replace(spec, tif=Tif.OPG), rests=True
+        ),
+        "opening_limit": OrderRow(
+            symbols=OPENING, spec=lambda spec, mid: _limit(spec, mid - 2, tif=Tif.OPG), rests=True
+        ),
         "closing_limit": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 2, tif=Tif.CLS), rests=True),
         "dated": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 250, tif=Tif.GTD)),
         "reduce": OrderRow(
@@ -438,7 +450,7 @@ def _acts(rng: Random, kind: str, point: str, orders: tuple[str, ...]) -> tuple[
     is_killing = step in KILL_STEPS or rng.chance(80_000)
     is_flat = is_killing and (step == "kill6" or rng.chance(500_000))
     acts = [opening()]
-    allowed = [name for name in orders if not (is_flat and name in REDUCING)] or ["market"]
+    allowed = [name for name in orders if not (is_flat and name in (*REDUCING, *FOR_THE_OPEN))] or ["market"]
     resting = [name for name in allowed if ORDERS[name].rests] or allowed
     chosen = [resting[rng.below(len(resting))]]
     chosen += [allowed[rng.below(len(allowed))] for _ in range(rng.between(1, 4))]

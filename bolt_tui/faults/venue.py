@@ -11,7 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from bolt_tui.faults import combos
-from bolt_tui.faults.schedule import BEGINS_NS, HELD, START_CENTS, SYMBOLS, Schedule
+from bolt_tui.faults.schedule import BEGINS_NS, DAY_NS, HELD, NIGHT_NS, START_CENTS, SYMBOLS, Schedule
 from engine.domain.clock import NS_PER_MS
 from engine.domain.errors import VenueError
 from engine.domain.events import Fill
@@ -27,8 +27,6 @@ CASH_MILS = 10_000_000_000
 FEE_MILS = 3
 """A piece."""
 PIECE_GAP_NS = 120 * NS_PER_MS
-AUCTION_NS = 5_000 * NS_PER_MS
-"""From one closing auction to the next: days are short here."""
 GROUP_NS = 30 * NS_PER_MS
 """How long it takes until what an order of a group fills is taken off the others: meanwhile they may fill too."""
 
@@ -271,7 +269,8 @@ class Venue:
         if spec.tif is Tif.GTD:
             self._after(spec.expires_ns - self._now_ns, lambda: self._end_of(made))
         if spec.tif in AUCTIONS:
-            due_ns = self._now_ns + AUCTION_NS - (self._now_ns - BEGINS_NS) % AUCTION_NS
+            begins_ns = BEGINS_NS + (NIGHT_NS if spec.tif is Tif.OPG else 0)
+            due_ns = self._now_ns + DAY_NS - (self._now_ns - begins_ns) % DAY_NS
             self._after(due_ns - self._now_ns, lambda: self._cross(due_ns, made))
         return made
 

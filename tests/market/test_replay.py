@@ -140,6 +140,14 @@ def test_an_unsorted_file_is_refused(tmp_path: Path) -> None:
         open_recorded(path)
 
 
+def test_what_stands_in_a_symbols_place_and_is_none_is_named_with_its_row(tmp_path: Path) -> None:
+    head = "symbol,ts,open,high,low,close,volume\n"
+    bar = "2019-02-11T14:30:00Z,1,2,1,1,5"
+    path = written(tmp_path, f"{head}AAA,{bar}\n-5,{bar}\n")
+    with pytest.raises(DataError, match=r"row 2: expected a symbol .* was '-5'"):
+        open_recorded(path)
+
+
 @pytest.mark.parametrize("keep", [0.2, 0.5, 0.9, 0.99])
 def test_a_cut_gzip_file_is_refused(tmp_path: Path, keep: float) -> None:
     data = gzip.compress(LOBSTER.read_bytes() * 1)

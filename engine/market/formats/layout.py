@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from engine.domain.errors import DataError
-from engine.domain.instrument import Instrument
+from engine.domain.instrument import Instrument, is_symbol
 from engine.domain.money import EXACT
 from engine.market.formats.fields import TS_MAX, TS_MIN, Grid, Wrong, lines_of, order_fault, refuse, whole
 from engine.market.rows import Feed, Row, listing_key
@@ -103,16 +103,22 @@ def each(reading: Reading, lines: Iterator[str], columns: int, decode: Decode) -
 
 
 def symbols_of(path: Path, layout: Layout) -> tuple[str, ...]:
-    """The symbols that a file names, in their order; empty where the layout names none."""
+    """The symbols that a file names, in their order; empty where the layout names none.
+
+    Raises:
+        DataError: what stands in a symbol's place can be none, with the row.
+    """
     if layout.symbol < 0:
         return ()
     lines = lines_of(path)
     next(lines)
     found: dict[str, None] = {}
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         fields = line.split(",")
-        if len(fields) > layout.symbol:
-            found[fields[layout.symbol]] = None
+        if len(fields) > layout.symbol and (name := fields[layout.symbol]) not in found:
+            if not is_symbol(name):
+                refuse(path, number, line, f"expected a symbol (capitals, digits and . _ / -, 24 at most), was {name!r}")
+            found[name] = None
     return tuple(found)
 
 
