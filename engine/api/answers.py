@@ -17,9 +17,12 @@ def told(order: Order, denials: tuple[Denial, ...] = ()) -> CommandResult:
         text = order.order_id
         if order.source.kind is not SourceKind.STRATEGY:
             text = f"{order.order_id} {order.spec.words()}"
+    is_ended = order.state is OrderState.DENIED and not denied
+    if is_ended and order.note:
+        text = f"{text}: {order.note}"  # its algorithm ended it before anything was sent
     return CommandResult(
         ok=not denials and order.state is not OrderState.DENIED,
-        code=denied[0].code if denied else "",
+        code=denied[0].code if denied else "ALGO_REFUSES" if is_ended else "",
         text=text,
         order_id=order.order_id,
         state=order.state,

@@ -244,7 +244,8 @@ class _OrderReader:
     def _known(self, symbol: str) -> None:
         known = self.context.instruments
         if symbol and known is not None and symbol not in known:
-            raise self.words.fail(f"{symbol} is no known symbol", tuple(sorted(known))[:8])
+            at = next((word for word in reversed(self.words.words) if word[0].upper() == symbol), None)
+            raise self.words.fail(f"{symbol} is no known symbol", tuple(sorted(known))[:8], at)
 
     def _once(self, option: str) -> None:
         if option in self.at:

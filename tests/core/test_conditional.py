@@ -171,3 +171,9 @@ def test_the_preview_says_that_no_venue_holds_it(lab: Lab) -> None:
     assert told.ok
     assert told.preview["waits"].startswith("when MSFT >= 430; dies with this engine")
     assert lab.kinds()[-1] != ev.ParentAccepted.__struct_config__.tag
+
+
+def test_a_time_that_has_passed_is_refused_with_the_reason(lab: Lab) -> None:
+    result = waits(lab, start_s=-60)
+    assert (result.ok, result.code) == (False, "ALGO_REFUSES")
+    assert "has passed already" in result.text

@@ -424,7 +424,7 @@ WRONG_TERMS = [
     ("b 100 AAPL @189 post opg", "opg", "plain market and limit orders"),
     ("b 100 AAPL twap 30m cls", "cls", "plain market and limit orders"),
     ("b 100 AAPL @189 when AAPL = 188", "=", "not understood"),
-    ("b 100 AAPL @189 when NONE >= 188", "188", "NONE is no known symbol"),
+    ("b 100 AAPL @189 when NONE >= 188", "NONE", "NONE is no known symbol"),
     ("b 100 AAPL @189 when 2026-12-01T14:30", "2026-12-01T14:30", "has no zone"),
     ("b 100 AAPL @189 when AAPL >= 188 tp 191", "when", "goes alone"),
     ("b 100 AAPL twap 30m when AAPL >= 188", "when", "plain market and limit orders"),
