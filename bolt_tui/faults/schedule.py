@@ -510,11 +510,11 @@ def _fault(rng: Random, kind: str, number: int) -> Fault:
         "overfill": (3, (1, 40)),
         "bust": (3, (0, 6_000)),
         "borrow": (2, (0, 0)),
-        "dividend": (4, (0, 0)),
-        "split": (4, (0, 0)),
-        "liquidation": (4, (1, 8)),
-        "margin_call": (4, (300, 6_000)),
-        "pause": (4, (500, 6_000)),
+        "dividend": (3, (0, 0)),
+        "split": (3, (0, 0)),
+        "liquidation": (3, (1, 8)),
+        "margin_call": (3, (300, 6_000)),
+        "pause": (3, (500, 6_000)),
     }[kind]
     return Fault(name=f"f{number}", kind=kind, nth=rng.between(1, most), size=rng.between(*sizes))
 

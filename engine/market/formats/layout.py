@@ -117,7 +117,9 @@ def symbols_of(path: Path, layout: Layout) -> tuple[str, ...]:
         fields = line.split(",")
         if len(fields) > layout.symbol and (name := fields[layout.symbol]) not in found:
             if not is_symbol(name):
-                refuse(path, number, line, f"expected a symbol (capitals, digits and . _ / -, 24 at most), was {name!r}")
+                refuse(
+                    path, number, line, f"expected a symbol (capitals, digits and . _ / -, 24 at most), was {name!r}"
+                )
             found[name] = None
     return tuple(found)
 
