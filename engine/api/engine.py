@@ -99,12 +99,10 @@ class Engine:
         self.gate = RiskManager(self.view_of_risk, parts.policy, self.kill)
         self.safety = SafetyMonitor(self.gate)
         self.orders = Orders(self.store, self.record, parts.brokers, parts.clock, self._may_send)
-        self.agent = ExecutionAgent(
-            self.store, self.orders, self.gate, self.view_of_risk, self.record, parts.clock, parts.weights
-        )
-        self.reconciler = Reconciler(
-            self.store, self.ledger, self.orders, self.record, parts.clock, self.trip, self.agent.stop_parent
-        )
+        store, view, record, clock = self.store, self.view_of_risk, self.record, parts.clock
+        self.agent = ExecutionAgent(store, self.orders, self.gate, view, record, clock, parts.weights)
+        stop = self.agent.stop_parent
+        self.reconciler = Reconciler(store, self.ledger, self.orders, record, clock, self.trip, stop)
         self.linked = LinkedOrders(self.store, self.orders, self.gate, self.record, parts.clock)
         self.baskets, self.leg_risk = Baskets(self), LegRisk(self.store, self.record)
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)

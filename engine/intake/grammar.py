@@ -242,9 +242,8 @@ class _OrderReader:
             raise self.words.fail("not understood", self.choices())
 
     def _known(self, symbol: str) -> None:
-        known = self.context.instruments
-        if symbol and known is not None and symbol not in known:
-            at = next((word for word in reversed(self.words.words) if word[0].upper() == symbol), None)
+        if symbol and (known := self.context.instruments) is not None and symbol not in known:
+            at = [word for word in self.words.words if word[0].upper() == symbol][-1]
             raise self.words.fail(f"{symbol} is no known symbol", tuple(sorted(known))[:8], at)
 
     def _once(self, option: str) -> None:
