@@ -43,7 +43,7 @@ class Groups:
         host = self._host
         if is_leg(order):
             host.combos.changed(order)
-        elif order.group:
+        else:
             due_ns = host.now_ns + host.latency.draw(host.config.latency.cancel, host.now_ns)
             host.at(due_ns, self.settle, order.account, order.group)
 

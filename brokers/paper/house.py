@@ -70,6 +70,7 @@ class HouseRules(Lifecycle):
         self._judge_new = self._judge_by_house  # type: ignore[method-assign]
         self._arrive_cancel = self._cancel_by_house  # type: ignore[method-assign]
         self._arrive_amend = self._amend_by_house  # type: ignore[method-assign]
+        self.execute = self._execute_by_house  # type: ignore[method-assign]
 
     # -- words ---------------------------------------------------------------------------------------------------------
 
@@ -99,7 +100,7 @@ class HouseRules(Lifecycle):
             self.pace.placed(account, self.now_ns)
         return found
 
-    def execute(
+    def _execute_by_house(
         self, listing: Listing, order: Working, qty: int, price: int, liquidity: Liquidity, guessed: bool
     ) -> None:
         """Book one execution; an order's first may give its count back."""

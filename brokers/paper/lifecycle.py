@@ -419,7 +419,8 @@ class Lifecycle:
             order.status = "partially_filled"
         else:
             self._end(order, "filled", "")
-        self.groups.settle_later(order)
+        if order.group:
+            self.groups.settle_later(order)
         ts_ns = self._back_ns(order.account, self.config.latency.report)
         self._tell(order.account, Filled(broker=self.config.broker, ts_ns=ts_ns, fill=fill))
         if self.config.exchange is not None:
@@ -569,7 +570,8 @@ class Lifecycle:
         if order.spec.reduce_only and order in self._shrinking:
             self._shrinking.remove(order)
         self._working.get(order.account, {}).pop(order.wire_id, None)
-        self.groups.settle_later(order)
+        if order.group:
+            self.groups.settle_later(order)
         self._ended.append(order)
         if len(self._ended) > self.config.history_max:
             self._forget_oldest()
