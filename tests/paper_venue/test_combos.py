@@ -271,8 +271,11 @@ def test_legs_of_an_open_combination_are_remembered_however_many_orders_end() ->
     lab.on(lab.other, DELETE, B, 91, 2000, 60)
     assert lab.status(wires[0]) == "filled"
     for at in range(5):
-        lab.cancel(lab.buy(1, "9.00", wire_id=f"X{at}"))
-        lab.core.advance(lab.now + 10_000)
+        wire_id = lab.buy(1, "9.00", wire_id=f"X{at}")
+        lab.now += 10_000
+        lab.core.advance(lab.now)
+        lab.cancel(wire_id)
+    assert lab.status("X0") == "none", "what ended is forgotten"
     assert lab.status(wires[0]) == "filled", "its filled leg says what the other one owes"
 
 
