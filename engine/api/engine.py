@@ -24,6 +24,7 @@ from engine.api.parts import EngineParts
 from engine.api.picture import Picture
 from engine.api.places import follow_place
 from engine.api.risk_view import EngineRiskView
+from engine.api.split_rest import SplitRest
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope, Preview
@@ -84,27 +85,18 @@ class Engine:
         self.habits = Habits()
         self.kill = KillSwitch(parts.latch)
         self.view_of_risk = EngineRiskView(
-            self.store,
-            self.ledger,
-            self.days,
-            self.market,
-            parts.brokers,
-            parts.clock,
-            parts.sessions,
-            self.journal,
-            parts.policy,
-            self.fx,
-            parts.history,
-        )
+            self.store, self.ledger, self.days, self.market, parts.brokers, parts.clock, parts.sessions, self.journal,
+            parts.policy, self.fx, parts.history,
+        )  # fmt: skip
         self.gate = RiskManager(self.view_of_risk, parts.policy, self.kill)
         self.safety = SafetyMonitor(self.gate)
         self.orders = Orders(self.store, self.record, parts.brokers, parts.clock, self._may_send)
         store, view, record, clock = self.store, self.view_of_risk, self.record, parts.clock
         self.agent = ExecutionAgent(store, self.orders, self.gate, view, record, clock, parts.weights)
-        stop = self.agent.stop_parent
-        self.reconciler = Reconciler(store, self.ledger, self.orders, record, clock, self.trip, stop)
+        self.reconciler = Reconciler(store, self.ledger, self.orders, record, clock, self.trip, self.agent.stop_parent)
         self.linked = LinkedOrders(self.store, self.orders, self.gate, self.record, parts.clock)
-        self.baskets, self.leg_risk = Baskets(self), LegRisk(self.store, self.record)
+        self.baskets = Baskets(self)
+        self.leg_risk, self.split_rest = LegRisk(store, record), SplitRest(store, self.ledger.instrument, record)
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
         is_seen = parts.mode not in {"replay", "past"}
         self.places = QueuePlaces(is_on=is_seen)
@@ -231,7 +223,7 @@ class Engine:
         live: list[Act] = [self.agent.on_event] if self.agent.hears(kind) else []
         live += [self.host.live_routes[kind]] if kind in self.host.live_routes else []
         live += [self.parts.told[kind]] if kind in self.parts.told else []
-        live += [self.leg_risk.on_parent_ended] if kind is ev.ParentEnded else []
+        live += [one.routes[kind] for one in (self.leg_risk, self.split_rest) if kind in one.routes]
         return tuple(acts), (*acts, *live)
 
     # -- inputs ----------------------------------------------------------------------------------------------------------

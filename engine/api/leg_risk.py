@@ -22,6 +22,7 @@ class LegRisk:
 
     def __init__(self, store: OrderStore, record: Record) -> None:
         self._store, self._record = store, record
+        self.routes: ev.Routes = {ev.ParentEnded: self._ended}
 
     def by_symbol(self) -> dict[tuple[str, str, str], Qty]:
         """By broker, account and symbol: the signed quantity that legs of open combinations leave bare."""
@@ -38,7 +39,7 @@ class LegRisk:
                 found[key] = found.get(key, ZERO_QTY) + qty
         return found
 
-    def on_parent_ended(self, _seq: int, _ts_ns: int, event: ev.ParentEnded) -> None:
+    def _ended(self, _seq: int, _ts_ns: int, event: ev.ParentEnded) -> None:
         """Raise an alert where that was the last leg and they are not even."""
         spec = self._store.get(event.order_id).spec
         if combo_of(spec) is None or spec.link is None:
