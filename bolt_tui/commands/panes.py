@@ -291,9 +291,12 @@ def _cost_row(row: CostView) -> tuple[str, ...]:
 
 
 def _after(row: CostView) -> str:
-    """The market behind the fills by horizon, above zero our way: ``0.1s:0.3 1s:-0.2 10s:later 60s:later``; a dash for no quote."""
+    """The market behind the fills by horizon, above zero our way: ``0.1s:0.3 1s:-0.2 10s:later 60s:later``; a dash for no quote.
+
+    Where nothing was recorded behind fills of before it says so.
+    """
     found = []
     for item in row.markouts:
         figure = str(item.bp) if item.bp is not None else "later" if item.waiting else "-"
         found.append(f"{item.horizon_ms / 1000:g}s:{figure}")
-    return " ".join(found) or "-"
+    return " ".join(found) or ("no tape" if row.venues else "-")

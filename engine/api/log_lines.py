@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine.domain import events as ev
 from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
+from engine.domain.money import padded
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
 from engine.domain.parent_events import (
     ApprovalAsked,
@@ -51,6 +54,14 @@ _STEP_LISTS = {
 _STEP_FLAGS = {"durable": "not durable yet", "verified": "NOT verified", "clean": "NOT clean"}
 
 
+Digits = Callable[[str], int]
+
+
+def _as_they_are(_symbol: str) -> int:
+    """Prices are said as they are."""
+    return 0
+
+
 def is_told(event: ev.AnyEvent) -> bool:
     """Whether an event has a line."""
     if event.__class__ is ev.ReconcileDone:
@@ -58,9 +69,11 @@ def is_told(event: ev.AnyEvent) -> bool:
     return event.__class__ not in _SILENT
 
 
-def line(seq: int, ts_ns: int, event: ev.AnyEvent, order: Order | None) -> LogLine | None:
-    """The log line of an event; None for those that only machines read."""
-    found = _words(event, order)
+def line(
+    seq: int, ts_ns: int, event: ev.AnyEvent, order: Order | None, digits: Digits = _as_they_are
+) -> LogLine | None:
+    """The log line of an event; None for those that only machines read. ``digits``: decimals that a symbol's prices have at least."""
+    found = _words(event, order, digits)
     if found is None:
         return None
     word, text, severity = found
@@ -68,18 +81,18 @@ def line(seq: int, ts_ns: int, event: ev.AnyEvent, order: Order | None) -> LogLi
     return LogLine(seq=seq, ts_ns=ts_ns, word=word, order_id=order_id, text=text, severity=severity)
 
 
-def _words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str] | None:
-    found = _order_words(event, order)
+def _words(event: ev.AnyEvent, order: Order | None, digits: Digits) -> tuple[str, str, str] | None:
+    found = _order_words(event, order, digits)
     return found if found is not None else _desk_words(event)
 
 
-def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
-    about = "" if order is None else order.spec.words()
+def _order_words(event: ev.AnyEvent, order: Order | None, digits: Digits) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
+    about = "" if order is None else order.spec.words(digits(order.spec.symbol))
     match event:
         case ev.ParentAccepted():
-            return "NEW", event.spec.words(), "info"
+            return "NEW", event.spec.words(digits(event.spec.symbol)), "info"
         case ev.OrderStaged():
-            return "STAGE", event.spec.words(), "info"
+            return "STAGE", event.spec.words(digits(event.spec.symbol)), "info"
         case ev.OrderDenied():
             first = event.denials[0]
             line = f" ({first.policy_line})" if first.policy_line and first.policy_line not in first.text else ""
@@ -96,12 +109,11 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
             fill = event.fill
             late = " late" if event.late else ""
             over = f" OVERFILL {event.overfill}" if event.overfill else ""
-            return "FILL", f"{fill.side} {fill.qty} {fill.symbol} {fill.price} {fill.venue}{late}{over}", "info"
+            return "FILL", f"{_fill_words(fill, digits)} {fill.venue}{late}{over}", "info"
         case ev.ForeignFillSeen():
-            return "FILL", f"foreign {event.fill.side} {event.fill.qty} {event.fill.symbol} {event.fill.price}", "warn"
+            return "FILL", f"foreign {_fill_words(event.fill, digits)}", "warn"
         case ev.FillBusted():
-            fill = event.fill
-            return "BUST", f"{fill.side} {fill.qty} {fill.symbol} {fill.price}: the venue took it back", "critical"
+            return "BUST", f"{_fill_words(event.fill, digits)}: the venue took it back", "critical"
         case ev.OrderCancelled():
             return "CXL", about, "info"
         case ev.CancelRejected():
@@ -117,7 +129,7 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
         case ev.OrderResolved():
             return "RESOLV", f"{event.state.value} by {event.by}: {event.evidence}", "info"
         case ev.ForeignOrderSeen():
-            return "FOREIGN", event.spec.words(), "warn"
+            return "FOREIGN", event.spec.words(digits(event.spec.symbol)), "warn"
         case ParentSuspended():
             return "SUSP", f"{about}: {event.why}; not fired late: release, amend or cancel it", "warn"
         case ParentPaused():
@@ -136,6 +148,10 @@ def _order_words(event: ev.AnyEvent, order: Order | None) -> tuple[str, str, str
             return "DONE", _ended_words(event), "info"
         case _:
             return None
+
+
+def _fill_words(fill: ev.Fill, digits: Digits) -> str:
+    return f"{fill.side} {fill.qty} {fill.symbol} {padded(fill.price, digits(fill.symbol))}"
 
 
 def _without_echo(about: str, why: str) -> str:

@@ -96,6 +96,11 @@ class MarketState:
             times[symbol] = max(times.get(symbol, 0), book.ts_ns)
         return {venue: (len(times), max(times.values())) for venue, times in found.items()}
 
+    def price_digits(self, symbol: str) -> int:
+        """Decimals of the symbol's tick; 0 where it is not known."""
+        made = self.instruments.get(symbol)
+        return 0 if made is None else made.price_digits
+
     def displayed(self, symbol: str, venue: str) -> tuple[MarketTick, ...]:
         """The last quote and book of a listing, as far as there are any."""
         found = (self._quotes.get(symbol, {}).get(venue), self.books.get((symbol, venue)))

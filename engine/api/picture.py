@@ -347,7 +347,7 @@ class Picture:
 
     def _lines(self, seq: int) -> tuple[LogLine, ...]:
         """Log lines after a sequence number."""
-        lines = [log_lines.line(*item) for item in _after(self._log, seq)]
+        lines = [log_lines.line(*item, self._engine.market.price_digits) for item in _after(self._log, seq)]
         return tuple(line for line in lines if line is not None)
 
     def _fill_views(self, seq: int) -> tuple[FillView, ...]:

@@ -165,6 +165,12 @@ def past_tca(bolt: Bolt) -> Callable[[str], list[str]]:
     return after
 
 
+def test_without_a_tape_prices_after_fills_are_said_to_be_none(bolt: Bolt, lab: Lab) -> None:
+    del lab
+    (row,) = csv.DictReader(io.StringIO(bolt("tca", "--at", "22:13:45", "--csv").out))
+    assert row["after bp"] == "no tape"
+
+
 def test_a_minute_back_is_a_minute_where_nothing_happened_in_it(
     past: Past, lab: Lab, home: Home, tmp_path: Path
 ) -> None:

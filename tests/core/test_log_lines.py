@@ -7,8 +7,9 @@ import re
 
 from engine.api import log_lines
 from engine.domain import events as ev
-from engine.domain.money import Money
-from engine.domain.order import OrderState
+from engine.domain.money import Money, Price, Qty
+from engine.domain.order import OrderSpec, OrderState, OrderType, Side
+from tests.core.lab import ME
 
 
 def test_every_kind_is_told_or_silent() -> None:
@@ -67,3 +68,11 @@ def test_how_an_order_ended_is_said_once() -> None:
         )
     ]
     assert [one.text for one in said if one is not None] == ["filled", "cancelled: halted: MANUAL", "expired"]
+
+
+def test_prices_have_the_decimals_of_their_tick() -> None:
+    spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(60), type=OrderType.LIMIT, limit=Price("189.4"))
+    event = ev.ParentAccepted(order_id="P1", intent_id="i1", source=ME, spec=spec, decision=ev.Decision("hash"))
+    said = log_lines.line(1, 1, event, None, lambda symbol: {"AAPL": 2}[symbol])
+    assert said is not None
+    assert said.text == "buy 60 AAPL limit 189.40 day"
