@@ -109,8 +109,6 @@ class Combos:
         self._ready_ns: dict[Key, int] = {}
         """When the next leg of a combination that is not guaranteed has arrived."""
         self._is_asked = self._is_taking = False
-        self.done = 0
-        """Units done, for the report."""
 
     # -- taking them in --------------------------------------------------------------------------------------------------
 
@@ -203,7 +201,7 @@ class Combos:
             units = 0
         for leg in legs if units and self._is_free(legs, combo, units) else ():
             self._take(leg, units * _ratio(leg, combo))
-            self.done += units if leg is legs[0] else 0
+            self._host.counters.combo_units += units if leg is legs[0] else 0
         if key in self._open and tif in {Tif.IOC, Tif.FOK}:
             for leg in legs:
                 if leg.is_open:
@@ -221,7 +219,7 @@ class Combos:
         units = self._units_now(legs, combo, combo.units - self._units(legs[0], combo))
         if units and not self._meets_own(legs[0], units * _ratio(legs[0], combo)):
             self._take(legs[0], units * _ratio(legs[0], combo))
-            self.done += units
+            self._host.counters.combo_units += units
             self._wait(key)
 
     def _wait(self, key: Key) -> None:

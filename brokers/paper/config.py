@@ -72,6 +72,8 @@ class Counters(msgspec.Struct, kw_only=True):
     fills: int = 0
     maker_fills: int = 0
     guessed: int = 0
+    combo_units: int = 0
+    """Units of combinations that were done, or begun where they are not guaranteed."""
 
 
 class VenueState(msgspec.Struct, frozen=True, kw_only=True):

@@ -177,7 +177,7 @@ def _rules(core: HouseRules) -> list[Effect]:
         ),
         _effect(
             "P24", "combos", "on",
-            f"priced on the books of the legs, {core.combos.done} units done; all legs of a unit or none, or leg by leg where not guaranteed",
+            f"priced on the books of the legs, {core.counters.combo_units} units done; all legs of a unit or none, or leg by leg where not guaranteed",
         ),
         _effect("P20", "transport faults", "off", "none unless faults were asked for"),
         _effect("P21", "races", "on", "cancels and amendments meet fills at the matching; too late is refused"),

@@ -261,6 +261,7 @@ def test_a_venue_that_was_restarted_goes_on_with_it(legged: bool) -> None:
     fresh.on(fresh.other, ADD, B, 94, 2010, 60)
     assert fresh.done(*wires) == ["100", "50"]
     fresh.core.check()
+    assert fresh.core.counters.combo_units == 10, "counted over the restart"
 
 
 def test_legs_of_an_open_combination_are_remembered_however_many_orders_end() -> None:
