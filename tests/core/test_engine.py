@@ -176,6 +176,7 @@ def test_unknown_that_filled_is_booked_from_the_snapshot(lab: Lab) -> None:
     lab.buy(100, "189")
     wire = lab.broker.sent[0].wire_id
     lab.answer(bi.Uncertain(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, why="timeout"))
+    assert lab.engine.view_of_risk.unknown_orders()[0] == 1
     lab.submit(co.Reconcile(source=ME))
     fill = lab.fill(wire, 100, "k1")
     lab.answer(
@@ -188,6 +189,7 @@ def test_unknown_that_filled_is_booked_from_the_snapshot(lab: Lab) -> None:
     )
     assert lab.state("C2") == "filled"
     assert lab.state("P1") == "filled"
+    assert lab.engine.view_of_risk.unknown_orders() == (0, 0)
     lab.answer(fill)
     assert lab.engine.ledger.qty("PAPER", "AAPL") == 100, "the late report was booked twice"
     assert lab.engine.ledger.conservation_faults() == []

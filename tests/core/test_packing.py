@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from engine.domain import commands as co
-from engine.domain.money import Qty
+from engine.domain.money import Price, Qty
 from engine.oms import broker_interface as bi
 from tests.core.lab import ME, Lab
 
@@ -74,3 +74,26 @@ def test_it_is_packed_again_after_a_look(lab: Lab) -> None:
     lab.buy(1, "188", intent="other")
     assert lab.engine.store.orders.packed_count == 2
     assert child.parent is None, "a family in a circle stays in memory until the cyclic collector looks"
+
+
+def test_an_amend_of_it_asked_again_is_told_and_a_refused_order_is_packed_too(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.connect()
+    store = lab.engine.store
+    store.idle_max, store.step = 0, 1
+    lab.buy(100, "188")
+    wire_id = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire_id))
+    asked = co.AmendOrder(source=ME, intent_id="a1", order_id="P1", qty=Qty(90))
+    assert lab.submit(asked).ok
+    now = lab.clock.now_ns()
+    lab.answer(bi.Amended(broker="paper", ts_ns=now, wire_id=wire_id, qty=Qty(90), limit=Price("188")))
+    lab.submit(co.CancelOrder(source=ME, order_id="P1"))
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=now, wire_id=wire_id))
+    assert not lab.buy(1_000_000, "188", intent="too much").ok
+    lab.buy(1, "187", intent="next")
+    assert store.orders.packed_count == 3
+    rows = lab.journal.head_seq
+    again = lab.submit(asked)
+    assert (again.repeated, again.order_id) == (True, "P1")
+    assert lab.journal.head_seq == rows

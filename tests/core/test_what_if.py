@@ -170,3 +170,37 @@ def test_margin_is_what_the_gate_counts(lab: Lab) -> None:
     assert needed.endswith(" USD, all open orders filled)")
     assert Decimal(needed.split()[0]) == 100 * Decimal(result.preview["mid"]) / 2
     assert 0 <= Decimal(share) - Decimal(counted.value.rstrip("%")) < Decimal("0.1")
+
+
+def of_order(lab: Lab, order_id: str, spec: OrderSpec) -> co.CommandResult:
+    return lab.engine.what_if(co.Preview(source=DESK, spec=spec, order_id=order_id))
+
+
+def test_the_preview_of_an_amend_is_judged_beside_no_copy_of_itself(lab: Lab) -> None:
+    """What works already is not counted twice, and the figures are of what is left."""
+    lab.buy(100, "188")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    lab.answer(lab.fill(wire, 40, "f1", "188"))
+    new = of_order(lab, "P1", spec_of(qty="120", limit="188.01"))
+    assert new.ok
+    assert [new.preview[name] for name in ("position", "position_after", "position_worst")] == ["40", "120", "120"]
+    show_book(lab)
+    taking = of_order(lab, "P1", spec_of(qty="120", limit="189.02"))
+    assert (taking.preview["book_qty"], taking.preview["notional"]) == ("80", "22682.4")
+
+
+@pytest.mark.parametrize("order_id", ["P9", "P1"])
+def test_the_preview_of_an_amend_that_cannot_be_says_why(lab: Lab, order_id: str) -> None:
+    lab.buy(100, "189.02")
+    lab.answer(lab.fill(lab.broker.sent[0].wire_id, 100, "f1"))
+    told = of_order(lab, order_id, spec_of())
+    assert (told.ok, told.code) == (False, "ILLEGAL")
+    assert told.text.startswith(f"amend {order_id}: ")
+
+
+def test_the_preview_of_a_staged_order_is_of_its_own_terms(lab: Lab) -> None:
+    lab.submit(co.NewOrder(source=ME, intent_id="s", spec=spec_of(qty="10"), why="", staged=True))
+    told = of_order(lab, "P1", spec_of(qty="999999"))
+    assert told.ok
+    assert told.preview["position_after"] == "10"
