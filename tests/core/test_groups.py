@@ -69,6 +69,21 @@ def test_one_denied_member_stops_all(lab: Lab) -> None:
     assert not lab.engine.store.parents_open
 
 
+def test_what_is_to_be_held_back_is_not_placed_because_it_belongs_together(lab: Lab) -> None:
+    result = lab.submit(bracket(staged=True))
+    assert (result.ok, result.code) == (False, "LINK_STAGED")
+    assert not lab.broker.sent
+    assert not lab.engine.store.parents_open
+
+
+def test_a_preview_names_the_member_that_stops_all(lab: Lab) -> None:
+    legs = (spec(LEG, Side.SELL, "191"), spec(LEG, Side.SELL, stop="187.001"))
+    told = lab.engine.what_if(co.Preview(source=ME, spec=spec(ENTRY, Side.BUY, "189"), linked=legs))
+    assert (told.ok, [denial.code for denial in told.denials]) == (False, ["TICK"])
+    alone = lab.engine.what_if(co.Preview(source=ME, spec=spec(ENTRY, Side.BUY, "189")))
+    assert not alone.ok, "an entry without its exits"
+
+
 @pytest.mark.parametrize(
     "linked",
     [
