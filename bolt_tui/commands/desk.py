@@ -267,4 +267,8 @@ def _leave(context: Context, home: Home, choice: str, thread: EngineThread | Non
     finally:
         if thread is not None:
             thread.stop(cancel=cancel)
-    return report_end(context, home, ended, cancel=cancel) if isinstance(ended, Ended) else context.report(ended)
+    return (
+        report_end(context, home, ended, cancel=cancel, is_short=True)
+        if isinstance(ended, Ended)
+        else context.report(ended)
+    )

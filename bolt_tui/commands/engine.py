@@ -66,8 +66,11 @@ def stop(context: Context) -> Exit:
     return report_end(context, context.found, ended, cancel=args.cancel)
 
 
-def report_end(context: Context, home: Home, ended: Ended, *, cancel: bool) -> Exit:
-    """Say what became of the orders, and how real the session was; INCOMPLETE where what was asked did not come about."""
+def report_end(context: Context, home: Home, ended: Ended, *, cancel: bool, is_short: bool = False) -> Exit:
+    """Say what became of the orders, and how real the session was; INCOMPLETE where what was asked did not come about.
+
+    ``is_short``: name only where the report of how real it was stands, so that what became of the orders stays in sight.
+    """
     from bolt_tui.session_report import shown
 
     if not ended.ended:
@@ -77,6 +80,8 @@ def report_end(context: Context, home: Home, ended: Ended, *, cancel: bool) -> E
         return Exit.INCOMPLETE
     how_real, lines = shown(home)
     context.out.object("stop", {**show.fields(ended), "realism": how_real})
+    if is_short and lines:
+        lines = [f"how real the session was stands in {home.realism}"]
     for text in (*ended.lines(), *lines):
         context.out.line(text)
     return Exit.INCOMPLETE if ended.fault or (cancel and (ended.left or ended.algorithms)) else Exit.OK

@@ -1,5 +1,7 @@
 """The real thing: engines in processes of their own, the paper venue, and nothing left behind."""
 
+import argparse
+import io
 import json
 import os
 import re
@@ -14,10 +16,14 @@ from typing import Any
 import pytest
 
 from bolt_tui.client import EngineClient
+from bolt_tui.commands.context import Context
+from bolt_tui.commands.engine import report_end
 from bolt_tui.commands.exits import Exit
 from bolt_tui.demo import is_ready
 from bolt_tui.launch import EngineNotStarted, _children, is_running, start_engine
+from bolt_tui.output import Output
 from bolt_tui.settings import Home, child_environment, ensure_policy
+from bolt_tui.stopping import Ended
 from brokers.paper.home import VenueLock
 from brokers.paperbroker import stop_venue
 from engine.domain.errors import SettingsError, StoreError
@@ -130,6 +136,13 @@ def test_a_stop_says_what_became_of_everything(bolt: Bolt, live: Home) -> None:
     assert ended.json["cancelled"] >= left["left"]
     assert json.loads(live.realism.read_bytes())["session"]["is_clean"]
     assert venue_is_gone(live)
+    said = io.StringIO()
+    desk = Context(argparse.Namespace(), Output(said, io.StringIO(), json=False))
+    report_end(desk, live, Ended(ended=True, pid=1, cancelled=1), cancel=True, is_short=True)
+    assert said.getvalue().splitlines() == [
+        "the engine has ended; of its orders 1 cancelled",
+        f"how real the session was stands in {live.realism}",
+    ], "after a desk that fits a screen"
 
 
 @pytest.mark.parametrize("fate", [signal.SIGKILL, signal.SIGSTOP])
