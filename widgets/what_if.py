@@ -56,7 +56,7 @@ def cost_words(figures: Mapping[str, str]) -> list[str]:
     if "ticks_from_mid" in figures:
         ticks = Decimal(figures["ticks_from_mid"])
         where = "through the mid" if ticks > 0 else "from the mid"
-        found.append(f"{abs(ticks)} ticks {where}" if ticks else "at the mid")
+        found.append(f"{abs(ticks)} {'tick' if abs(ticks) == 1 else 'ticks'} {where}" if ticks else "at the mid")
     if "margin" in figures:
         found.append(f"margin {grouped(plain(figures['margin']))}")
     return found

@@ -16,6 +16,7 @@ from widgets.typed_line import TypedLine
 Choice = TypeVar("Choice")
 
 DIALOG_CSS = """
+    SearchIcon { display: none; }
     #dialog { width: 78; max-width: 100%; height: auto; max-height: 100%; padding: 0 1; background: $panel;
         border: heavy $focus; border-title-style: bold; border-title-color: $focus; }
     #dialog Input { height: 1; border: none; padding: 0; background: $cursor-rest; }
