@@ -23,7 +23,7 @@ from brokers.paper.replay_broker import PAPER_CAPABILITIES
 from engine.api import Engine, EngineParts, log_lines
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, Clock, SimClock, SystemClock, iso
-from engine.domain.commands import AnyCommand, CommandResult, Preview
+from engine.domain.commands import AnyCommand, CommandResult, LookAtBasket, Preview
 from engine.domain.errors import SettingsError, StoreError
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
@@ -289,8 +289,10 @@ class Past:
         return self._version
 
     async def submit(self, command: AnyCommand) -> CommandResult:
-        """Refuse it, whatever it is."""
-        del command
+        """Refuse it, unless it only asks for the lines of a basket, as they stood then."""
+        if isinstance(command, LookAtBasket):
+            self.view()
+            return self._engine.baskets.decide(command)
         return self._refusal()
 
     async def what_if(self, question: Preview) -> CommandResult | None:

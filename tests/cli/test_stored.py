@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from bolt_tui.commands.exits import Exit
+from bolt_tui.past import MODE, Past
 from bolt_tui.settings import Home
 from bolt_tui.stored import open_stored
 from engine.domain import commands as co
@@ -280,3 +283,23 @@ def test_baskets_are_told_as_the_engine_told_them(bolt: Bolt, home: Home) -> Non
     assert sum(" of B1" in line for line in out.splitlines()) == 2
     assert [one["basket_id"] for one in bolt("blotter", "--json").json["baskets"]] == ["B1", "B2", "B3"]
     assert "waits.csv" in bolt("blotter", "--at", "22:13:20").out
+
+
+def test_the_lines_of_a_basket_can_be_read_in_the_past_and_nothing_released(home: Home, tmp_path: Path) -> None:
+    made = Lab(home.root, ledger=home.ledger)
+    made.connect()
+    lines = (co.BasketLine(line=2, spec=order("b", 10, "188.00", "").spec),)
+    made.submit(co.StageBasket(source=ME, intent_id="ib", name="waits.csv", lines=lines, why="rebalance"))
+    made.journal.close()
+    made.latch.close()
+    (tmp_path / "scratch").mkdir()
+    past = Past(home.ledger, tmp_path / "scratch", lambda _: None)
+    looked = asyncio.run(past.submit(co.LookAtBasket(source=ME, basket_id="B1")))
+    assert [line.words for line in looked.lines] == ["buy 10 AAPL limit 188 day"]
+    for command in (
+        co.ReleaseBasket(source=ME, basket_id="B1", confirmed=frozenset()),
+        co.DropBasket(source=ME, basket_id="B1"),
+    ):
+        assert asyncio.run(past.submit(command)).code == MODE
+    assert [one.state for one in past.view().baskets] == ["staged"]
+    past.close()
