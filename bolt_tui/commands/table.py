@@ -100,7 +100,7 @@ ORDERS = (
                 "words",
                 nargs="+",
                 metavar="WORDS",
-                help="side qty symbol [@price] [stop price] [tif] [algo duration] ...",
+                help="side qty symbol [@price] [stop price] [tif] [algo duration] ...; or combo units side qty symbol side qty symbol ... @net",
             ),
             INTENT,
             WHY,

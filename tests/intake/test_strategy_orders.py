@@ -69,6 +69,17 @@ def test_rivals_are_one_message() -> None:
     assert found == ("sell 100 AAPL limit 191 day", "sell 100 AAPL limit 192 day", "sell 100 AAPL stop 187 day")
 
 
+def test_a_combination_is_one_message_of_legs_with_a_common_net_price() -> None:
+    parts = (("AAPL", BUY, Qty(2)), ("MSFT", SELL, Qty(1)))
+    found = asked(lambda ctx: ctx.combo(10, parts, why="a test", net=Price("-22")))
+    assert found == (
+        "buy 20 AAPL market day in 10 of a combo at net -22, all legs or none",
+        "sell 10 MSFT market day in 10 of a combo at net -22, all legs or none",
+    )
+    legged = asked(lambda ctx: ctx.combo(1, parts, why="a test", is_legged=True))
+    assert legged[0] == "buy 2 AAPL market day in 1 of a combo at market, not guaranteed"
+
+
 def test_what_it_waits_for() -> None:
     above = when_trades("SPY", above=Price("500"))
     found = asked(lambda ctx: ctx.order("AAPL", BUY, 100, why="a test", limit=Price("189"), algo=above))
@@ -99,6 +110,7 @@ def test_the_roles_of_a_bracket() -> None:
         lambda ctx: ctx.order("AAPL", BUY, 1, why="x", stop=Price(1), terms=OrderTerms(touch=Price(1))),
         lambda ctx: ctx.bracket("AAPL", BUY, 1, why="x"),
         lambda ctx: ctx.rivals("AAPL", BUY, 1, why="x", limits=(Price(1),)),
+        lambda ctx: ctx.combo(1, (("AAPL", BUY, Qty(1)),), why="x"),
         lambda _: when_trades("SPY"),
         lambda _: when_trades("SPY", above=Price(1), below=Price(2)),
     ],
