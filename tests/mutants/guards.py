@@ -10,6 +10,7 @@ HALT = ("tests/oms/test_halt.py",)
 POWER = ("-m", "proof", "tests/crash/test_power_cut.py")
 ORDERS, AGENT, COMMANDER = "engine/oms/orders.py", "engine/execution/execution_agent.py", "engine/api/commander.py"
 ENGINE, STEPS, CONNECTION = "engine/api/engine.py", "engine/oms/halt.py", "engine/store/connection.py"
+RECONCILER = "engine/oms/reconciler.py"
 JOURNAL, STORE = "engine/store/journal.py", "engine/store/order_store.py"
 
 
@@ -62,6 +63,23 @@ GUARDS = (
            "place = self._places.get(key)", "place = None", PACKED),
     Mutant("fill-key", "an execution is booked once", ORDERS, "known = self._store.fills.get(key)", "known = None", CORE),
     Mutant("fill-conflict", "one key with two contents is told", ORDERS, "if known[1] != fill:", "if known[1] is None:", CORE),
+    Mutant("known-before-sent", "an order that the venue spoke of before it left does not leave", ORDERS,
+           "        if order.state is not OrderState.PENDING_NEW:\n            return 0\n", "", CORE),
+    Mutant("undone-once", "an execution is undone once", ORDERS, "if key in self._store.busted:", "if key is self:", CORE),
+    Mutant("correction-replaces", "a correction takes the place of what it corrects, and of nothing else", ORDERS,
+           "        if fill.corrects:\n            return self._correct(order, fill)\n", "", CORE),
+    Mutant("answer-awaited", "a comparison that nobody waits for any more proves nothing", RECONCILER,
+           "        if asked is None:\n            return None\n", "        asked = asked or Asked(broker.name, 0, 0)\n", CORE),
+    Mutant("foreign-by-its-id", "a foreign order is known by the venue's own id", RECONCILER,
+           "if seen is None and not order.wire_id:", "if seen is None and order is None:", CORE),
+    Mutant("cancel-repeated", "a cancel whose answer was lost is asked again while the order works", RECONCILER,
+           "            if was_cancelling:\n                broker.send_cancel(order.wire_id, order.venue_order_id)\n\n    def _absent(",
+           "\n    def _absent(", CORE),
+    Mutant("split-stops-schedules", "a split ends what works its symbol over time", RECONCILER,
+           'if parent.spec.algo.name != "direct":', "if parent is None:", CORE),
+    Mutant("linked-not-staged", "orders that belong together are not placed where they were to be held back", COMMANDER,
+           '            if command.staged:\n                return _no(\n                    "LINK_STAGED"',
+           '            if command is None:\n                return _no(\n                    "LINK_STAGED"', CORE),
     Mutant("cancel-lane", "a cancel waits for nothing", ORDERS,
            "        self._record(ev.CancelIntent(order_id=order.order_id, why=why))\n"
            "        self._brokers[order.spec.broker].send_cancel(order.wire_id, order.venue_order_id)\n",
