@@ -79,6 +79,12 @@ def cross_words(figures: Mapping[str, str]) -> str:
     return f"own orders it meets: {plain(figures['self_cross'])}" if "self_cross" in figures else ""
 
 
+def leg_words(figures: Mapping[str, str]) -> str:
+    """What of a combination can stand bare; empty where nothing can."""
+    risk = figures.get("leg_risk", "")
+    return f"leg risk: {grouped(plain(risk))}" if risk and not risk.startswith("none") else ""
+
+
 def shares(checks: Sequence[CheckResult], count: int) -> list[str]:
     """The limits that are used most, the fullest first: ``POSITION_MAX 8.4%``."""
     used = sorted((check for check in checks if check.share), key=lambda check: Decimal(check.share), reverse=True)
@@ -114,6 +120,7 @@ def live_lines(echo: str, result: CommandResult, width: int, rows: int) -> list[
         lines.append((habit_words(figures), BAD))
     if figures.get("self_cross", "none") != "none":
         lines.append((cross_words(figures), BAD))
+    lines += [(line, BAD) for line in wrap(leg_words(figures), width, "  ")]
     lines += [(line, "") for line in pack(_short_words(result), width)]
     return lines[:rows]
 
@@ -165,6 +172,7 @@ def preview_lines(result: CommandResult, width: int, rows: int) -> list[Line]:
         (habit_words(figures), is_unusual(figures)),
     ]
     lines += [(words, BAD) for words, is_loud in habit if words and is_loud]
+    lines += [(line, BAD) for line in wrap(leg_words(figures), width, "  ")]
     lines += [(line, "") for line in pack([words for words, is_loud in habit if words and not is_loud], width)]
     used = shares(result.checks, SHARES_SHOWN)
     if used:

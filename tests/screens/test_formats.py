@@ -5,10 +5,10 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
-from engine.domain.commands import Denial
+from engine.domain.commands import CommandResult, Denial
 from engine.domain.money import Price, padded
 from widgets.formats import counted, figure, grouped, short_quantity
-from widgets.what_if import denial_lines
+from widgets.what_if import BAD, denial_lines, live_lines, preview_lines
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,18 @@ def test_a_refusal_says_once_what_its_sentence_lacks() -> None:
     assert denial_lines(told, 90) == ["DENIED QTY_MAX: quantity 900,000 is above 5,000 (policy.yaml:23)"]
     short = replace(told, text="too many", confirmable=True)
     assert denial_lines(short, 90) == ["CONFIRM QTY_MAX: too many; is 900,000; limit 5,000 (policy.yaml:23)"]
+
+
+def test_a_leg_that_can_stand_bare_is_loud_in_a_preview_and_one_that_cannot_is_not_named() -> None:
+    def shown(risk: str) -> list[tuple[str, str]]:
+        result = CommandResult(ok=True, preview={"units": "20 shares of AAPL", "leg_risk": risk})
+        return [*preview_lines(result, 60, 20), *live_lines("combo of 10: ...", result, 60, 20)]
+
+    risk = "up to buy 2000 AAPL stands bare until sell 1000 MSFT follow, at any price the books show"
+    loud = [words for words, style in shown(risk) if style == BAD]
+    assert loud[:2] == [
+        "leg risk: up to buy 2,000 AAPL stands bare until sell 1,000",
+        "  MSFT follow, at any price the books show",
+    ]
+    assert len(loud) == 4
+    assert not [words for words, _ in shown("none at the venue: all legs of a unit or none") if "leg risk" in words]
