@@ -107,11 +107,11 @@ class OrderStore:
 
     def get(self, order_id: str) -> Order:
         """An order that must exist; raises InvariantError otherwise."""
-        order = self.orders.get(order_id)
-        if order is None:
+        try:
+            return self.orders[order_id]
+        except KeyError:
             msg = f"order {order_id} is not in the ledger"
-            raise InvariantError(msg)
-        return order
+            raise InvariantError(msg) from None
 
     def of_venue(self, broker: str, account: str, venue_order_id: str) -> Order | None:
         """The order that a venue calls so."""

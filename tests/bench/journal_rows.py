@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from engine.domain import events as ev
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
 from engine.ledger.ledger import Ledger
-from engine.store.journal import Journal, Projection
+from engine.store.journal import Journal
 from engine.store.order_store import OrderStore
+from engine.store.writer import JournalWriter
 from tests.store.day import EVENTS_PER_ORDER
 from tests.store.day import events as day_of_orders
 
@@ -78,21 +79,59 @@ class Single:
         self.full.close()
 
 
-def grouped(folder: Path, events: Sequence[ev.AnyEvent], group: int, *projections: Projection) -> tuple[float, float]:
-    """Events per second of wall time and of the processor's, encoding, chaining and applying included, so many in a commit."""
-    journal = Journal.open(folder / f"grouped{group}-{len(projections)}.db", 1, lambda: "BENCH", "USD")
+Table = OrderStore | Ledger
+Follow = dict[type, list[Callable[[int, int, Any], None]]]
+
+
+def _attached(journal: Journal, projections: Sequence[Table]) -> Follow:
+    """Keep the tables with the journal, and say who follows which kind of event, as an engine does."""
     for projection in projections:
         journal.attach(projection)
+    return {
+        kind: [projection.routes[kind] for projection in projections if kind in projection.routes]
+        for kind in ev.EVENT_KINDS
+    }
+
+
+def _record(journal: Journal, ts_ns: int, events: Sequence[ev.AnyEvent], follow: Follow) -> None:
+    for event in events:
+        seq = journal.append(ts_ns, event)
+        for act in follow[event.__class__]:
+            act(seq, ts_ns, event)
+
+
+def grouped(folder: Path, events: Sequence[ev.AnyEvent], group: int, *projections: Table) -> tuple[float, float]:
+    """Events per second of wall time and of the processor's, encoding, chaining and applying included, so many in a commit."""
+    journal = Journal.open(folder / f"grouped{group}-{len(projections)}.db", 1, lambda: "BENCH", "USD")
+    follow = _attached(journal, projections)
     begin, busy = time.perf_counter(), time.process_time()
     for first in range(0, len(events), group):
-        for event in events[first : first + group]:
-            seq = journal.append(first, event)
-            for projection in projections:
-                projection.apply(seq, first, event)
+        _record(journal, first, events[first : first + group], follow)
         journal.commit()
     wall, busy = time.perf_counter() - begin, time.process_time() - busy
     journal.close()
     return len(events) / wall, len(events) / busy
+
+
+def handed_over(folder: Path, events: Sequence[ev.AnyEvent], group: int, *projections: Table) -> float:
+    """Events per second as a live engine journals them: handed to the writer's thread in groups, until the last one is on disk.
+
+    What comes during a commit shares the next one.
+    """
+    journal = Journal.open(folder / f"handed{group}.db", 1, lambda: "BENCH", "USD")
+    follow = _attached(journal, projections)
+    failures: list[str] = []
+    writer = JournalWriter(journal, lambda _: None, failures.append)
+    writer.start()
+    begin = time.perf_counter()
+    for first in range(0, len(events), group):
+        _record(journal, first, events[first : first + group], follow)
+        writer.hand_over()
+    assert writer.wait_durable(journal.head_seq, 60), failures
+    wall = time.perf_counter() - begin
+    writer.stop()
+    journal.close()
+    return len(events) / wall
 
 
 def measure_groups(folder: Path, rows: int) -> dict[str, Any]:
@@ -101,9 +140,14 @@ def measure_groups(folder: Path, rows: int) -> dict[str, Any]:
     intents = [intent(number) for number in range(1, rows + 1)]
     day = list(day_of_orders(rows // EVENTS_PER_ORDER))
     for group in GROUPS:
-        for name, events, projections in (("", intents, ()), ("_tables", day, (OrderStore(), Ledger()))):
+        cases: tuple[tuple[str, list[Any], tuple[Table, ...]], ...] = (
+            ("", intents, ()),
+            ("_tables", day, (OrderStore(), Ledger())),
+        )
+        for name, events, projections in cases:
             rates = grouped(folder, events, group, *projections)
             line[f"per_s_{group}{name}"], line[f"per_cpu_s_{group}{name}"] = map(round, rates)
+    line[f"per_s_{GROUPS[0]}_tables_writer"] = round(handed_over(folder, day, GROUPS[0], OrderStore(), Ledger()))
     return line
 
 
