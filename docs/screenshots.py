@@ -19,7 +19,14 @@ from bolt_tui.settings import Settings, ensure_policy, open_home
 from brokers.paperbroker import stop_venue
 
 IMAGES = Path(__file__).parent / "images"
-LINES = ("100 AAPL @mkt", "50 MSFT @bid-5t gtc", "600 AAPL twap 60s", "900000 AAPL @mkt")
+LINES = (
+    "100 AAPL @mkt",
+    "2 ES @mkt",
+    "0.5 BTC-USD @mkt",
+    "50 MSFT @bid-5t gtc",
+    "600 AAPL twap 60s",
+    "900000 AAPL @mkt",
+)
 SCREENS = {"1": "desk", "2": "blotter", "3": "analysis", "4": "risk", "5": "log"}
 """Key and name of each screen; a page in docs/screens shows it."""
 BASKET = """side,qty,symbol,price
@@ -29,6 +36,7 @@ b,120,SPY,@mkt
 b,30000,AAPL,@mkt
 """
 """A csv file of which the last line is denied."""
+TRIES = 3
 SIZE = (120, 40)
 FONT = re.compile(r"@font-face \{.*?\}", re.DOTALL)
 """Fonts named by address: a picture in a repository must not fetch anything."""
@@ -48,12 +56,14 @@ async def draw(desk: Desk, folder: Path) -> None:
             await pilot.pause(0.6)
             if line == LINES[0]:
                 save(desk, "preview.svg")
-            await pilot.press("enter")
-            await pilot.pause(0.4)
+            for _ in range(TRIES):  # a quote that is old is asked for again first
+                if len(desk.screen_stack) > 1:
+                    await pilot.press("enter")
+                    await pilot.pause(0.4)
             await pilot.press("escape", "escape")
+        await pilot.press("down")
         await pilot.pause(2)
         save(desk, "desk.svg")
-        await pilot.press("down")
         for key, name in SCREENS.items():
             await pilot.press(key)
             await pilot.pause(1.5)

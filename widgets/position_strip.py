@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.content import Content
 from textual.widget import Widget
 
 from engine.domain.money import Money
-from engine.views import DeskView, PositionView
+from engine.views import DeskView, PositionView, SourceView
 from widgets.formats import UNKNOWN, bar, counted, fixed, plain, signed, signed_quantity
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
@@ -120,18 +122,33 @@ def day_content(view: DeskView, width: int) -> Content:
             parts.append(("  flat", "$quiet"))
         return Content.assemble(*parts)
     parts += _results(view)
-    parts.append((f"  |  {status.orders_working} working, {counted(status.parents_open, 'parent')}", ""))
-    gross = next((item.used_pct for item in view.limits if item.code == "GROSS_MAX"), None)
-    if gross is not None:
-        parts.append((f"  |  gross {gross}% {bar(gross, 10)}", "bold $caution" if gross >= WARN_PCT else ""))
-    for source in status.sources:
-        words = f"   {plain(source.name)} {source.state.upper()}"
-        parts.append((words, "$quiet" if source.state == "on" else "bold $caution"))
     if status.overfills or status.illegal_inputs:
         parts.append((f"   {status.overfills} overfills  {status.illegal_inputs} illegal inputs", "bold $caution"))
     if status.policy_error:
         parts.append(("   POLICY NOT TAKEN: the old one stays (see log)", "bold $caution"))
-    return Content.assemble(*parts)
+    parts.append((f"  |  {status.orders_working} working, {counted(status.parents_open, 'parent')}", ""))
+    gross = next((item.used_pct for item in view.limits if item.code == "GROSS_MAX"), None)
+    if gross is not None:
+        parts.append((f"  |  gross {gross}% {bar(gross, 10)}", "bold $caution" if gross >= WARN_PCT else ""))
+    shown, room = [], width
+    for words, style in parts:
+        if len(words) <= room:
+            shown.append((words, style))
+            room -= len(words)
+    return Content.assemble(*shown, *_sources(status.sources, room))
+
+
+def _sources(sources: Sequence[SourceView], room: int) -> list[tuple[str, str]]:
+    """Those of orders with their states, as many as fit; a name without its state would say nothing."""
+    found: list[tuple[str, str]] = []
+    for index, source in enumerate(sources):
+        words = f"   {plain(source.name)} {source.state.upper()}"
+        more = f"   +{counted(len(sources) - index, 'source')}"
+        if len(words) + (0 if index == len(sources) - 1 else len(more)) > room:
+            return [*found, (more, "$quiet")] if len(more) <= room else found
+        found.append((words, "$quiet" if source.state == "on" else "bold $caution"))
+        room -= len(words)
+    return found
 
 
 def _results(view: DeskView) -> list[tuple[str, str]]:

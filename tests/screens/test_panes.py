@@ -21,6 +21,7 @@ from widgets.fills_panel import fill_row
 from widgets.formats import fit
 from widgets.frame import frame_of
 from widgets.live_table import words_of
+from widgets.position_strip import day_content
 from widgets.price_chart import ChartModel, Mark, chart_lines
 from widgets.risk_panel import limit_rows
 from widgets.row_filter import read_filter
@@ -280,3 +281,15 @@ def test_the_status_bar_says_when_a_market_opens_or_closes(hours: HoursView, sai
     beside = HoursView(calendar="24x7", state="open")
     if hours != beside:
         assert [words for words, _ in hours_words((beside, hours), frozen.NOW_NS)] == said
+
+
+@pytest.mark.parametrize("width", [100, 110, 120, 150, 200])
+def test_a_source_is_named_with_its_state_or_counted(width: int) -> None:
+    sources = tuple(SourceView(name=f"Strategy{number}", state="off", why="", parents=0) for number in range(6))
+    view = msgspec.structs.replace(frozen.working_day(), status=frozen.status(sources=sources))
+    line = day_content(view, width).plain
+    assert len(line) <= width
+    assert line.count("Strategy") == line.count(" OFF")
+    left = 6 - line.count("Strategy")
+    assert f"+{left} source" in line or not left or len(line) > width - 14
+    assert "[" not in line or "]" in line, "a bar is whole or left out"
