@@ -250,4 +250,4 @@ def test_what_is_typed_in_one_go_arrives_whole(home: Home, terminal: Terminal) -
     terminal.wait_for(b"PAPER")
     wait_for_market(home)
     terminal.press(b"b wrong\x15b 27\x7f100 AAPL @185.00\r")
-    terminal.wait_for(b"BUY 2100 AAPL limit 185")
+    terminal.wait_for(b"BUY 2,100 AAPL limit 185")
