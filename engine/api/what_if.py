@@ -140,7 +140,7 @@ class WhatIf:
 
 
 def _middle(quote: Quote | None) -> Decimal | None:
-    if quote is None or quote.bid is None or quote.ask is None or quote.crossed or quote.bid > quote.ask:
+    if quote is None or quote.bid is None or quote.ask is None or quote.bid > quote.ask:
         return None
     return EXACT.multiply(EXACT.add(quote.bid, quote.ask), _HALF) or None
 

@@ -346,10 +346,12 @@ class ExecutionAgent:
         return self._clock.now_ns()
 
     def quote(self, symbol: str) -> ev.QuoteSeen | None:
-        """Best prices to act on; None where they are missing, one-sided, stale, halted or closed."""
+        """Best prices to act on; None where they are missing, one-sided, crossed, stale, halted or closed."""
         quote = self._view.quote(symbol)
         policy = self._gate.policy.policy
-        if quote is None or policy is None or quote.status != OPEN or quote.crossed:
+        if quote is None or policy is None or quote.status != OPEN:
+            return None
+        if quote.bid is None or quote.ask is None or quote.bid > quote.ask:
             return None
         if self._clock.now_ns() - quote.ts_ns > policy.ns("price.max_quote_age_s"):
             return None

@@ -227,7 +227,7 @@ def _quote_fault(case: Case) -> str:
     negative = case.instrument is not None and case.instrument.price_negative
     if not negative and (bid <= 0 or ask <= 0):
         return "QUOTE_UNUSABLE"
-    return "QUOTE_CROSSED" if quote.crossed or bid > ask else ""
+    return "QUOTE_CROSSED" if bid > ask else ""
 
 
 def _ref(case: Case) -> Decimal | None:

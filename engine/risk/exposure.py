@@ -34,8 +34,6 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     tape_row: int = 0
     status: str = OPEN
     """``open``, ``closed`` or ``halted``."""
-    crossed: bool = False
-    """The venues' best prices cross one another (the gate looks at bid against ask by itself)."""
 
     def seen(self) -> QuoteSeen:
         """The part that is stamped on a decision."""

@@ -430,7 +430,7 @@ class FastGate:
     def _price(self, spec: OrderSpec, plan: _Plan, quote: Quote, now_ns: int) -> _Prices:
         """C02, C04, C09, C10, C24 of the prices."""
         bid, ask, limit = quote.bid, quote.ask, spec.limit
-        if bid is None or ask is None or quote.crossed or quote.status != OPEN or spec.stop is not None:
+        if bid is None or ask is None or quote.status != OPEN or spec.stop is not None:
             raise Doubt
         if spec.trail is not None or spec.display is not None or spec.expires_ns or spec.link is not None:
             raise Doubt

@@ -11,9 +11,11 @@ from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
 from engine.domain.commands import HaltScope
+from engine.domain.errors import InvariantError
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.ledger.ledger import Ledger
+from engine.market.feed import StatusTick
 from engine.oms import broker_interface as bi
 from engine.store.journal import Journal
 from engine.store.order_store import OrderStore
@@ -622,3 +624,55 @@ def test_a_trip_of_another_process_does_not_say_that_this_engine_is_at_work(lab:
     shown = lab.engine.view().status.halt
     assert not shown.done
     assert shown.counts() == "1 of 2 orders gone at the venue, 1 still open"
+
+
+def test_what_cannot_be_done_to_an_order_is_said_and_nothing_is_done(lab: Lab) -> None:
+    lab.buy(100, "188")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    lab.answer(lab.fill(wire, 60, "f1", "188"))
+    lab.answer(lab.fill(wire, 40, "f2", "188"))
+    for order_id, why in (("P9", "there is no such order"), ("P1", "it is filled; there is nothing to cancel")):
+        result = lab.submit(co.CancelOrder(source=ME, order_id=order_id))
+        assert (result.ok, result.code) == (False, "ILLEGAL")
+        assert why in result.text
+    assert not lab.broker.cancels
+
+
+def test_an_amend_to_what_is_filled_already_is_refused(lab: Lab) -> None:
+    lab.buy(100, "188")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    lab.answer(lab.fill(wire, 60, "f1", "188"))
+    result = lab.submit(co.AmendOrder(source=ME, intent_id="a1", order_id="P1", qty=Qty(60)))
+    assert (result.ok, result.code, lab.broker.amends) == (False, "ILLEGAL", [])
+    assert "new quantity 60 is not above the 60 filled; cancel the rest instead" in result.text
+
+
+def test_an_algorithm_that_nobody_knows_is_denied(lab: Lab) -> None:
+    result = lab.buy(100, algo=AlgoSpec("guess", duration_ns=NS_PER_S))
+    assert (result.ok, result.code) == (False, "ALGO_UNKNOWN")
+    assert "use direct" in result.text
+
+
+def test_algorithms_act_on_no_price_that_is_old_crossed_or_of_a_halted_market(lab: Lab) -> None:
+    agent = lab.engine.agent
+    assert agent.quote("AAPL") is not None
+    lab.quote(18905, 18900)
+    assert agent.quote("AAPL") is None
+    lab.quote()
+    lab.engine.on_market(StatusTick("AAPL", "XSIM", lab.clock.now_ns(), "halted"))
+    assert agent.quote("AAPL") is None
+    lab.engine.on_market(StatusTick("AAPL", "XSIM", lab.clock.now_ns(), "open"))
+    assert agent.quote("AAPL") is not None
+    lab.clock.set_ns(lab.clock.now_ns() + 60 * NS_PER_S)
+    assert agent.quote("AAPL") is None
+
+
+def test_the_books_take_no_execution_twice_whoever_asks(lab: Lab) -> None:
+    seen = ev.ForeignFillSeen(fill=lab.fill("", 10, "x1").fill)
+    lab.engine.record(seen)
+    with pytest.raises(InvariantError, match="booked twice"):
+        lab.engine.record(seen)
+    with pytest.raises(InvariantError, match="P99 is not in the ledger"):
+        lab.engine.store.get("P99")

@@ -49,7 +49,6 @@ BROKEN_QUOTES = {
     "no offer": quote("99.99", None, last="100"),
     "no bid": quote(None, "100.01", last="100"),
     "crossed": quote("100.02", "100.01", last="100"),
-    "crossed venues": quote("99.99", "100.01", last="100", crossed=True),
 }
 
 

@@ -304,9 +304,7 @@ class World:
         self.on(event, ts_ns)
 
 
-def quote(
-    bid: str | None, ask: str | None, *, last: str | None = None, ts_ns: int = NOW, crossed: bool = False
-) -> Quote:
+def quote(bid: str | None, ask: str | None, *, last: str | None = None, ts_ns: int = NOW) -> Quote:
     return Quote(
         bid=None if bid is None else Price(bid),
         ask=None if ask is None else Price(ask),
@@ -316,7 +314,6 @@ def quote(
         ts_ns=ts_ns,
         venue="XNAS",
         tape_row=7,
-        crossed=crossed,
     )
 
 
