@@ -63,22 +63,22 @@ class SimDriver:
 
     def feed(self, listing: TopListing, ticks: Iterable[QuoteTick | TradeTick]) -> None:
         """Run ticks of one listing, in order of time, with everything that falls due between them."""
-        journal, market, host = self.journal, self.engine.market, self.engine.host
+        journal, market, host, core = self.journal, self.engine.market, self.engine.host, self.core
         on_tick, clock = listing.on_tick, self.clock
-        due_ns, seen, timers = self.due_ns(), journal.head_seq, host.timers_set
+        due_ns, seen, timers, scheduled = self.due_ns(), journal.head_seq, host.timers_set, core.scheduled
         rows = listing.rows
         for tick in ticks:
             ts_ns = tick.ts_ns
             if due_ns <= ts_ns:
                 due_ns = self.run_until(ts_ns)
-                seen, timers = journal.head_seq, host.timers_set
+                seen, timers, scheduled = journal.head_seq, host.timers_set, core.scheduled
             if ts_ns > clock.at_ns:  # noqa: PLR1730 - on every tick; a call of max costs as much as the rest
                 clock.at_ns = ts_ns
             market.alive_ns = ts_ns
             on_tick(tick)
-            if journal.head_seq != seen or host.timers_set != timers:
+            if journal.head_seq != seen or host.timers_set != timers or core.scheduled != scheduled:
                 self.settle()
-                seen, timers = journal.head_seq, host.timers_set
+                seen, timers, scheduled = journal.head_seq, host.timers_set, core.scheduled
                 due_ns = self.due_ns()
         self.ticks += listing.rows - rows
 
@@ -88,7 +88,7 @@ class SimDriver:
         That is the next that can touch an order at the venue, or the first after something fell due; where a strategy wants each
         tick, each one. Every event, fill and hash is that of :meth:`feed`.
         """
-        engine, journal = self.engine, self.journal
+        engine, journal, core = self.engine, self.journal, self.core
         market, host = engine.market, engine.host
         set_ns, on_tick, symbol = self.clock.set_ns, listing.on_tick, columns.symbol
         due_ns, at, until = self.due_ns(), 0, 0
@@ -110,10 +110,10 @@ class SimDriver:
             tick = columns.tick(at)
             set_ns(tick.ts_ns)
             market.alive_ns = tick.ts_ns
-            seen, timers = journal.head_seq, host.timers_set
+            seen, timers, scheduled = journal.head_seq, host.timers_set, core.scheduled
             on_tick(tick)
             at += 1
-            if journal.head_seq != seen or host.timers_set != timers:
+            if journal.head_seq != seen or host.timers_set != timers or core.scheduled != scheduled:
                 self.settle()
                 due_ns = self.due_ns()
                 until = at

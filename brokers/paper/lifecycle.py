@@ -71,7 +71,8 @@ class Lifecycle:
         self._ended: deque[Working] = deque()
         """Orders that ended, in the order in which they did."""
         self._due: list[tuple[int, int, Act, tuple[object, ...]]] = []
-        self._scheduled = self._numbered = 0
+        self.scheduled = self._numbered = 0
+        """Things that were ever put down to happen at a time."""
         self._arrivals: dict[str, int] = {}
         self._reports: dict[str, int] = {}
         self.impacts: dict[str, Impact] = {}
@@ -91,8 +92,8 @@ class Lifecycle:
     # -- time -------------------------------------------------------------------------------------------------------------
 
     def _schedule(self, due_ns: int, act: Act, *arguments: object) -> None:
-        self._scheduled += 1
-        heappush(self._due, (due_ns, self._scheduled, act, arguments))
+        self.scheduled += 1
+        heappush(self._due, (due_ns, self.scheduled, act, arguments))
 
     def _send(self, ts_ns: int, account: str, delay: Delay, act: Act, *arguments: object) -> None:
         """A message of an account leaves the engine; it does not overtake the one before it."""

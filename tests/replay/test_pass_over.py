@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from engine.domain.clock import NS_PER_S
 from engine.domain.commands import AmendOrder, NewOrder
 from engine.domain.errors import InputError
+from engine.domain.events import OrderFilled, decode_event
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.intake.strategy_base import Strategy, StrategyContext, StrategyEvent, TimerDue
@@ -125,6 +126,14 @@ def facts(bench: Bench) -> dict[str, Any]:
         "position": bench.engine.ledger.qty("PAPER", SYMBOL),
         "ticks": bench.driver.ticks,
         "now": bench.clock.now_ns(),
+        "told_late_ns": max(
+            (
+                row.ts_ns - event.fill.ts_ns
+                for row in bench.journal.read()
+                if isinstance(event := decode_event(row.payload), OrderFilled)
+            ),
+            default=0,
+        ),
     }
 
 
@@ -222,6 +231,7 @@ def test_a_hundred_pegged_orders_fill_alike_and_few_ticks_are_looked_at() -> Non
     by_columns, looked_at = run(columns, Pegs, by_columns=True)
     assert by_columns == by_tick
     assert by_tick["counters"].fills > 5
+    assert by_tick["told_late_ns"] == 0, "a resting order's execution waited for something else to fall due"
     assert looked_at < columns.rows // 4
 
 
