@@ -107,6 +107,7 @@ def _price(units: int) -> Price:
 def facts(bench: Bench) -> dict[str, Any]:
     """Everything that must not depend on how the ticks were fed."""
     listing, market = bench.listing, bench.engine.market
+    bench.journal.commit()  # what waits for the disk is not read yet
     own = {
         sign: [(one.wire_id, one.ahead, one.leaves, one.rests_from) for one in listing.own[sign]] for sign in (1, -1)
     }
