@@ -10,7 +10,7 @@ import pytest
 from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
-from engine.domain.commands import HaltScope
+from engine.domain.commands import HaltScope, HaltScopeKind
 from engine.domain.errors import InvariantError
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
@@ -676,3 +676,35 @@ def test_the_books_take_no_execution_twice_whoever_asks(lab: Lab) -> None:
         lab.engine.record(seen)
     with pytest.raises(InvariantError, match="P99 is not in the ledger"):
         lab.engine.store.get("P99")
+
+
+@pytest.mark.parametrize("spoil", ["unknown", "cancelled", "schedule", "not there yet"])
+def test_only_a_working_direct_order_is_amended(lab: Lab, spoil: str) -> None:
+    """Of one whose fate is not known nobody can say what new terms would do."""
+    algo = AlgoSpec("twap", duration_ns=600 * NS_PER_S) if spoil == "schedule" else AlgoSpec()
+    lab.buy(100, None if spoil == "schedule" else "188", algo=algo)
+    lab.pass_time(1)
+    wire = lab.broker.sent[0].wire_id
+    if spoil != "not there yet":
+        lab.answer(lab.ack(wire))
+    if spoil == "unknown":
+        lab.answer(bi.Uncertain(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, why="timeout"))
+    if spoil == "cancelled":
+        lab.submit(co.CancelOrder(source=ME, order_id="P1"))
+    result = lab.submit(co.AmendOrder(source=ME, intent_id="a1", order_id="P1", qty=Qty(90)))
+    assert (result.ok, result.code, lab.broker.amends) == (False, "ILLEGAL", [])
+
+
+def test_each_halt_runs_its_procedure_and_takes_foreign_orders_too(tmp_path: Path) -> None:
+    """One that is asked again, or as a drill, trips nothing new and still cancels what works."""
+    ran: list[co.Halt] = []
+    lab = Lab(tmp_path, halter=lambda command, _halt_id: ran.append(command))
+    lab.connect()
+    for halt in (co.Halt(source=ME, why="one"), co.Halt(source=ME, why="two"), co.Halt(source=ME, why="x", drill=True)):
+        assert lab.submit(halt).ok
+    assert [halt.why for halt in ran] == ["one", "two", "x"]
+    belongs = lab.engine.commander.orders_of
+    assert belongs(ran[0]) is None, "everything at the broker, whoever placed it"
+    only = belongs(co.Halt(source=ME, scope=HaltScope(HaltScopeKind.STRATEGY, "BuyTheDip")))
+    assert only is not None
+    assert not only(venue_order("", venue_order_id="X9"))

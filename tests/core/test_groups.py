@@ -10,7 +10,7 @@ import pytest
 from engine.domain import commands as co
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, Qty
-from engine.domain.order import Link, LinkRole, OrderSpec, OrderType, Side, Tif
+from engine.domain.order import AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Tif
 from engine.market.feed import QuoteTick
 from engine.oms import broker_interface as bi
 from tests.core.lab import AAPL, ME, Lab
@@ -92,6 +92,8 @@ def test_a_preview_names_the_member_that_stops_all(lab: Lab) -> None:
         (spec(LEG, Side.BUY, "191"),),
         (spec(LEG, Side.SELL, "191", qty=50),),
         tuple(spec(LEG, Side.SELL, f"{191 + at}") for at in range(10)),
+        (msgspec.structs.replace(spec(LEG, Side.SELL, "191"), account="OTHER"),),
+        (msgspec.structs.replace(spec(LEG, Side.SELL, "191"), algo=AlgoSpec("twap", duration_ns=1_000_000_000)),),
     ],
 )
 def test_what_is_no_group_is_refused(lab: Lab, linked: tuple[OrderSpec, ...]) -> None:
