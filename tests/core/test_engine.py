@@ -362,6 +362,8 @@ def test_unexplained_position_reduces_the_symbol_until_accepted(lab: Lab) -> Non
     foreign = lab.snapshot(positions=(bi.VenuePosition("AAPL", Qty(70)),))
     lab.answer(foreign)
     assert not lab.buy(10, "189").ok
+    assert lab.submit(co.Reconcile(source=ME, accept=True, reason=" ")).code == "REASON"
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 0
     assert lab.submit(co.Reconcile(source=ME, accept=True, reason="transferred in")).ok
     assert lab.engine.ledger.qty("PAPER", "AAPL") == 70
     assert lab.engine.ledger.conservation_faults() == []
@@ -400,6 +402,10 @@ def test_resolve_needs_a_reason_and_journals_the_persons_word(lab: Lab) -> None:
     wire = lab.broker.sent[0].wire_id
     lab.answer(bi.Uncertain(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, why="timeout"))
     assert not lab.submit(co.Resolve(source=ME, order_id="C2", as_=co.ResolveAs.NEVER_SENT, reason=" ")).ok
+    for price in (None, Price("0")):
+        filled = co.Resolve(source=ME, order_id="C2", as_=co.ResolveAs.FILLED, reason="they said so", price=price)
+        assert lab.submit(filled).code == "PRICE"
+    assert lab.state("C2") == "unknown"
     assert lab.submit(co.Resolve(source=ME, order_id="C2", as_=co.ResolveAs.NEVER_SENT, reason="broker desk said")).ok
     assert lab.state("C2") == "killed"
 
