@@ -36,6 +36,8 @@ def amount_words(figures: Mapping[str, str]) -> list[str]:
             f" (at worst {signed_quantity(Decimal(worst))})" if worst not in {None, figures["position_after"]} else ""
         )
         found.append(f"position {before} to {after}{at_worst}")
+    if "legs" in figures:
+        found.append(f"positions {grouped(plain(figures['legs']))}")
     return found
 
 
@@ -134,6 +136,8 @@ def _short_words(result: CommandResult) -> list[str]:
     if "position_after" in figures:
         before, after = (signed_quantity(Decimal(figures.get(name, "0"))) for name in ("position", "position_after"))
         found.append(f"pos {before} to {after}")
+    if "legs" in figures:
+        found.append(f"pos {grouped(plain(figures['legs']))}")
     if "cost" in figures:
         found.append(f"cost {figures['cost_bp']} bp" if "cost_bp" in figures else f"cost {plain(figures['cost'])}")
     if result.checks:

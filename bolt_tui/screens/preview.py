@@ -121,7 +121,7 @@ class PreviewScreen(Dialog[Choice]):
         words = grouped(plain(self.offer.echo))
         side = self.offer.spec.side
         head, _, rest = words.partition(" ")
-        said = f"{head.upper()} {rest}" if head in {str(Side.BUY), str(Side.SELL)} else f"{side} {words}"
+        said = f"{head.upper()} {rest}" if head in {str(Side.BUY), str(Side.SELL), "combo"} else f"{side} {words}"
         what = {
             "new": "",
             "amend": f"AMEND {self.offer.order_id} to ",

@@ -10,7 +10,7 @@ import msgspec
 from engine.api.answers import told
 from engine.api.approvals import approve, ask_approval, look_at_waiting, must_wait
 from engine.api.cash_desk import adjust, set_rates
-from engine.api.groups import linked_denials, place_linked
+from engine.api.groups import combo_figures, linked_denials, place_linked
 from engine.api.pausing import steer
 from engine.api.risk_view import open_order
 from engine.api.waiting import amend_waiting, release_suspended, waiting_parent
@@ -158,11 +158,15 @@ class Commander:
         if command.linked or spec.link is not None:
             denials = (*verdict.denials, *linked_denials(engine, command))
             verdict = msgspec.structs.replace(verdict, ok=not denials, denials=denials)
-        if verdict.figures:
+        found = verdict.figures
+        if found:
             try:
-                figures |= self._what_if.figures(spec, command.source)
+                figures |= self.figures(spec, command.source)
                 if command.linked and (risk := leg_risk_words((spec, *command.linked))):
                     figures["leg_risk"] = risk
+                    legs = (spec, *command.linked)
+                    found = combo_figures(engine, legs, command.source, {**found, **figures})
+                    figures = {}
             except (ArithmeticError, MoneyError):
                 # An absurd question must not look like a failing engine, which halts.
                 figures |= {"cost": "n/a (beyond what can be computed)"}
@@ -172,8 +176,12 @@ class Commander:
             text=spec.words(),
             denials=verdict.denials,
             checks=verdict.checks,
-            preview={**verdict.figures, **figures},
+            preview={**found, **figures},
         )
+
+    def figures(self, spec: OrderSpec, source: Source) -> dict[str, str]:
+        """What one order would do, by name; for previews."""
+        return self._what_if.figures(spec, source)
 
     def _new(self, command: co.NewOrder) -> co.CommandResult:
         engine = self._engine

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import reduce
 from typing import TYPE_CHECKING
 
+from engine.api.what_if import NOT_KNOWN
 from engine.domain import events as ev
 from engine.domain.commands import CommandResult, Denial, NewOrder, Preview
+from engine.domain.money import EXACT, text
 from engine.domain.order import OrderSpec, OrderState, Source
 from engine.execution.combos import combo_of, net_denials
 from engine.execution.linked import group_refusal, in_group
+from engine.risk.controls_case import mark_of
 from engine.risk.controls_history import strategy_of
 from engine.risk.policy import Limit
 from engine.risk.risk_manager import Verdict
@@ -50,6 +55,48 @@ def linked_denials(engine: Engine, command: Preview) -> tuple[Denial, ...]:
         for at, spec in enumerate(command.linked, 1)
     ]
     return (*refused, *(denial for one in verdicts for denial in one.denials))
+
+
+OF_ONE_LEG = frozenset(
+    {"units", "position", "position_after", "position_worst", "median", "median_times", "ticks_from_mid"}
+)
+"""Figures of a preview that would be those of a combination's first leg only; so is what a book meets (``book_...``)."""
+
+
+def combo_figures(
+    engine: Engine, specs: Sequence[OrderSpec], source: Source, first: Mapping[str, str]
+) -> dict[str, str]:
+    """The figures of a preview for all legs of a combination: amount, cost and fee of each, and where each would lead.
+
+    Args:
+        engine: its market and positions.
+        specs: the legs.
+        source: whose order it would be.
+        first: the figures of the first leg, from the gate and the what-if.
+    """
+    found = {name: said for name, said in first.items() if name not in OF_ONE_LEG and not name.startswith("book_")}
+    found.pop("cost_bp", None)
+    each = [(spec.symbol, engine.commander.figures(spec, source)) for spec in specs]
+    for name in ("cost", "fee", "self_cross"):
+        found[name] = "; ".join(f"{symbol} {figures.get(name, NOT_KNOWN)}" for symbol, figures in each)
+    if all(figures["self_cross"] == "none" for _, figures in each):
+        found["self_cross"] = "none"
+    moves: list[str] = []
+    amounts: list[Decimal] = []
+    for spec in specs:
+        held, made = (
+            engine.view_of_risk.position(spec.account, spec.symbol),
+            engine.view_of_risk.instrument(spec.symbol),
+        )
+        mark = mark_of(engine.view_of_risk.quote(spec.symbol))
+        moves.append(f"{spec.symbol} {text(held)} to {text(held + spec.qty * spec.side.sign)}")
+        if made is not None and mark is not None:
+            amounts.append(EXACT.abs(made.notional(mark, spec.qty)))
+    found["legs"] = ", ".join(moves)
+    found.pop("notional", None)
+    if len(amounts) == len(specs):
+        found["notional"] = text(reduce(EXACT.add, amounts))
+    return found
 
 
 def _group_denials(engine: Engine, specs: Sequence[OrderSpec], source: Source) -> tuple[Denial, ...]:

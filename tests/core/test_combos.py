@@ -141,6 +141,17 @@ def test_a_preview_names_the_leg_that_can_stand_bare(lab: PairLab) -> None:
     assert ask(legs(legged=True)).startswith("up to buy 20 AAPL stands bare until sell 10 MSFT follow")
 
 
+def test_the_figures_of_a_preview_are_of_all_legs(lab: PairLab) -> None:
+    specs = legs()
+    found = lab.engine.what_if(co.Preview(source=ME, spec=specs[0], linked=tuple(specs[1:]))).preview
+    assert found["notional"] == "7780.7"  # 20 at 189.01 and 10 at 400.05
+    assert found["legs"] == "AAPL 0 to 20, MSFT 0 to -10"
+    assert found["cost"] == "AAPL 0.2 USD; MSFT 0.5 USD"
+    assert not {"position", "position_after", "units", "cost_bp", "book_qty"} & found.keys(), (
+        "said of the first leg only"
+    )
+
+
 def test_what_stands_bare_is_shown_and_an_end_that_leaves_it_is_an_alert(lab: PairLab) -> None:
     lab.submit(order(legs(legged=True)))
     one, two = lab.broker.sent[0].members
