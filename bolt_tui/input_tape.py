@@ -145,14 +145,21 @@ class InputTape:
             self.writer = None
 
     def _put(self, kind: str, payload: Any) -> None:
-        before_ns = self.clock.now_ns()
-        now_ns = self.clock.turn()
+        now_ns = self._turn()
         self.latch.looks = 0
-        if not 0 <= now_ns - before_ns <= LATE_NS and self._is_started and self._engine is not None:
-            # The machine slept, or its clock was set: that is judged before anything is decided on what comes first.
-            self._look(self._engine, self.clock.monotonic_ns())
         if self.writer is not None and self._engine is not None:
             self.writer.add(kind, self._engine.journal.head_seq, now_ns, payload)
+
+    def _turn(self) -> int:
+        """Look at the wall clock again. Where the machine slept, or its clock was set, that is judged before anything is decided on
+        what comes first.
+        """
+        before_ns = self.clock.now_ns()
+        now_ns = self.clock.turn()
+        if not 0 <= now_ns - before_ns <= LATE_NS and self._is_started and self._engine is not None:
+            self.latch.looks = 0
+            self._look(self._engine, self.clock.monotonic_ns())
+        return now_ns
 
     # -- inputs ----------------------------------------------------------------------------------------------------------
 
@@ -244,7 +251,8 @@ class InputTape:
         self._record(engine, ev.TapePruned(days=days))
 
     def _record(self, engine: Engine, event: ev.AnyEvent) -> None:
+        # No input, so looks at the latch go on being counted from the one before.
+        self._turn()
         # A journal that fails has more to say than where the tape is.
         if not engine.journal.failed and not engine.aftermath.is_on:
-            self.clock.turn()
             engine.record(event)

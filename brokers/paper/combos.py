@@ -141,11 +141,11 @@ class Combos:
 
     def begin(self, key: Key, legs: list[Working]) -> None:
         """Work an admitted combination, from now on."""
-        if any(not leg.is_open and leg.status != "filled" for leg in legs):
-            self._end(legs)
-            return
         if not any(leg.is_open for leg in legs):
             self._forget(key)
+            return
+        if any(not leg.is_open and leg.status != "filled" for leg in legs):
+            self._end(legs)
             return
         self._open[key] = legs
         for leg in legs:

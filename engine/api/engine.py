@@ -225,7 +225,8 @@ class Engine:
         live += [self.host.live_routes[kind]] if kind in self.host.live_routes else []
         live += [self.parts.told[kind]] if kind in self.parts.told else []
         live += [one.routes[kind] for one in (self.leg_risk, self.split_rest) if kind in one.routes]
-        return tuple(acts), (*acts, *live)
+        again = [self.split_rest.routes_rebuild[kind]] if kind in self.split_rest.routes_rebuild else []
+        return (*acts, *again), (*acts, *live)
 
     # -- inputs ----------------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import reduce
 from typing import TYPE_CHECKING
@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from engine.api.what_if import NOT_KNOWN
 from engine.domain import events as ev
 from engine.domain.commands import CommandResult, Denial, NewOrder, Preview
-from engine.domain.money import EXACT, text
+from engine.domain.errors import MoneyError
+from engine.domain.money import EXACT, Money, text
 from engine.domain.order import OrderSpec, OrderState, Source
 from engine.execution.combos import combo_of, net_denials
 from engine.execution.linked import group_refusal, in_group
 from engine.risk.controls_case import mark_of
 from engine.risk.controls_history import strategy_of
+from engine.risk.overlay import Overlay
 from engine.risk.policy import Limit
 from engine.risk.risk_manager import Verdict
 
@@ -48,12 +50,10 @@ def place_linked(engine: Engine, command: NewOrder) -> CommandResult:
 
 def linked_denials(engine: Engine, command: Preview) -> tuple[Denial, ...]:
     """Why the group as such, or an order that would go with the first, is denied; nothing is counted or placed."""
-    first = engine.store.next_counter()
-    refused = _group_denials(engine, (command.spec, *command.linked), command.source)
-    verdicts = [
-        engine.agent.judge(f"P{first + at}", spec, command.source, f"preview#{at}", dry=True)
-        for at, spec in enumerate(command.linked, 1)
-    ]
+    first, specs = engine.store.next_counter(), (command.spec, *command.linked)
+    refused = _group_denials(engine, specs, command.source)
+    ids, intents = [f"P{first + at}" for at in range(len(specs))], [f"preview#{at}" for at in range(len(specs))]
+    _, *verdicts = _one_by_one(engine, command.source, zip(ids, specs, intents, strict=True), dry=True)
     return (*refused, *(denial for one in verdicts for denial in one.denials))
 
 
@@ -101,9 +101,18 @@ def combo_figures(
 
 def _group_denials(engine: Engine, specs: Sequence[OrderSpec], source: Source) -> tuple[Denial, ...]:
     """Why these orders cannot be placed together, whatever the gate says of each by itself."""
-    refused = group_refusal(specs)
-    if refused is not None or combo_of(specs[0]) is None:
-        return () if refused is None else (refused,)
+    try:
+        refused = group_refusal(specs)
+        if refused is not None or combo_of(specs[0]) is None:
+            return () if refused is None else (refused,)
+        return _net_denials(engine, specs, source)
+    except (ArithmeticError, MoneyError):
+        # An absurd question must not look like a failing engine, which halts.
+        said = "a leg's quantity or the net price is beyond what can be computed"
+        return (Denial("LINK_BAD", "C05", f"{len(specs)} orders", "", "", said),)
+
+
+def _net_denials(engine: Engine, specs: Sequence[OrderSpec], source: Source) -> tuple[Denial, ...]:
     policy = engine.parts.policy.policy
 
     def limits(spec: OrderSpec) -> Mapping[str, Limit]:
@@ -118,16 +127,32 @@ def _intents(command: NewOrder) -> list[str]:
 
 
 def _judge(engine: Engine, command: NewOrder, ids: list[str], specs: list[OrderSpec]) -> list[Verdict]:
-    verdicts = [
-        engine.agent.judge(order_id, spec, command.source, intent_id, confirmed=command.confirmed, why=command.why)
-        for order_id, spec, intent_id in zip(ids, specs, _intents(command), strict=True)
-    ]
+    members = zip(ids, specs, _intents(command), strict=True)
+    verdicts = _one_by_one(engine, command.source, members, confirmed=command.confirmed, why=command.why)
     refused = _group_denials(engine, specs, command.source)
     if refused:
         verdicts[0] = Verdict(
             ok=False, denials=(*refused, *verdicts[0].denials), decision=verdicts[0].decision,
             checks=verdicts[0].checks, figures=verdicts[0].figures,
         )  # fmt: skip
+    return verdicts
+
+
+def _one_by_one(
+    engine: Engine, source: Source, members: Iterable[tuple[str, OrderSpec, str]], **more: object
+) -> list[Verdict]:
+    """Judge each member; of a combination the later legs with the earlier ones counted as sent, since all of them may fill.
+
+    Members of other groups stand by themselves: of those only some can fill, and they are on both sides of one symbol.
+    """
+    overlay, now_ns, verdicts = Overlay(engine.view_of_risk, engine.gate.history), engine.clock.now_ns(), []
+    for order_id, spec, intent_id in members:
+        ahead = None if combo_of(spec) is None else overlay.pair
+        verdict = engine.agent.judge(order_id, spec, source, intent_id, ahead=ahead, **more)
+        amount = verdict.figures.get("notional")
+        worth = None if amount is None else (engine.ledger.base_currency, Money(amount))
+        overlay.add(order_id, spec, source, now_ns, worth)
+        verdicts.append(verdict)
     return verdicts
 
 

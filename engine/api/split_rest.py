@@ -59,6 +59,8 @@ class SplitRest:
         self._stopped: dict[str, list[Movement]] = {}
         """By parent: the splits since it worked."""
         self.routes: ev.Routes = {MovementBooked: self._booked, ev.ParentEnded: self._ended}
+        self.routes_rebuild: ev.Routes = {MovementBooked: self._booked, ev.ParentEnded: self._told_before}
+        """The same on a start, where what ended was told by the engine before."""
 
     def _booked(self, _seq: int, _ts_ns: int, event: MovementBooked) -> None:
         made = event.movement
@@ -74,6 +76,9 @@ class SplitRest:
         splits = self._stopped.pop(event.order_id, [])
         if len(splits) == 1:  # of two in one breath nobody can say what they leave; the booking of each is there to see
             self._tell(self._store.get(event.order_id), splits[0], ts_ns)
+
+    def _told_before(self, _seq: int, _ts_ns: int, event: ev.ParentEnded) -> None:
+        self._stopped.pop(event.order_id, None)
 
     def _tell(self, parent: Order, split: Movement, now_ns: int) -> None:
         made = self._instrument(parent.spec.symbol)

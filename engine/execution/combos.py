@@ -1,6 +1,7 @@
 """Combinations: two to four legs of different symbols, priced as one by the sum of what they cost.
 
-Every leg is judged by the gate as a market order of its own, so that each counts at its worst case, as if it alone were filled.
+Every leg is judged by the gate as a market order of its own, so that each counts at its worst case, as if it alone were filled, and
+with the legs before it counted as sent, since all of them may be.
 What the gate cannot see leg by leg is judged here: that the legs belong together, and the net price.
 
 A combo is refused where its net price would mean nothing: legs in several currencies or of several multipliers. Options stay refused with
@@ -61,6 +62,8 @@ def _leg_fault(leg: OrderSpec, first: OrderSpec, combo: Combo) -> str | None:
     )  # fmt: skip
     if leg != plain:
         return f"{leg.words()}: a leg has no price or terms of its own, and all legs have one broker, account and time in force"
+    if leg.qty <= 0:
+        return f"{leg.words()}: a leg's quantity is above zero; it was {leg.qty}"
     if not is_multiple(EXACT.scaleb(leg.qty, _DIGITS), Decimal(combo.units)):
         return f"{leg.words()}: {leg.qty} is not the same part of each of {combo.units} units"
     return None

@@ -24,6 +24,7 @@ from engine.execution.algos import ALGOS
 from engine.execution.conditional import RELEASED, watched_symbol
 from engine.execution.day_end import DAY_ENDED, DayEnds
 from engine.oms.orders import Orders, Record
+from engine.risk.controls_history import History
 from engine.risk.exposure import OPEN, RiskView
 from engine.risk.risk_manager import Candidate, RiskManager, Role, Verdict
 from engine.store.order import Order
@@ -95,9 +96,19 @@ class ExecutionAgent:
             why = f"the terms of {watched}, which it waits for, are not loaded; check the symbol"
         return _denial("ALGO_REFUSES", spec.algo.name, why) if why else None
 
-    def judge(self, order_id: str, spec: OrderSpec, source: Source, intent_id: str, **more: object) -> Verdict:
+    def judge(
+        self,
+        order_id: str,
+        spec: OrderSpec,
+        source: Source,
+        intent_id: str,
+        *,
+        ahead: tuple[RiskView, History] | None = None,
+        **more: object,
+    ) -> Verdict:
         """The gate's verdict on a parent. A person gets every check, a program the first denial.
 
+        ``ahead``: a view and a memory in which orders that go with this one count as sent; then every check is made.
         ``dry`` (in ``more``) is a question only: it counts nothing.
         """
         candidate = Candidate(
@@ -110,9 +121,11 @@ class ExecutionAgent:
             why=str(more.get("why", "")),
             is_approved=bool(more.get("is_approved", False)),
         )
-        verdict = self._gate.check(
-            candidate, self._clock.now_ns(), full=source.kind.is_person, dry=bool(more.get("dry", False))
-        )
+        now_ns, dry = self._clock.now_ns(), bool(more.get("dry", False))
+        if ahead is None:
+            verdict = self._gate.check(candidate, now_ns, full=source.kind.is_person, dry=dry)
+        else:
+            verdict = self._gate.judge(candidate, now_ns, full=True, dry=dry, ahead=ahead)
         refused = self.refuse(spec)
         if refused is not None:
             return msgspec.structs.replace(verdict, ok=False, denials=(refused, *verdict.denials))

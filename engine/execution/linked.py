@@ -16,8 +16,9 @@ from engine.domain import events as ev
 from engine.domain.clock import Clock
 from engine.domain.commands import Denial
 from engine.domain.order import LinkRole, OrderSpec, OrderState, Source
-from engine.execution.combos import combo_fault
+from engine.execution.combos import combo_fault, combo_of
 from engine.oms.orders import Orders
+from engine.risk.overlay import Overlay
 from engine.risk.risk_manager import Candidate, RiskManager, Role
 from engine.store.order_store import OrderStore
 
@@ -72,13 +73,18 @@ class LinkedOrders:
     def send(self, parents: Sequence[str], source: Source) -> bool:
         """Judge the one child of each accepted parent, then send all of them as one message; False where one was denied."""
         members: list[tuple[str, OrderSpec, ev.Decision]] = []
+        now_ns, overlay = self._clock.now_ns(), Overlay(self._gate.view, self._gate.history)
         for parent_id in parents:
             spec = self._store.get(parent_id).spec
             order_id = f"C{self._store.next_counter()}"
             candidate = Candidate(
                 order_id=order_id, role=Role.CHILD, spec=spec, source=source, parent_id=parent_id, why=WHY
             )
-            verdict = self._gate.check(candidate, self._clock.now_ns(), full=False)
+            if combo_of(spec) is None:
+                verdict = self._gate.check(candidate, now_ns, full=False)
+            else:  # all legs may fill: the earlier ones count for this one
+                verdict = self._gate.judge(candidate, now_ns, full=False, ahead=overlay.pair)
+                overlay.add(order_id, spec, source, now_ns, None)
             if not verdict.ok:
                 self._deny(order_id, parent_id, spec, source, verdict.denials, verdict.decision)
                 self._end(parents, f"{parent_id} of the group was denied: {verdict.denials[0].text}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.instrument import Instrument, make_instrument
 from engine.domain.money import Price, Qty
-from engine.domain.order import Combo, Link, LinkRole, OrderSpec, OrderType, Side, Tif
+from engine.domain.order import Combo, Link, LinkRole, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.market.feed import QuoteTick
 from engine.oms import broker_interface as bi
-from tests.core.lab import AAPL, ME, Lab
+from tests.core.lab import AAPL, ME, POLICY, Lab
 
 MSFT = make_instrument("MSFT", "equity", "XSIM", "USD", "0.05")
 EURO = make_instrument("SAP", "equity", "XSIM", "EUR", "0.01")
@@ -117,6 +118,52 @@ def test_the_net_and_each_leg_are_judged(lab: PairLab, specs: list[OrderSpec], c
     assert code in {denial.code for denial in result.denials}
     assert lab.broker.sent == []
     assert not lab.engine.store.parents_open
+
+
+@pytest.mark.parametrize(
+    ("row", "code"),
+    [("max_gross: 20_000_000", "GROSS_MAX"), ("max_notional: 10_000_000           # all open", "OPEN_NOTIONAL")],
+)
+@pytest.mark.parametrize("source", [ME, Source(SourceKind.STRATEGY, "pair")])
+def test_all_legs_together_stay_within_the_limits_of_an_account(
+    tmp_path: Path, row: str, code: str, source: Source
+) -> None:
+    """756,000 of AAPL and 800,000 of MSFT: each fits, both may fill."""
+    words = POLICY.read_text(encoding="utf-8")
+    path = tmp_path / "policy.yaml"
+    path.write_text(words.replace(row, re.sub("[0-9_]{10}", "1_000_000", row, count=1)), encoding="utf-8")
+    lab = PairLab(tmp_path, policy=path)
+    specs = legs(units=2_000)
+    asked = co.Preview(source=source, spec=specs[0], linked=tuple(specs[1:]))
+    assert code in {denial.code for denial in lab.engine.what_if(asked).denials}
+    result = lab.submit(msgspec.structs.replace(order(specs), source=source))
+    assert code in {denial.code for denial in result.denials}
+    assert lab.broker.sent == []
+    assert lab.submit(order(legs(units=1_000), "i2")).ok
+
+
+@pytest.mark.parametrize(
+    ("qty", "code"), [("0", "LINK_BAD"), ("-10", "LINK_BAD"), ("1e25", "NUMBER_BAD"), ("1e40", "NUMBER_BAD")]
+)
+def test_an_absurd_quantity_is_a_denial_and_no_failure(lab: PairLab, qty: str, code: str) -> None:
+    specs = [msgspec.structs.replace(spec, qty=Qty(qty)) for spec in legs()]
+    assert code in {denial.code for denial in lab.submit(order(specs)).denials}
+    asked = co.Preview(source=ME, spec=specs[0], linked=tuple(specs[1:]))
+    assert code in {denial.code for denial in lab.engine.what_if(asked).denials}
+    assert lab.broker.sent == []
+
+
+@pytest.mark.parametrize("role", [LinkRole.ENTRY, LinkRole.PEER])
+def test_terms_of_a_combination_go_with_no_other_group(lab: PairLab, role: LinkRole) -> None:
+    """They would make each of them another order to the check of duplicates."""
+    first, second = legs()
+    role_of_second = LinkRole.LEG if role is LinkRole.ENTRY else role
+    specs = [
+        msgspec.structs.replace(first, link=Link(role, combo=Combo(10, None))),
+        msgspec.structs.replace(second, link=Link(role_of_second)),
+    ]
+    assert "LINK_BAD" in {denial.code for denial in lab.submit(order(specs)).denials}
+    assert lab.broker.sent == []
 
 
 def test_at_the_collar_and_on_the_net_tick_it_passes(lab: PairLab) -> None:

@@ -130,3 +130,25 @@ def test_a_clock_that_is_set_right_by_less_than_the_limit_halts_nothing(box: Box
     box.machine.pass_ns(NS_PER_S // 20, 0)
     box.look()
     assert box.lab.engine.kill.state_of(co.HaltScope()) is ev.TradingState.ACTIVE
+
+
+def test_a_row_that_the_tape_itself_makes_first_after_the_sleep_does_not_hide_it(box: Box) -> None:
+    order = waits(box.lab, symbol="MSFT", above="430")
+    box.machine.pass_ns(NS_PER_S // 20, HOUR_NS)
+    box.tape.pruned(box.lab.engine, ("2023-11-01",))
+    tick = TradeTick("MSFT", "XSIM", box.machine.wall_ns, 99, 43_000, 100, "B", hidden=False)
+    box.tape.tick(box.lab.engine.on_market, tick)
+    box.lab.settle()
+    assert box.held() == ["CLOCK_JUMP"]
+    assert box.lab.broker.sent == []
+    assert state(box.lab, order.order_id) is OrderState.CANCELLED
+
+
+def test_looks_at_the_latch_are_counted_anew_for_what_came_behind_a_gap(box: Box) -> None:
+    """The tape's reader counts them from each input on."""
+    box.lab.engine.kill.latch = box.tape.latch
+    seen: list[int] = []
+    box.machine.pass_ns(NS_PER_S // 20, HOUR_NS)
+    tick = TradeTick("MSFT", "XSIM", box.machine.wall_ns, 99, 43_000, 100, "B", hidden=False)
+    box.tape.tick(lambda _: seen.append(box.tape.latch.looks), tick)
+    assert seen == [0]

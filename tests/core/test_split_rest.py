@@ -72,9 +72,9 @@ def alerts(lab: Lab) -> list[str]:
     return [one.text for one in told if isinstance(one, ev.AlertRaised) and one.code == "SPLIT_REST"]
 
 
-def worked(folder: Path) -> tuple[Lab, bi.WireOrder]:
+def worked(folder: Path, ledger: Path | None = None) -> tuple[Lab, bi.WireOrder]:
     """A schedule of 1,000 with 60 done, a part of it working."""
-    lab = Lab(folder)
+    lab = Lab(folder, ledger=ledger)
     lab.connect()
     algo = AlgoSpec("twap", duration_ns=600 * NS_PER_S, params={"slices": "10"})
     assert lab.buy(1_000, "190.01", algo=algo).ok
@@ -122,3 +122,21 @@ def test_a_second_split_or_an_execution_that_was_undone_is_left_to_a_person(tmp_
     busted.answer(bi.Cancelled(broker="paper", ts_ns=now, wire_id=order.wire_id, qty_filled=Qty(0)))
     (told,) = alerts(busted)
     assert "work out by hand what is left" in told
+
+
+def test_an_engine_that_was_started_anew_before_the_end_still_says_what_is_left(tmp_path: Path) -> None:
+    lab, child = worked(tmp_path, tmp_path / "ledger.db")
+    now = lab.clock.now_ns()
+    lab.answer(bi.Moved(broker="paper", ts_ns=now, movement=split(4, 1, now)))
+    lab.journal.close()
+    again = Lab(tmp_path, ledger=tmp_path / "ledger.db", start_ns=now)
+    gone = bi.Cancelled(broker="paper", ts_ns=now, wire_id=child.wire_id, qty_filled=Qty(60))
+    again.answer(gone)
+    (told,) = alerts(again)
+    assert "of P1 3760 are left in new units" in told
+    again.journal.close()
+    assert alerts_after_a_start(tmp_path, now) == [told], "said once"
+
+
+def alerts_after_a_start(folder: Path, now: int) -> list[str]:
+    return alerts(Lab(folder, ledger=folder / "ledger.db", start_ns=now))

@@ -318,3 +318,18 @@ def test_whatever_the_books_do_legs_stay_even_and_no_unit_costs_more(seed: int) 
     lab.core.check()
     lab.cancel(wires[0])
     assert lab.legs_at() == 0
+
+
+@pytest.mark.parametrize("tif", [Tif.FOK, Tif.DAY])
+def test_a_combination_that_is_over_is_not_kept_open_by_a_restart(tif: Tif) -> None:
+    lab = Pair()
+    wires = lab.combo(10, "-5", tif=tif)
+    lab.core.submit_cancel(lab.now, ME, wires[0])
+    lab.core.advance(lab.now)
+    assert {lab.status(wire) for wire in wires} == {"cancelled"}
+    assert lab.core.groups.members == {}
+    again = Pair()
+    again.core.load_state(decoder(VenueState).decode(encode(lab.core.state())))
+    again.core.advance(again.core.now_ns)
+    assert again.core.groups.members == {}
+    assert again.legs_at() == 0
