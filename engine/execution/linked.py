@@ -39,6 +39,8 @@ def _fault(specs: Sequence[OrderSpec]) -> str | None:
     is_peers = len(roles) > 1 and set(roles) == {LinkRole.PEER}
     if LinkRole.COMBO in roles:
         return combo_fault(specs)
+    if any(combo_of(spec) is not None for spec in specs):
+        return "units and a net price belong to the legs of a combo"
     if not (is_bracket or is_peers):
         return "orders placed together are one entry with its legs, peers of which one cancels the others, or a combo"
     if len(specs) > MEMBERS_MAX:
