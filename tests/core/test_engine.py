@@ -714,3 +714,52 @@ def test_each_halt_runs_its_procedure_and_takes_foreign_orders_too(tmp_path: Pat
     only = belongs(co.Halt(source=ME, scope=HaltScope(HaltScopeKind.STRATEGY, "BuyTheDip")))
     assert only is not None
     assert not only(venue_order("", venue_order_id="X9"))
+
+
+def test_an_old_answer_does_not_bring_a_channel_up(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    down_to_up = bi.ChannelChanged(broker="paper", ts_ns=lab.clock.now_ns(), state=ev.BrokerState.RESYNCING)
+    lab.engine.on_broker(down_to_up)
+    old = lab.snapshot()
+    lab.engine.on_broker(down_to_up)
+    assert len(lab.broker.asked) == 2
+    lab.answer(old)
+    assert lab.engine.view_of_risk.channel("paper") is ev.BrokerState.RESYNCING
+    lab.answer(lab.snapshot())
+    assert lab.engine.view_of_risk.channel("paper") is ev.BrokerState.UP
+
+
+def test_an_order_that_ended_without_all_its_executions_is_asked_after_soon(lab: Lab) -> None:
+    lab.buy(100, "188")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    lab.pass_time(1)
+    asked = len(lab.broker.asked)
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire, qty_filled=Qty(40)))
+    assert lab.state("C2") == "unknown"
+    lab.pass_time(3)
+    assert len(lab.broker.asked) == asked + 1
+
+
+def test_an_intent_of_an_order_amends_nothing(lab: Lab) -> None:
+    lab.buy(100, "188")
+    lab.answer(lab.ack(lab.broker.sent[0].wire_id))
+    result = lab.submit(co.AmendOrder(source=ME, intent_id="i1", order_id="P1", qty=Qty(50)))
+    assert (result.ok, result.code, lab.broker.amends) == (False, "INTENT_REUSED", [])
+
+
+def test_a_stop_that_cancels_cancels_and_one_that_does_not_says_what_stays(lab: Lab) -> None:
+    lab.buy(100, "188")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    assert lab.submit(co.StopEngine(source=ME, cancel=False)).text == "stopping; 1 orders stay at the venue"
+    assert not lab.broker.cancels
+    assert lab.submit(co.StopEngine(source=ME, cancel=True)).ok
+    assert lab.broker.cancels == [wire]
+
+
+def test_the_policy_in_force_stands_in_the_journal_word_for_word(lab: Lab) -> None:
+    (loaded,) = [
+        event for row in lab.journal.read() if isinstance(event := ev.decode_event(row.payload), ev.PolicyLoaded)
+    ]
+    assert loaded.text == POLICY.read_text("utf-8")

@@ -83,6 +83,8 @@ GUARDS = (
            "if procedure is not None and not began:", "if procedure is not None and engine is None:", CORE),
     Mutant("amend-what-works", "only what works is amended, never what is unknown or under cancel", COMMANDER,
            "if order.state not in AMENDABLE:", "if order.state is None:", CORE),
+    Mutant("up-when-compared", "a channel is up once it was compared, not when an old answer comes", ENGINE,
+           "        if done is None:\n            return\n", "", CORE),
     Mutant("linked-not-staged", "orders that belong together are not placed where they were to be held back", COMMANDER,
            '            if command.staged:\n                return _no(\n                    "LINK_STAGED"',
            '            if command is None:\n                return _no(\n                    "LINK_STAGED"', CORE),
