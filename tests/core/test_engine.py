@@ -763,3 +763,13 @@ def test_the_policy_in_force_stands_in_the_journal_word_for_word(lab: Lab) -> No
         event for row in lab.journal.read() if isinstance(event := ev.decode_event(row.payload), ev.PolicyLoaded)
     ]
     assert loaded.text == POLICY.read_text("utf-8")
+
+
+@pytest.mark.parametrize("state", list(ev.BrokerState))
+def test_what_was_due_is_due_no_more_whatever_the_channel(tmp_path: Path, state: ev.BrokerState) -> None:
+    """A time in the past would keep its driver spinning."""
+    lab = Lab(tmp_path)
+    lab.engine.on_broker(bi.ChannelChanged(broker="paper", ts_ns=lab.clock.now_ns(), state=state, why="so"))
+    for _ in range(3):
+        lab.pass_time(11)
+        assert lab.engine.next_time_ns() > lab.clock.now_ns()
