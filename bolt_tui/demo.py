@@ -162,10 +162,10 @@ async def _session(home: Home, out: Output, make: Make) -> tuple[Session, DeskVi
 
 def report(home: Home, out: Output, session: Session, view: DeskView, error: str) -> Exit:
     """Orders, fills, positions, P&L, how real the simulation was, and the proof of the ledger."""
-    from bolt_tui.ledger_tools import verify
+    from bolt_tui.ledger_tools import tape_beside, verify
     from bolt_tui.session_report import shown
 
-    proof = verify(home.place)
+    proof = verify(home.place, None, tape_beside(home.place))
     how_real, real_lines = shown(home)
     wrong = [step.title for step, _, result in session.results if result.ok == step.is_denied]
     is_good = not error and not wrong and proof.ok and len(session.results) == len(STEPS)

@@ -13,7 +13,7 @@ from bolt_tui.client import ClientError, EngineClient
 from bolt_tui.endpoint import find_socket, is_listening
 from bolt_tui.resources import InstallationError, check_packages, version
 from bolt_tui.settings import Environment, Home, environment, home_path, load_settings
-from engine.domain.errors import BoltError
+from engine.domain.errors import BoltError, SettingsError
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -88,8 +88,12 @@ def _folder(home: Home) -> Finding:
 
 
 def _settings(home: Home) -> Finding:
+    from bolt_tui import keymap, themes
+
     try:
-        load_settings(home)
+        desk = load_settings(home).desk
+        themes.chosen(desk.theme, themes.shipped())
+        keymap.remapped(desk.keys)
     except BoltError as error:
         return Finding("settings", False, str(error), f"correct {home.settings}")
     return Finding("settings", True, str(home.settings) if home.settings.exists() else "none; the defaults hold")
@@ -153,15 +157,17 @@ def _engine(home: Home) -> Finding:
 
 
 def _ledger(home: Home) -> Finding:
-    from bolt_tui.ledger_tools import verify
+    from bolt_tui.ledger_tools import tape_beside, verify
     from engine.store.link import is_there
 
     try:
         if not is_there(home.place):
             return Finding("ledger", True, "none yet; the first start makes it")
+    except SettingsError:
+        return Finding("ledger", True, "not looked at: the settings say where it is")
     except BoltError as error:
         return Finding("ledger", False, str(error), "no order can leave until the ledger can be opened")
-    proof = verify(home.place)
+    proof = verify(home.place, None, tape_beside(home.place))
     if proof.ok:
         return Finding("ledger", True, proof.text)
     faults = (*proof.findings, *proof.conservation)

@@ -57,8 +57,16 @@ class _Tapes:
         return tuple(filter(None, found))
 
 
-def verify(place: Place, head: Head | None = None, tape: Path | None = None) -> Proof:
-    """Prove a ledger: chain, noted head, projections, the chunks of its tape, and that cash and positions add up to the last unit."""
+def tape_beside(place: Place) -> Path | None:
+    """Where the tape of a ledger in a file lies; a ledger on a server has none beside it."""
+    return place.parent / "tape" if isinstance(place, Path) else None
+
+
+def verify(place: Place, head: Head | None, tape: Path | None) -> Proof:
+    """Prove a ledger: chain, noted head, projections, the chunks of its tape, and that cash and positions add up to the last unit.
+
+    Without a folder of the tape, as for a copy of the ledger alone, the chunks are not judged, and the text says so.
+    """
     from bolt_tui.wiring import projections
     from engine.ledger.ledger import Ledger
 
@@ -70,13 +78,13 @@ def verify(place: Place, head: Head | None = None, tape: Path | None = None) -> 
 
     found: VerifyReport = verify_store(place, make, head)
     faults = tuple(ledger.conservation_faults()) if found.ok else ()
-    folder = tape or (place.parent / "tape" if isinstance(place, Path) else None)
-    torn = tapes.faults(folder) if found.ok and folder is not None else ()
+    torn = tapes.faults(tape) if found.ok and tape is not None else ()
     is_good = found.ok and not faults and not torn
     text = f"{found.ledger_id or 'no ledger id'}: {found.rows} rows, head {found.head_hash[:16]}: "
     text += "every hash, link and projection holds; cash and positions add up" if is_good else "NOT PROVEN"
-    if is_good and tapes.chunks and folder is not None:
-        text += f"; {len(tapes.chunks)} chunks of the tape are whole"
+    if is_good and tapes.chunks:
+        beside = "are whole" if tape is not None else "are not with it and were not judged"
+        text += f"; {len(tapes.chunks)} chunks of the tape {beside}"
     return Proof(
         ok=is_good,
         rows=found.rows,

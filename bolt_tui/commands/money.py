@@ -154,11 +154,20 @@ def paper_transfer(context: Context) -> Exit:
 
 
 def _at_the_counter(context: Context, act: Act, terms: dict[str, object]) -> Exit:
+    from bolt_tui.client import NoEngine
+    from bolt_tui.commands.context import NotNow
     from brokers.paperbroker import PaperSession
+    from engine.domain.errors import VenueError, VenueRefused
 
-    session = PaperSession(context.found.root)
+    try:
+        session = PaperSession(context.found.root)
+    except VenueError as error:
+        msg = f"{error}; the venue runs beside an engine: start one with `bolt` or `bolt headless`"
+        raise NoEngine(msg) from None
     try:
         told = session.book(act, **terms)
+    except VenueRefused as error:
+        raise NotNow("VENUE_REFUSED", str(error)) from None
     finally:
         session.close()
     context.out.object("paper", {"act": act, "text": told})

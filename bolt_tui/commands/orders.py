@@ -34,7 +34,7 @@ from engine.domain.ids import check_intent_id, new_intent_id
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState
 from engine.intake.drafts import GrammarError, NewOrderDraft
-from engine.intake.grammar import GrammarContext, OrderRef, parse_order
+from engine.intake.grammar import COMMANDS, GrammarContext, OrderRef, parse_order
 from engine.intake.presets import NONE, Presets
 from engine.views import DeskView, OrderView
 
@@ -49,6 +49,7 @@ def order(context: Context) -> Exit:
     args = context.args
     intent_id = check_intent_id(args.intent) if args.intent else new_intent_id("c")
     line = " ".join(args.words)
+    _refuse_other_lines(line)
     try:
         with context.client() as client:
             view = client.view()
@@ -80,6 +81,18 @@ def order(context: Context) -> Exit:
     if row is None or result.code == "INTENT_REUSED":
         return context.report(result, intent_id=intent_id)
     return _report_end(context, result, row, intent_id)
+
+
+def _refuse_other_lines(line: str) -> None:
+    """On the desk a line may also cancel, amend or release; here each of them is a subcommand.
+
+    Raises:
+        SettingsError: with the one to use.
+    """
+    first = line.split(maxsplit=1)[0].lower() if line.strip() else ""
+    if first in COMMANDS:
+        msg = f"{first!r} starts a line of the desk and is no order; here it is `bolt {COMMANDS[first]}`, see `bolt {COMMANDS[first]} --help`"
+        raise SettingsError(msg)
 
 
 def _asked_before(context: Context, client: EngineClient, intent_id: str, line: str) -> CommandResult | None:

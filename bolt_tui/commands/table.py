@@ -253,7 +253,7 @@ ENGINE = (
         "bolt strategy on BuyTheDip symbol=AAPL",
         "engine:strategy",
         (
-            arg("switch", choices=("on", "off"), help="what to do"),
+            arg("switch", metavar="on|off", choices=("on", "off"), help="what to do"),
             arg("name", metavar="NAME", help="the strategy"),
             arg("params", metavar="PARAM=VALUE", nargs="*", help="its parameters"),
         ),
@@ -388,7 +388,8 @@ TOOLS = (
             LEDGER_FILE,
         ),
         (Exit.STORE,),
-        detail="A ledger moves so from a file to a server and back.",
+        detail="A ledger moves so from a file to a server and back. The tape is not part of the copy: keep the folder `tape` too, to look "
+        "back at prices and to decide days again.",
     ),
     Subcommand(
         "ledger archive",

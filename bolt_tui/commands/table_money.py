@@ -125,7 +125,7 @@ MONEY = (
         "bolt paper convert 1000 EUR USD",
         "money:paper_convert",
         (arg("amount", metavar="AMOUNT", help="of the first currency"), *_FROM_TO),
-        (Exit.NO_ENGINE,),
+        (Exit.REFUSED, Exit.NO_ENGINE),
         detail="At the rate and the cost that `fx.yaml` states. " + _COUNTER,
     ),
     Subcommand(
@@ -138,7 +138,7 @@ MONEY = (
             arg("currency", metavar="CCY", help="of which currency"),
             arg("--why", metavar="TEXT", default="", help="one sentence for the booking"),
         ),
-        (Exit.NO_ENGINE,),
+        (Exit.REFUSED, Exit.NO_ENGINE),
         detail=_COUNTER,
     ),
     Subcommand(
@@ -150,7 +150,7 @@ MONEY = (
             arg("qty", metavar="QTY", help="how much; below zero sells (write -- before it)"),
             arg("symbol_name", metavar="SYMBOL", help="of what"),
         ),
-        (Exit.NO_ENGINE,),
+        (Exit.REFUSED, Exit.NO_ENGINE),
         detail="It passes no gate of ours, as nothing does that is done in a broker's own terminal. The engine books its execution to the "
         "account, as foreign.",
     ),
@@ -165,7 +165,7 @@ MONEY = (
             arg("--cost", metavar="AMOUNT", required=True, help="what all of it had cost"),
             arg("--why", metavar="TEXT", default="", help="one sentence for the booking"),
         ),
-        (Exit.NO_ENGINE,),
+        (Exit.REFUSED, Exit.NO_ENGINE),
         detail=_COUNTER,
     ),
 )

@@ -101,13 +101,16 @@ def open_target(name: str) -> int:
 
 def ledger_verify(context: Context) -> Exit:
     """Prove a ledger, or files that were written from one."""
-    from bolt_tui.ledger_tools import verify
+    from bolt_tui.ledger_tools import tape_beside, verify
 
     head = _kept_head(context.args.head)
     if context.args.files:
         return _verify_files(context, head)
     place = ledger_place(context)
-    proof = verify(place, head)
+    tape = tape_beside(place)
+    if tape is not None and place != named_home().place and not tape.is_dir():
+        tape = None  # a copy of the ledger alone; in the state folder a tape that is gone is a fault
+    proof = verify(place, head, tape)
     context.out.object("ledger_verify", {"ledger": str(place), **show.fields(proof)})
     context.out.line(f"{place}: {proof.text}")
     for fault in (*proof.findings, *proof.conservation):
@@ -138,7 +141,7 @@ def _verify_files(context: Context, head: Head | None) -> Exit:
     context.out.object("export_verify", {"files": names, **show.fields(report)})
     what = f"rows {report.first_seq} to {report.head_seq}, head {report.head_hash[:16]}"
     context.out.line(
-        f"{len(names)} files: {what}: {'every record, hash and link holds' if report.ok else 'NOT PROVEN'}"
+        f"{len(names)} file{'s' if len(names) > 1 else ''}: {what}: {'every record, hash and link holds' if report.ok else 'NOT PROVEN'}"
     )
     for fault in report.findings:
         context.out.line(f"  {fault}")
@@ -189,7 +192,7 @@ def ledger_backup(context: Context) -> Exit:
     place = ledger_place(context)
     target = read_place(context.args.target, named_home().root)
     copied = backup(place, target, projections)
-    proof = verify(target)
+    proof = verify(target, None, None)  # the tape is not copied
     fields = {"ledger": str(place), "target": str(target), "rows": copied.rows, "head_hash": copied.head_hash}
     context.out.object("ledger_backup", {**fields, "ok": proof.ok, "findings": (*proof.findings, *proof.conservation)})
     context.out.line(f"{target}: {proof.text}")

@@ -30,7 +30,7 @@ from brokers.paper.protocol import (
 from brokers.paper.realism import RealismReport
 from brokers.paper.wire import FrameError, Unpacker, connect, pack, read_frame
 from engine.domain.clock import NS_PER_S, SystemClock
-from engine.domain.errors import VenueError
+from engine.domain.errors import VenueError, VenueRefused
 from engine.domain.events import decoder
 from engine.domain.money import Money, Price
 from engine.oms.broker_interface import Acked, Rejected, VenueOrder, VenuePosition, WireOrder
@@ -108,7 +108,8 @@ class PaperSession:
         """Act as the account's owner beside trading (``terms`` as in :class:`Book`); the booking in words.
 
         Raises:
-            VenueError: with the refusal.
+            VenueRefused: with the refusal.
+            VenueError: without an answer in time.
         """
         self._asked += 1
         self._send(Book(id=self._asked, act=act, **terms))
@@ -116,7 +117,7 @@ class PaperSession:
             if isinstance(frame, Done) and frame.id == self._asked:
                 if not frame.ok:
                     msg = f"the paper venue refused: {frame.text}"
-                    raise VenueError(msg)
+                    raise VenueRefused(msg)
                 return frame.text
         raise AssertionError("frames end by raising")
 

@@ -92,7 +92,7 @@ class Teller:
         terms = self._till.config.exchange
         found = None if terms is None else terms.change(amount, of, to, self._till.now_ns)
         if found is None:
-            msg = f"the paper venue knows no rate of {of} in {to}; give it one in fx.yaml and start it again"
+            msg = f"the paper venue knows no rate of {of} in {to}; give it one in fx.yaml of the state folder and start it again (`bolt stop`, then `bolt`)"
             raise InputError(msg)
         legs, words = found
         return self.book(account, MovementKind.CONVERSION, *legs, text=words)

@@ -500,6 +500,8 @@ class Commander:
             item.text for done in engine.reconciler.last.values() for item in done.differences if not item.explained
         ]
         text = f"booked: {'; '.join(told)}" if told else f"asked; open until now: {'; '.join(open_items) or 'nothing'}"
+        if open_items and not told:
+            text += ". Explain it with `bolt adjust`, or book what the broker says with `bolt reconcile --accept --reason TEXT`"
         if unknown:
             booked = f"booked: {'; '.join(told)}; " if told else ""
             return _no("INSTRUMENT_UNKNOWN", f"{booked}not booked: {'; '.join(unknown)}")

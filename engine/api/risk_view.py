@@ -322,16 +322,27 @@ class EngineRiskView:
         """Why there is no rate in use."""
         base, age_ns = self._ledger.base_currency, self.rate_age(currency)
         if age_ns is None:
-            return f"there is no rate from {currency} to {base}"
+            return f"there is no rate from {currency} to {base}; state one with `bolt fx set {currency} {base} RATE`"
         return (
-            f"the rate from {currency} to {base} is {age_ns // NS_PER_S} s old, more than fx.max_age_s; state a new one"
+            f"the rate from {currency} to {base} is {age_ns // NS_PER_S} s old, more than fx.max_age_s; "
+            f"state a new one with `bolt fx set {currency} {base} RATE`"
         )
 
     def equity(self, account: str) -> Money | None:
         """Cash of every currency and positions at their marks, in base currency; None where a mark or a rate is missing."""
-        found = self._days.equity(account, self.mark)
-        total = found if isinstance(found, Unknown) else self._in_base(found)
+        total = self._equity(account)
         return None if isinstance(total, Unknown) else total
+
+    def equity_words(self, account: str) -> str:
+        """Which mark or rate is missing, or what the equity is where it is not above zero."""
+        total = self._equity(account)
+        if isinstance(total, Unknown):
+            return total.why
+        return "" if total > 0 else f"the equity is {total} {self._ledger.base_currency}"
+
+    def _equity(self, account: str) -> Money | Unknown:
+        found = self._days.equity(account, self.mark)
+        return found if isinstance(found, Unknown) else self._in_base(found)
 
     def clock_offset(self, broker: str) -> int | None:
         """Our clock less the broker's at the last snapshot."""

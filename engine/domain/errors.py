@@ -74,5 +74,9 @@ class VenueError(BoltError):
     """A broker session could not be opened, or broke while it was used."""
 
 
+class VenueRefused(VenueError):
+    """The venue heard what was asked and did not do it."""
+
+
 class InvariantError(BoltError):
     """Something impossible happened. The engine stops before the next order."""

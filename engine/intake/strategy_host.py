@@ -162,7 +162,10 @@ class StrategyHost:
         kind = self.strategies.get(name)
         if kind is None:
             known = ", ".join(sorted(self.strategies))
-            return _no("STRATEGY_UNKNOWN", f"there is no strategy {name!r}; there are {known}")
+            return _no(
+                "STRATEGY_UNKNOWN",
+                f"there is no strategy {name!r}; there are {known}. Files of strategies/ are read when an engine starts",
+            )
         halt = self._halted.get((HaltScopeKind.GLOBAL, "")) or self._halted.get((HaltScopeKind.STRATEGY, name))
         if halt is not None:
             return _no("HALTED", f"{name} cannot start while trading is halted: {halt}; rearm first")

@@ -20,6 +20,8 @@ from engine.risk.policy import SOURCES
 
 Broken = tuple[str, str, str]
 
+_ALWAYS = "24x7"
+"""The calendar of what never closes."""
 _IMMEDIATE = frozenset({Tif.IOC, Tif.FOK})
 
 DIGITS_MAX = 18
@@ -307,7 +309,10 @@ def session_closed(case: Case) -> Broken | None:
     if case.spec.tif is Tif.OPG:
         if is_closed:
             return None  # the venue takes it in its call phase, or refuses it
-        said = f"the opening auction of {case.spec.symbol} is over at {iso(case.now_ns)}; a day order trades now"
+        if case.instrument is not None and case.instrument.calendar == _ALWAYS:
+            said = f"{case.spec.symbol} never closes, so it has no opening auction; a day order trades now"
+        else:
+            said = f"the opening auction of {case.spec.symbol} is over at {iso(case.now_ns)}; a day order trades now"
         return "open", "before the open", said
     if not is_closed and (case.quote is None or case.quote.status != CLOSED):
         return None
@@ -372,6 +377,11 @@ def _quote(case: Case, code: str, words: str) -> Broken | None:
 def pnl_words(case: Case) -> str:
     """C21: why the result of the day is not known."""
     return case.view.pnl_words(case.spec.account)
+
+
+def equity_words(case: Case) -> str:
+    """C17, C18: why the equity is not known, or that it is not above zero."""
+    return case.view.equity_words(case.spec.account)
 
 
 def self_cross(case: Case) -> Broken | None:

@@ -229,6 +229,10 @@ class RiskView(Protocol):
         """Cash and positions at their marks, in base currency; None where that is not known."""
         ...
 
+    def equity_words(self, account: str) -> str:
+        """Why nothing can be measured against the equity (a mark or a rate is missing, it is not above zero); empty where it can."""
+        ...
+
     def clock_offset(self, broker: str) -> int | None:
         """Our clock less the broker's, ns, when they were last compared; None = never."""
         ...

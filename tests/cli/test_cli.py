@@ -14,6 +14,7 @@ from bolt_tui.commands.exits import Exit
 from bolt_tui.commands.subcommand import Subcommand
 from bolt_tui.commands.table import FAMILIES, TABLE
 from bolt_tui.output import Output, columns
+from bolt_tui.settings import Home
 from tests.cli.conftest import Ran
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,6 +101,31 @@ def test_without_a_terminal_the_desk_says_what_to_use(bolt: Bolt) -> None:
     ran = bolt()
     assert ran.code == Exit.USAGE
     assert "the desk needs a terminal; `bolt headless`" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("desk: {theme: pink}", "desk.theme was 'pink'"),
+        ("desk: {keys: {nope: ctrl+y}}", "no key of that id"),
+        ("paper: {cash: abc}", "paper.cash was 'abc'"),
+    ],
+)
+def test_the_doctor_finds_settings_that_the_desk_would_refuse(bolt: Bolt, home: Home, text: str, told: str) -> None:
+    home.settings.write_text(text, encoding="utf-8")
+    ran = bolt("doctor")
+    assert (ran.code, (ran.out + ran.err).count(told)) == (Exit.INCOMPLETE, 1), "once, and with what to do"
+
+
+def test_a_line_of_the_desk_names_its_subcommand(bolt: Bolt) -> None:
+    ran = bolt("order", "x all AAPL")
+    assert (ran.code, "here it is `bolt cancel`" in ran.err) == (Exit.USAGE, True)
+    assert "here it is `bolt release`" in bolt("order", "release P104").err
+
+
+def test_the_counter_of_a_venue_that_does_not_run_is_no_fault_of_bolts(bolt: Bolt) -> None:
+    ran = bolt("paper", "deposit", "5", "EUR")
+    assert (ran.code, "start one with `bolt`" in ran.err) == (Exit.NO_ENGINE, True)
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure(bolt: Bolt) -> None:

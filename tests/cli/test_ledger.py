@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from shutil import rmtree
 
 import pytest
 
 from bolt_tui.commands.exits import Exit
 from bolt_tui.settings import Home
+from engine.domain import events as ev
+from engine.market.tape import chunk_path, write_chunk
 from tests.cli.conftest import Ran
-from tests.store.shop import run_sql, trade
+from tests.store.shop import Desk, run_sql, trade
 
 Bolt = Callable[..., Ran]
 
@@ -35,6 +38,29 @@ def test_a_ledger_is_copied_proven_and_held_to_its_head(bolt: Bolt, ledger: Path
     assert bolt("ledger", "verify", "--head", f"8:{'0' * 64}").code == Exit.STORE
     wrong = bolt("ledger", "verify", "--head", "8")
     assert (wrong.code, "expected SEQ:HASH" in wrong.err) == (Exit.USAGE, True)
+
+
+def test_a_copy_is_proven_without_the_tape_that_is_not_part_of_it(
+    bolt: Bolt, ledger: Path, home: Home, tmp_path: Path
+) -> None:
+    name = "tape/20231114/000001"
+    desk = Desk(ledger)
+    desk.record(ev.TapeAnchored(name=name, sha256=write_chunk(chunk_path(home.tape, name), [b"[]"]), rows=1))
+    desk.journal.close()
+    copy = tmp_path / "elsewhere" / "copy.db"
+    copy.parent.mkdir()
+    made = bolt("ledger", "backup", str(copy))
+    assert (made.code, "1 chunks of the tape are not with it" in made.out) == (Exit.OK, True)
+    alone = bolt("ledger", "verify", "--ledger", str(copy))
+    assert (alone.code, "1 chunks of the tape are not with it" in alone.out) == (Exit.OK, True)
+    assert "1 chunks of the tape are whole" in bolt("ledger", "verify").out
+    (copy.parent / "tape").mkdir()
+    assert bolt("ledger", "verify", "--ledger", str(copy)).code == Exit.STORE, "a tape that is there is judged"
+    rmtree(home.tape)
+    gone = bolt("ledger", "verify")
+    assert (gone.code, f"{name}.jsonl.gz is missing" in gone.out) == (Exit.STORE, True), (
+        "in the state folder it must be there"
+    )
 
 
 @pytest.mark.parametrize("name", ["l.jsonl", "l.yaml", "l.yaml.gz"])

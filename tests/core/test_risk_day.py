@@ -262,7 +262,7 @@ def test_a_fee_in_a_third_currency_is_converted_or_makes_the_day_unknown(tmp_pat
     assert pnl(lab) is None
     told = {item.code: item.text for item in lab.buy(1, intent="x").denials}
     assert "there is no rate from BNB to USD" in told["PNL_UNKNOWN"]
-    assert "EQUITY_NONE" in told
+    assert "there is no rate from BNB to USD" in told["EQUITY_NONE"], "what is missing is named"
     now = lab.clock.now_ns()
     lab.engine.on_market(QuoteTick("BNB-USD", "XSIM", now, 1, 20000, 500, 20002, 500))
     assert pnl(lab) == "-100.005", "half a coin at the middle of 200.00 and 200.02"

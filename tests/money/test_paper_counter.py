@@ -10,7 +10,7 @@ import pytest
 from brokers.paper.protocol import Act
 from brokers.paperbroker import PaperSession, ensure_venue, stop_venue
 from engine.domain import commands as co
-from engine.domain.errors import VenueError
+from engine.domain.errors import VenueError, VenueRefused
 from engine.domain.money import Money, Qty
 from engine.domain.movements import CashLeg, Movement, MovementKind
 from engine.oms import broker_interface as bi
@@ -27,7 +27,7 @@ def test_a_conversion_and_a_deposit_outlive_the_venue(tmp_path: Path) -> None:
         assert "conversion -100 EUR 119.94 USD" in session.book(
             Act.CONVERT, amount=Money(100), currency="EUR", to="USD"
         )
-        with pytest.raises(VenueError, match="no rate of EUR in JPY"):
+        with pytest.raises(VenueRefused, match=r"no rate of EUR in JPY.*fx\.yaml of the state folder"):
             session.book(Act.CONVERT, amount=Money(100), currency="EUR", to="JPY")
         session.close()
         stop_venue(tmp_path)

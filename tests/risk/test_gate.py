@@ -194,7 +194,15 @@ def test_an_order_for_an_auction_comes_at_its_time(
     assert "TYPE_UNSUPPORTED" in world.codes(), "a broker that does not list it"
 
 
-NOT_JUDGED = {"brokers", "session_words", "session_close_ns", "pnl_words", "side_count", "version"}
+def test_an_order_for_the_open_of_what_never_closes_is_told_so(world: World) -> None:
+    assert world.caps is not None
+    world.caps.types |= {(OrderType.LIMIT, Tif.OPG)}
+    world.spec = msgspec.structs.replace(order(), tif=Tif.OPG)
+    (denial,) = world.check().denials
+    assert (denial.code, "never closes, so it has no opening auction" in denial.text) == ("SESSION_CLOSED", True)
+
+
+NOT_JUDGED = {"brokers", "session_words", "session_close_ns", "pnl_words", "equity_words", "side_count", "version"}
 """Read by monitors, for words, by algorithms and by the short way (which asks the table where it breaks); no control decides on them."""
 METHODS = [name for name in vars(RiskView) if not name.startswith("_") and name not in NOT_JUDGED]
 

@@ -186,6 +186,9 @@ class World:
     def equity(self, account: str) -> Money | None:
         return self.capital
 
+    def equity_words(self, account: str) -> str:
+        return "there is no rate from EUR to USD" if self.capital is None else ""
+
     def clock_offset(self, broker: str) -> int | None:
         return self.offset
 
