@@ -18,13 +18,13 @@ import msgspec
 
 from bolt_tui.past_market import PastMarket
 from bolt_tui.recall import Reader, named_chunks
-from bolt_tui.tape_middles import Question
+from bolt_tui.tape_middles import Answer, Question
 from brokers.paper.replay_broker import PAPER_CAPABILITIES
 from engine.api import Engine, EngineParts, log_lines
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, Clock, SimClock, SystemClock, iso
 from engine.domain.commands import AnyCommand, CommandResult, LookAtBasket, Preview
-from engine.domain.errors import SettingsError, StoreError
+from engine.domain.errors import DataError, SettingsError, StoreError
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
 from engine.market.volume import flat_weights
@@ -120,6 +120,8 @@ class Past:
         self._reader: Reader | None = None
         self._middles: dict[str, list[Decimal | None]] = {}
         """What the tape tells of the prices behind fills."""
+        self._unread = ""
+        """Why they could not be read."""
         with closing(open_reader(ledger)) as connection:
             try:
                 ends = connection.execute("SELECT min(seq), max(seq) FROM journal").fetchone()
@@ -204,8 +206,13 @@ class Past:
 
     def _hear(self) -> None:
         """Take what was read of the prices behind fills."""
-        found = None if self._reader is None else self._reader.answer()
-        if self._reader is not None and found is not None:
+        if self._reader is None:
+            return
+        try:
+            found = self._reader.answer()
+        except DataError as error:  # the rest of the past is as good as it was
+            found, self._unread = Answer({}), str(error)
+        if found is not None:
             self._reader.close()
             self._reader = None
             self._middles = found.middles
@@ -263,7 +270,7 @@ class Past:
     def missing(self) -> str:
         """What the tape does not tell of the instant, for people; empty where it tells all."""
         self.view()
-        return self._prices
+        return "; ".join(filter(None, (self._prices, self._unread)))
 
     # -- EnginePort --------------------------------------------------------------------------------------------------------
 

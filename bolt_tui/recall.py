@@ -68,7 +68,12 @@ class Reader:
         self._answer.seek(0)
         if code:
             raise DataError(f"the tape could not be read behind the fills: its reader ended with code {code}")
-        return _ANSWER.decode(self._answer.read())
+        try:
+            return _ANSWER.decode(self._answer.read())
+        except msgspec.DecodeError as error:
+            raise DataError(
+                f"the tape could not be read behind the fills: its reader said no whole answer ({error})"
+            ) from None
 
     def close(self) -> None:
         """End it."""

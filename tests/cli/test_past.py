@@ -350,3 +350,15 @@ def test_an_engine_that_goes_on_can_be_looked_at_up_to_now(past: Past, home: Hom
 def test_an_instant_that_is_none_is_named() -> None:
     with pytest.raises(SettingsError, match="--at was '25:00'"):
         read_instant("25:00", START_NS, START_NS)
+
+
+def test_a_reader_of_the_tape_that_dies_leaves_the_past_to_be_looked_at(taped: Past) -> None:
+    """The desk looks several times a second: it must not end over figures that are missing."""
+    taped.measure()
+    assert taped._reader is not None
+    taped._reader._process.kill()
+    taped._reader.wait(10)
+    view = taped.view()
+    assert view.orders
+    assert "could not be read" in taped.missing()
+    assert taped.view() is view, "said again, read no more"
