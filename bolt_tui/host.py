@@ -33,6 +33,11 @@ class LiveEngine(Protocol):
         """The engine's door."""
         ...
 
+    @property
+    def is_recovering(self) -> bool:
+        """Whether the engine before did not end cleanly, and no comparison was clean since."""
+        ...
+
     async def run(self) -> None:
         """Trade until a stop was asked for; raises what the engine cannot survive."""
         ...

@@ -478,6 +478,11 @@ class LiveEngine:
         asked = sentinel(self._home.root)
         return self._tape.notes(found if asked is None else [*found, asked])
 
+    @property
+    def is_recovering(self) -> bool:
+        """Whether the engine before did not end cleanly, and no comparison was clean since."""
+        return self.engine.view_of_risk.recovering()
+
     def request_stop(self, cancel: bool) -> None:
         """End :meth:`run`, cancelling working orders first where asked. On the loop's thread."""
         if not self._stopping.done():

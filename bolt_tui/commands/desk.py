@@ -32,7 +32,7 @@ from bolt_tui.settings import (
     load_settings,
     open_home,
 )
-from engine.domain.commands import SetStrategy
+from bolt_tui.strategy_starts import named, start
 from engine.domain.errors import BoltError
 
 if TYPE_CHECKING:
@@ -52,8 +52,13 @@ def run_engine(context: Context) -> Exit:
 
     async def main() -> None:
         live = build(home, settings)
+
+        def on_ready() -> None:
+            start(live, context.source, {}, settings.strategies, _LOG.warning)
+            _say_ready(context.args.ready_fd)
+
         with signals(live, detached=True):
-            await serve(live, home, lambda: _say_ready(context.args.ready_fd), on_end=lambda: _end_venue(home))
+            await serve(live, home, on_ready, on_end=lambda: _end_venue(home))
 
     asyncio.run(main())
     return Exit.OK
@@ -92,17 +97,16 @@ async def _headless(context: Context, home: Home) -> None:
     from bolt_tui.session_report import shown
 
     args = context.args
-    live = build(home, load_settings(home))
+    settings = load_settings(home)
+    asked = named(args.strategy, settings.strategies)
+    live = build(home, settings)
     stream = Stream(live.door, sys.stdout)
     lines = asyncio.ensure_future(stream.run())
     loop = asyncio.get_running_loop()
 
     def on_ready() -> None:
         context.out.say(f"bolt: the engine serves on {find_socket(home)}; end it with ctrl+c or `bolt stop`")
-        for name in args.strategy:
-            result = live.door.submit(SetStrategy(source=context.source, name=name, on=True))
-            if not result.ok:
-                context.out.say(f"bolt: strategy {name}: {result.code} {result.text}")
+        start(live, context.source, asked, settings.strategies, lambda text: context.out.say(f"bolt: {text}"))
         if args.seconds > 0:
             loop.call_later(args.seconds, live.request_stop, False)
 

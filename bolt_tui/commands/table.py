@@ -50,7 +50,7 @@ DESK = (
     Subcommand(
         "headless",
         "Run the engine without a screen: JSON lines on stdout, words on stderr.",
-        "bolt headless --strategy BuyTheDip",
+        "bolt headless --strategy BuyTheDip:symbol=AAPL",
         "desk:run_headless",
         (
             arg(
@@ -70,7 +70,7 @@ DESK = (
                 metavar="NAME",
                 action="append",
                 default=[],
-                help="start this strategy; may be given again",
+                help="start this strategy: NAME, with its parameters of settings.yaml, or NAME:param=value,param=value; again for more",
             ),
         ),
         (Exit.STORE, Exit.FAULT, Exit.INCOMPLETE),

@@ -9,7 +9,7 @@ BOX = (
     Subcommand(
         "service print",
         "Print a unit that runs the engine without a screen for weeks: systemd, or launchd on macOS.",
-        "bolt service print --strategy BuyTheDip",
+        "bolt service print --strategy BuyTheDip:symbol=AAPL",
         "box:service",
         (
             arg(
@@ -23,7 +23,7 @@ BOX = (
                 metavar="NAME",
                 action="append",
                 default=[],
-                help="start this strategy; may be given again",
+                help="start this strategy: NAME, with its parameters of settings.yaml, or NAME:param=value,param=value; again for more",
             ),
         ),
         detail="Nothing is installed: write it to ~/.config/systemd/user/bolt.service, then `systemctl --user enable --now bolt`. The unit names this BOLT_HOME and this `bolt`; it restarts an engine that crashed, and neither one that was "

@@ -28,6 +28,7 @@ class FakeLive:
         self.halts: list[tuple[str, str, str]] = []
         self.stops: list[bool] = []
         self.ended = asyncio.Event()
+        self.is_recovering = False
 
     async def run(self) -> None:
         await self.ended.wait()

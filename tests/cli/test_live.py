@@ -317,6 +317,17 @@ def test_headless_ends_by_itself_after_its_seconds(home: Home) -> None:
     assert venue_is_gone(home), "a clean end leaves no process"
 
 
+def test_the_settings_start_strategies_with_the_engine(home: Home, bolt: Bolt) -> None:
+    home.settings.write_text("strategies: {BuyTheDip: {symbol: AAPL}}\n", encoding="utf-8")
+    ensure_policy(home)
+    assert start_engine(home)
+    try:
+        assert "strategy BuyTheDip: on" in bolt("status").out
+    finally:
+        end_child()
+        stop_venue(home.root)
+
+
 def test_a_bad_policy_changes_nothing_in_a_running_engine(bolt: Bolt, live: Home) -> None:
     """Edited while it trades: the answer names file, line and expectation, and the limits in force stay."""
     wait_for_market(live)
