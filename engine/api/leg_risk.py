@@ -8,6 +8,7 @@ from engine.domain import events as ev
 from engine.domain.money import ZERO_QTY, Qty, text
 from engine.domain.order import OrderSpec
 from engine.execution.combos import bare_legs, combo_of
+from engine.oms.orders import stated_key
 from engine.store.order import Order
 from engine.store.order_store import OrderStore
 
@@ -18,11 +19,15 @@ LEG_RISK = "LEG_RISK"
 
 
 class LegRisk:
-    """Reads it from the orders; says so once where a combination ends with a leg that stands alone."""
+    """Reads it from the orders; says so where a combination ends with a leg that stands alone, or comes to that later."""
 
     def __init__(self, store: OrderStore, record: Record) -> None:
         self._store, self._record = store, record
-        self.routes: ev.Routes = {ev.ParentEnded: self._ended}
+        self.routes: ev.Routes = {
+            ev.ParentEnded: self._ended,
+            ev.OrderFilled: self._filled,
+            ev.FillBusted: self._busted,
+        }
 
     def by_symbol(self) -> dict[tuple[str, str, str], Qty]:
         """By broker, account and symbol: the signed quantity that legs of open combinations leave bare."""
@@ -40,8 +45,20 @@ class LegRisk:
         return found
 
     def _ended(self, _seq: int, _ts_ns: int, event: ev.ParentEnded) -> None:
-        """Raise an alert where that was the last leg and they are not even."""
-        spec = self._store.get(event.order_id).spec
+        self._look(event.order_id)
+
+    def _filled(self, _seq: int, _ts_ns: int, event: ev.OrderFilled) -> None:
+        if event.late:
+            self._look(event.order_id)
+
+    def _busted(self, _seq: int, _ts_ns: int, event: ev.FillBusted) -> None:
+        # Where it is what a person said, the venue's own execution takes its place in the same moment.
+        if event.fill.fill_key != stated_key(self._store.get(event.order_id)):
+            self._look(event.order_id)
+
+    def _look(self, order_id: str) -> None:
+        """Raise an alert where nothing of the order's combination is open any more and its legs are not even."""
+        spec = self._store.get(order_id).spec
         if combo_of(spec) is None or spec.link is None:
             return
         legs = self._legs(spec.link.group)

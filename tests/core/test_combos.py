@@ -218,6 +218,29 @@ def test_what_stands_bare_is_shown_and_an_end_that_leaves_it_is_an_alert(lab: Pa
     assert {row.symbol: row.bare for row in lab.engine.picture.view().positions} == {"AAPL": None, "MSFT": None}
 
 
+def test_an_execution_that_is_undone_after_the_end_is_told_as_a_leg_that_stands_alone(lab: PairLab) -> None:
+    lab.submit(order(legs()))
+    one, two = lab.broker.sent[0].members
+    lab.fill_of(one, 20, "f1", "189.02")
+    lab.fill_of(two, 10, "f2", "400.00")
+    assert "alert" not in lab.kinds()
+    lab.answer(bi.Busted(broker="paper", ts_ns=lab.clock.now_ns(), fill_key="f2", symbol="MSFT"))
+    told = [ev.decode_event(row.payload) for row in lab.journal.read() if row.kind == "alert"]
+    assert ["20 AAPL" in alert.text for alert in told if isinstance(alert, ev.AlertRaised)] == [True]
+
+
+def test_a_late_execution_of_one_leg_is_told_as_one_that_stands_alone(lab: PairLab) -> None:
+    lab.submit(order(legs()))
+    one, two = lab.broker.sent[0].members
+    for wire in (one, two):
+        lab.answer(lab.ack(wire.wire_id))
+        lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire.wire_id, qty_filled=Qty(0)))
+    assert "alert" not in lab.kinds()
+    lab.fill_of(one, 20, "f1", "189.02")
+    told = [ev.decode_event(row.payload) for row in lab.journal.read() if row.kind == "alert"]
+    assert ["20 AAPL" in alert.text for alert in told if isinstance(alert, ev.AlertRaised)] == [True]
+
+
 def test_an_open_leg_counts_at_its_worst_case(lab: PairLab) -> None:
     lab.submit(order(legs(units=100)))
     view = lab.engine.store
