@@ -109,6 +109,7 @@ def test_a_machine_is_denied_and_the_gate_judges_the_approved_order_anew(lab: La
     refused = approve(lab, "P1")
     assert (refused.ok, refused.code) == (False, "HALTED")
     assert lab.broker.sent == []
+    assert lab.state("P1") == "staged", "it still waits, for a better moment"
 
 
 def look(lab: Lab, order_id: str, source: Source) -> co.CommandResult:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.api.baskets import LINES_MAX
 from engine.domain import commands as co
 from engine.domain.money import Price, Qty
-from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind
+from engine.domain.order import AlgoSpec, Link, LinkRole, OrderSpec, OrderType, Side, Source, SourceKind
 from tests.core.lab import ME, POLICY, Lab, _let_go
 
 ROBOT = Source(SourceKind.DISPATCHER, "list")
@@ -159,3 +160,28 @@ def test_a_line_for_an_algorithm_starts_with_the_others(make: Callable[..., Lab]
     assert stage(lab, line(2, 100, "189"), line(3, 200, "189.02", algo=algo)).ok
     assert release(lab).ok
     assert [order.spec.algo.name for order in lab.engine.store.parents_open.values()] == ["direct", "twap"]
+
+
+def test_what_is_no_basket_is_refused_and_nothing_is_kept(make: Callable[..., Lab]) -> None:
+    lab = make()
+    linked = line(2, 100, "189", link=Link(LinkRole.PEER))
+    many = [line(at, 1, "189") for at in range(LINES_MAX + 1)]
+    for lines, said in (
+        ([], "has 0"),
+        (many, f"has {LINES_MAX + 1}"),
+        ([linked], "line 2: orders that belong together"),
+    ):
+        refused = stage(lab, *lines)
+        assert (refused.ok, refused.code) == (False, "BASKET_BAD")
+        assert said in refused.text
+    assert not lab.engine.baskets.all
+
+
+def test_a_basket_that_left_can_still_be_looked_at(make: Callable[..., Lab]) -> None:
+    lab = make()
+    stage(lab, line(2, 100, "189"))
+    release(lab)
+    rows = lab.journal.head_seq
+    seen = lab.submit(co.LookAtBasket(source=ME, basket_id="B1"))
+    assert [one.order_id for one in seen.lines] == ["P1"]
+    assert lab.journal.head_seq == rows
