@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
 
 CASH_HEADERS = ("BROKER", "ACCOUNT", "CCY", "CASH", "RATE", "RATE OF", "SOURCE", "IN BASE")
-RATE_HEADERS = ("OF", "TO", "RATE", "AT", "SOURCE", "")
+RATE_HEADERS = ("OF", "TO", "RATE", "AT", "SOURCE", "STATE")
 
 
 def cash(context: Context) -> Exit:

@@ -273,7 +273,7 @@ def tca(context: Context) -> Exit:
         view, marks = now_or_then(context, measure_s=MEASURE_S)
     except NoEngine as error:
         view, marks = context.stored_view(error, measure_s=MEASURE_S)
-    costs = [row for row in view.costs if wanted in {"", row.order_id}]
+    costs = [row for row in view.costs if wanted in {"", row.order_id} and _has_filled(row)]
     if wanted and not costs:
         msg = f"{wanted} has no costs yet: it is no parent that has filled; `bolt tca` lists those that have"
         raise SettingsError(msg)
@@ -282,6 +282,10 @@ def tca(context: Context) -> Exit:
     if not costs:
         context.out.say("bolt: no parent has filled yet")
     return Exit.OK
+
+
+def _has_filled(row: CostView) -> bool:
+    return bool(row.venues) or row.slip_bp is not None
 
 
 def _cost_row(row: CostView) -> tuple[str, ...]:

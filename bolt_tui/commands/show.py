@@ -93,7 +93,7 @@ def order_row(row: OrderView) -> tuple[str, ...]:
     )
 
 
-FILL_HEADERS = ("TIME", "ORDER", "SIDE", "QTY", "SYMBOL", "PRICE", "VENUE", "LIQUIDITY", "FEE", "")
+FILL_HEADERS = ("TIME", "ORDER", "SIDE", "QTY", "SYMBOL", "PRICE", "VENUE", "LIQUIDITY", "FEE", "NOTE")
 FILL_RIGHT = ("QTY", "PRICE", "FEE")
 
 

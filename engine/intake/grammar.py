@@ -324,7 +324,8 @@ class _OrderReader:
         timed = f" over {duration_word(self.algo.duration_ns)}" if self.algo.duration_ns else ""
         spec, linked = terms.group(spec)
         with_it = [f"with {other.words(self._digits())}" for other in linked]
-        echo = "; ".join([spec.words(self._digits()) + timed, *with_it, *self.notes])
+        only = [f"at {spec.venue} and nowhere else"] if spec.venue else []
+        echo = "; ".join([spec.words(self._digits()) + timed, *only, *with_it, *self.notes])
         return NewOrderDraft(spec=spec, linked=linked, echo=echo, quote=self.quote, defaults=tuple(self.defaults))
 
     # -- presets -----------------------------------------------------------------------------------------------------------

@@ -370,7 +370,8 @@ def _quote(case: Case, code: str, words: str) -> Broken | None:
     if case.quote_fault != code:
         return None
     quote = case.quote
-    shown = f"{quote.bid} / {quote.ask}" if quote else "none"
+    sides = (quote.bid, quote.ask) if quote else (None, None)
+    shown = "none" if sides == (None, None) else " / ".join("none" if side is None else str(side) for side in sides)
     return shown, "a two-sided quote", f"{words} {case.spec.symbol} ({shown}); wait for the market data"
 
 

@@ -54,7 +54,10 @@ class MarketDoor(FakeDoor):
             status=status, orders=rows, fills=(fill_row(1),), positions=(position_row(),), quotes=(quote,), books=(book,),
             log=self.log, instruments=(AAPL,), limits=LIMITS,
             exposures=(ExposureView(kind="symbol", name="AAPL", long=Money(1000), short=Money(0)),),
-            costs=(CostView(order_id="P1", arrival=Price("189.02"), arrival_ns=1, slip_bp=Money("3.4")),),
+            costs=(
+                CostView(order_id="P1", arrival=Price("189.02"), arrival_ns=1, slip_bp=Money("3.4")),
+                CostView(order_id="P7", arrival=Price("189.02"), arrival_ns=1, fees=Money(0)),
+            ),
         )  # fmt: skip
 
 
@@ -108,6 +111,9 @@ def test_limits_come_fullest_first_and_costs_with_their_parts(bolt: Bolt, engine
     assert "symbol  AAPL  1000" in bolt("risk", "--exposures").out
     assert bolt("tca", "p1").out.splitlines()[1].split()[:3] == ["P1", "189.02", "3.4"]
     assert bolt("tca", "P9").code == Exit.USAGE
+    assert "P7" not in bolt("tca").out, "it let a parent through that has not filled"
+    assert "no parent that has filled" in bolt("tca", "P7").err
+    assert bolt("fills", "--csv").out.splitlines()[0].split(",")[-1] == "note", "every column has a name"
 
 
 def test_an_unknown_symbol_is_named(bolt: Bolt, engine: Served) -> None:

@@ -549,3 +549,9 @@ def test_a_preset_that_no_line_could_say_is_refused(presets: Presets, said: str)
     with pytest.raises(SettingsError) as refusal:
         check(presets, ALGO_WORDS)
     assert said in str(refusal.value)
+
+
+def test_the_echo_names_the_venue_that_the_line_names() -> None:
+    draft = parse_order("b 100 AAPL @189.10 venue:xsim", CONTEXT)
+    assert isinstance(draft, NewOrderDraft)
+    assert draft.echo == "buy 100 AAPL limit 189.10 day; at XSIM and nowhere else"
