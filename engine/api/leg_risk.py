@@ -52,8 +52,9 @@ class LegRisk:
             self._look(event.order_id)
 
     def _busted(self, _seq: int, _ts_ns: int, event: ev.FillBusted) -> None:
-        # Where it is what a person said, the venue's own execution takes its place in the same moment.
-        if event.fill.fill_key != stated_key(self._store.get(event.order_id)):
+        # A foreign execution is of no order of ours. Where it is what a person said, the venue's own one takes its place at once.
+        order = self._store.orders.get(event.order_id)
+        if order is not None and event.fill.fill_key != stated_key(order):
             self._look(event.order_id)
 
     def _look(self, order_id: str) -> None:

@@ -323,9 +323,8 @@ class _OrderReader:
         )
         timed = f" over {duration_word(self.algo.duration_ns)}" if self.algo.duration_ns else ""
         spec, linked = terms.group(spec)
-        with_it = [f"with {other.words(self._digits())}" for other in linked]
-        only = [f"at {spec.venue} and nowhere else"] if spec.venue else []
-        echo = "; ".join([spec.words(self._digits()) + timed, *only, *with_it, *self.notes])
+        said = [spec.words(self._digits()) + timed, *(f"with {other.words(self._digits())}" for other in linked)]
+        echo = "; ".join([*said, *([f"at {self.venue} and nowhere else"] if self.venue else []), *self.notes])
         return NewOrderDraft(spec=spec, linked=linked, echo=echo, quote=self.quote, defaults=tuple(self.defaults))
 
     # -- presets -----------------------------------------------------------------------------------------------------------

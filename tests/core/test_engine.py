@@ -265,6 +265,13 @@ def test_busted_fill_is_taken_back_exactly(lab: Lab) -> None:
     assert lab.engine.ledger.cash["paper", "PAPER", "USD"] == before
 
 
+def test_a_busted_foreign_execution_is_of_no_order_and_is_taken_back(lab: Lab) -> None:
+    lab.answer(lab.fill("", 10, "x1"))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 10
+    lab.answer(bi.Busted(broker="paper", ts_ns=lab.clock.now_ns(), fill_key="x1", symbol="AAPL"))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 0
+
+
 def test_cancel_does_not_wait_for_the_disk(lab: Lab) -> None:
     lab.buy(100, "189")
     lab.answer(lab.ack(lab.broker.sent[0].wire_id))
