@@ -90,8 +90,15 @@ def grow_log(path: Path, size: int) -> None:
 
 
 def fold_log(connection: sqlite3.Connection) -> int:
-    """Move the write-ahead log into the file as far as readers allow; the size in bytes of what the log holds."""
+    """Move the write-ahead log into the file as far as readers allow; the size in bytes of what the log holds, at most.
+
+    Where somebody else folds it just now, SQLite does not say what it holds: then it is the size of its file.
+    """
     _, pages, folded = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if pages < 0:
+        path = connection.execute("PRAGMA database_list").fetchone()[2]
+        log = Path(f"{path}-wal")
+        return log.stat().st_size if log.exists() else 0
     size = connection.execute("PRAGMA page_size").fetchone()[0]
     return 0 if pages == folded else int(pages) * (int(size) + _FRAME_HEAD)
 

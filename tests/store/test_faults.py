@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from engine.domain.errors import InvariantError, StoreCorrupt, StoreLocked, StoreUnwritable, StoreVersion
+from engine.store.connection import fold_log
 from engine.store.head import noted_head
 from engine.store.journal import read_journal
 from engine.store.link import Link
@@ -315,6 +316,39 @@ def test_the_write_ahead_log_stays_bounded(ledger: Path) -> None:
             sizes.append(ledger.with_name("ledger.db-wal").stat().st_size)
     desk.journal.close()
     assert sizes[-1] <= sizes[0] * 2, sizes
+
+
+def test_a_log_that_another_program_folds_just_now_is_not_taken_for_empty(ledger: Path) -> None:
+    """It waits there for a reader; a size of nothing would let the log grow without a word."""
+    desk = Desk(ledger)
+    desk.record(alert(1, "x" * 8_000))
+    desk.journal.commit()
+    reader = sqlite3.connect(ledger)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM journal").fetchone()
+    desk.record(alert(2, "x" * 8_000))
+    desk.journal.commit()
+    other = sqlite3.connect(ledger, check_same_thread=False, timeout=WAIT_S)
+
+    def fold() -> None:
+        while other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            assert time.monotonic() < deadline  # it gives up at once where the probe is at it in that moment
+
+    thread, deadline = threading.Thread(target=fold), time.monotonic() + WAIT_S
+    thread.start()
+    probe, tick = sqlite3.connect(ledger), threading.Event()
+    while probe.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1] >= 0:
+        assert time.monotonic() < deadline, "the other program did not begin"
+        tick.wait(0.02)
+    log = ledger.with_name("ledger.db-wal")
+    assert fold_log(probe) == log.stat().st_size > 16_000
+    reader.rollback()
+    thread.join(WAIT_S)
+    assert not thread.is_alive()
+    assert fold_log(probe) == 0
+    for link in (reader, other, probe):
+        link.close()
+    desk.journal.close()
 
 
 def test_the_log_is_folded_beside_the_writer(ledger: Path) -> None:
