@@ -73,7 +73,7 @@ def _copy_file(place: Path, target: Path, undo: ExitStack) -> Copied:
     except sqlite3.Error as error:
         raise store_error(error, place) from None
     except OSError as error:
-        msg = f"{target} cannot be written: {error.strerror}; name another file"
+        msg = f"{target} cannot be written: {error.strerror}; name a new file in a folder that is there"
         raise StoreUnwritable(msg) from None
     note_head(target, (last[0], last[1]), str(getattr(decode_event(first[0]), "ledger_id", "")))
     return Copied(rows=last[0], head_hash=last[1].hex())
