@@ -780,3 +780,30 @@ def test_what_was_due_is_due_no_more_whatever_the_channel(tmp_path: Path, state:
     for _ in range(3):
         lab.pass_time(11)
         assert lab.engine.next_time_ns() > lab.clock.now_ns()
+
+
+def test_a_trip_by_a_monitor_cancels_as_one_by_hand_does(tmp_path: Path) -> None:
+    ran: list[co.Halt] = []
+    lab = Lab(tmp_path, halter=lambda command, _halt_id: ran.append(command))
+    lab.connect()
+    assert lab.engine.trip(HaltScope(), ev.TradingState.HALTED, "LOSS_MAX", "the loss of the day")
+    assert [(halt.scope, halt.why) for halt in ran] == [(HaltScope(), "the loss of the day")]
+
+
+@pytest.mark.parametrize(("found", "state"), [("100", "pending_new"), ("70", "killed")])
+def test_what_only_closes_leaves_where_the_position_is_verified_and_else_not(lab: Lab, found: str, state: str) -> None:
+    """The scope is tightened while the order waits for the disk, by the comparison that doubts the position or beside it."""
+    lab.buy(100, "189")
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.fill(wire, 100, "f1", "189"))
+    held = {"cash": {"USD": Money("981100")}}
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot(positions=(bi.VenuePosition("AAPL", Qty(100)),), **held))
+    lab.engine.reconciler.ask(lab.broker)
+    spec = OrderSpec(symbol="AAPL", side=Side.SELL, qty=Qty(50), type=OrderType.LIMIT, limit=Price("189"))
+    assert lab.engine.submit(co.NewOrder(source=ME, intent_id="out", spec=spec, why="")).ok
+    lab.engine.on_broker(lab.snapshot(positions=(bi.VenuePosition("AAPL", Qty(found)),), **held))
+    lab.latch.trip(HaltScope(), ev.TradingState.REDUCING)
+    lab.settle()
+    assert lab.state("C4") == state
+    assert len(lab.broker.sent) == (2 if found == "100" else 1)
