@@ -302,6 +302,10 @@ class OrderExpired(Event, frozen=True, kw_only=True, tag="order_expired"):
     ts_ns: int
 
 
+NOT_SENT = "NOT_SENT"
+"""Code of an adapter's refusal that is certain: the message never left, because there was no line."""
+
+
 class CancelRejected(Event, frozen=True, kw_only=True, tag="cancel_rejected"):
     """Too late or unknown to the venue: the order is where it was."""
 

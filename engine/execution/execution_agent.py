@@ -161,6 +161,11 @@ class ExecutionAgent:
             self._orders.cancel(child, why)
         self.calls.append((parent.order_id, "end", ""))
 
+    def wants_back(self, child: Order) -> bool:
+        """Whether nobody works with it any more: its parent has ended, is about to, or is paused; or it never had one."""
+        parent = self._store.parents_open.get(child.parent_id)
+        return parent is None or parent.stopping or parent.paused or parent.order_id in self._finished
+
     def freeze(self, covers: Callable[[Order], bool], why: str) -> int:
         """A halt: parents in its reach send nothing more; their children are cancelled by the kill procedure."""
         found = [parent for parent in self._store.parents_open.values() if covers(parent) and not parent.stopping]

@@ -78,6 +78,8 @@ class OrderStore:
         self.illegal_inputs = 0
         self.overfills = 0
         self.ledger_id = ""
+        self.cancels_unsent: dict[str, Order] = {}
+        """Those of :attr:`live` whose last cancel certainly never left."""
         self.unknown: dict[str, Order] = {}
         """Those of :attr:`live` whose fate is unknown."""
         self._open_qty: dict[tuple[str, str, Side], Qty] = {}
@@ -215,6 +217,7 @@ class OrderStore:
             self.live[order.order_id] = order
         else:
             del self.live[order.order_id]
+            self.cancels_unsent.pop(order.order_id, None)
         for key in ((spec.account,), (spec.account, spec.symbol), ("", spec.symbol, spec.side)):
             count = counts.get(key, 0) + step
             if count:
@@ -391,6 +394,7 @@ class OrderStore:
     def _cancel_intent(self, seq: int, ts_ns: int, event: ev.CancelIntent) -> None:
         order = self.get(event.order_id)
         order.cancel_asked = True
+        self.cancels_unsent.pop(order.order_id, None)
         if order.state not in _WAITING:
             order.state = OrderState.PENDING_CANCEL
         self._change(order, seq, ts_ns)
@@ -403,6 +407,8 @@ class OrderStore:
         order.note = f"cancel refused: {event.code} {event.text}".strip()
         if order.state is OrderState.PENDING_CANCEL:
             order.state = working(order)
+        if event.code == ev.NOT_SENT and order.order_id in self.live:
+            self.cancels_unsent[order.order_id] = order
         self._change(order, seq, ts_ns)
 
     def _amend_intent(self, seq: int, ts_ns: int, event: ev.AmendIntent) -> None:

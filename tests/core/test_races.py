@@ -319,6 +319,36 @@ def test_a_split_stops_the_schedules_of_its_symbol_and_of_no_other(tmp_path: Pat
     assert lab.state("P1") == state
 
 
+@pytest.mark.parametrize(("code", "asked"), [("NOT_SENT", 2), ("TOO_LATE", 1)])
+def test_a_cancel_that_met_a_dead_line_is_asked_again_when_it_is_back(lab: Lab, code: str, asked: int) -> None:
+    """Seed 501: a schedule ended while the line was down, its last child worked for good, and its parent waited for that. What the venue
+    itself refused is not asked on and on.
+    """
+    wire = working(lab)
+    lab.submit(co.CancelOrder(source=ME, order_id="P1"))
+    now = lab.clock.now_ns()
+    lab.answer(bi.CancelRefused(broker="paper", ts_ns=now, wire_id=wire, code=code, text="no line"))
+    assert lab.state("C2") == "new"
+    back = bi.ChannelChanged(broker="paper", ts_ns=now, state=ev.BrokerState.RESYNCING)
+    for _ in range(2):
+        lab.engine.on_broker(back)
+        lab.answer(lab.snapshot(orders=(venue_order(wire, limit=Price("189")),)))
+    assert lab.broker.cancels == [wire] * asked
+
+
+def test_a_cancel_that_a_schedule_asked_for_itself_is_its_own_business(lab: Lab) -> None:
+    assert lab.buy(100, algo=AlgoSpec("twap", duration_ns=600 * NS_PER_S)).ok
+    lab.pass_time(1)
+    (child,) = lab.broker.sent
+    lab.answer(lab.ack(child.wire_id))
+    lab.engine.agent.cancel_child("C2", "to replace it")
+    now = lab.clock.now_ns()
+    lab.answer(bi.CancelRefused(broker="paper", ts_ns=now, wire_id=child.wire_id, code="NOT_SENT", text="no line"))
+    ask(lab)
+    lab.answer(lab.snapshot(orders=(venue_order(child.wire_id, qty=child.spec.qty, limit=child.spec.limit),)))
+    assert lab.broker.cancels == [child.wire_id]
+
+
 def test_a_corrected_execution_counts_once_for_its_parent(lab: Lab) -> None:
     wire = working(lab)
     lab.answer(lab.fill(wire, 60, "k.01"))
