@@ -130,7 +130,7 @@ class TickColumns:
             part, sizes = price[start:stop], qty[start:stop]
             found.append(
                 Prints(
-                    int(minutes[start]) * BAR_NS, int(part[0]), int(part.max()), int(part.min()), int(part[-1]),
+                    int(minutes[start]) * BAR_NS, int(part[0]), int(np.max(part)), int(np.min(part)), int(part[-1]),
                     int(sizes.sum()), int(part @ sizes), int(rows[stop - 1]) - begin + 1,
                 )
             )  # fmt: skip
