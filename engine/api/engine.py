@@ -332,19 +332,13 @@ class Engine:
             return
         if self.view_of_risk.channel(snapshot.broker) is not ev.BrokerState.UP:
             self.record(ev.BrokerChanged(broker=snapshot.broker, state=ev.BrokerState.UP, why="reconciled"))
-        self._cancel_again(snapshot.broker)
+        self.agent.cancel_again(snapshot.broker)
         if self.view_of_risk.unknown_orders()[0] or self.reconciler.is_waiting(snapshot.broker):
             self._recheck(snapshot.broker)
         if not self._ready_to_work and done.clean and not self.view_of_risk.recovering():
             self._ready_to_work = True
             self.agent.resume()
             self.host.resume(is_clean=self._was_clean)
-
-    def _cancel_again(self, broker: str) -> None:
-        """Ask for the cancels that met a line which was down, where still nobody wants the order: else it would work for good."""
-        for order in list(self.store.cancels_unsent.values()):
-            if order.spec.broker == broker and self.agent.wants_back(order):
-                self.orders.cancel(order, "asked again: the cancel never left")
 
     def _recheck(self, broker: str) -> None:
         wait_ns = self.parts.brokers[broker].capabilities.absence_wait_ns

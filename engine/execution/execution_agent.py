@@ -161,7 +161,13 @@ class ExecutionAgent:
             self._orders.cancel(child, why)
         self.calls.append((parent.order_id, "end", ""))
 
-    def wants_back(self, child: Order) -> bool:
+    def cancel_again(self, broker: str) -> None:
+        """Ask for the cancels that met a line which was down, where nobody wants the order any more: else it would work for good."""
+        for order in list(self._store.cancels_unsent.values()):
+            if order.spec.broker == broker and self._is_left(order):
+                self._orders.cancel(order, "asked again: the cancel never left")
+
+    def _is_left(self, child: Order) -> bool:
         """Whether nobody works with it any more: its parent has ended, is about to, or is paused; or it never had one."""
         parent = self._store.parents_open.get(child.parent_id)
         return parent is None or parent.stopping or parent.paused or parent.order_id in self._finished

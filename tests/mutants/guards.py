@@ -90,7 +90,7 @@ GUARDS = (
     Mutant("doubted-position", "nothing is let out as closing a position that is not verified", ENGINE,
            "if view.position_verified(spec.broker, spec.account) is None:", "if view is None:", CORE),
     Mutant("cancel-after-the-line", "a cancel that met a dead line is asked again when the line is back", ENGINE,
-           "        self._cancel_again(snapshot.broker)\n", "", CORE),
+           "        self.agent.cancel_again(snapshot.broker)\n", "", CORE),
     Mutant("linked-not-staged", "orders that belong together are not placed where they were to be held back", COMMANDER,
            '            if command.staged:\n                return _no(\n                    "LINK_STAGED"',
            '            if command is None:\n                return _no(\n                    "LINK_STAGED"', CORE),
