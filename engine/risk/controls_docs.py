@@ -63,7 +63,8 @@ OTHER_CODES = {
     "INTENT_NEW": "Nothing was ever done for that intent id, so it is safe to place the order.",
     "INTENT_REUSED": "That intent id was used for another order. Nothing was done: give another order an id of its own.",
     "REPEATED": "The intent was asked for before; what became of it is told, and nothing was sent again.",
-    "NOT_SENT": "An amendment did not leave: its order had ended, or was being cancelled, before the amendment was on disk.",
+    "NOT_SENT": "It did not leave: there was no line, or an amendment's order had ended or was being cancelled by the time it was on disk. A cancel is asked again once the "
+    "line is back, where nobody works with its order any more.",
     "KILLED": "An amendment did not leave: the kill latch was tripped, or the broker went away, before it was on disk.",
     "REJECTED": "The venue refused the order; its own words are on the order.",
     "NOT_HERE": "This command is not decided by the engine.",
