@@ -106,24 +106,22 @@ def recall_beside(
     """Begin to read the tape for a question and return at once; ``take`` is called from a thread. Its chunks are looked up in the ledger,
     and ``recovered`` are those that it may not name yet. What goes wrong is logged: figures are then missing, and said to be.
     """
-    if question.fills:
-        words = (place, question, recovered, now_ns, take)
-        threading.Thread(target=_recall, args=words, name="bolt-recall", daemon=True).start()
 
-
-def _recall(
-    place: Place,
-    question: Question,
-    recovered: list[tuple[str, str]],
-    now_ns: int,
-    take: Callable[[Mapping[str, Middles]], None],
-) -> None:
-    try:
+    def with_chunks() -> Question:
         chunks = named_chunks(place)
         for name, sha256 in recovered:
             if sha256:
                 chunks.setdefault(name, Chunk(name, sha256, now_ns))
-        with Reader(msgspec.structs.replace(question, chunks=tuple(chunks.values()))) as reader:
+        return msgspec.structs.replace(question, chunks=tuple(chunks.values()))
+
+    if question.fills:
+        threading.Thread(target=_recall, args=(with_chunks, take), name="bolt-recall", daemon=True).start()
+
+
+def _recall(ask: Callable[[], Question], take: Callable[[Mapping[str, Middles]], None]) -> None:
+    try:
+        question = ask()
+        with Reader(question) as reader:
             reader.wait(READ_S)
             found = reader.answer()
     except (BoltError, OSError, *DATABASE_ERRORS) as error:

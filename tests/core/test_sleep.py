@@ -67,6 +67,12 @@ class Box:
     def held(self) -> list[str]:
         return [held.code for held in self.lab.engine.kill.held()]
 
+    def trade(self) -> None:
+        """A print at 430 of MSFT, heard now."""
+        tick = TradeTick("MSFT", "XSIM", self.machine.wall_ns, 99, 43_000, 100, "B", hidden=False)
+        self.tape.tick(self.lab.engine.on_market, tick)
+        self.lab.settle()
+
 
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
@@ -100,9 +106,7 @@ def test_a_trade_that_is_heard_first_after_the_sleep_triggers_nothing(box: Box) 
     """The socket is read before a timer runs: the tick comes first."""
     order = waits(box.lab, symbol="MSFT", above="430")
     box.machine.pass_ns(NS_PER_S // 20, HOUR_NS)
-    tick = TradeTick("MSFT", "XSIM", box.machine.wall_ns, 99, 43_000, 100, "B", hidden=False)
-    box.tape.tick(box.lab.engine.on_market, tick)
-    box.lab.settle()
+    box.trade()
     assert box.held() == ["CLOCK_JUMP"]
     assert box.lab.broker.sent == []
     assert state(box.lab, order.order_id) is OrderState.CANCELLED
@@ -136,9 +140,7 @@ def test_a_row_that_the_tape_itself_makes_first_after_the_sleep_does_not_hide_it
     order = waits(box.lab, symbol="MSFT", above="430")
     box.machine.pass_ns(NS_PER_S // 20, HOUR_NS)
     box.tape.pruned(box.lab.engine, ("2023-11-01",))
-    tick = TradeTick("MSFT", "XSIM", box.machine.wall_ns, 99, 43_000, 100, "B", hidden=False)
-    box.tape.tick(box.lab.engine.on_market, tick)
-    box.lab.settle()
+    box.trade()
     assert box.held() == ["CLOCK_JUMP"]
     assert box.lab.broker.sent == []
     assert state(box.lab, order.order_id) is OrderState.CANCELLED
