@@ -81,14 +81,10 @@ def combo_figures(
         found[name] = "; ".join(f"{symbol} {figures.get(name, NOT_KNOWN)}" for symbol, figures in each)
     if all(figures["self_cross"] == "none" for _, figures in each):
         found["self_cross"] = "none"
-    moves: list[str] = []
-    amounts: list[Decimal] = []
+    view, moves, amounts = engine.view_of_risk, list[str](), list[Decimal]()
     for spec in specs:
-        held, made = (
-            engine.view_of_risk.position(spec.account, spec.symbol),
-            engine.view_of_risk.instrument(spec.symbol),
-        )
-        mark = mark_of(engine.view_of_risk.quote(spec.symbol))
+        held, made = view.position(spec.account, spec.symbol), view.instrument(spec.symbol)
+        mark = mark_of(view.quote(spec.symbol))
         moves.append(f"{spec.symbol} {text(held)} to {text(held + spec.qty * spec.side.sign)}")
         if made is not None and mark is not None:
             amounts.append(EXACT.abs(made.notional(mark, spec.qty)))

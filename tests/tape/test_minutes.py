@@ -16,6 +16,7 @@ from bolt_tui.wiring import LiveEngine, build_live
 from brokers.paperbroker import stop_venue
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import NewOrder
+from engine.domain.events import BrokerState
 from engine.domain.money import Qty
 from engine.domain.order import OrderSpec, OrderType, Side
 from engine.market.feed import TradeTick
@@ -113,7 +114,8 @@ def test_a_live_engine_reads_what_the_one_before_recorded(tmp_path: Path, caplog
 def _has_traded(live: LiveEngine) -> bool:
     """Once there are prices, buy; then wait for the fill and a tenth of a second behind it."""
     engine = live.engine
-    if "AAPL" in engine.market.bars.of and not engine.store.orders:
+    is_up = engine.view_of_risk.channel("paper") is BrokerState.UP  # else it is denied, and there is no second one
+    if is_up and "AAPL" in engine.market.bars.of and not engine.store.orders:
         spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(10), type=OrderType.MARKET)
         live.door.submit(NewOrder(source=ME, intent_id="i1", spec=spec, why="", words="b 10 AAPL @mkt"))
     fills = engine.view().fills
