@@ -10,7 +10,7 @@ import msgspec
 from engine.api.answers import told
 from engine.api.approvals import approve, ask_approval, look_at_waiting, must_wait
 from engine.api.cash_desk import adjust, set_rates
-from engine.api.groups import combo_figures, linked_denials, place_linked
+from engine.api.groups import combo_figures, linked_denials, other_legs, place_linked
 from engine.api.pausing import steer
 from engine.api.risk_view import open_order
 from engine.api.waiting import amend_waiting, release_suspended, waiting_parent
@@ -154,7 +154,8 @@ class Commander:
                 spec = msgspec.structs.replace(spec, qty=spec.qty - order.qty_filled)
         else:
             order_id = f"P{engine.store.next_counter()}"
-            verdict = engine.agent.judge(order_id, command.spec, command.source, "preview", dry=True)
+            others = other_legs((spec, *command.linked))
+            verdict = engine.agent.judge(order_id, spec, command.source, "preview", dry=True, others=others)
         if command.linked or spec.link is not None:
             denials = (*verdict.denials, *linked_denials(engine, command))
             verdict = msgspec.structs.replace(verdict, ok=not denials, denials=denials)

@@ -15,7 +15,7 @@ from engine.domain.money import EXACT, Money, text
 from engine.domain.order import OrderSpec, OrderState, Source
 from engine.execution.combos import combo_of, net_denials
 from engine.execution.linked import group_refusal, in_group
-from engine.risk.controls_case import mark_of
+from engine.risk.controls_case import base_amount, mark_of
 from engine.risk.controls_history import strategy_of
 from engine.risk.overlay import Overlay
 from engine.risk.policy import Limit
@@ -57,6 +57,11 @@ def linked_denials(engine: Engine, command: Preview) -> tuple[Denial, ...]:
     return (*refused, *(denial for one in verdicts for denial in one.denials))
 
 
+def other_legs(specs: Sequence[OrderSpec]) -> tuple[OrderSpec, ...]:
+    """The legs whose amounts count with the first one's (C07, C29, C30, C31); empty where the orders are no combination."""
+    return tuple(specs[1:]) if combo_of(specs[0]) is not None else ()
+
+
 OF_ONE_LEG = frozenset(
     {"units", "position", "position_after", "position_worst", "median", "median_times", "ticks_from_mid"}
 )
@@ -86,8 +91,9 @@ def combo_figures(
         held, made = view.position(spec.account, spec.symbol), view.instrument(spec.symbol)
         mark = mark_of(view.quote(spec.symbol))
         moves.append(f"{spec.symbol} {text(held)} to {text(held + spec.qty * spec.side.sign)}")
-        if made is not None and mark is not None:
-            amounts.append(EXACT.abs(made.notional(mark, spec.qty)))
+        rate = None if made is None else view.currency_rate(made.currency)
+        if made is not None and mark is not None and rate is not None:
+            amounts.append(base_amount(made, mark, spec.qty, rate))
     found["legs"] = ", ".join(moves)
     found.pop("notional", None)
     if len(amounts) == len(specs):
@@ -139,12 +145,17 @@ def _one_by_one(
 ) -> list[Verdict]:
     """Judge each member; of a combination the later legs with the earlier ones counted as sent, since all of them may fill.
 
-    Members of other groups stand by themselves: of those only some can fill, and they are on both sides of one symbol.
+    The first leg stands for the amount of all of them (:func:`other_legs`). Members of other groups stand by themselves: of those only
+    some can fill, and they are on both sides of one symbol.
     """
     overlay, now_ns, verdicts = Overlay(engine.view_of_risk, engine.gate.history), engine.clock.now_ns(), []
-    for order_id, spec, intent_id in members:
+    listed = list(members)
+    others = other_legs([spec for _, spec, _ in listed])
+    for at, (order_id, spec, intent_id) in enumerate(listed):
         ahead = None if combo_of(spec) is None else overlay.pair
-        verdict = engine.agent.judge(order_id, spec, source, intent_id, ahead=ahead, **more)
+        verdict = engine.agent.judge(
+            order_id, spec, source, intent_id, ahead=ahead, others=() if at else others, **more
+        )
         amount = verdict.figures.get("notional")
         worth = None if amount is None else (engine.ledger.base_currency, Money(amount))
         overlay.add(order_id, spec, source, now_ns, worth)

@@ -1,7 +1,7 @@
 """Combinations: two to four legs of different symbols, priced as one by the sum of what they cost.
 
 Every leg is judged by the gate as a market order of its own, so that each counts at its worst case, as if it alone were filled, and
-with the legs before it counted as sent, since all of them may be.
+with the legs before it counted as sent, since all of them may be. The amount of the order is that of all legs, asked with the first.
 What the gate cannot see leg by leg is judged here: that the legs belong together, and the net price.
 
 A combo is refused where its net price would mean nothing: legs in several currencies or of several multipliers. Options stay refused with

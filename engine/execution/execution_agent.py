@@ -104,11 +104,13 @@ class ExecutionAgent:
         intent_id: str,
         *,
         ahead: tuple[RiskView, History] | None = None,
+        others: tuple[OrderSpec, ...] = (),
         **more: object,
     ) -> Verdict:
         """The gate's verdict on a parent. A person gets every check, a program the first denial.
 
         ``ahead``: a view and a memory in which orders that go with this one count as sent; then every check is made.
+        ``others``: of the first leg of a combination, the legs whose amounts count with its own; the short way knows none.
         ``dry`` (in ``more``) is a question only: it counts nothing.
         """
         candidate = Candidate(
@@ -120,9 +122,10 @@ class ExecutionAgent:
             confirmed=more.get("confirmed", frozenset()),  # type: ignore[arg-type] # checked by the command's own type
             why=str(more.get("why", "")),
             is_approved=bool(more.get("is_approved", False)),
+            others=others,
         )
         now_ns, dry = self._clock.now_ns(), bool(more.get("dry", False))
-        if ahead is None:
+        if ahead is None and not others:
             verdict = self._gate.check(candidate, now_ns, full=source.kind.is_person, dry=dry)
         else:
             verdict = self._gate.judge(candidate, now_ns, full=True, dry=dry, ahead=ahead)

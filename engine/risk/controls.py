@@ -208,7 +208,7 @@ _SIZE = (
     _most("C06", "QTY_MAX", "order.max_qty", "order quantity", sizes.qty, "NUMBER_BAD", "The quantity stays within the limit "
           "of one order.", spares=EXIT, place="EG"),
     _most("C07", "NOTIONAL_MAX", "order.max_notional", "order amount", sizes.notional, "PRICE_NONE", "The amount stays within "
-          "the limit of one order; an order without a price counts at its collar, without a usable quote it is denied.",
+          "the limit of one order. A combination is one order (here, in C29, C30 and C31): the amounts of its legs are added up. An order without a price counts at its collar, without a usable quote it is denied.",
           spares=EXIT, place="EG"),
     _most("C08", "ADV_PCT", "order.max_adv_pct", "share of the average daily volume in percent", sizes.adv_pct,
           "PRICE_NONE", "The quantity is a bounded share of a day's volume.", spares=EXIT),

@@ -56,6 +56,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     confirmed: frozenset[str] = frozenset()
     is_approved: bool = False
     """A second person has approved exactly this order."""
+    others: tuple[OrderSpec, ...] = ()
+    """Of the first leg of a combination: the legs that go with it. The amount of the order is that of all of them."""
     why: str = ""
 
 

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from engine.domain.money import EXACT
 from engine.risk import controls_case as inputs
 from engine.risk.controls_case import Case, Role, percent
 from engine.risk.controls_history import source_name, strategy_of
+from engine.risk.controls_rules import number_bad
 from engine.risk.exposure import Abilities
 from engine.risk.policy import Limit
 
@@ -94,19 +97,26 @@ def qty(case: Case) -> Decimal:
 
 
 def notional(case: Case) -> Decimal | None:
-    """Order amount at its worst price."""
-    return case.notional
+    """Order amount at its worst price; of a combination, the amounts of all its legs (asked with its first one)."""
+    total, candidate = case.notional, case.candidate
+    for spec in candidate.others:
+        leg = msgspec.structs.replace(candidate, spec=spec, others=())
+        its = Case(leg, case.now_ns, case.view, case.policy, case.kill, case.history, case.signals)
+        if total is None or number_bad(its) is not None or its.notional is None:
+            return None
+        total = EXACT.add(total, its.notional)
+    return total
 
 
 def asked_notional(case: Case) -> Decimal | None:
     """Order amount of what a person asks for; zero for everything a machine makes."""
     is_asked = case.candidate.source.kind.is_person and case.candidate.role is not Role.CHILD
-    return case.notional if is_asked else _ZERO
+    return notional(case) if is_asked else _ZERO
 
 
 def unapproved_notional(case: Case) -> Decimal | None:
     """Order amount of what no second person has approved; a child's parent was."""
-    return _ZERO if case.candidate.is_approved or case.candidate.role is Role.CHILD else case.notional
+    return _ZERO if case.candidate.is_approved or case.candidate.role is Role.CHILD else notional(case)
 
 
 def own_notional(case: Case) -> Decimal | None:

@@ -12,7 +12,8 @@ import pytest
 from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.instrument import Instrument, make_instrument
-from engine.domain.money import Price, Qty
+from engine.domain.money import Price, Qty, Rate
+from engine.domain.money_events import FxRate
 from engine.domain.order import Combo, Link, LinkRole, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.market.feed import QuoteTick
 from engine.oms import broker_interface as bi
@@ -20,8 +21,9 @@ from tests.core.lab import AAPL, ME, POLICY, Lab
 
 MSFT = make_instrument("MSFT", "equity", "XSIM", "USD", "0.05")
 EURO = make_instrument("SAP", "equity", "XSIM", "EUR", "0.01")
+WHEELS = make_instrument("BMW", "equity", "XSIM", "EUR", "0.01")
 BIG = make_instrument("ESH7", "future", "XSIM", "USD", "0.25", multiplier="50")
-LISTED = (AAPL, MSFT, EURO, BIG)
+LISTED = (AAPL, MSFT, EURO, WHEELS, BIG)
 BUY, SELL = Side.BUY, Side.SELL
 
 
@@ -37,6 +39,7 @@ class PairLab(Lab):
         now = self.clock.now_ns()
         self.engine.on_market(QuoteTick("MSFT", "XSIM", now, 1, 40000, 500, 40010, 500))
         self.engine.on_market(QuoteTick("SAP", "XSIM", now, 1, 10000, 500, 10010, 500))
+        self.engine.on_market(QuoteTick("BMW", "XSIM", now, 1, 5000, 500, 5005, 500))
         self.engine.on_market(QuoteTick("ESH7", "XSIM", now, 1, 600000, 500, 600025, 500))
 
     def fill_of(self, wire: bi.WireOrder, qty: int, key: str, price: str) -> None:
@@ -130,6 +133,9 @@ def test_all_legs_together_stay_within_the_limits_of_an_account(
 ) -> None:
     """756,000 of AAPL and 800,000 of MSFT: each fits, both may fill."""
     words = POLICY.read_text(encoding="utf-8")
+    words = words.replace(
+        "strategy:   { may_trade: true, max_notional: 1_", "strategy:   { may_trade: true, max_notional: 2_"
+    )
     path = tmp_path / "policy.yaml"
     path.write_text(words.replace(row, re.sub("[0-9_]{10}", "1_000_000", row, count=1)), encoding="utf-8")
     lab = PairLab(tmp_path, policy=path)
@@ -268,3 +274,69 @@ def test_the_same_legs_at_another_net_price_are_no_duplicate(lab: PairLab) -> No
     assert lab.submit(order(legs(net="-21.00"), "i2")).ok
     again = lab.submit(order(legs(net="-22.00"), "i3"))
     assert [denial.code for denial in again.denials] == ["DUPLICATE"]
+
+
+def _policy(tmp_path: Path, row: str, limit: str) -> Path:
+    """The shipped limits with another amount in one row."""
+    words = POLICY.read_text(encoding="utf-8")
+    assert len(re.findall(row, words)) == 1
+    path = tmp_path / "policy.yaml"
+    path.write_text(re.sub(rf"({row})[0-9_]+", rf"\g<1>{limit}", words), encoding="utf-8")
+    return path
+
+
+WHOLE = {
+    "NOTIONAL_MAX": r"\n  max_notional: (?=5_000_000 .* price x)",
+    "UNITS_CONFIRM": "confirm_notional: ",
+    "FOUR_EYES": "four_eyes_notional: ",
+    "SOURCE_NOTIONAL": "cli:        { may_trade: true, max_notional: ",
+}
+"""What is judged of the order as one, by code: where its limit stands."""
+
+
+@pytest.mark.parametrize("code", WHOLE)
+def test_the_amounts_of_all_legs_are_one_amount(tmp_path: Path, code: str) -> None:
+    """20 AAPL at 189.01 and 5 % are 3,969.21, 10 MSFT at the middle 4,000.50: each is far below what both are."""
+    lab = PairLab(tmp_path, policy=_policy(tmp_path, WHOLE[code], "7_969.70"))
+    specs = legs()
+    asked = lab.engine.what_if(co.Preview(source=ME, spec=specs[0], linked=tuple(specs[1:])))
+    result = lab.submit(order(specs))
+    for found in (asked, result):
+        assert [(denial.code, denial.value) for denial in found.denials] == [(code, "7969.71")]
+    assert lab.broker.sent == []
+    lab = PairLab(tmp_path, policy=_policy(tmp_path, WHOLE[code], "7_969.71"))
+    assert lab.submit(order(specs)).ok
+
+
+def test_a_person_confirms_the_amount_of_all_legs_once(tmp_path: Path) -> None:
+    lab = PairLab(tmp_path, policy=_policy(tmp_path, WHOLE["UNITS_CONFIRM"], "4_500"))
+    asked = order(legs())
+    assert [denial.confirmable for denial in lab.submit(asked).denials] == [True]
+    assert lab.submit(msgspec.structs.replace(asked, intent_id="i2", confirmed=frozenset({"UNITS_CONFIRM"}))).ok
+
+
+def test_a_strategy_is_held_to_the_amount_of_all_legs(tmp_path: Path) -> None:
+    path = _policy(tmp_path, "strategy:   { may_trade: true, max_notional: ", "7_000")
+    lab = PairLab(tmp_path, policy=path)
+    robot = Source(SourceKind.STRATEGY, "pair")
+    result = lab.submit(msgspec.structs.replace(order(legs()), source=robot))
+    assert [(denial.code, denial.value) for denial in result.denials] == [("SOURCE_NOTIONAL", "7969.71")]
+    assert lab.submit(msgspec.structs.replace(order(legs(units=8), "i2"), source=robot)).ok
+
+
+def test_a_leg_that_has_no_amount_leaves_the_order_without_one(lab: PairLab) -> None:
+    first, second = legs()
+    specs = [first, msgspec.structs.replace(second, qty=Qty("1e40"))]
+    asked = lab.engine.what_if(co.Preview(source=ME, spec=first, linked=(specs[1],)))
+    assert "PRICE_NONE" in {denial.code for denial in asked.denials}
+    assert "CHECK_FAILED" not in {denial.code for denial in asked.denials}
+
+
+def test_the_amount_of_a_preview_is_in_base_currency(lab: PairLab) -> None:
+    """Two legs in euro: their sum was shown in euro, and called dollars."""
+    rate = FxRate(of="EUR", to="USD", rate=Rate("1.10"), ts_ns=lab.clock.now_ns(), source="a test")
+    lab.submit(co.SetFxRates(source=ME, rates=(rate,)))
+    first, second = legs(net=None, other=EURO)
+    specs = (msgspec.structs.replace(first, symbol="BMW"), second)
+    found = lab.engine.what_if(co.Preview(source=ME, spec=specs[0], linked=specs[1:])).preview
+    assert (found["notional"], found["currency"]) == ("2201.1", "USD")  # 20 at 50.025 and 10 at 100.05, by 1.10
