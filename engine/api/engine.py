@@ -97,7 +97,8 @@ class Engine:
         self.reconciler = Reconciler(store, self.ledger, self.orders, record, clock, self.trip, self.agent.stop_parent)
         self.linked = LinkedOrders(self.store, self.orders, self.gate, self.record, parts.clock)
         self.baskets = Baskets(self)
-        self.leg_risk, self.split_rest = LegRisk(store, record), SplitRest(store, self.ledger.instrument, record)
+        terms = self.ledger.instrument
+        self.leg_risk, self.split_rest = LegRisk(store, terms, record), SplitRest(store, terms, record)
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
         is_seen = parts.mode not in {"replay", "past"}
         self.places = QueuePlaces(is_on=is_seen)
@@ -224,8 +225,9 @@ class Engine:
         live: list[Act] = [self.agent.on_event] if self.agent.hears(kind) else []
         live += [self.host.live_routes[kind]] if kind in self.host.live_routes else []
         live += [self.parts.told[kind]] if kind in self.parts.told else []
-        live += [one.routes[kind] for one in (self.leg_risk, self.split_rest) if kind in one.routes]
-        again = [self.split_rest.routes_rebuild[kind]] if kind in self.split_rest.routes_rebuild else []
+        tellers = (self.leg_risk, self.split_rest)
+        live += [one.routes[kind] for one in tellers if kind in one.routes]
+        again = [one.routes_rebuild[kind] for one in tellers if kind in one.routes_rebuild]
         return (*acts, *again), (*acts, *live)
 
     # -- inputs ----------------------------------------------------------------------------------------------------------

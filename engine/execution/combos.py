@@ -13,15 +13,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from math import gcd
+from typing import NamedTuple
 
 from engine.domain.commands import Denial
 from engine.domain.instrument import Instrument
-from engine.domain.money import EXACT, Price, Qty, is_multiple, text
+from engine.domain.money import EXACT, Price, Qty, is_multiple, ratio, text
 from engine.domain.order import Combo, LinkRole, OrderSpec, OrderType, Tif
 from engine.risk.controls_case import mark_of
 from engine.risk.exposure import RiskView
 from engine.risk.policy import Limit
-from engine.store.order import Order
 
 LEGS_MIN, LEGS_MAX = 2, 4
 UNITS_MAX = 1_000_000
@@ -162,23 +162,36 @@ def _denial(code: str, control: str, value: str, limit: str, said: str) -> Denia
 # -- what stands bare --------------------------------------------------------------------------------------------------------
 
 
-def bare_legs(legs: Sequence[Order]) -> dict[str, Qty]:
-    """By symbol: what was filled, signed, beyond what every other leg has done too. Empty where the legs are even.
+class LegDone(NamedTuple):
+    """What a leg has done, in parts so small that a unit as ordered and a unit of now are both whole numbers of them."""
 
-    ``legs``: the parents of one combination.
+    spec: OrderSpec
+    """As it was ordered."""
+    parts: Decimal
+    ordered: int = 1
+    """Parts in a unit as ordered: the new units of its symbol's splits since then, multiplied."""
+    now: int = 1
+    """Parts in a unit of now: their old units."""
+
+    @property
+    def parts_each(self) -> Decimal:
+        """Parts in the leg's share of one unit of the combination."""
+        return EXACT.multiply(ratio_of(self.spec), Decimal(self.ordered))
+
+
+def bare_legs(legs: Sequence[LegDone]) -> dict[str, Qty]:
+    """By symbol: what was filled, signed and in units of now, beyond what every other leg has done too. Empty where the legs are even.
+
+    ``legs``: all of one combination.
     """
-    even = min((_done(leg) for leg in legs), default=_ZERO)
+    even = min((EXACT.divide_int(leg.parts, leg.parts_each) for leg in legs), default=_ZERO)
     found = {}
     for leg in legs:
-        over = EXACT.subtract(leg.qty_filled, EXACT.multiply(even, ratio_of(leg.spec)))
+        over = EXACT.subtract(leg.parts, EXACT.multiply(even, leg.parts_each))
         if over > 0:
-            found[leg.spec.symbol] = Qty(EXACT.multiply(over, Decimal(leg.spec.side.sign)))
+            qty = over if leg.now == 1 else ratio(over, Decimal(leg.now))
+            found[leg.spec.symbol] = Qty(EXACT.multiply(qty, Decimal(leg.spec.side.sign)))
     return found
-
-
-def _done(leg: Order) -> Decimal:
-    """Whole units that a leg has done."""
-    return EXACT.divide_int(leg.qty_filled, ratio_of(leg.spec))
 
 
 def leg_risk_words(specs: Sequence[OrderSpec]) -> str:

@@ -14,6 +14,7 @@ from engine.domain import events as ev
 from engine.domain.instrument import Instrument, make_instrument
 from engine.domain.money import Price, Qty, Rate
 from engine.domain.money_events import FxRate
+from engine.domain.movements import Movement, MovementKind
 from engine.domain.order import Combo, Link, LinkRole, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.market.feed import QuoteTick
 from engine.oms import broker_interface as bi
@@ -340,3 +341,49 @@ def test_the_amount_of_a_preview_is_in_base_currency(lab: PairLab) -> None:
     specs = (msgspec.structs.replace(first, symbol="BMW"), second)
     found = lab.engine.what_if(co.Preview(source=ME, spec=specs[0], linked=specs[1:])).preview
     assert (found["notional"], found["currency"]) == ("2201.1", "USD")  # 20 at 50.025 and 10 at 100.05, by 1.10
+
+
+def split_in(lab: PairLab, new: int, old: int, key: str = "s1") -> None:
+    now = lab.clock.now_ns()
+    made = Movement(
+        broker="paper", account="PAPER", key=key, kind=MovementKind.SPLIT, ts_ns=now, symbol="AAPL", ratio=(new, old)
+    )
+    lab.answer(bi.Moved(broker="paper", ts_ns=now, movement=made))
+    lab.pass_time(1)
+
+
+def test_what_stands_bare_is_in_units_of_now_after_a_split(tmp_path: Path) -> None:
+    lab = PairLab(tmp_path, ledger=tmp_path / "ledger.db")
+    lab.submit(order(legs(legged=True)))
+    one, two = lab.broker.sent[0].members
+    lab.fill_of(one, 20, "f1", "189.02")
+    lab.fill_of(two, 4, "f2", "400.00")
+    split_in(lab, 3, 2)
+    bare = {row.symbol: row.bare for row in lab.engine.picture.view().positions}
+    assert bare == {"AAPL": Qty(18), "MSFT": None}, "12 of the 20 are bare, and three are now what two were"
+    split_in(lab, 4, 1, "s2")
+    now = lab.clock.now_ns()
+    lab.journal.close()
+    again = Lab(tmp_path, ledger=tmp_path / "ledger.db", start_ns=now, listed=LISTED)
+    bare = {row.symbol: row.bare for row in again.engine.picture.view().positions}
+    assert bare == {"AAPL": Qty(72), "MSFT": None}
+    again.answer(bi.Cancelled(broker="paper", ts_ns=now, wire_id=two.wire_id, why="day", qty_filled=Qty(4)))
+    told = [ev.decode_event(row.payload) for row in again.journal.read() if row.kind == "alert"]
+    assert ["72 AAPL" in one.text for one in told if isinstance(one, ev.AlertRaised) and one.code == "LEG_RISK"] == [
+        True
+    ]
+
+
+def test_executions_of_a_leg_count_in_the_units_of_their_time(lab: PairLab) -> None:
+    """8 of 20 before a split of 3 for 2 and the other 12 as 18 after it are all of them: only MSFT is missing."""
+    lab.submit(order(legs(legged=True)))
+    one, two = lab.broker.sent[0].members
+    lab.fill_of(one, 8, "f1", "189.02")
+    split_in(lab, 3, 2)
+    lab.fill_of(one, 18, "f2", "126.01")
+    lab.fill_of(two, 9, "f3", "400.00")
+    bare = {row.symbol: row.bare for row in lab.engine.picture.view().positions}
+    assert bare == {"AAPL": Qty(3), "MSFT": None}
+    lab.fill_of(two, 1, "f4", "400.00")
+    assert {row.bare for row in lab.engine.picture.view().positions} == {None}
+    assert "alert" not in lab.kinds()
