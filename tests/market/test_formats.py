@@ -265,21 +265,43 @@ WRONG = {
         (4, "4800.25", "4800.25x", "expected a number"),
         (13, "MODIFY,S,3", "SNAP,S,33", "SNAP rows at the start only"),
         (17, "12,4799.75,7", "3,4799.75,7", "in the book already"),
+        (7, "CANCEL,S", "CANCEL,B", "expected the side and price of order 4, S at 4800.25"),
+        (18, "4799.75", "4799.50", "expected the side and price of order 12, B at 4799.75"),
+        (13, "MODIFY,S", "MODIFY,B", "expected the side of order 3, S at 4800.5"),
+        (6, "FILL,S", "FILL,x", "unknown side 'x'"),
+        (7, ",1,4", ",1,2", "expected a seq of at least 3"),
+        (7, ",1,4", ",1,", "whole number in seq"),
+        (1, ",0,1", ",0,x", "whole number in seq"),
+        (4, "1703545200000000200", "1703545200", "nanoseconds since 1970 in recv_ns"),
     ],
     "bitstamp_orders_small.csv": [
         (4, "ADD,B", "CREATE,B", "unknown action 'CREATE'"),
         (8, ",3.0,", ",9.0,", "expected no more than that"),
         (2, "ADD,S", "ADD,X", "unknown side 'X'"),
+        (8, "CHANGE,S", "CHANGE,B", "expected side S, that of order 3"),
+        (5, "CHANGE,B", "CHANGE,S", "expected side B, that of order 4"),
+        (2, ",1430438404", ",", "whole number in created_s"),
+        (2, ",1430438404", ",1430438404000", "no later than the row (1430438404), was 1430438404000"),
+        (2, ",1430438404", ",1430438410", "created_s in seconds, no later"),
+        (8, ",1430438404", ",1430438403", "expected created_s 1430438404, as in the rows of order 3"),
     ],
     "bitstamp_book_small.csv": [(2, ",2,", ",4,", "expected level 1 or 2, was 4")],
     "bitstamp_trades_small.csv": [(1, ",71,", ",x,", "whole number in trade_id")],
     "binance_depth_small.csv": [
+        (2, ",0,0,96", ",17,0,96", "nanoseconds since 1970 in exch_ns, or 0, was 17"),
         (3, ",0,0,96", ",0,2,96", "expected 0 or 1 in snapshot"),
         (8, "104,110", "104,103", "last_id of at least first_id"),
         (8, "104,110", "103,110", "expected first_id above 103"),
     ],
-    "binance_trades_small.csv": [(2, ",8,", ",7,", "expected a trade_id above 7"), (1, ",B", ",b", "unknown side 'b'")],
-    "binance_bbo_small.csv": [(2, ",110,", ",1,", "expected an update_id of at least 102")],
+    "binance_trades_small.csv": [
+        (2, ",8,", ",7,", "expected a trade_id above 7"),
+        (1, ",B", ",b", "unknown side 'b'"),
+        (1, ",0,7", ",x,7", "whole number in exch_ns"),
+    ],
+    "binance_bbo_small.csv": [
+        (1, ",0,102", ",,102", "whole number in exch_ns"),
+        (2, ",110,", ",1,", "expected an update_id of at least 102"),
+    ],
     "taq_quotes_small.csv": [(1, ",P,", ",PP,", "capital letter of an exchange")],
     "taq_trades_small.csv": [(1, ",1,0", ",zz,0", "hexadecimal flag word"), (1, ",200,", ",0,", "above zero")],
     "taq_pairs_small.csv": [(1, ",2\n", ",x\n", "whole number in the lots")],
@@ -302,6 +324,17 @@ def test_a_wrong_row_is_named(tmp_path: Path, name: str, row: int, before: str, 
         open_recordings(path)
     assert expected in str(caught.value)
     assert f"row {row}:" in str(caught.value)
+
+
+def test_a_channel_counts_anew_with_a_new_week_only(tmp_path: Path) -> None:
+    lines = (DATA / "cme_small.csv").read_text().splitlines(keepends=True)
+    late = lines[-1].replace("17035452", "17037452").replace(",1,12", ",1,1")
+    path = tmp_path / "abc_1.csv"
+    path.write_text("".join([*lines[:-1], late]))
+    assert "1 times that the channel's seq began anew behind a pause" in open_recorded(path).findings
+    path.write_text("".join([*lines[:-1], late.replace("17037452", "17035551")]))
+    with pytest.raises(DataError, match=f"row {len(lines) - 1}: expected a seq of at least 11"):
+        open_recorded(path)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -345,3 +378,13 @@ def test_a_book_is_fed_by_one_file_and_prints_need_one() -> None:
         )
     both = open_all([DATA / depth, DATA / best], [parse_instrument("BTC:mic=AAAA"), parse_instrument("BTC:mic=BBBB")])
     check_together(both)
+
+
+def test_a_row_that_is_not_ascii_is_named(tmp_path: Path) -> None:
+    """Text is decoded by blocks of some kilobytes: the error itself knows the block only."""
+    lines = (DATA / "own_small.csv").read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3].replace(b",", ",٣".encode(), 1)
+    for name, pack in (("x.csv", bytes), ("x.csv.gz", gzip.compress)):
+        (tmp_path / name).write_bytes(pack(b"".join(lines)))
+        with pytest.raises(DataError, match="row 3 holds bytes that are not ASCII"):
+            open_recorded(tmp_path / name)

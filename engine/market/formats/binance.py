@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 
-from engine.market.formats.fields import Wrong, lines_of, side_of, whole
+from engine.market.formats.fields import Wrong, lines_of, moment, side_of, whole
 from engine.market.formats.layout import LEVELS, Layout, Reading, each
 from engine.market.rows import BUY, CLEAR, LEVEL, NEITHER, QUOTE, SELL, TRADE, Feed, Row
 
@@ -37,7 +37,8 @@ class _Depth:
 
     def decode(self, ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
         """The rows of one line."""
-        _, _, snapshot, first, last, side, price, qty = fields
+        _, exchange, snapshot, first, last, side, price, qty = fields
+        moment(exchange, "exch_ns")
         if snapshot not in {"0", "1"}:
             raise Wrong(f"expected 0 or 1 in snapshot, was {snapshot[:20]!r}")
         first_id, last_id = whole(first, "first_id"), whole(last, "last_id")
@@ -116,6 +117,7 @@ def read_trades(reading: Reading, lines: Iterator[str]) -> Feed:
 
     def decode(ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
         nonlocal before
+        moment(fields[1], "exch_ns")
         trade_id = whole(fields[2], "trade_id")
         if trade_id <= before:
             raise Wrong(f"expected a trade_id above {before}, that of the row before, was {trade_id}")
@@ -134,6 +136,7 @@ def read_best(reading: Reading, lines: Iterator[str]) -> Feed:
 
     def decode(ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
         nonlocal before
+        moment(fields[1], "exch_ns")
         update_id = whole(fields[2], "update_id")
         if update_id < before:
             raise Wrong(f"expected an update_id of at least {before}, that of the row before, was {update_id}")

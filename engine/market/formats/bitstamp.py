@@ -4,7 +4,8 @@
 The order feed announces an order that takes as it announces one that rests, and reports what was matched of both sides one after the
 other. So an ADD that reaches the other side is held back until it does so no more: it is the taker, and what is matched of the
 other side meanwhile is an execution. Some cancels were never sent: an order that stays in the way of a taker for
-:data:`GHOST_NS` is taken for gone. Orders from before the capture have no ADD: the book lacks them.
+:data:`GHOST_NS` is taken for gone. Orders from before the capture have no ADD: the book lacks them. ``created_s``, when an order came
+to be, is the same in all its rows and no later than they are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from engine.market.formats.layout import LEVELS, ORDERS, Layout, Reading, each
 from engine.market.rows import ADD, BUY, CLEAR, DELETE, EXEC, LEVEL, NEITHER, SELL, TRADE, Feed, Row
 
 GHOST_NS = 5 * NS_PER_S
+SLOW_S = 5
+"""How far the clock of the machine that recorded may be behind the exchange's."""
 LEVELS_MAX = 1_000
 
 
@@ -41,23 +44,34 @@ class _Decoder:
         self.findings = reading.findings
         self.book = OrderBook()
         self.takers: dict[int, _Taker] = {}
+        self.created: dict[int, int] = {}
+        """When the orders came to be that are not gone."""
 
     def decode(self, ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
         """The rows of one line."""
-        _, action, side, order, price, remaining, _ = fields
+        _, action, side, order, price, remaining, created = fields
         order_id, sign = whole(order, "order_id"), side_of(side)
         at, left = self.grid.ticks[price], self.grid.sizes[remaining]
         if action == "ADD":
             rows = self._add(ts_ns, order_id, sign, at, left, number)
         elif action in {"CHANGE", "DELETE"}:
-            rows = self._shrink(ts_ns, order_id, left, number, is_gone=action == "DELETE")
+            rows = self._shrink(ts_ns, order_id, sign, left, number, is_gone=action == "DELETE")
         else:
             raise Wrong(f"unknown action {action[:20]!r}; expected ADD, CHANGE or DELETE")
+        self._follow(ts_ns, order_id, whole(created, "created_s"), is_gone=action == "DELETE")
         for row in rows:
             self.book.apply(row)
         if self.takers:
             rows += self._settle(ts_ns, number)
         return rows
+
+    def _follow(self, ts_ns: int, order_id: int, created_s: int, *, is_gone: bool) -> None:
+        """Hold the birth of an order against its row's time and its other rows."""
+        if created_s > ts_ns // NS_PER_S + SLOW_S:
+            raise Wrong(f"expected created_s in seconds, no later than the row ({ts_ns // NS_PER_S}), was {created_s}")
+        before = self.created.pop(order_id, created_s) if is_gone else self.created.setdefault(order_id, created_s)
+        if created_s != before:
+            raise Wrong(f"expected created_s {before}, as in the rows of order {order_id} before, was {created_s}")
 
     def _reaches(self, sign: int, price: int) -> bool:
         side = self.book.side(-sign)
@@ -73,15 +87,17 @@ class _Decoder:
             return []
         return [(ts_ns, ADD, sign, order_id, price, left, number)]
 
-    def _shrink(self, ts_ns: int, order_id: int, left: int, number: int, *, is_gone: bool) -> list[Row]:
+    def _shrink(self, ts_ns: int, order_id: int, sign: int, left: int, number: int, *, is_gone: bool) -> list[Row]:
         """CHANGE: ``left`` remains after a match. DELETE: matched in full where nothing remains, else cancelled."""
-        taker = self.takers.get(order_id)
+        taker, entry = self.takers.get(order_id), self.book.orders.get(order_id)
+        known = taker or entry
+        if known is not None and known.sign != sign:
+            raise Wrong(f"expected side {'B' if known.sign > 0 else 'S'}, that of order {order_id}")
         if taker is not None:
             if is_gone:
                 del self.takers[order_id]
             taker.left = left
             return []
-        entry = self.book.orders.get(order_id)
         if entry is None:
             self.findings.add("rows of orders that rested before the capture or were given up")
             return []

@@ -2,17 +2,21 @@
 
 ``SNAP`` rows are the book at the start, in queue order; they count as of the first row behind them, because their time is that of the
 snapshot. A FILL is matched at once and the CANCEL or MODIFY that the exchange sends for it afterwards is taken as done. ``last`` = 1
-closes an event.
+closes an event. ``seq`` numbers the messages of the whole channel, those of other instruments too: it has gaps in every sound file, and
+never goes back, but where the channel counts anew with a new week.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from engine.market.formats.fields import AGGRESSORS, Wrong, side_of, whole
+from engine.domain.clock import NS_PER_S
+from engine.market.formats.fields import AGGRESSORS, Wrong, moment, side_of, whole
 from engine.market.formats.layout import ORDERS, Layout, Reading, each
 from engine.market.rows import ADD, DELETE, END, FILL, MODIFY, NEITHER, REDUCE, TRADE, Feed, Row
 
+ANEW_NS = 6 * 3_600 * NS_PER_S
+"""A pause from which ``seq`` may begin anew: longer than a day's maintenance, shorter than a weekend."""
 ACTIONS = ("SNAP", "ADD", "CANCEL", "MODIFY", "TRADE", "FILL")
 
 
@@ -37,36 +41,49 @@ class _Decoder:
         self.started: list[Row] = []
         """Rows of the start book, until its time is known."""
         self.has_begun = False
+        self.seq = 0
+        self.last_ns = 0
 
     def decode(self, ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
         """The rows of one line."""
-        _, _, action, side, order, price, qty, last, _ = fields
+        _, received, action, side, order, price, qty, last, seq = fields
+        moment(received, "recv_ns")
         if last not in {"0", "1"}:
             raise Wrong(f"expected 0 or 1 in last, was {last[:20]!r}")
-        order_id = whole(order, "order_id")
+        order_id, count = whole(order, "order_id"), whole(seq, "seq")
         if action == "SNAP":
             if self.has_begun:
                 raise Wrong("expected SNAP rows at the start only")
             self.started += self._add(ts_ns, side, order_id, price, qty, number)
             return ()
+        self._follow(ts_ns, count)
         rows = self._begin(ts_ns, number)
         match action:
             case "ADD":
                 rows += self._add(ts_ns, side, order_id, price, qty, number)
             case "CANCEL":
-                rows += self._cancel(ts_ns, order_id, self._size(qty), number)
+                rows += self._cancel(ts_ns, order_id, side_of(side), self.grid.ticks[price], self._size(qty), number)
             case "MODIFY":
-                rows += self._modify(ts_ns, order_id, self.grid.ticks[price], self._size(qty), number)
+                rows += self._modify(ts_ns, order_id, side_of(side), self.grid.ticks[price], self._size(qty), number)
             case "TRADE":
                 sign = side_of(side, AGGRESSORS)
                 rows.append((ts_ns, TRADE, sign, 0, self.grid.prints[price], self._size(qty), number))
             case "FILL":
+                side_of(side, AGGRESSORS)  # N in an auction
                 rows += self._fill(ts_ns, order_id, self.grid.prints[price], self._size(qty), number)
             case _:
                 raise Wrong(f"unknown action {action[:20]!r}; expected one of {', '.join(ACTIONS)}")
         if last == "1":
             rows.append((ts_ns, END, NEITHER, 0, 0, 0, number))
         return rows
+
+    def _follow(self, ts_ns: int, seq: int) -> None:
+        """Hold the number of a message behind the start book against the one before."""
+        if seq < self.seq:
+            if ts_ns - self.last_ns < ANEW_NS:
+                raise Wrong(f"expected a seq of at least {self.seq}, that of the row before, was {seq}")
+            self.findings.add("times that the channel's seq began anew behind a pause")
+        self.seq, self.last_ns = seq, ts_ns
 
     def _begin(self, ts_ns: int, number: int) -> list[Row]:
         if self.has_begun:
@@ -95,10 +112,12 @@ class _Decoder:
         """A row of an order that was never announced: the book counts it."""
         return [(ts_ns, DELETE, NEITHER, order_id, 0, 0, number)]
 
-    def _cancel(self, ts_ns: int, order_id: int, qty: int, number: int) -> list[Row]:
+    def _cancel(self, ts_ns: int, order_id: int, sign: int, price: int, qty: int, number: int) -> list[Row]:
         order = self.orders.get(order_id)
         if order is None:
             return self._unknown(ts_ns, order_id, number)
+        if (sign, price) != (order.sign, order.price):
+            raise Wrong(f"expected the side and price of order {order_id}, {self._place(order)}")
         done = min(order.filled, qty)
         order.filled -= done
         qty -= done
@@ -115,10 +134,15 @@ class _Decoder:
             del self.orders[order_id]
         return rows
 
-    def _modify(self, ts_ns: int, order_id: int, price: int, qty: int, number: int) -> list[Row]:
+    def _place(self, order: _Order) -> str:
+        return f"{'B' if order.sign > 0 else 'S'} at {self.grid.instrument.price_of(order.price)}"
+
+    def _modify(self, ts_ns: int, order_id: int, sign: int, price: int, qty: int, number: int) -> list[Row]:
         order = self.orders.get(order_id)
         if order is None:
             return self._unknown(ts_ns, order_id, number)
+        if sign != order.sign:
+            raise Wrong(f"expected the side of order {order_id}, {self._place(order)}")
         order.filled = 0
         if price == order.price and 0 < qty <= order.left:
             less, order.left = order.left - qty, qty

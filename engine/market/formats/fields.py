@@ -128,6 +128,18 @@ def whole(word: str, name: str) -> int:
     return int(word)
 
 
+def moment(word: str, name: str) -> int:
+    """A time in nanoseconds since 1970, or 0 where a feed gives none.
+
+    Raises:
+        Wrong: naming the column.
+    """
+    found = whole(word, name)
+    if found and not TS_MIN <= found <= TS_MAX:
+        raise Wrong(f"expected nanoseconds since 1970 in {name}, or 0, was {word}")
+    return found
+
+
 def side_of(word: str, sides: dict[str, int] = SIDES) -> int:
     """Sign of a side; Wrong where it is none of them."""
     sign = sides.get(word)
@@ -150,11 +162,15 @@ def order_fault(ts_ns: int, last: int) -> str:
     return "expected letters, digits, comma, point and minus only"
 
 
+def is_packed(path: Path) -> bool:
+    """Whether a file is gzip, by its first bytes."""
+    with path.open("rb") as probe:
+        return probe.read(2) == b"\x1f\x8b"
+
+
 def _open(path: Path) -> TextIO:
     try:
-        with path.open("rb") as probe:
-            is_gzip = probe.read(2) == b"\x1f\x8b"
-        if is_gzip:
+        if is_packed(path):
             return gzip.open(path, "rt", encoding="ascii", newline="\n")
         return path.open("r", encoding="ascii", newline="\n")
     except OSError as error:
@@ -176,4 +192,10 @@ def lines_of(path: Path) -> Iterator[str]:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path}: the gzip data is cut or damaged after row {number}: {error}; get it again") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: row {number + 1} or one soon after holds bytes that are not ASCII") from None
+        raise DataError(f"{path}: row {_first_odd(path)} holds bytes that are not ASCII") from None
+
+
+def _first_odd(path: Path) -> int:
+    """The first row with other bytes; text is decoded by blocks, so that the error does not know."""
+    with gzip.open(path, "rb") if is_packed(path) else path.open("rb") as file:
+        return next((number for number, line in enumerate(file) if not line.isascii()), 0)
