@@ -41,6 +41,9 @@ ROUNDS = 4
 TURNS = 20_000
 """So many turns of the loop without coming to rest are a message that leads to itself."""
 
+HZ = 1e-4
+"""Pictures a second that the desk would draw by itself: none while a script runs."""
+
 Script = Callable[[Pilot[str], FakeEngine], Coroutine[None, None, None]]
 
 
@@ -84,8 +87,8 @@ async def playing(app: App[str], size: tuple[int, int]) -> AsyncIterator[Player]
 
 
 def desk(engine: FakeEngine, *, is_ours: bool = True, is_ascii: bool = False) -> Desk:
-    """A desk in the engine's time."""
-    return Desk(engine, Settings(), is_ours=is_ours, clock=engine.clock, is_ascii=is_ascii)
+    """A desk in the engine's time. Its own timer never fires: what is painted when is the script's to say."""
+    return Desk(engine, Settings(), is_ours=is_ours, clock=engine.clock, is_ascii=is_ascii, hz=HZ)
 
 
 def play(
