@@ -22,6 +22,7 @@ from bolt_tui.alert_file import AlertFile
 from bolt_tui.compositor import DeskScreen, hasten
 from bolt_tui.desk_base import NEVER_DRAWN
 from bolt_tui.drain import Drain
+from bolt_tui.escape_key import KeyDone, without_alt
 from bolt_tui.halt_keys import HALT_KEYS, DeskDriver
 from bolt_tui.keymap import Place, bindings, card, commands, goes_first
 from bolt_tui.meanwhile import Seen, meanwhile, seen_of
@@ -29,7 +30,7 @@ from bolt_tui.order_entry import OrderEntry
 from bolt_tui.order_keys import OrderKeys
 from bolt_tui.painter import CellPainter
 from bolt_tui.pane_keys import PaneKeys
-from bolt_tui.screens.dialog import DIALOG_CSS
+from bolt_tui.screens.dialog import DIALOG_CSS, Dialog
 from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
 from bolt_tui.screens.filter_bar import FilterBar, FilterWords
 from bolt_tui.screens.flatten import FlattenScreen
@@ -99,7 +100,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         *,
         is_ours: bool,
         clock: Clock | None = None,
-        hz: int = DATA_HZ,
+        hz: float = DATA_HZ,
         is_ascii: bool = False,
         link: str = "auto",
         seen: Seen | None = None,
@@ -118,7 +119,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._ticked_ns = self._asked_ns = self._noted_ns = -NS_PER_S
         self._was_slow = self._was_cut = False
         self._behind: list[events.Key] | None = None
-        """Keys that wait for the filter line to end; None where none do."""
+        """Keys that wait until the one before them has done its work; None where none do."""
         self._behind_ns = 0
         self._is_ours = is_ours
         self._presets = settings.presets
@@ -129,6 +130,9 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._is_loud = settings.desk.bell
         self._start_panes(alerts)
         self.keys = keymap.remapped(settings.desk.keys)
+        self._own_keys = frozenset(
+            part for keys in keymap.changed(settings.desk.keys).values() for part in keys.split(",")
+        )
         self.set_keymap(keymap.changed(settings.desk.keys))
         self._themes = themes.shipped()
         if settings.desk.up_colour == "swapped":
@@ -201,19 +205,38 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
 
     async def on_event(self, event: events.Event) -> None:
         """Keys behind the enter that ends the filter line wait until the pane has the focus again, as they were typed for it."""
-        if isinstance(event, events.Key) and not event.is_forwarded and event.key not in HALT_KEYS:
-            if self._behind is not None:
-                self._behind.append(event)
-                return
-            if event.key == "enter" and isinstance(self.focused, FilterWords):
-                self._behind, self._behind_ns = [], self._clock.monotonic_ns()
-        await super().on_event(event)
+        if not isinstance(event, events.Key) or event.is_forwarded or event.key in HALT_KEYS:
+            await super().on_event(event)
+        elif event.key.startswith("alt+") and event.key not in self._own_keys:
+            for key in without_alt(event, is_typing=isinstance(self.focused, Input)):
+                await self._take(key)
+        else:
+            await self._take(event)
+
+    async def _take(self, key: events.Key) -> None:
+        """Hand on one key; where it may change who gets the next one, those behind it wait until it has done its work."""
+        if self._behind is not None:
+            self._behind.append(key)
+            return
+        ends_filter = key.key == "enter" and isinstance(self.focused, FilterWords)
+        top = self.screen
+        leads_away = key.key == "escape" or (isinstance(top, Dialog) and not top.HAS_FIELDS)
+        if ends_filter or leads_away:
+            self._behind, self._behind_ns = [], self._clock.monotonic_ns()
+        receiver = self.focused or top
+        await super().on_event(key)
+        if leads_away and not ends_filter:
+            receiver.post_message(KeyDone())  # takes the way that the key takes, behind it
+
+    async def on_key_done(self) -> None:
+        """The key has done its work."""
+        await self.on_typed_line_settled()
 
     async def on_typed_line_settled(self) -> None:
         """The line has done what enter asked for: what was typed behind it comes now, in its order."""
         held, self._behind = self._behind or [], None
         for event in held:
-            await self.on_event(event)
+            await self._take(event)
 
     # -- the line to the terminal, and to the engine -----------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 from bolt_tui.drain import ANSWER, QUESTION
+from bolt_tui.escape_key import WAIT_S, EscapeApart
 
 HALT_KEYS = frozenset({"ctrl+g", "f9"})
 
@@ -65,12 +66,12 @@ class DeskDriver(LinuxDriver):
 
     def run_input_thread(self) -> None:
         """Read, look for a halt, then hand on what Textual's parser makes of it."""
-        scanner, parser = HaltScanner(), XTermParser(self._debug)
+        scanner, parser, escapes = HaltScanner(), XTermParser(self._debug), EscapeApart()
         decode = getincrementaldecoder("utf-8")("replace").decode
         with selectors.SelectSelector() as selector:
             selector.register(self.fileno, selectors.EVENT_READ)
             while not self.exit_event.is_set():
-                if selector.select(POLL_S):
+                if selector.select(WAIT_S if escapes.waits else POLL_S):
                     data = os.read(self.fileno, READ_BYTES)
                     if not data:
                         break
@@ -78,7 +79,11 @@ class DeskDriver(LinuxDriver):
                         self._halt()
                     if ANSWER.search(data):
                         self._drained()
-                    for message in parser.feed(decode(data)):
+                    pieces = escapes.feed(data)
+                else:
+                    pieces = escapes.flush()
+                for piece in pieces:
+                    for message in [piece] if isinstance(piece, events.Key) else parser.feed(decode(piece)):
                         self.process_message(message)
                 for message in parser.tick():
                     self.process_message(message)
