@@ -70,6 +70,8 @@ class Started(msgspec.Struct, frozen=True):
     """Folder of the user's strategies."""
     hears_latch: bool = False
     """Whether the tape tells what was read in the latch; those of before do not."""
+    files: dict[str, str] | None = None
+    """The user's strategy files that were read, each with its SHA-256; None on tapes of before."""
 
 
 class TimeInput(msgspec.Struct, frozen=True, array_like=True):
@@ -129,12 +131,12 @@ class InputTape:
         self._engine: Engine | None = None
         self._is_started = False
 
-    def start(self, engine: Engine, strategies: Path) -> None:
-        """Start the engine."""
+    def start(self, engine: Engine, strategies: Path, files: dict[str, str]) -> None:
+        """Start the engine, which has read these strategy files (each with its SHA-256) of that folder."""
         self._engine = engine
         self.writer = self._make()
         seats = tuple(Seat(one.name, one.account, one.capabilities) for one in engine.parts.brokers.values())
-        self._put(START, Started(seats, engine.parts.mode, str(strategies), hears_latch=True))
+        self._put(START, Started(seats, engine.parts.mode, str(strategies), hears_latch=True, files=files))
         engine.start()
         self._is_started = True
 

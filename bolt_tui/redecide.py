@@ -7,7 +7,7 @@ holds, byte for byte: the same inputs made the same decisions.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from engine.domain.clock import SimClock
 from engine.domain.errors import DataError
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
+from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_loader import load_strategies
 from engine.market.feed import MarketTick
 from engine.market.fees import shipped_fees
@@ -210,6 +211,8 @@ class _Session:
         self.clock = SimClock(0)
         self.latch: ToldLatch | None = None
         self.inputs = 0
+        self.other_code = ""
+        """Which strategy files are not those that decided then."""
 
     def _tape_rows(self) -> Iterator[TapeRow]:
         """Rows up to the first chunk that is not whole."""
@@ -273,10 +276,21 @@ class _Session:
                 history=history,
                 sessions=sessions,
                 take_notes=lambda: list(self.tape.answer(it.NOTES) or ()),
-                strategies=load_strategies(Path(started.strategies)).strategies,
+                strategies=self._strategies(started),
                 fees=shipped_fees(),
             )
         )
+
+    def _strategies(self, started: it.Started) -> Mapping[str, type[Strategy]]:
+        """Those of the files that were there then; a file that was added later decided nothing."""
+        loaded = load_strategies(Path(started.strategies), started.files)
+        if started.files is not None:
+            others = [name for name, sha256 in started.files.items() if loaded.files.get(name) != sha256]
+            self.other_code = "".join(
+                f"; strategy file {name} is {'another' if name in loaded.files else 'not there'} now: put back the one of then"
+                for name in others
+            )
+        return loaded.strategies
 
     def _latch(self, started: it.Started) -> Latch:
         if started.hears_latch:
@@ -377,7 +391,7 @@ class _Session:
             inputs=self.inputs,
             rows=same,
             is_proven=not text,
-            text=text,
+            text=text and f"{text}{self.other_code}",
         )
 
 

@@ -270,6 +270,7 @@ class LiveEngine:
         loaded = load_strategies(self._home.strategies)
         for error in loaded.errors:
             _LOG.error("strategy: %s", error)
+        self._strategy_files = loaded.files
         return loaded.strategies
 
     def _tape_writer(self) -> TapeWriter | None:
@@ -335,7 +336,7 @@ class LiveEngine:
         """
         self._writer.start()
         try:
-            self._tape.start(self.engine, self._home.strategies)
+            self._tape.start(self.engine, self._home.strategies, self._strategy_files)
             if self._rates:
                 source = Source(SourceKind.CLI, FX_NAME)
                 self._tape.submit(self.engine, SetFxRates(source=source, rates=self._rates))

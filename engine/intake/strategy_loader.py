@@ -6,9 +6,11 @@ never both loaded: the one that came with Bolt, or the file first by name, stays
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 
 import msgspec
@@ -26,19 +28,22 @@ class Loaded(msgspec.Struct, frozen=True):
 
     strategies: dict[str, type[Strategy]]
     errors: tuple[str, ...] = ()
+    files: dict[str, str] = {}
+    """SHA-256 of each file that was read, by its name; empty text for one that could not be."""
 
 
-def load_strategies(folder: Path | None = None) -> Loaded:
+def load_strategies(folder: Path | None = None, only: Collection[str] | None = None) -> Loaded:
     """Strategies by name: built in, and every subclass of Strategy defined in ``folder/*.py`` (a missing folder is empty).
 
-    Files whose name starts with ``_`` are passed over.
+    Files whose name starts with ``_`` are passed over; so is every file that ``only`` does not name, where it is given.
     """
     found = {strategy_name(kind): kind for kind in BUILT_IN}
     origin = dict.fromkeys(found, "Bolt")
-    errors: list[str] = []
+    errors, files = list[str](), dict[str, str]()
     for path in sorted(folder.glob("*.py")) if folder is not None and folder.is_dir() else []:
-        if path.name.startswith("_"):
+        if path.name.startswith("_") or (only is not None and path.name not in only):
             continue
+        files[path.name] = _sha256(path)
         kinds, error = _load_file(path)
         if error:
             errors.append(error)
@@ -50,7 +55,14 @@ def load_strategies(folder: Path | None = None) -> Loaded:
             else:
                 found[name] = kind
                 origin[name] = path.name
-    return Loaded(found, tuple(errors))
+    return Loaded(found, tuple(errors), files)
+
+
+def _sha256(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def _load_file(path: Path) -> tuple[list[tuple[str, type[Strategy]]], str]:

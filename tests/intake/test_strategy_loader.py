@@ -1,5 +1,6 @@
 """Strategies from a folder: found by name, refused with the file and the reason."""
 
+import hashlib
 from pathlib import Path
 
 from engine.intake.strategies.buy_the_dip import BuyTheDip
@@ -57,3 +58,13 @@ def test_a_broken_file_is_named_and_keeps_no_other_out(tmp_path: Path) -> None:
     assert "no subclass of Strategy" in loaded.errors[2]
     assert "float" in loaded.errors[3]
     assert str(tmp_path) not in "".join(loaded.errors)
+
+
+def test_only_the_named_files_are_read_and_each_is_told_with_its_hash(tmp_path: Path) -> None:
+    folder = write(tmp_path, a=GOOD.format(name="Mine"), b="1/0", _helper="x = 1")
+    both = load_strategies(folder)
+    assert sorted(both.files) == ["a.py", "b.py"]
+    assert both.files["b.py"] == hashlib.sha256(b"1/0").hexdigest()
+    one = load_strategies(folder, {"a.py": both.files["a.py"], "gone.py": ""})
+    assert (sorted(one.files), one.errors) == (["a.py"], ())
+    assert load_strategies(folder, {}).files == {}

@@ -31,6 +31,20 @@ def live(home: Home) -> Iterator[Home]:  # noqa: F811 - the fixture of that name
     stop_venue(home.root)
 
 
+STRATEGY = """
+from __future__ import annotations
+from engine.intake.strategy_base import Strategy
+
+class {name}(Strategy):
+    symbol: str
+    size: int = 5
+    wants_ticks = False
+
+    def symbols(self) -> tuple[str, ...]:
+        return (self.symbol,)
+"""
+
+
 def trade(bolt: Bolt, home: Home) -> None:  # noqa: F811 - as above
     """Some of everything: fills, a resting order, an amend, a refusal, a schedule, a halt."""
     wait_for_market(home)
@@ -85,8 +99,12 @@ def test_a_killed_engine_leaves_a_tape_that_proves_what_it_holds(bolt: Bolt, liv
     until(lambda: any(part.stat().st_size for part in live.tape.glob("*/*.open")), "the tape of the first second")
     _children[-1].send_signal(signal.SIGKILL)
     end_child()
+    mine = live.strategies / "mine.py"
+    mine.write_text(STRATEGY.format(name="Mine"))
     assert start_engine(live)
     wait_for_market(live)
+    assert bolt("strategy", "on", "Mine", "symbol=AAPL").code == 0
+    assert bolt("strategy", "on", "Later", "symbol=AAPL").code == 1
     other = Latch.attach(live.latch)
     other.trip(HaltScope(HaltScopeKind.SYMBOL, "AAPL"))  # by a process that leaves no word beside it
     assert bolt("order", "b 10 AAPL @take").code == 5
@@ -96,10 +114,17 @@ def test_a_killed_engine_leaves_a_tape_that_proves_what_it_holds(bolt: Bolt, liv
     other.close()
     assert bolt("stop", "--cancel").code == 0
     assert bolt("ledger", "verify").code == 0
+    (live.strategies / "later.py").write_text(STRATEGY.format(name="Later"))  # the start that was refused then stays so
     told = bolt("replay", "--ledger", str(live.ledger), "--json").json
     killed, after = told["sessions"]
     assert after["is_proven"], told
     assert killed["rows"] > 3, "the chunk that was open is proven too, up to its last second"
+    mine.write_text(STRATEGY.format(name="Other"))
+    _, other_code = bolt("replay", "--ledger", str(live.ledger), "--json").json["sessions"]
+    assert other_code["text"].endswith("; strategy file mine.py is another now: put back the one of then")
+    mine.unlink()
+    _, no_code = bolt("replay", "--ledger", str(live.ledger), "--json").json["sessions"]
+    assert "strategy file mine.py is not there now" in no_code["text"]
     assert "missing" in killed["text"] or "were not made again" in killed["text"] or killed["is_proven"], told
 
 
