@@ -26,6 +26,7 @@ from engine.intake.sizes import PARTS
 from engine.intake.words import PRICE_WORDS
 from engine.views import DeskView, OrderView, QuoteView
 from widgets.formats import plain, wrap
+from widgets.frame import frame_of
 from widgets.messages import LineChanged, LineLeft, LineTyped
 from widgets.quick_order_pad import HINT
 from widgets.what_if import content_of, live_lines, size_words
@@ -213,6 +214,7 @@ class OrderEntry(DeskBase):
             offer,
             again=self._offer_again,
             quote=self._quote,
+            digits=frame_of(self._port.view(), self._clock.now_ns()).digits(offer.spec.symbol),
             now_ns=self._clock.now_ns,
             monotonic_ns=self._clock.monotonic_ns,
             leaving=self._leave_preview,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from bolt_tui.basket_keys import TWICE_NS, BasketKeys
 from engine.domain import commands as co
 from engine.domain.money import text
 from engine.domain.order import URGENCIES, OrderState
-from engine.views import OrderView
+from engine.views import DeskView, OrderView
 from widgets.formats import counted
 
 
@@ -83,8 +85,13 @@ class OrderKeys(BasketKeys):
         self._asked_all_ns = now_ns
         status = self._port.view().status
         staged = sum(1 for order in self._port.view().orders if order.state is OrderState.STAGED)
-        counts = f"{counted(status.orders_working, 'working order')} of {counted(status.parents_open, 'parent')}, all symbols"
-        self._say(f"X again within 2 s cancels {counts}" + (f" ({staged} staged stay)" if staged else ""), "bad")
+        counts = f"{counted(status.orders_working, 'working order')} of {counted(status.parents_open, 'parent')}"
+        counts += f"{_kinds(self._port.view())}, all symbols"
+        self._say(
+            f"X again within 2 s cancels {counts}"
+            + (f" ({staged} staged {'stays' if staged == 1 else 'stay'})" if staged else ""),
+            "bad",
+        )
 
     def _worked(self, what: str) -> OrderView | None:
         """The parent under the cursor, or of the child there."""
@@ -139,3 +146,15 @@ class OrderKeys(BasketKeys):
             self._preview_release(order)
         else:
             self._say(f"{order.order_id} is neither staged nor suspended; only such orders are released or approved")
+
+
+def _kinds(view: DeskView) -> str:
+    """How many open parents there are of each kind, stops and algorithms among them; nothing where there are none."""
+    parents = [one for one in view.orders if not (one.parent_id or one.state.is_terminal)]
+    kinds = Counter(
+        one.type.replace("_", "-") if one.algo in {"", "direct"} else one.algo
+        for one in parents
+        if one.state is not OrderState.STAGED
+    )
+    words = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])))
+    return f" ({words})" if words else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from engine.domain.clock import hms
+from engine.domain.money import Money
 from engine.domain.order import Side
 from engine.views import FillView
-from widgets.formats import fixed, plain, quantity, signed
+from widgets.formats import fixed, plain, quantity, short_quantity
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
@@ -21,6 +22,7 @@ COLUMNS = (
     Column("", 5, from_width=74),
     Column("made", 0, from_width=90),
 )
+FEE_WIDTH = 8
 SHOWN_MAX = 200
 EMPTY = "no fills yet: each execution of an order gets a line here"
 
@@ -43,6 +45,14 @@ class FillsPanel(LiveTable):
         self.retitle(f"Fills{whose}: {len(fills)}", "esc shows all" if parent is not None else "")
 
 
+def fee_words(fee: Money) -> str:
+    """What an execution cost; below zero it brought something. A fee in a coin may have no hundredths: it is never shown as nothing."""
+    words = fixed(fee, 2)
+    if not fee or words.strip("-0."):
+        return words
+    return f"{'-' if fee < 0 else ''}{short_quantity(abs(fee), FEE_WIDTH - 1)}"
+
+
 def fill_row(fill: FillView, digits: int) -> Row:
     """One execution; a late or busted one says so in a word."""
     flag = "BUSTED" if fill.busted else "LATE" if fill.late else ""
@@ -55,7 +65,7 @@ def fill_row(fill: FillView, digits: int) -> Row:
         quantity(fill.qty),
         fixed(fill.price, digits),
         plain(fill.venue),
-        signed(-fill.fee) if fill.fee else "0.00",
+        fee_words(fill.fee),
         fill.fee_currency,
         Cell(f"{flag} {fill.liquidity}".strip(), "warn" if flag else ""),
     )

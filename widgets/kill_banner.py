@@ -54,7 +54,8 @@ def banner_lines(halt: HaltView, now_ns: int, asked_ns: int, width: int) -> list
         )
     when = f" {clock_second(halt.ts_ns)}" if halt.ts_ns else ""
     who = f" by {plain(halt.who)}" if halt.who else ""
-    why = f" ({plain(halt.why)})" if halt.why else ""
+    said = plain(halt.why).removeprefix(f"{plain(halt.who)}: ")  # a monitor names itself in its reason
+    why = f" ({said})" if said else ""
     durable = "durable" if halt.durable else "NOT YET ON DISK"
     if halt.state == "reducing":
         words = f"REDUCING{when}{who}{why}: only orders that shrink a position pass; {durable}"

@@ -78,7 +78,7 @@ def _totals(view: DeskView) -> str:
         else:
             unrealised += item.unrealised
     shown = signed(unrealised) if known else UNKNOWN
-    return f"open {shown}  booked {signed(realised)}  fees {fixed(fees, 2)}"
+    return f"open {shown}  booked {signed(realised)}  less fees {fixed(fees, 2)}"
 
 
 class DayLine(Widget):
@@ -126,10 +126,10 @@ def day_content(view: DeskView, width: int) -> Content:
         parts.append((f"   {status.overfills} overfills  {status.illegal_inputs} illegal inputs", "bold $caution"))
     if status.policy_error:
         parts.append(("   POLICY NOT TAKEN: the old one stays (see log)", "bold $caution"))
-    parts.append((f"  |  {status.orders_working} working, {counted(status.parents_open, 'parent')}", ""))
+    parts.append((f" | {status.orders_working} working, {counted(status.parents_open, 'parent')}", ""))
     gross = next((item.used_pct for item in view.limits if item.code == "GROSS_MAX"), None)
     if gross is not None:
-        parts.append((f"  |  gross {gross}% {bar(gross, 10)}", "bold $caution" if gross >= WARN_PCT else ""))
+        parts.append((f" | gross {gross}% {bar(gross, 10)}", "bold $caution" if gross >= WARN_PCT else ""))
     shown, room = [], width
     for words, style in parts:
         if len(words) <= room:
@@ -152,10 +152,10 @@ def _sources(sources: Sequence[SourceView], room: int) -> list[tuple[str, str]]:
 
 
 def _results(view: DeskView) -> list[tuple[str, str]]:
-    """What the day's result is made of."""
+    """What the positions have brought since they were opened; the day's result may begin later."""
     if not view.positions:
         return [("  flat", "$quiet")]
-    return [(f"  ({_totals(view)})", "$quiet")]
+    return [(f" | {_totals(view)}", "$quiet")]
 
 
 def _style(value: Money | None) -> str:

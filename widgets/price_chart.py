@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from engine.domain.order import Side
 from engine.views import BarView
-from widgets.formats import clock_minute, fit, fixed
+from widgets.formats import clock_minute, fit, fixed, wrap
 from widgets.frame import Frame
 from widgets.tones import Tone, Tones
 from widgets.watch_list import STEPS
@@ -116,7 +116,7 @@ class PriceChart(Widget):
 def chart_lines(model: ChartModel, width: int, height: int) -> list[list[tuple[str, str]]]:
     """The picture as lines of words with their tones: prices at the left, minutes and volume below."""
     if not model.bars or width < 20 or height < 5:
-        return [[(fit(f" {EMPTY}", width), "axis")]]
+        return [[(fit(f" {line}", width), "axis")] for line in wrap(EMPTY, max(1, width - 2))[: max(1, height)]]
     label = max(len(fixed(bar.high, model.digits)) for bar in model.bars) + 1
     room = width - label - LABEL_SPACE
     bars = model.bars[-room:]

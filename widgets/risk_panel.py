@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from engine.views import LimitView
-from widgets.formats import UNKNOWN, bar, figure, plain
+from widgets.formats import UNKNOWN, bar, figure, fixed, plain
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
@@ -12,11 +14,12 @@ COLUMNS = (
     Column("of", 12),
     Column("used", 13),
     Column("%", 6, is_right=True),
-    Column("now", 17, is_right=True, is_live=True, from_width=100),
+    Column("now", 19, is_right=True, is_live=True, from_width=100),
     Column("most", 17, is_right=True, from_width=90),
     Column("policy", 0),
 )
 BAR_WIDTH = 10
+CURRENCY_LETTERS = 3
 WARN_PCT, FULL_PCT = 80, 100
 EMPTY = "no limits yet: they are measured once the first price is there; `bolt policy check` reads the file"
 
@@ -50,6 +53,12 @@ def limit_rows(limits: tuple[LimitView, ...]) -> list[Row]:
     return rows
 
 
+def _amount(words: str, unit: str) -> str:
+    """What is used of a limit; money always with its cents, so that amounts stand one below the other."""
+    is_money = len(unit) == CURRENCY_LETTERS and unit.isupper()
+    return fixed(Decimal(words), 2) if is_money else figure(words)
+
+
 def limit_row(item: LimitView) -> Row:
     """One limit. A share that is not known is a question mark: the gate denies then."""
     used = item.used_pct
@@ -61,7 +70,7 @@ def limit_row(item: LimitView) -> Row:
         plain(item.scope),
         "not known" if used is None else bar(used, BAR_WIDTH),
         Cell(UNKNOWN if used is None else f"{used}%", tone),
-        Cell(f"{figure(item.value)}{unit}" if item.value else UNKNOWN, tone),
+        Cell(f"{_amount(item.value, item.unit)}{unit}" if item.value else UNKNOWN, tone),
         f"{figure(item.limit)}{unit}",
         Cell(f"{item.policy_line}{word}", "warn" if word else ""),
     )

@@ -186,7 +186,7 @@ def _queue(order: OrderView) -> list[tuple[str, str]]:
         told = ", estimated from the depth" if order.queue_guessed else ""
         return [(f"queue   {queue_words(order)} ahead{told}", "")]
     if order.state.is_live or not order.state.is_terminal:
-        return [("queue   no queue: no single order of it rests where its place is told", "$quiet")]
+        return [("queue   none: it has no single resting order whose place is told", "$quiet")]
     return []
 
 

@@ -7,6 +7,9 @@ from textual.widget import Widget
 
 from bolt_tui.keymap import KEYS, Key, Place, footer
 
+ROOMY = 100
+"""From this width the keys stand two spaces apart, and below it where all of them fit so."""
+
 
 class FooterLine(Widget):
     """One line of keys at the bottom of a screen or dialog."""
@@ -33,13 +36,15 @@ def footer_content(place: Place, width: int, keys: tuple[Key, ...] = KEYS) -> Co
     entries = footer(place, keys)
     halt = next(entry for entry in entries if entry[1] == "HALT")
     tail = f" {halt[0]} HALT "
+    whole = sum(len(key) + len(words) + 3 for key, words in entries)
+    gap = 1 if width < min(ROOMY, whole) else 2
     parts: list[tuple[str, str]] = [(" ", "")]
     used = 1
     for key, words in entries:
-        if words == "HALT" or used + len(key) + len(words) + 3 + len(tail) > width:
+        if words == "HALT" or used + len(key) + len(words) + gap + 1 + len(tail) > width:
             continue
-        parts += [(key, "bold $focus"), (f" {words}  ", "")]
-        used += len(key) + len(words) + 3
+        parts += [(key, "bold $focus"), (f" {words}{' ' * gap}", "")]
+        used += len(key) + len(words) + gap + 1
     parts.append((" " * max(0, width - used - len(tail)), ""))
     parts.append((tail, "bold $alarm-text on $alarm"))
     return Content.assemble(*parts)

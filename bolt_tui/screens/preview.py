@@ -22,7 +22,7 @@ from engine.domain.clock import NS_PER_S
 from engine.domain.money import EXACT
 from engine.domain.order import Side
 from engine.views import QuoteView
-from widgets.formats import grouped, pack, plain, seconds, wrap
+from widgets.formats import fixed, grouped, pack, plain, seconds, wrap
 from widgets.what_if import Line, check_words, content_of, preview_lines
 
 GUARD_NS = 250_000_000
@@ -51,6 +51,7 @@ class PreviewScreen(Dialog[Choice]):
         offer: what would be sent.
         again: makes a new offer from the same line, on the quote of that moment; None where it cannot be read any more.
         quote: the newest quote of a symbol.
+        digits: decimals of the symbol's prices.
         now_ns: wall clock, for the quote's age.
         monotonic_ns: for the guard.
         leaving: called with what was decided before the preview goes, so that the next key finds its pane.
@@ -65,6 +66,7 @@ class PreviewScreen(Dialog[Choice]):
         *,
         again: Callable[[str], Awaitable[Offer | None]],
         quote: Callable[[str], QuoteView | None],
+        digits: int,
         now_ns: Callable[[], int],
         monotonic_ns: Callable[[], int],
         leaving: Callable[[str], None],
@@ -73,6 +75,7 @@ class PreviewScreen(Dialog[Choice]):
         self.offer = offer
         self._again = again
         self._quote = quote
+        self._digits = digits
         self._now_ns = now_ns
         self._monotonic_ns = monotonic_ns
         self._leaving = leaving
@@ -152,7 +155,8 @@ class PreviewScreen(Dialog[Choice]):
             return "no quote now"
         age_ns = self._now_ns() - quote.ts_ns
         stale = f"STALE {seconds(age_ns)}" if age_ns > STALE_NS else f"{seconds(age_ns)} old"
-        return f"quote now {quote.bid} / {quote.ask}, {stale}{self._moved_words(quote)}"
+        prices = f"{fixed(quote.bid, self._digits)} / {fixed(quote.ask, self._digits)}"
+        return f"quote now {prices}, {stale}{self._moved_words(quote)}"
 
     def _moved_words(self, quote: QuoteView) -> str:
         return f"; the market has moved more than {MOVED_BPS} bp since" if self._has_moved(quote) else ""
@@ -192,7 +196,7 @@ class PreviewScreen(Dialog[Choice]):
         if self.offer.result.ok:
             does = "enter approves it, and it sends" if self.offer.kind == "approve" else "enter sends"
             act = "enter refreshes: the quote is stale" if self.is_stale else does
-            stages = "   t stages" if self.offer.kind == "new" else ""
+            stages = "   t stages" if self.offer.kind == "new" and not self.offer.linked else ""
             return f"{note}{act}{stages}   {rest}"
         if self.is_confirmable:
             return f"{note}y confirms and sends   {rest}"
@@ -235,7 +239,12 @@ class PreviewScreen(Dialog[Choice]):
 
     def action_stage(self) -> None:
         """Keep it, unsent."""
-        if self.offer.result.ok and self.offer.kind == "new":
+        if not self.offer.result.ok or self.offer.kind != "new":
+            return
+        if self.offer.linked:
+            self._note = "orders that belong together cannot be staged"
+            self._show_live()
+        else:
             self._choose("stage")
 
     def action_reject(self) -> None:

@@ -23,7 +23,7 @@ from tests.screens.fake_engine import FakeEngine
 from tests.screens.frozen import order
 from tests.screens.play import LARGE, SIZES, SMALL, answer, keys, play, redraw, type_line
 from widgets.blotter import Blotter
-from widgets.kill_banner import KillBanner
+from widgets.kill_banner import KillBanner, banner_lines
 from widgets.live_table import words_of
 from widgets.messages import DeskExit
 from widgets.order_book_panel import OrderBookPanel
@@ -367,7 +367,11 @@ def test_release_takes_staged_orders_only() -> None:
 def test_cancel_all_needs_two_presses_within_two_seconds() -> None:
     async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
         await pilot.press("X")
-        assert "6 working orders" in answer(pilot)
+        assert (
+            answer(pilot)
+            == "X again within 2 s cancels 6 working orders of 5 parents (1 limit, 1 market, 1 stop, 1 twap, 1 vwap), "
+            "all symbols (1 staged stays)"
+        )
         engine.wait(2.1)
         await pilot.press("X")
         assert engine.commands == []
@@ -417,6 +421,13 @@ def test_a_ladder_row_gives_its_price_to_the_line() -> None:
 
 
 # -- halt, re-arm, quit ------------------------------------------------------------------------------------------------
+
+
+def test_a_monitor_that_halted_is_named_once() -> None:
+    halt = msgspec.structs.replace(frozen.halted(), who="lookout", why="lookout: the loop did not turn")
+    assert banner_lines(halt, frozen.NOW_NS, 0, 200)[0].startswith(
+        "HALTED 14:42:07 by lookout (the loop did not turn): "
+    )
 
 
 def test_halted_is_a_word_in_bar_and_banner() -> None:

@@ -14,7 +14,7 @@ from bolt_tui.screens.order_form import FormScreen
 from bolt_tui.screens.preview import PreviewScreen
 from bolt_tui.settings import Settings
 from engine.domain import commands as co
-from engine.domain.money import Qty
+from engine.domain.money import Price, Qty
 from engine.intake.presets import Preset, Presets
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
@@ -268,3 +268,28 @@ def test_the_pad_stands_still_while_words_come_and_go() -> None:
         assert len(heights) == 1
 
     play(script, size=SIZES[0])
+
+
+def test_a_bracket_offers_no_staging_and_says_why_where_it_is_asked() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("b", *keys("100 AAPL @189.10 tp 191 sl 188"), "enter")
+        shown = pilot.app.screen.query_one("#preview-keys", Static)
+        assert "t stages" not in str(shown.render())
+        engine.wait(1)
+        await pilot.press("t")
+        assert "orders that belong together cannot be staged" in str(shown.render())
+        assert isinstance(pilot.app.screen, PreviewScreen)
+
+    assert play(script).sent() == []
+
+
+def test_a_preview_shows_the_quote_with_its_ticks_decimals() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        quotes = tuple(
+            msgspec.structs.replace(one, bid=Price("189.1"), ask=Price("189.2")) for one in engine.view().quotes
+        )
+        engine.show(quotes=quotes)
+        await pilot.press("b", *keys("100 AAPL @189.10"), "enter")
+        assert "quote now 189.10 / 189.20" in str(pilot.app.screen.query_one("#preview-live", Static).render())
+
+    play(script)

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.domain.clock import NS_PER_S
-from engine.domain.money import Price, Qty
+from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderState, Side
 from engine.views import CostView, HoursView, SourceView
 from tests.screens import frozen
 from widgets.alerts import AlertBook, PriceAlert, alerts_of, read_alert
 from widgets.alerts_panel import price_rows
 from widgets.exposure_panel import exposure_rows
-from widgets.fills_panel import fill_row
+from widgets.fills_panel import fee_words, fill_row
 from widgets.formats import fit
 from widgets.frame import frame_of
 from widgets.live_table import words_of
@@ -82,7 +82,7 @@ def test_no_filter_line_ever_fails(line: str) -> None:
 def test_a_limit_is_a_bar_with_its_line_of_the_policy_and_what_is_unknown_says_so() -> None:
     rows = {row.id: words_of(row) for row in limit_rows(frozen.working_day().limits)}
     assert rows["GROSS_MAX/PAPER"] == (
-        " gross exposure PAPER [######    ] 62% 12,214,300 USD 20,000,000 USD policy.yaml:50"
+        " gross exposure PAPER [######    ] 62% 12,214,300.00 USD 20,000,000 USD policy.yaml:50"
     )
     assert "not known ? ? 200 % policy.yaml:54" in rows["LEVERAGE_MAX/PAPER"]
     assert rows["POSITION_MAX/AAPL"].endswith("100% 50,000 50,000 policy.yaml:46 FULL")
@@ -228,7 +228,20 @@ def test_sources_and_fills_say_their_state_in_words() -> None:
     row = source_row(SourceView(name="BuyTheDip", state="disabled", why="kept executing", parents=2))
     assert words_of(row) == " BuyTheDip DISABLED 2  kept executing"
     late = msgspec.structs.replace(frozen.working_day().fills[0], late=True)
-    assert words_of(fill_row(late, 1)).endswith("LATE maker")
+    assert words_of(fill_row(late, 1)).endswith("0.35 USD LATE maker")
+
+
+@pytest.mark.parametrize(
+    ("fee", "words"),
+    [("0", "0.00"), ("0.35", "0.35"), ("-0.14", "-0.14"), ("0.0012", "0.0012"), ("-0.0000123", "-0.00001")],
+)
+def test_a_fee_has_the_sign_of_the_ledger_and_is_never_shown_as_nothing(fee: str, words: str) -> None:
+    assert fee_words(Money(fee)) == words
+
+
+def test_what_an_empty_chart_waits_for_is_read_in_full() -> None:
+    words = " ".join(part.strip() for line in chart_lines(ChartModel("AAPL", (), (), 2), 40, 8) for part, _ in line)
+    assert words == "no trades yet: a chart begins with the market's first print"
 
 
 @given(
