@@ -17,7 +17,7 @@ from engine.views import DeskView, OrderView
 from widgets.blotter import Blotter
 from widgets.formats import figure
 from widgets.frame import frame_of
-from widgets.messages import EnginePort
+from widgets.messages import EnginePort, LooksBack
 from widgets.order_book_panel import OrderBookPanel
 from widgets.quick_order_pad import QuickOrderPad
 
@@ -97,9 +97,14 @@ class DeskBase(App[str]):
         """Put the cursor on an order where it belongs now, nothing held."""
         view = self._port.view()
         self._orders.select("")
-        self._orders.draw(frame_of(view, self._clock.now_ns()))
+        self._orders.draw(frame_of(view, self._now_ns()))
         self._orders.select(order_id, in_place=True)
         self._follow_order(view)
+
+    def _now_ns(self) -> int:
+        """The moment that the picture is of: now, or the instant of the past that is looked at."""
+        port = self._port
+        return port.view().status.ts_ns if isinstance(port, LooksBack) else self._clock.now_ns()
 
     def _follow_order(self, view: DeskView) -> None:
         """The symbol of the order under the cursor is the desk's symbol from here on."""

@@ -214,8 +214,8 @@ class OrderEntry(DeskBase):
             offer,
             again=self._offer_again,
             quote=self._quote,
-            digits=frame_of(self._port.view(), self._clock.now_ns()).digits(offer.spec.symbol),
-            now_ns=self._clock.now_ns,
+            digits=frame_of(self._port.view(), self._now_ns()).digits(offer.spec.symbol),
+            now_ns=self._now_ns,
             monotonic_ns=self._clock.monotonic_ns,
             leaving=self._leave_preview,
         )

@@ -103,6 +103,21 @@ def read_report(home: Home) -> SessionReport | None:
         return None
 
 
+def summary(home: Home) -> list[str]:
+    """What happened in the last session, and in one sentence how real it was, with where all of it stands; empty where there is no report."""
+    report = read_report(home)
+    if report is None:
+        return []
+    found = report.realism
+    off = ", ".join(effect.name for effect in found.effects if effect.state == "off")
+    told = [] if report.session is None else [f"session {words(report.session)}"]
+    how_real = (
+        f"how real it was: {found.source} market ({found.depth}), {found.fills} fills of which {found.fills_guessed} guessed"
+        f"{f'; off: {off}' if off else ''}; effect by effect in {home.realism}"
+    )
+    return [*told, how_real]
+
+
 def shown(home: Home) -> tuple[dict[str, Any], list[str]]:
     """The last session's report as JSON fields and as lines; both empty where there is none."""
     report = read_report(home)

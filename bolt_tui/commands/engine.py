@@ -71,17 +71,16 @@ def report_end(context: Context, home: Home, ended: Ended, *, cancel: bool, is_s
 
     ``is_short``: name only where the report of how real it was stands, so that what became of the orders stays in sight.
     """
-    from bolt_tui.session_report import shown
+    from bolt_tui.session_report import shown, summary
 
     if not ended.ended:
         text = f"the engine (process {ended.pid}) took the stop and has not ended in time"
         context.out.say(f"bolt: {text}; look at `bolt status`, or end the process with SIGTERM")
         context.out.object("stop", show.fields(ended))
         return Exit.INCOMPLETE
-    how_real, lines = shown(home)
+    how_real, _ = shown(home)
     context.out.object("stop", {**show.fields(ended), "realism": how_real})
-    if is_short and lines:
-        lines = [f"how real the session was stands in {home.realism}"]
+    lines = [f"how real the session was stands in {home.realism}"] if is_short and how_real else summary(home)
     for text in (*ended.lines(), *lines):
         context.out.line(text)
     return Exit.INCOMPLETE if ended.fault or (cancel and (ended.left or ended.algorithms)) else Exit.OK
@@ -93,7 +92,7 @@ def _end_lonely_venue(context: Context, error: NoEngine) -> None:
     Raises:
         NoEngine: an engine lives and does not answer; its venue is left alone.
     """
-    from bolt_tui.session_report import note_session, shown
+    from bolt_tui.session_report import note_session, summary
     from brokers.paperbroker import is_venue_running, stop_venue
     from engine.store.link import holder_of
 
@@ -110,9 +109,8 @@ def _end_lonely_venue(context: Context, error: NoEngine) -> None:
     note_session(home)
     stop_venue(home.root)
     context.out.say("bolt: the paper venue of an engine that has died still ran; it is ended, its log keeps its orders")
-    _, lines = shown(home)
-    for text in lines:
-        context.out.say(text)
+    for text in summary(home):
+        context.out.say(f"bolt: {text}")
 
 
 def strategy(context: Context) -> Exit:

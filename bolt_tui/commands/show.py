@@ -32,7 +32,10 @@ def result_lines(result: CommandResult) -> list[str]:
         words.append("asked before, nothing new was sent:")
     elif result.code:
         words.append(result.code)
-    lines = [" ".join(word for word in (*words, result.text) if word)]
+    said = result.text.removeprefix(f"{result.order_id} ") if result.order_id else result.text
+    if result.denials and said == result.denials[0].text:
+        said = ""  # it stands below, with its control
+    lines = [" ".join(word for word in (*words, said) if word)]
     lines += [denial_line(denial) for denial in result.denials]
     lines += [f"  {name}: {value}" for name, value in sorted(result.preview.items())]
     lines += [
@@ -44,7 +47,8 @@ def result_lines(result: CommandResult) -> list[str]:
 
 def denial_line(denial: Denial) -> str:
     """One reason of the gate."""
-    place = f" [{denial.policy_line}]" if denial.policy_line else ""
+    line = denial.policy_line
+    place = f" [{line}]" if line and line not in denial.text else ""
     more = f"; confirm with --confirm {denial.code}" if denial.confirmable else ""
     return f"  {denial.control} {denial.code}: {denial.text}{place}{more}"
 

@@ -243,7 +243,7 @@ ENGINE = (
         ),
         (Exit.REFUSED, *ASKS_ENGINE, Exit.INCOMPLETE),
         detail="With orders at work, one of the two must be said. It ends with counts from the ledger (cancelled, filled, left) "
-        "and with how real the session was, kept in `realism.json`; exit code 8 where something that was to be cancelled is left. "
+        "and, in a sentence, with how real the session was (effect by effect in `realism.json` and `--json`); exit code 8 where something that was to be cancelled is left. "
         "The paper venue is ended with it and keeps its log: orders left there stand again at the next start. Where the engine "
         "has died, the venue that outlived it is ended.",
     ),

@@ -52,7 +52,7 @@ class PreviewScreen(Dialog[Choice]):
         again: makes a new offer from the same line, on the quote of that moment; None where it cannot be read any more.
         quote: the newest quote of a symbol.
         digits: decimals of the symbol's prices.
-        now_ns: wall clock, for the quote's age.
+        now_ns: the moment of the picture, for the quote's age.
         monotonic_ns: for the guard.
         leaving: called with what was decided before the preview goes, so that the next key finds its pane.
     """

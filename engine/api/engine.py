@@ -42,7 +42,7 @@ from engine.oms import broker_interface as bi
 from engine.oms.orders import Orders, is_exit
 from engine.oms.reconciler import RECONCILE_CODE, Reconciler
 from engine.risk.kill_switch import KillSwitch, scope_words
-from engine.risk.latch import RANK, TripNote
+from engine.risk.latch import RANK, STALL_TELLERS, TripNote
 from engine.risk.risk_manager import RiskManager
 from engine.risk.safety import SafetyMonitor
 from engine.routing.queue_position import Place, QueuePlaces
@@ -569,8 +569,11 @@ class Engine:
             held = self.kill.cause_of(note.scope)
             is_told = held is not None and self.kill.state_of(note.scope) is note.state
             if is_told and note.code != SENTINEL_CODE and note not in self._notes_told and held is not None:
-                # Somebody else's word on a scope that is as strict already: journaled too, and the hold time begins anew.
-                is_told = (held.who, held.why) == (note.who, note.why or "asked")
+                # Somebody else's word is journaled too, and the hold time begins anew; two who tell of one stall are not two.
+                is_told = {held.who, note.who} <= STALL_TELLERS or (held.who, held.why) == (
+                    note.who,
+                    note.why or "asked",
+                )
             if not is_told:
                 self.trip(note.scope, note.state, note.code, note.why, note.who)
             self._notes_told[note] = None

@@ -97,3 +97,10 @@ def parse_iso(words: str) -> int:
         raise ValueError(msg)
     delta = when - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * NS_PER_S + int(digits.ljust(9, "0")[:9] or 0)
+
+
+def duration_word(duration_ns: int) -> str:
+    """A span of whole seconds as the order line takes it: ``1h30m``."""
+    minutes, seconds = divmod(duration_ns // NS_PER_S, 60)
+    hours, minutes = divmod(minutes, 60)
+    return "".join(f"{count}{unit}" for count, unit in ((hours, "h"), (minutes, "m"), (seconds, "s")) if count)

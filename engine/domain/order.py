@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import msgspec
 
-from engine.domain.clock import iso
+from engine.domain.clock import duration_word, iso
 from engine.domain.money import Price, Qty, padded, text
 
 
@@ -245,6 +245,12 @@ class AlgoSpec(msgspec.Struct, frozen=True):
         sign, price = (">=", "above") if "above" in self.params else ("<=", "below")
         return f"when {self.params.get('symbol', '?')} {sign} {self.params.get(price, '?')}"
 
+    @property
+    def words(self) -> str:
+        """How it works an order, as a person writes it: ``twap over 30m slices=20 style=passive``."""
+        timed = [f"over {duration_word(self.duration_ns)}"] if self.duration_ns else []
+        return " ".join([self.name, *timed, *(f"{name}={value}" for name, value in sorted(self.params.items()))])
+
 
 class LinkRole(StrEnum):
     """What an order is among the orders it was placed with."""
@@ -342,7 +348,7 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
         if self.algo.trigger:
             parts.append(f"{self.algo.trigger} ({DIES})")
         elif self.algo.name != "direct":
-            parts.append(self.algo.name)
+            parts.append(self.algo.words)
         return " ".join(parts)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from engine.domain.clock import iso
+from engine.domain.clock import duration_word, iso
 from engine.domain.money import text
 from engine.domain.order import TOUCHED, OrderSpec, OrderType, Tif
-from engine.intake.words import duration_word
 
 
 def order_words(spec: OrderSpec) -> str:

@@ -32,7 +32,6 @@ from engine.intake.words import (
     PRICE_WORDS,
     PriceWord,
     anchor_price,
-    duration_word,
     read_duration,
     read_price,
     read_size,
@@ -321,9 +320,8 @@ class _OrderReader:
             venue=self.venue,
             algo=terms.when or self.algo,
         )
-        timed = f" over {duration_word(self.algo.duration_ns)}" if self.algo.duration_ns else ""
         spec, linked = terms.group(spec)
-        said = [spec.words(self._digits()) + timed, *(f"with {other.words(self._digits())}" for other in linked)]
+        said = [spec.words(self._digits()), *(f"with {other.words(self._digits())}" for other in linked)]
         echo = "; ".join([*said, *([f"at {self.venue} and nowhere else"] if self.venue else []), *self.notes])
         return NewOrderDraft(spec=spec, linked=linked, echo=echo, quote=self.quote, defaults=tuple(self.defaults))
 

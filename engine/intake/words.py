@@ -65,13 +65,6 @@ def read_duration(word: str) -> int | None:
     return seconds * NS_PER_S if 0 < seconds <= DURATION_S_MAX else None
 
 
-def duration_word(duration_ns: int) -> str:
-    """Inverse of :func:`read_duration` for whole seconds."""
-    minutes, seconds = divmod(duration_ns // NS_PER_S, 60)
-    hours, minutes = divmod(minutes, 60)
-    return "".join(f"{count}{unit}" for count, unit in ((hours, "h"), (minutes, "m"), (seconds, "s")) if count)
-
-
 def anchor_price(anchor: str, side: Side, quote: QuoteSeen, instrument: Instrument) -> Price | None:
     """The price that ``join``, ``take``, ``mid``, ``bid`` or ``ask`` means on this quote; None where that side is missing.
 

@@ -60,6 +60,10 @@ def stricter(one: TradingState, other: TradingState) -> TradingState:
     return one if RANK[one] >= RANK[other] else other
 
 
+STALL_TELLERS = frozenset({"lookout", "watchdog"})
+"""Who halts an engine that stands still: the thread in it, and the process beside it."""
+
+
 class TripNote(msgspec.Struct, frozen=True, kw_only=True):
     """Who tripped, what and why: left as a file by a process that may not write the ledger."""
 

@@ -16,6 +16,7 @@ from bolt_tui.client import EngineClient
 from bolt_tui.commands.context import Context, NotNow
 from bolt_tui.commands.exits import MEANINGS, Exit
 from bolt_tui.commands.orders import read_words
+from bolt_tui.commands.show import denial_line, result_lines
 from bolt_tui.commands.table import TABLE
 from bolt_tui.settings import Home
 from engine import views
@@ -68,6 +69,24 @@ def test_an_order_is_read_sent_once_and_reported(bolt: Bolt, engine: Served) -> 
     assert (ran.json["schema"], ran.json["type"], ran.json["order_id"]) == (1, "result", "P1")
     assert ran.json["intent_id"] == command.intent_id
     assert "buy 100 AAPL limit 10.05 day" in ran.err
+
+
+def test_an_answer_says_each_thing_once() -> None:
+    """The id stood twice, the place in the policy up to three times."""
+    sent = CommandResult(ok=True, text="P1 buy 10 AAPL market day", order_id="P1", state=OrderState.PENDING_NEW)
+    assert result_lines(sent) == ["P1 PEND buy 10 AAPL market day"]
+    said = "order amount 9 is above the most allowed, 5 (policy.yaml:27)"
+    denial = Denial("NOTIONAL_MAX", "C07", "9", "5", "policy.yaml:27", said)
+    denied = CommandResult(
+        ok=False, code="NOTIONAL_MAX", text=said, order_id="P2", state=OrderState.DENIED, denials=(denial,)
+    )
+    assert result_lines(denied) == ["P2 DENIED NOTIONAL_MAX", f"  C07 NOTIONAL_MAX: {said}"]
+    bare = msgspec.structs.replace(denial, text="it is too much", confirmable=True)
+    assert (
+        denial_line(bare) == "  C07 NOTIONAL_MAX: it is too much [policy.yaml:27]; confirm with --confirm NOTIONAL_MAX"
+    )
+    stays = msgspec.structs.replace(denied, text=f"P2 stays staged: {said}", state=OrderState.STAGED)
+    assert result_lines(stays)[0] == f"P2 STAGED NOTIONAL_MAX stays staged: {said}"
 
 
 def test_words_need_no_quotes(bolt: Bolt, engine: Served) -> None:

@@ -22,6 +22,7 @@ from bolt_tui.commands.exits import Exit
 from bolt_tui.demo import is_ready
 from bolt_tui.launch import EngineNotStarted, _children, is_running, start_engine
 from bolt_tui.output import Output
+from bolt_tui.session_report import summary
 from bolt_tui.settings import Home, child_environment, ensure_policy
 from bolt_tui.stopping import Ended
 from brokers.paper.home import VenueLock
@@ -135,6 +136,10 @@ def test_a_stop_says_what_became_of_everything(bolt: Bolt, live: Home) -> None:
     assert (ended.code, ended.json["left"], ended.json["algorithms"]) == (Exit.OK, 0, 0)
     assert ended.json["cancelled"] >= left["left"]
     assert json.loads(live.realism.read_bytes())["session"]["is_clean"]
+    session, how_real = summary(live)
+    assert "orders sent" in session
+    assert how_real.startswith("how real it was: simulated market (L3), 0 fills of which 0 guessed; off: ")
+    assert how_real.endswith(f"effect by effect in {live.realism}")
     assert venue_is_gone(live)
     said = io.StringIO()
     desk = Context(argparse.Namespace(), Output(said, io.StringIO(), json=False))

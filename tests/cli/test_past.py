@@ -293,6 +293,23 @@ def test_the_desk_over_the_past_says_so_and_scrubs(past: Past) -> None:
     asyncio.run(run())
 
 
+def test_a_preview_in_the_past_measures_the_quote_by_the_instant(taped: Past) -> None:
+    """The wall clock made every price of the past hours old."""
+    taped.go_to(WHEN["works"])
+
+    async def run() -> None:
+        app = Desk(taped, Settings(), is_ours=False, clock=SimClock(START_NS + 3600 * NS_PER_S))
+        async with app.run_test(size=(100, 30)) as pilot:
+            await pilot.pause()
+            await pilot.press("b", *"1", "space", *"AAPL", "space", "at", *"189", "enter")
+            await pilot.pause()
+            live = app.screen.query_one("#preview-live")
+            assert "quote now 189.00 / 189.02, STALE 3.0s" in str(live.render())
+            await pilot.press("escape")
+
+    asyncio.run(run())
+
+
 def test_lists_take_an_instant(bolt: Bolt, lab: Lab) -> None:
     lab.journal.close()
     ran = bolt("orders", "--all", "--at", "22:13:35", "--json").json

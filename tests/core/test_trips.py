@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -253,6 +254,35 @@ def test_a_halt_told_by_its_trip_file_and_then_by_its_command_is_journaled_once(
     lab.pass_time(3)
     lab.submit(co.Halt(source=ME, why="odd"))
     assert times_told() == 2, "a second halt, later, begins the hold time anew"
+
+
+def test_two_who_tell_of_one_stall_leave_the_words_of_the_first(tmp_path: Path) -> None:
+    """The watchdog halts an engine that was stopped; its own lookout wakes with it and says so too. A person is heard all the same."""
+    watchdog, lookout, anna = (
+        TripNote(scope=GLOBAL, state=ev.TradingState.HALTED, code=code, who=who, why=f"{who} saw it", ts_ns=at)
+        for code, who, at in (("WATCHDOG", "watchdog", 5), ("MANUAL", "lookout", 6), ("MANUAL", "anna", 7))
+    )
+    for first, second in ((watchdog, lookout), (lookout, watchdog)):
+        folder = tmp_path / first.who
+        folder.mkdir()
+        lying = [first]
+        begun: list[str] = []
+        lab = Lab(folder, take_notes=lying.copy, halter=partial(_note, begun))
+        lab.connect()
+        lab.pass_time(1)
+        began = len(begun)
+        lying.append(second)
+        lab.pass_time(1)
+        halt = lab.engine.view().status.halt
+        assert (halt.who, halt.why) == (first.who, f"{first.who} saw it")
+        assert len(begun) == began, "whoever left the second note has cancelled by itself"
+        lying.append(anna)
+        lab.pass_time(1)
+        assert lab.engine.view().status.halt.who == "anna"
+
+
+def _note(begun: list[str], _command: co.Halt, halt_id: str) -> None:
+    begun.append(halt_id)
 
 
 def test_a_latch_that_lost_its_trip_is_tightened_to_what_the_journal_says(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+from engine.domain.clock import duration_word
 from engine.intake.drafts import NewOrderDraft
 from engine.intake.grammar import parse_order
 from engine.intake.strategies.buy_the_dip import BuyTheDip
 from engine.intake.strategy_base import parameters
 from engine.intake.strategy_loader import load_strategies
-from engine.intake.words import duration_word
 from tests.intake.fakes import Desk
 from tests.intake.test_grammar import CONTEXT
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.clock import NS_PER_S
+from engine.domain.clock import NS_PER_S, duration_word
 from engine.domain.errors import SettingsError
 from engine.domain.events import QuoteSeen
 from engine.domain.instrument import make_instrument
@@ -25,7 +25,7 @@ from engine.intake.grammar import (
 )
 from engine.intake.line_words import LINE_CHARS_MAX
 from engine.intake.presets import Default, Preset, Presets, check
-from engine.intake.words import duration_word, read_duration
+from engine.intake.words import read_duration
 
 INSTRUMENTS = {
     "AAPL": make_instrument("AAPL", "equity", "XSIM", "USD", "0.01"),
