@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -12,11 +13,11 @@ import msgspec
 from bolt_tui.settings import Home
 from brokers.paper.listings import LISTINGS
 from engine.domain.clock import NS_PER_S, Clock
-from engine.domain.commands import Halt
+from engine.domain.commands import Halt, HaltScope, HaltScopeKind
 from engine.domain.errors import SettingsError, StoreError
 from engine.domain.events import encode
 from engine.oms.broker_interface import SessionFactory, VenueOrder
-from engine.oms.halt import HaltPlan, emergency_wire_ids, run_halt
+from engine.oms.halt import HaltPlan, emergency_wire_ids, in_thread, run_halt
 from engine.oms.receipt import Receipt, words, write_receipt
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder
@@ -29,10 +30,24 @@ OnStep = Callable[[str, str, dict[str, str]], None]
 """Halt id, step and its figures; called from the halt's thread."""
 
 Record = Callable[[], bool]
+AT_ONCE = 8
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One procedure that was asked for."""
+
+    command: Halt
+    halt_id: str
+    record: Record
+    belongs: Callable[[VenueOrder], bool] | None
 
 
 class Halting:
-    """At most one procedure at a time; asked again meanwhile, the gate is shut again and one more run follows."""
+    """Runs procedures, each in a thread of its own: none waits behind one that hangs at a broker or is still at its exits.
+
+    At most :data:`AT_ONCE` run at the same time, and one of everything besides; what is asked for beyond them waits, halts of
+    everything first. Exits at one broker are sent by one procedure at a time.
+    """
 
     def __init__(
         self,
@@ -40,18 +55,17 @@ class Halting:
         clock: Clock,
         sessions: Mapping[str, SessionFactory],
         policy: PolicyHolder,
-        latch: Latch,
         on_step: OnStep,
     ) -> None:
         self._home = home
         self._clock = clock
         self._sessions = sessions
         self._policy = policy
-        self._latch = latch
         self._on_step = on_step
         self._lock = threading.Lock()
-        self._queue: list[tuple[Halt, str, Record, Callable[[VenueOrder], bool] | None]] = []
-        self._is_running = False
+        self._waiting: list[Request] = []
+        self._running: list[Request] = []
+        self._exits = {broker: threading.Lock() for broker in sessions}
 
     def begin(
         self,
@@ -66,25 +80,38 @@ class Halting:
         ``record`` is called in a thread of its own and says whether who, why and scope are on disk; it may wait.
         """
         with self._lock:
-            self._queue.append((command, halt_id, record, belongs))
-            if self._is_running:
-                return
-            self._is_running = True
-        threading.Thread(target=self._work, name="bolt-halt", daemon=True).start()
+            self._waiting.append(Request(command, halt_id, record, belongs))
+        self._start_next()
 
-    def _work(self) -> None:
-        while True:
+    def _start_next(self) -> None:
+        with self._lock:
+            request = self._next()
+        if request is not None:
+            in_thread(partial(self._work, request), "bolt-halt")
+
+    def _next(self) -> Request | None:
+        """The next that may run, noted as running; None where nothing may."""
+        wide = next((one for one in self._waiting if is_wide(one)), None)
+        found = wide or next(iter(self._waiting), None)
+        if found is None:
+            return None
+        if len(self._running) >= AT_ONCE and (wide is None or any(is_wide(one) for one in self._running)):
+            return None
+        self._waiting.remove(found)
+        self._running.append(found)
+        return found
+
+    def _work(self, request: Request) -> None:
+        try:
+            receipt = self._run(request)
+            self._on_step(request.halt_id, "receipt_file", self._file(receipt))
+        except Exception as error:  # loop edge: the gate stays shut; the failure is logged and shown
+            _LOG.exception("the kill procedure failed behind the shut gate")
+            self._on_step(request.halt_id, "failed", {"residual": f"the procedure failed: {error}"})
+        finally:
             with self._lock:
-                if not self._queue:
-                    self._is_running = False
-                    return
-                command, halt_id, record, belongs = self._queue.pop(0)
-            try:
-                receipt = self._run(command, halt_id, record, belongs)
-                self._on_step(halt_id, "receipt_file", self._file(receipt))
-            except Exception as error:  # loop edge: the gate stays shut; the failure is logged and shown
-                _LOG.exception("the kill procedure failed behind the shut gate")
-                self._on_step(halt_id, "failed", {"residual": f"the procedure failed: {error}"})
+                self._running.remove(request)
+            self._start_next()
 
     def _file(self, receipt: Receipt) -> dict[str, str]:
         """Write the receipt. A disk that refuses it takes nothing from what was done at the brokers."""
@@ -95,13 +122,12 @@ class Halting:
             _LOG.error("the receipt could not be written: %s\n%s", error, words(receipt))
             return {"note": f"the receipt could not be written: {error.strerror}", **found}
 
-    def _run(
-        self, command: Halt, halt_id: str, record: Record, belongs: Callable[[VenueOrder], bool] | None
-    ) -> Receipt:
+    def _run(self, request: Request) -> Receipt:
+        command = request.command
         policy = self._policy.policy
         collar_bps = 100 if policy is None else int(policy.number("kill.flatten_collar_pct") * 100)
         plan = HaltPlan(
-            halt_id=halt_id,
+            halt_id=request.halt_id,
             scope=command.scope,
             who=command.source.name or command.source.kind.value,
             why=command.why,
@@ -111,16 +137,17 @@ class Halting:
             flatten_deadline_ns=10 * NS_PER_S if policy is None else policy.ns("kill.flatten_deadline_s"),
             instruments={listing.instrument.symbol: listing.instrument for listing in LISTINGS},
             drill=command.drill,
-            orders_of_scope=belongs,
+            orders_of_scope=request.belongs,
         )
         return run_halt(
             plan,
             self._sessions,
             clock=self._clock,
-            on_step=lambda step, data: self._on_step(halt_id, step, data),
-            trip=lambda: None if command.drill else _trip(self._latch, command),
-            record_durable=record,
+            on_step=lambda step, data: self._on_step(request.halt_id, step, data),
+            trip=lambda: command.drill or trip_latch(self._home, command.scope),
+            record_durable=request.record,
             next_wire_id=emergency_wire_ids(self._ledger_id()),
+            exits=self._exits,
         )
 
     def _ledger_id(self) -> str:
@@ -138,7 +165,7 @@ class Halting:
 
     def run_here(self, command: Halt, *, is_durable: bool) -> dict[str, Any]:
         """Run it in this thread; the outcome as `bolt kill` prints it."""
-        receipt = self._run(command, f"K{self._clock.now_ns()}", lambda: is_durable, None)
+        receipt = self._run(Request(command, f"K{self._clock.now_ns()}", lambda: is_durable, None))
         filed = self._file(receipt)
         notes = [filed["note"]] if "note" in filed else []
         if self._policy.policy is None:
@@ -155,5 +182,18 @@ class Halting:
         }
 
 
-def _trip(latch: Latch, command: Halt) -> None:
-    latch.trip(command.scope)
+def is_wide(request: Request) -> bool:
+    """Whether it halts everything."""
+    return request.command.scope.kind is HaltScopeKind.GLOBAL
+
+
+def trip_latch(home: Home, scope: HaltScope) -> bool:
+    """Trip the shared latch by a view of its own; True where it is also on disk.
+
+    A view that threads share would be closed by one of them, where the file is gone, under the hands of another.
+    """
+    latch = Latch.attach(home.latch)
+    try:
+        return latch.trip(scope)
+    finally:
+        latch.close()

@@ -132,6 +132,10 @@ class ToldLatch(Latch):
         del scope, state
         return True
 
+    def tighten(self, scope: HaltScope, state: TradingState) -> None:
+        """Nothing, as above."""
+        del scope, state
+
     def lift(self, scope: HaltScope, seen_trips: int) -> bool:
         """Whether it was lifted then."""
         del scope, seen_trips

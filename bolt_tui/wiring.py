@@ -17,7 +17,7 @@ from functools import partial
 
 from bolt_tui.calendars import sessions_beside
 from bolt_tui.collector import calm
-from bolt_tui.halting import Halting
+from bolt_tui.halting import Halting, trip_latch
 from bolt_tui.history import load_beside
 from bolt_tui.input_tape import InputTape, StepInput, encode
 from bolt_tui.instruments import registry_in
@@ -249,7 +249,7 @@ class LiveEngine:
         self._journal.on_waiting = lambda: self._loop.call_soon(self._turn)
         self._inbox.after = self._press
         self._halting = Halting(
-            home, self._clock, {"paper": lambda: PaperSession(home.root)}, self._policy, self._latch, self._on_step
+            home, self._clock, {"paper": lambda: PaperSession(home.root)}, self._policy, self._on_step
         )
 
         self._beat_ns = self._clock.monotonic_ns()
@@ -426,7 +426,8 @@ class LiveEngine:
 
         The engine stays to show why until a person stops it; it journals nothing more.
         """
-        self._latch.trip(HaltScope())
+        self._latch.shut()
+        trip_latch(self._home, HaltScope())
         _LOG.error("the ledger takes no writes any more: %s", why)
         self._leave_note("LEDGER_UNHEALTHY", "engine", why)
         self._inbox.put(self.engine.aftermath.begin)
@@ -453,7 +454,7 @@ class LiveEngine:
         command = Halt(source=Source(SourceKind.HALT, who), why=why)
 
         def record() -> bool:
-            return self._leave_note("MANUAL", who, f"{source}: {why}") and self._latch.trip(HaltScope())
+            return self._leave_note("MANUAL", who, f"{source}: {why}") and trip_latch(self._home, HaltScope())
 
         self._halting.begin(command, f"N{self._clock.now_ns()}", record=record)
 
@@ -461,7 +462,7 @@ class LiveEngine:
         """For the journal: of this engine, or of the next one where this one writes no more. True once it is on disk."""
         note = TripNote(
             scope=HaltScope(),
-            state=self._latch.read(),
+            state=TradingState.HALTED,
             code=code,
             who=who,
             why=why,
@@ -540,7 +541,5 @@ def halt_here(home: Home, command: Halt, *, is_durable: bool) -> dict[str, objec
                 undo.callback(stop_venue, home.root)
         except BoltError as error:
             _LOG.error("the paper venue is not there and does not start: %s", error)
-        halting = Halting(
-            home, SystemClock(), {"paper": lambda: PaperSession(home.root)}, policy, latch, lambda *_: None
-        )
+        halting = Halting(home, SystemClock(), {"paper": lambda: PaperSession(home.root)}, policy, lambda *_: None)
         return halting.run_here(command, is_durable=is_durable)

@@ -39,7 +39,7 @@ class Aftermath:
         self.is_on = True
         engine = self._engine
         engine.give_up_waiting()
-        engine.parts.latch.trip(HaltScope())
+        engine.parts.latch.tighten(HaltScope(), ev.TradingState.HALTED)
         for order_id in engine.orders.unsent():
             order = engine.store.orders[order_id]
             for name in (order.parent_id, order_id):
@@ -109,7 +109,7 @@ class Aftermath:
         state = ev.TradingState.HALTED if isinstance(command, co.Halt) else ev.TradingState.REDUCING
         is_drill = isinstance(command, co.Halt) and command.drill
         if not is_drill:
-            engine.parts.latch.trip(command.scope, state)
+            engine.parts.latch.tighten(command.scope, state)
         if isinstance(command, co.Halt):
             who = command.source.name or command.source.kind.value
             self.show(

@@ -26,6 +26,7 @@ from engine.oms.orders import AMENDABLE, amended, stated_key
 from engine.oms.reconciler import RECONCILE_CODE, STATED
 from engine.risk.exposure import Quote
 from engine.risk.kill_switch import scope_words
+from engine.risk.latch import TripNote
 from engine.risk.risk_manager import Candidate, Role, Verdict
 from engine.store.order import Order
 
@@ -416,9 +417,9 @@ class Commander:
         policy = engine.parts.policy.policy
         if policy is None:
             return _no("POLICY_NONE", "no policy is loaded; mend policy.yaml first")
-        if any(note.code == "SENTINEL" for note in engine.take_trips()):
+        seen, notes = self._seen_trips()
+        if any(note.code == "SENTINEL" for note in notes):
             return _no("SENTINEL", "a file named HALT lies in the state folder; remove it, then re-arm")
-        seen = engine.parts.latch.trips()
         refusal = engine.kill.refuse_rearm(command, engine.clock.now_ns(), policy.whole("kill.rearm_hold_s"))
         if refusal is not None:
             return _no(refusal.code, refusal.text)
@@ -429,9 +430,20 @@ class Commander:
             )
         )
         if not engine.parts.latch.lift(command.scope, seen):
-            why = engine.parts.latch.damage() or "the latch was tripped again meanwhile"
+            latch = engine.parts.latch
+            why = latch.fault or latch.damage() or "the latch was tripped again meanwhile"
             return _no("REARM_RACE", f"{why}; look, then re-arm again")
         return co.CommandResult(ok=True, text=f"{scope_words(command.scope)} is active again")
+
+    def _seen_trips(self) -> tuple[int, list[TripNote]]:
+        """How often the latch was tripped, all of it looked at and journaled, and the notes that were found.
+
+        The number is read before the look: what another process trips while we look, or later, is not lifted.
+        """
+        engine = self._engine
+        before, own = engine.parts.latch.trips(), engine.trips_made
+        notes = engine.take_trips()
+        return before + engine.trips_made - own, notes
 
     # -- unknown orders and differences ----------------------------------------------------------------------------------
 
@@ -511,12 +523,11 @@ class Commander:
     def _lift_reconciled(self, symbol: str, code: str, who: str, reason: str) -> None:
         """End the REDUCING of comparisons (of one symbol, where it is named) of which nothing is left unexplained."""
         engine = self._engine
-        engine.take_trips()  # what another process tripped meanwhile is not lifted with it
+        seen, _ = self._seen_trips()
         still_open = engine.reconciler.open_scopes()
         for held in engine.kill.held():
             if held.scope in still_open or held.code != RECONCILE_CODE or (symbol and held.scope.name != symbol):
                 continue
-            seen = engine.parts.latch.trips()
             engine.record(
                 ev.TradingStateChanged(scope=held.scope, state=ev.TradingState.ACTIVE, code=code, who=who, why=reason)
             )

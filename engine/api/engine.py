@@ -134,6 +134,8 @@ class Engine:
         self._awaiting: deque[tuple[int, OnDisk]] = deque()
         self._notes_told: dict[TripNote, None] = {}
         """Trip files that were read: one that cannot be removed is found again and again."""
+        self.trips_made = 0
+        """How often this engine tightened the latch."""
         self.journal.attach(self.store)
         self.journal.attach(self.ledger)
 
@@ -498,7 +500,8 @@ class Engine:
 
         What holds a scope as strictly or more is not replaced by something that can be lifted more easily.
         """
-        self.parts.latch.trip(scope, state)
+        self.trips_made += 1
+        self.parts.latch.tighten(scope, state)
         held = self.kill.cause_of(scope)
         if held is not None and (RANK[held.state] > RANK[state] or (code == RECONCILE_CODE != held.code)):
             return False
@@ -519,7 +522,7 @@ class Engine:
     def run_halt(self, command: Halt, halt_id: str) -> None:
         """Start the kill procedure behind the shut gate, where the driver has one."""
         if self.parts.halter is not None:
-            self.picture.procedure_began()
+            self.picture.procedure_began(halt_id)
             self.parts.halter(command, halt_id)
 
     def halt_id(self) -> str:

@@ -57,6 +57,9 @@ DONE_SHOWN_MAX = 300
 CHANGED_MAX = 10_000
 """Orders whose last change is remembered; at the bound the older half is forgotten, but for what still works. A desk that is
 so far behind has long been sent a whole picture."""
+CUT_SHORT = "the engine ended while its kill procedure ran: what it had not yet cancelled is cancelled as soon as it is found; `bolt kill` verifies it"
+OVERTAKEN_MAX = 64
+"""Kill procedures that a later one overtook and that are still told apart."""
 TOUCHED_MAX = 4_096
 """Changes of orders that wait for somebody to look; at the bound they are noted unasked."""
 
@@ -86,6 +89,9 @@ class Picture:
         self._started_ns = 0
         self._mode = ""
         self._halt = HaltView(state="active")
+        self._procedure = ""
+        """Whose receipt is awaited."""
+        self._overtaken: deque[str] = deque(maxlen=OVERTAKEN_MAX)
         self._policy_error = ""
         self._remarks: dict[str, str] = {}
         self._handlers: dict[type, Callable[[int, int, Any], None]] = {
@@ -161,6 +167,10 @@ class Picture:
         self._started_ns = ts_ns
         self._venues.started()
         self._mode = "LIVE" if event.mode == "live" else "PAPER"
+        if self._procedure:
+            # Told for what it is: a picture that went on saying "working" would be waited for, for ever.
+            self._procedure = ""
+            self._halt = msgspec.structs.replace(self._halt, done=True, verified=False, note=CUT_SHORT)
 
     def _filled(self, seq: int, _ts_ns: int, event: ev.OrderFilled | ev.ForeignFillSeen) -> None:
         order = self._engine.store.orders.get(event.order_id) if isinstance(event, ev.OrderFilled) else None
@@ -188,11 +198,23 @@ class Picture:
             ts_ns=ts_ns,
         )
 
-    def procedure_began(self) -> None:
-        """The kill procedure runs in this process: its receipt is awaited. Of another process's nothing is heard here."""
+    def procedure_began(self, halt_id: str) -> None:
+        """A kill procedure runs in this process: its receipt is awaited, and no more that of one before it, which goes on by itself.
+
+        Of another process's nothing is heard here.
+        """
+        if self._procedure:
+            self._overtaken.append(self._procedure)
+        self._procedure = halt_id
         self._halt = msgspec.structs.replace(self._halt, done=False)
 
+    def _is_shown(self, halt_id: str) -> bool:
+        """Whether a step is of the procedure that the picture tells: one receipt must not pass for another's."""
+        return halt_id == self._procedure or not (self._procedure or halt_id in self._overtaken)
+
     def _halt_step(self, _seq: int, _ts_ns: int, event: ev.HaltStep) -> None:
+        if not self._is_shown(event.halt_id):
+            return
         data = event.data
         changes: dict[str, object] = {}
         for name in ("found", "cancels_sent", "cancels_confirmed", "unknown", "kept"):
@@ -207,7 +229,8 @@ class Picture:
         for name in ("receipt_path", "note"):
             if name in data:
                 changes[name] = data[name]
-        changes["done"] = event.step in {"receipt_file", "failed"}
+        is_done = changes["done"] = event.step in {"receipt_file", "failed"}
+        self._procedure = "" if is_done else event.halt_id
         self._halt = msgspec.structs.replace(self._halt, **changes)
 
     def remark(self, order_id: str, text: str) -> None:

@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
@@ -34,7 +35,7 @@ from engine.oms.broker_interface import BrokerSession, SessionFactory, VenueOrde
 from engine.oms.halt_plan import HaltPlan, exit_terms
 from engine.oms.receipt import BrokerReceipt, Receipt, Residual, StepTime, order_words, words, write_receipt
 
-__all__ = ["HaltPlan", "Receipt", "emergency_wire_ids", "run_halt", "words", "write_receipt"]
+__all__ = ["HaltPlan", "Receipt", "emergency_wire_ids", "in_thread", "run_halt", "words", "write_receipt"]
 
 T = TypeVar("T")
 Pause = Callable[[threading.Event, float], object]
@@ -63,6 +64,14 @@ def emergency_wire_ids(ledger_id: str) -> Callable[[], str]:
     return next_id
 
 
+def in_thread(run: Callable[[], object], name: str) -> None:
+    """Run in a thread of its own, or here where no more threads are to be had: late is better than not at all."""
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError:
+        run()
+
+
 def run_halt(
     plan: HaltPlan,
     sessions: Mapping[str, SessionFactory],
@@ -75,6 +84,7 @@ def run_halt(
     stop_sources: Callable[[], object] = lambda: None,
     place: Callable[[str, WireOrder], str] | None = None,
     pause: Pause = threading.Event.wait,
+    exits: Mapping[str, threading.Lock] = {},
 ) -> Receipt:
     """Run the whole procedure and return its receipt. Never raises for what a hook or a broker does.
 
@@ -91,8 +101,9 @@ def run_halt(
         stop_sources: strategies, algorithms, queues.
         place: sends a flatten order through the caller's gate, from the broker's lane; the session's own otherwise.
         pause: waits in a lane between two looks, ended early by its event; another one where time is simulated.
+        exits: a lock for each broker that procedures share which may run at once: only one of them sends exits there.
     """
-    job = _Job(plan, clock, on_step, next_wire_id, place, pause)
+    job = _Job(plan, clock, on_step, next_wire_id, place, pause, exits)
     job.hook("gate", trip)
     job.hook("record", lambda: job.record(record_durable))
     job.hook("sources", stop_sources)
@@ -112,8 +123,9 @@ class _Job:
         next_wire_id: Callable[[], str],
         place: Callable[[str, WireOrder], str] | None,
         pause: Pause,
+        exits: Mapping[str, threading.Lock],
     ) -> None:
-        self.plan, self.clock, self.place, self.pause = plan, clock, place, pause
+        self.plan, self.clock, self.place, self.pause, self.exits = plan, clock, place, pause, exits
         self._on_step, self._next_wire_id = on_step, next_wire_id
         self.started_ns, self.began_ns = clock.now_ns(), clock.monotonic_ns()
         self.lanes: tuple[_Lane, ...] = ()
@@ -151,7 +163,7 @@ class _Job:
                 error.append(f"{step} failed: {type(fault).__name__}: {fault}")
             ended.set()
 
-        threading.Thread(target=run, name=f"halt-{step}", daemon=True).start()
+        in_thread(run, f"halt-{step}")
         if not ended.wait(wait_s := self.plan.hook_wait_ns / NS_PER_S):
             self._late[step] = f"{step} gave no answer within {wait_s:g} s; the procedure went on"
         self._notes += error
@@ -194,7 +206,7 @@ class _Job:
     def run_lanes(self) -> None:
         """Start every broker's lane and hear them until each has ended or overstayed."""
         for lane in self.lanes:
-            threading.Thread(target=lane.run, name=f"halt-{lane.broker}", daemon=True).start()
+            in_thread(lane.run, f"halt-{lane.broker}")
         while not all(lane.is_over for lane in self.lanes):
             self._hear(LOOK_S)
             now_ns = self.clock.monotonic_ns()
@@ -294,7 +306,8 @@ class _Lane:
             kept=tuple(order_words(order) for order in self._kept),
         )
         still = {_key(order) for order in self._open}
-        gone = [order for key, order in self._found.items() if key not in still]
+        # A copy: the lane goes on finding orders while another thread asks.
+        gone = [order for key, order in tuple(self._found.items()) if key not in still]
         change = _change(self._before, self._after_cancels)
         filled = _filled_whole(gone, dict(change))
         return msgspec.structs.replace(part, cancelled=len(gone) - filled, filled_meanwhile=change)
@@ -460,8 +473,12 @@ class _Lane:
         refusal = self._flatten_refusal()
         refused: dict[str, str] = {}
         if not refusal:
-            self.due_ns = self._job.clock.monotonic_ns() + (plan.flatten_deadline_ns or plan.deadline_ns)
-            self._flatten_rounds(refused)
+            with self._alone() as is_alone:
+                if is_alone:
+                    self.due_ns = self._job.clock.monotonic_ns() + (plan.flatten_deadline_ns or plan.deadline_ns)
+                    self._flatten_rounds(refused)
+                else:
+                    refusal = "another halt sends exits here; see its receipt"
         positions = self._try(lambda session: session.positions())
         late = "not filled inside the collar by the deadline" if positions is not None else f"unread: {self._error}"
         last = self._before or () if positions is None else positions
@@ -473,6 +490,18 @@ class _Lane:
         if positions is None and not left:
             self._note(f"positions could not be read after the flatten: {self._error}")
         self._set(residual=tuple(left))
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Two halts that size their exits by one position would sell it twice: False where the other goes on past the deadline."""
+        lock = self._job.exits.get(self.broker)
+        left_s = max(0, self.due_ns - self._job.clock.monotonic_ns()) / NS_PER_S
+        is_alone = lock is None or lock.acquire(timeout=left_s)
+        try:
+            yield is_alone
+        finally:
+            if lock is not None and is_alone:
+                lock.release()
 
     def _covers(self, symbol: str) -> bool:
         return self._plan.scope.kind is not HaltScopeKind.SYMBOL or symbol == self._plan.scope.name

@@ -21,7 +21,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -175,7 +175,8 @@ class Latch:
         return self._state() is TradingState.ACTIVE and self._map is not None and self._map[:HEADER] == self._clear
 
     def entries(self) -> tuple[LatchEntry, ...]:
-        """All scopes that were ever tripped, the global one first."""
+        """All scopes that were ever tripped, the global one first. Looks whether the file still stands at its path."""
+        self._follow()
         table = [LatchEntry(HaltScopeKind.GLOBAL, "", self._state())]
         if self._map is not None:
             page = self._map[:SIZE]
@@ -195,25 +196,32 @@ class Latch:
 
     def shut(self) -> None:
         """Halt the whole desk in memory at once: no lock, no disk. :meth:`trip` must follow, which makes it durable."""
-        if self._map is not None:
-            self._map[_GLOBAL_AT] = _HALTED
+        view = self._map
+        if view is not None:
+            with suppress(ValueError):  # closed by another thread just now, because its file is gone: that reads HALTED
+                view[_GLOBAL_AT] = _HALTED
 
     def trip(self, scope: HaltScope = GLOBAL, state: TradingState = TradingState.HALTED) -> bool:
         """Tighten a scope. True where it is also on disk; the shared byte counts from its first write.
 
         Where the lock cannot be had, the table is full or the latch is broken, the whole desk is halted instead.
         """
-        if self._map is None or not self._is_linked():
-            self._attach()
+        self.tighten(scope, state)
+        # Behind the lock: a disk that stalls here must not keep others from it, who would halt everything instead.
+        return self._map is not None and self._flush(self._map)
+
+    def tighten(self, scope: HaltScope, state: TradingState) -> None:
+        """:meth:`trip` in memory only, for who must not wait for the disk: the journal holds it too, and start-up puts it back."""
+        self._follow()
         view = self._map
         if view is None:
-            return False
+            return
         if scope.kind is HaltScopeKind.GLOBAL and state is TradingState.HALTED:
             view[_GLOBAL_AT] = _HALTED
         with self._locked() as locked:
             if not locked:
                 view[_GLOBAL_AT] = _HALTED
-                return self._flush(view)
+                return
             page = bytearray(view[:SIZE])
             before = page[_GLOBAL_AT]
             _tighten(page, scope, state, self._digest(scope))
@@ -221,18 +229,19 @@ class Latch:
             _seal(page)
             # The global byte goes first, and is written only to tighten it: another process may be tripping it right now
             # without the lock. Table and header follow; while their checksums disagree everything is HALTED.
-            if page[_GLOBAL_AT] != before:
+            if page[_GLOBAL_AT] != before and view[_GLOBAL_AT] == before:
                 view[_GLOBAL_AT] = page[_GLOBAL_AT]
             view[HEADER:SIZE] = bytes(page[HEADER:])
             view[_GLOBAL_AT + 1 : HEADER] = bytes(page[_GLOBAL_AT + 1 : HEADER])
-            return self._flush(view)
 
     def lift(self, scope: HaltScope, seen_trips: int) -> bool:
         """Set a scope ACTIVE again. False, and nothing is changed, where somebody tripped after ``seen_trips``.
 
-        A broken or missing latch is made new; lifting the global scope is then what ends its HALTED.
+        A broken or missing latch is made new; lifting the global scope is then what ends its HALTED. Where the disk does not
+        take it, False, and everything is HALTED: who was told that it stays must not be wrong.
         """
-        if self._map is None or not self._is_linked() or not _header_is_sound(self._map[:HEADER]):
+        self._follow()
+        if self._map is None or not _header_is_sound(self._map[:HEADER]):
             if scope.kind is not HaltScopeKind.GLOBAL or not self._rebuild():
                 return False
             seen_trips = 0
@@ -256,7 +265,10 @@ class Latch:
             if view[at] != _LIFTING:
                 return False
             view[at] = _ACTIVE
-            return self._flush(view)
+        if self._flush(view):
+            return True
+        view[_GLOBAL_AT] = _HALTED
+        return False
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -281,6 +293,17 @@ class Latch:
         # A file that was removed or replaced is no longer what others trip; a cut one would end the process by SIGBUS.
         state = os.fstat(self._fd)
         return state.st_nlink > 0 and state.st_size == SIZE
+
+    def _follow(self) -> None:
+        """Map what stands at the path where that is another file: one that was moved keeps its links, and nobody else trips it."""
+        try:
+            found = self._path.stat()
+            mine = None if self._map is None else os.fstat(self._fd)
+            is_mine = mine is not None and (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino)
+        except OSError:
+            is_mine = False
+        if not is_mine or not self._is_linked():
+            self._attach()
 
     def _read_again(self, scopes: Sequence[HaltScope]) -> TradingState:
         self._attach()

@@ -430,7 +430,7 @@ def brokers(folder: Path) -> dict[str, Any]:
     ensure_policy(home)
     gate_latch = Latch.open(home.latch, ledger_used=False)
     sessions = {name: (lambda root=one.root: PaperSession(root)) for name, one in homes.items()}
-    halting = Halting(home, SystemClock(), sessions, PolicyHolder.from_file(home.policy), gate_latch, lambda *_: None)
+    halting = Halting(home, SystemClock(), sessions, PolicyHolder.from_file(home.policy), lambda *_: None)
     os.kill(pid, signal.SIGSTOP)
     trip_ns, begin_ns = time.time_ns(), time.perf_counter_ns()
     gate_latch.trip()

@@ -8,7 +8,7 @@ import msgspec
 
 from engine.domain import commands as co
 from engine.domain.order import Source, SourceKind
-from tests.core.lab import Lab
+from tests.core.lab import ME, Lab
 
 
 def test_the_procedure_begins_before_a_thousand_sources_are_stopped(tmp_path: Path) -> None:
@@ -26,3 +26,47 @@ def test_the_procedure_begins_before_a_thousand_sources_are_stopped(tmp_path: Pa
     seqs = {row.kind: row.seq for row in lab.journal.read()}
     assert begun == [seqs["trading_state"]], "who and why are written down first, and nothing else"
     assert seqs["parent_stopping"] > begun[0]
+
+
+def receipt(lab: Lab, halt_id: str, *, verified: bool = True) -> None:
+    lab.engine.halt_step(halt_id, "receipt_file", {"receipt_path": halt_id, "verified": str(verified).lower()})
+
+
+def test_the_receipt_of_one_halt_does_not_pass_for_anothers(tmp_path: Path) -> None:
+    """`bolt kill` waits for its own: an earlier halt of one symbol ends first, and says nothing about the rest."""
+    ids: list[str] = []
+    lab = Lab(tmp_path, halter=lambda _command, halt_id: ids.append(halt_id))
+    lab.connect()
+
+    def shown() -> tuple[bool, str]:
+        halt = lab.engine.view().status.halt
+        return halt.done, halt.receipt_path
+
+    lab.submit(co.Halt(source=ME, scope=co.HaltScope(co.HaltScopeKind.SYMBOL, "AAPL"), why="odd"))
+    lab.submit(co.Halt(source=ME, why="all"))
+    symbol, everything = ids
+    lab.engine.halt_step(symbol, "cancel", {"found": "7"})
+    receipt(lab, symbol)
+    assert shown() == (False, "")
+    assert lab.engine.view().status.halt.found == 0
+    receipt(lab, everything, verified=False)
+    assert shown() == (True, everything)
+    receipt(lab, symbol)
+    assert shown() == (True, everything)
+    lab.engine.halt_step("N1", "cancel", {})
+    assert shown()[0] is False, "one that began outside the engine's loop, behind it"
+    receipt(lab, "N1")
+    assert shown() == (True, "N1")
+
+
+def test_a_procedure_that_ended_with_its_engine_is_not_waited_for(tmp_path: Path) -> None:
+    ids: list[str] = []
+    lab = Lab(tmp_path, ledger=tmp_path / "ledger.db", halter=lambda _command, halt_id: ids.append(halt_id))
+    lab.connect()
+    lab.submit(co.Halt(source=ME, why="all"))
+    lab.engine.halt_step(ids[0], "cancel", {"found": "7"})
+    lab.settle()
+    lab.journal.close()
+    halt = Lab(tmp_path, ledger=tmp_path / "ledger.db").engine.view().status.halt
+    assert (halt.done, halt.verified, halt.found) == (True, False, 7)
+    assert "ended while its kill procedure ran" in halt.note

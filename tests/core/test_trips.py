@@ -297,3 +297,67 @@ def test_a_latch_that_lost_its_trip_is_tightened_to_what_the_journal_says(tmp_pa
     again = Lab(tmp_path, ledger=tmp_path / "ledger.db")
     assert again.latch.read((SYMBOL,)) is ev.TradingState.HALTED
     assert again.latch.read() is ev.TradingState.ACTIVE
+
+
+def test_a_trip_that_comes_while_a_re_arm_looks_is_not_lifted_with_it(tmp_path: Path) -> None:
+    """Another process trips what is halted already: the journal shows no difference, so only the latch's own count tells."""
+    comes: list[Latch] = []
+
+    def take_notes() -> list[TripNote]:
+        while comes:
+            comes.pop().trip()
+        return []
+
+    lab = Lab(tmp_path, take_notes=take_notes)
+    lab.connect()
+    lab.submit(co.Halt(source=ME, why="odd"))
+    lab.pass_time(61)
+    compare(lab)
+    comes.append(Latch.attach(tmp_path / "latch"))
+    assert rearm(lab, GLOBAL).code == "REARM_RACE"
+    assert lab.latch.read() is ev.TradingState.HALTED
+    lab.pass_time(61)
+    compare(lab)
+    assert rearm(lab, GLOBAL).ok
+
+
+def test_a_re_arm_looks_first_and_what_it_finds_by_itself_is_no_race(lab: Lab) -> None:
+    lab.submit(co.Halt(source=ME, scope=SYMBOL, why="odd"))
+    lab.pass_time(61)
+    compare(lab)
+    Latch.attach(lab.latch._path).trip(HaltScope(HaltScopeKind.SYMBOL, "MSFT"))
+    assert rearm(lab, SYMBOL).ok
+    assert [scope.name for scope, _, _ in held(lab)] == ["MSFT"]
+
+
+class Stalled:
+    """The shared bytes of a latch whose disk takes nothing for now: whoever waited for it would wait for ever."""
+
+    def __init__(self, view: object) -> None:
+        self.view = view
+
+    def __getitem__(self, at: object) -> object:
+        return self.view[at]  # type: ignore[index]
+
+    def __setitem__(self, at: object, value: object) -> None:
+        self.view[at] = value  # type: ignore[index]
+
+    def flush(self) -> None:
+        pytest.fail("the engine's loop waits for the disk")
+
+    def close(self) -> None:
+        self.view.close()  # type: ignore[attr-defined]
+
+
+def test_no_halt_waits_for_the_disk_in_the_engines_loop(tmp_path: Path) -> None:
+    begun: list[str] = []
+    lab = Lab(tmp_path, halter=lambda _command, halt_id: begun.append(halt_id))
+    lab.connect()
+    lab.latch._map = Stalled(lab.latch._map)  # type: ignore[assignment] # the same bytes
+    lab.submit(co.Reduce(source=ME, scope=SYMBOL, why="earnings"))
+    lab.submit(co.Halt(source=ME, why="odd"))
+    assert len(begun) == 1
+    lab.journal.failed = "disk full"
+    lab.submit(co.Halt(source=ME, why="again"))
+    assert len(begun) == 2
+    assert Latch.attach(tmp_path / "latch").read() is ev.TradingState.HALTED

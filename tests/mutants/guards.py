@@ -39,7 +39,7 @@ GUARDS = (
            "    def _turn(self) -> None:\n", "    def _turn(self) -> None:\n        self.engine.release(self._journal.head_seq)\n",
            POWER),
     Mutant("latch-reread", "the latch is read again at the call", ORDERS, "refusal = self._may_send(order)", 'refusal = ""', CORE),
-    Mutant("latch-first", "a trip goes to the shared latch", ENGINE, "        self.parts.latch.trip(scope, state)\n", "", CORE),
+    Mutant("latch-first", "a trip goes to the shared latch", ENGINE, "        self.parts.latch.tighten(scope, state)\n", "", CORE),
     Mutant("kill-unsent", "a halt kills intents that have not left", ENGINE, "        self.orders.kill_unsent(why, covers)\n", "", CORE),
     Mutant("unknown-is-a-state", "an answer without trust makes an order UNKNOWN, not refused", ORDERS,
            "return ev.OrderUnknown(order_id=order_id, why=event.why), state.is_live and state != OrderState.UNKNOWN",

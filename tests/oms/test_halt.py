@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Self
 
 import msgspec
 import pytest
@@ -329,6 +330,71 @@ def test_a_dead_and_a_hung_broker_delay_nobody() -> None:
     assert hook.data["receipt"]["unreachable"] == "dead;hung"
 
 
+class Growing(Fake):
+    """A venue where another order arrives at every look."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, mass=False)
+        self.looks = 0
+        self.is_holding = False
+        self.looked = threading.Condition()
+
+    def open_orders(self) -> tuple[VenueOrder, ...]:
+        with self.looked:
+            self.looks += 1
+            self.looked.notify_all()
+        return tuple(
+            order(number, venue_order_id=Held("V0", self) if self.looks == 1 else f"V{number}")
+            for number in range(self.looks)
+        )
+
+
+class Held(str):
+    """An id at which who first reads the receipt meanwhile is held up until the lane has looked once more."""
+
+    __slots__ = ("venue",)
+
+    def __new__(cls, word: str, _venue: Growing) -> Self:
+        return super().__new__(cls, word)
+
+    def __init__(self, _word: str, venue: Growing) -> None:
+        self.venue = venue
+
+    def __hash__(self) -> int:
+        if threading.current_thread() is threading.main_thread() and self.venue.is_holding:
+            self.venue.is_holding = False
+            with self.venue.looked:
+                due = self.venue.looks + 2
+                self.venue.looked.wait_for(lambda: self.venue.looks >= due, 1)
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other)
+
+
+class Second(Fake):
+    """A venue whose clean end comes while the other lane is at its looks."""
+
+    busy: Growing
+
+    def positions(self) -> tuple[VenuePosition, ...]:
+        if not self.orders:
+            with self.busy.looked:
+                self.busy.looked.wait_for(lambda: self.busy.looks >= 4, 5)
+            self.busy.is_holding = True
+        return super().positions()
+
+
+def test_a_lane_that_finds_more_orders_disturbs_nobody_who_is_told_of_another() -> None:
+    hook, other = Hook(), Second(order(1))
+    other.busy = Growing("busy")
+    receipt = halt(msgspec.structs.replace(PLAN, deadline_ns=NS_PER_S), other.busy, other, hook=hook)
+    assert receipt.notes == ()
+    assert hook.steps.count("verify") == 2
+    busy, calm = receipt.brokers
+    assert (busy.verified, calm.verified) == (False, True)
+
+
 def test_a_broken_line_is_opened_again() -> None:
     fake = Fake(order(1), mass=False)
     fake.failures = 3
@@ -512,6 +578,25 @@ def test_no_exit_leaves_behind_the_deadline() -> None:
     assert fake.calls.count("quote") == 1
     assert fake.placed == []
     assert not receipt.is_clean
+
+
+def test_no_exit_leaves_while_another_halt_is_at_its_own() -> None:
+    other = threading.Lock()
+    fake = Fake(order(1), AAPL="10")
+    with other:
+        receipt = run_halt(
+            msgspec.structs.replace(FLATTEN, deadline_ns=300 * NS_PER_MS),
+            {fake.name: fake.session},
+            clock=SystemClock(),
+            trip=lambda: None,
+            record_durable=lambda: True,
+            on_step=Hook().on_step,
+            next_wire_id=emergency_wire_ids("TESTS"),
+            exits={"paper": other},
+        )
+    assert not fake.orders, "the cancels wait for nobody"
+    assert fake.placed == []
+    assert receipt.brokers[0].residual[0].reason.startswith("another halt sends exits here")
 
 
 def test_exits_pass_the_callers_gate() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -120,7 +120,9 @@ def test_lifting_restores_only_what_is_asked(path: Path) -> None:
     assert latch.read((AAPL,)) is HALTED
     assert latch.lift(AAPL, latch.trips())
     assert latch.read((AAPL,)) is ACTIVE
+    page = latch.page()
     assert latch.lift(PAPER, latch.trips())
+    assert latch.page() == page, "what was never tripped is active already"
 
 
 def test_nothing_is_lifted_over_a_newer_trip(path: Path) -> None:
@@ -232,6 +234,38 @@ def test_a_replaced_latch_is_followed(path: Path) -> None:
     assert latch.read() is HALTED
 
 
+def test_a_trip_goes_to_the_file_that_stands_at_the_path(path: Path) -> None:
+    latch = Latch.open(path, ledger_used=False)
+    path.unlink()
+    other = Latch.open(path, ledger_used=False)
+    assert latch.trip()
+    assert other.read() is HALTED
+
+
+@pytest.mark.parametrize("is_remade", [True, False])
+def test_a_latch_that_was_moved_away_is_followed_no_more(path: Path, is_remade: bool) -> None:
+    """It keeps its links, and nobody else trips it: whoever looks at its entries, as an engine does all the time, notices."""
+    latch = Latch.open(path, ledger_used=False)
+    path.rename(path.with_name("elsewhere"))
+    if is_remade:
+        Latch.open(path, ledger_used=False).trip()
+    assert [entry.state for entry in latch.entries()] == [HALTED]
+    assert latch.read() is HALTED
+
+
+def test_a_file_that_is_no_latch_uses_nothing_up(path: Path) -> None:
+    """Each look tries anew; one that kept what it opened would leave nothing for a halt's own connections."""
+    path.write_bytes(b"short")
+    latch = Latch.attach(path)
+    before = os.dup(0)
+    os.close(before)
+    for _ in range(50):
+        assert latch.read() is HALTED
+    after = os.dup(0)
+    os.close(after)
+    assert after == before
+
+
 def test_a_global_lift_repairs_a_damaged_latch(path: Path) -> None:
     Latch.open(path, ledger_used=False).close()
     corrupt_cut(path)
@@ -276,17 +310,112 @@ def test_a_trip_does_not_wait_for_a_stuck_lock_holder(path: Path) -> None:
         assert latch.read() is HALTED
 
 
-def test_a_global_trip_counts_before_it_has_the_lock(path: Path) -> None:
+class Noted:
+    """Shared bytes that note, at each write and flush, whether the latch's lock was held."""
+
+    def __init__(self, view: mmap.mmap, path: Path) -> None:
+        self.view = view
+        self.path = path
+        self.told: list[tuple[object, bool]] = []
+
+    def _is_locked(self) -> bool:
+        fd = os.open(self.path, os.O_RDWR)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    def __getitem__(self, at: int | slice) -> int | bytes:
+        return self.view[at]
+
+    def __setitem__(self, at: int | slice, value: int | bytes) -> None:
+        self.told.append((at, self._is_locked()))
+        self.view[at] = value  # type: ignore[index,assignment] # either pair
+
+    def flush(self) -> None:
+        self.told.append(("flush", self._is_locked()))
+        self.view.flush()
+
+    def close(self) -> None:
+        self.view.close()
+
+
+def noted(path: Path) -> tuple[Latch, Noted]:
     latch = Latch.open(path, ledger_used=False)
-    code = "fcntl.flock(latch._fd, fcntl.LOCK_EX)\nprint(1, flush=True)\nsys.stdin.read()"
-    with beside(path, code):
-        tripper = threading.Thread(target=Latch.attach(path).trip)
-        tripper.start()
-        end = time.monotonic() + 30
-        while latch.read() is not HALTED and time.monotonic() < end:
-            assert tripper.is_alive()
-        assert tripper.is_alive()
-        tripper.join()
+    assert latch._map is not None
+    made = Noted(latch._map, path)
+    latch._map = made  # type: ignore[assignment] # the same bytes
+    return latch, made
+
+
+def test_a_global_trip_counts_before_it_has_the_lock(path: Path) -> None:
+    latch, made = noted(path)
+    assert latch.trip()
+    assert made.told[0] == (module._GLOBAL_AT, False)
+
+
+def test_no_lock_is_held_while_a_trip_waits_for_the_disk(path: Path) -> None:
+    """Who finds the lock taken for long halts everything: a slow disk must not make that of a symbol's trip."""
+    latch, made = noted(path)
+    assert latch.trip(AAPL)
+    assert made.told[-1] == ("flush", False)
+
+
+def test_tightening_waits_for_no_disk(path: Path) -> None:
+    latch, made = noted(path)
+    latch.tighten(AAPL, HALTED)
+    latch.tighten(GLOBAL, REDUCING)
+    assert "flush" not in [what for what, _ in made.told]
+    assert Latch.attach(path).read((AAPL,)) is HALTED
+    assert Latch.attach(path).read() is REDUCING
+
+
+def test_shutting_is_seen_by_everybody_and_undone_by_no_half_trip(path: Path) -> None:
+    latch = Latch.open(path, ledger_used=False)
+    other = Latch.attach(path)
+    latch.shut()
+    assert other.read() is HALTED
+    assert latch.trip()
+    assert other.read() is HALTED
+
+
+class Unflushed(Noted):
+    """A disk that refuses."""
+
+    def flush(self) -> None:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_lift_that_the_disk_refuses_leaves_everything_halted(path: Path) -> None:
+    latch = Latch.open(path, ledger_used=False)
+    latch.trip(AAPL)
+    latch._map = Unflushed(latch._map, path)  # type: ignore[assignment,arg-type] # the same bytes
+    assert not latch.lift(AAPL, latch.trips())
+    assert latch.read() is Latch.attach(path).read() is HALTED
+    assert "Input/output error" in latch.fault
+
+
+def test_reducing_never_takes_the_place_of_a_trip_written_meanwhile(path: Path) -> None:
+    latch = Latch.open(path, ledger_used=False)
+    assert latch._map is not None
+    view = latch._map
+
+    class Meanwhile(str):
+        """A name that is read between the look at the page and the write: somebody shuts the gate then."""
+
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            elsewhere_shut(view)
+            return super().__hash__()
+
+    latch.tighten(HaltScope(HaltScopeKind.GLOBAL, Meanwhile()), REDUCING)
+    assert latch.read() is HALTED
+    assert latch.trip()
+    assert latch.read() is HALTED
 
 
 @pytest.mark.parametrize("scope", ["GLOBAL", "HaltScope(HaltScopeKind.SYMBOL, 'AAPL')"])
