@@ -29,7 +29,8 @@ from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState, Source, SourceKind
 from engine.market.sessions import Sessions
 from engine.market.volume import flat_weights
-from engine.oms.halt import HaltPlan, run_halt, write_receipt
+from engine.oms.halt import HaltPlan, run_halt
+from engine.oms.receipt import write_receipt
 from engine.risk.controls import BASKET_CONFIRM
 from engine.risk.policy import PolicyHolder
 from engine.store.order import Order

@@ -11,6 +11,7 @@ from engine.api.answers import told
 from engine.api.approvals import approve, ask_approval, look_at_waiting, must_wait
 from engine.api.cash_desk import adjust, set_rates
 from engine.api.groups import combo_figures, linked_denials, other_legs, place_linked
+from engine.api.halts import halt, rearm, seen_trips
 from engine.api.pausing import steer
 from engine.api.risk_view import open_order
 from engine.api.waiting import amend_waiting, release_suspended, waiting_parent
@@ -25,8 +26,6 @@ from engine.oms.broker_interface import VenueOrder
 from engine.oms.orders import AMENDABLE, amended, stated_key
 from engine.oms.reconciler import RECONCILE_CODE, STATED
 from engine.risk.exposure import Quote
-from engine.risk.kill_switch import scope_words
-from engine.risk.latch import TripNote
 from engine.risk.risk_manager import Candidate, Role, Verdict
 from engine.store.order import Order
 
@@ -80,9 +79,9 @@ class Commander:
             case co.StageBasket() | co.ReleaseBasket() | co.DropBasket():
                 return self._engine.baskets.decide(command)
             case co.Halt() | co.Reduce():
-                return self._halt(command)
+                return halt(self._engine, command)
             case co.Rearm():
-                return self._rearm(command)
+                return rearm(self._engine, command)
             case co.Resolve():
                 return self._resolve(command)
             case co.Reconcile():
@@ -396,55 +395,6 @@ class Commander:
         own = {order.wire_id for order in self._engine.store.live.values() if self.covers(command.scope, order)}
         return lambda order: order.wire_id in own
 
-    def _halt(self, command: co.Halt | co.Reduce) -> co.CommandResult:
-        engine = self._engine
-        who = command.source.name or command.source.kind.value
-        state = ev.TradingState.HALTED if isinstance(command, co.Halt) else ev.TradingState.REDUCING
-        procedure = command if isinstance(command, co.Halt) else None
-        began = False
-        if procedure is None or not procedure.drill:
-            began = engine.trip(command.scope, state, "MANUAL", command.why or "asked", who, procedure)
-        if procedure is not None and not began:
-            engine.run_halt(procedure, engine.halt_id())
-        held = engine.kill.cause_of(command.scope)
-        stays = "stays" if held is not None and held.state is not state else "is"
-        return co.CommandResult(
-            ok=True, text=f"{scope_words(command.scope)} {stays} {(state if held is None else held.state).value}"
-        )
-
-    def _rearm(self, command: co.Rearm) -> co.CommandResult:
-        engine = self._engine
-        policy = engine.parts.policy.policy
-        if policy is None:
-            return _no("POLICY_NONE", "no policy is loaded; mend policy.yaml first")
-        seen, notes = self._seen_trips()
-        if any(note.code == "SENTINEL" for note in notes):
-            return _no("SENTINEL", "a file named HALT lies in the state folder; remove it, then re-arm")
-        refusal = engine.kill.refuse_rearm(command, engine.clock.now_ns(), policy.whole("kill.rearm_hold_s"))
-        if refusal is not None:
-            return _no(refusal.code, refusal.text)
-        who = command.source.name or command.source.kind.value
-        engine.record(
-            ev.TradingStateChanged(
-                scope=command.scope, state=ev.TradingState.ACTIVE, code="REARM", who=who, why=command.reason
-            )
-        )
-        if not engine.parts.latch.lift(command.scope, seen):
-            latch = engine.parts.latch
-            why = latch.fault or latch.damage() or "the latch was tripped again meanwhile"
-            return _no("REARM_RACE", f"{why}; look, then re-arm again")
-        return co.CommandResult(ok=True, text=f"{scope_words(command.scope)} is active again")
-
-    def _seen_trips(self) -> tuple[int, list[TripNote]]:
-        """How often the latch was tripped, all of it looked at and journaled, and the notes that were found.
-
-        The number is read before the look: what another process trips while we look, or later, is not lifted.
-        """
-        engine = self._engine
-        before, own = engine.parts.latch.trips(), engine.trips_made
-        notes = engine.take_trips()
-        return before + engine.trips_made - own, notes
-
     # -- unknown orders and differences ----------------------------------------------------------------------------------
 
     def _resolve(self, command: co.Resolve) -> co.CommandResult:
@@ -523,7 +473,7 @@ class Commander:
     def _lift_reconciled(self, symbol: str, code: str, who: str, reason: str) -> None:
         """End the REDUCING of comparisons (of one symbol, where it is named) of which nothing is left unexplained."""
         engine = self._engine
-        seen, _ = self._seen_trips()
+        seen, _ = seen_trips(engine)
         still_open = engine.reconciler.open_scopes()
         for held in engine.kill.held():
             if held.scope in still_open or held.code != RECONCILE_CODE or (symbol and held.scope.name != symbol):

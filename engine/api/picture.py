@@ -12,6 +12,7 @@ import msgspec
 
 from engine.api import log_lines
 from engine.api.cash_desk import cash_views, rate_views
+from engine.api.halt_picture import HaltPicture
 from engine.api.overview import Overview
 from engine.api.places import follow_place
 from engine.api.venues import Venues
@@ -30,7 +31,6 @@ from engine.views import (
     DeskUpdate,
     DeskView,
     FillView,
-    HaltView,
     LogLine,
     OrderView,
     PositionView,
@@ -57,9 +57,6 @@ DONE_SHOWN_MAX = 300
 CHANGED_MAX = 10_000
 """Orders whose last change is remembered; at the bound the older half is forgotten, but for what still works. A desk that is
 so far behind has long been sent a whole picture."""
-CUT_SHORT = "the engine ended while its kill procedure ran: what it had not yet cancelled is cancelled as soon as it is found; `bolt kill` verifies it"
-OVERTAKEN_MAX = 64
-"""Kill procedures that a later one overtook and that are still told apart."""
 TOUCHED_MAX = 4_096
 """Changes of orders that wait for somebody to look; at the bound they are noted unasked."""
 
@@ -88,10 +85,7 @@ class Picture:
         self._venues = Venues(engine)
         self._started_ns = 0
         self._mode = ""
-        self._halt = HaltView(state="active")
-        self._procedure = ""
-        """Whose receipt is awaited."""
-        self._overtaken: deque[str] = deque(maxlen=OVERTAKEN_MAX)
+        self.halts = HaltPicture(engine)
         self._policy_error = ""
         self._remarks: dict[str, str] = {}
         self._handlers: dict[type, Callable[[int, int, Any], None]] = {
@@ -102,8 +96,8 @@ class Picture:
             ev.ForeignFillSeen: self._filled,
             ev.PolicyLoaded: self._policy,
             ev.PolicyRefused: self._policy,
-            ev.TradingStateChanged: self._trading_state,
-            ev.HaltStep: self._halt_step,
+            ev.TradingStateChanged: self.halts.changed,
+            ev.HaltStep: self.halts.step,
             ev.BrokerChanged: self._venues.changed,
         }
 
@@ -167,10 +161,7 @@ class Picture:
         self._started_ns = ts_ns
         self._venues.started()
         self._mode = "LIVE" if event.mode == "live" else "PAPER"
-        if self._procedure:
-            # Told for what it is: a picture that went on saying "working" would be waited for, for ever.
-            self._procedure = ""
-            self._halt = msgspec.structs.replace(self._halt, done=True, verified=False, note=CUT_SHORT)
+        self.halts.started()
 
     def _filled(self, seq: int, _ts_ns: int, event: ev.OrderFilled | ev.ForeignFillSeen) -> None:
         order = self._engine.store.orders.get(event.order_id) if isinstance(event, ev.OrderFilled) else None
@@ -185,53 +176,6 @@ class Picture:
 
     def _policy(self, _seq: int, _ts_ns: int, event: ev.PolicyLoaded | ev.PolicyRefused) -> None:
         self._policy_error = event.error if isinstance(event, ev.PolicyRefused) else ""
-
-    def _trading_state(self, _seq: int, ts_ns: int, event: ev.TradingStateChanged) -> None:
-        if event.state is ev.TradingState.ACTIVE:
-            self._halt = HaltView(state="active")
-            return
-        self._halt = HaltView(
-            state=event.state.value,
-            who=event.who,
-            why=event.why,
-            code=event.code,
-            ts_ns=ts_ns,
-        )
-
-    def procedure_began(self, halt_id: str) -> None:
-        """A kill procedure runs in this process: its receipt is awaited, and no more that of one before it, which goes on by itself.
-
-        Of another process's nothing is heard here.
-        """
-        if self._procedure:
-            self._overtaken.append(self._procedure)
-        self._procedure = halt_id
-        self._halt = msgspec.structs.replace(self._halt, done=False)
-
-    def _is_shown(self, halt_id: str) -> bool:
-        """Whether a step is of the procedure that the picture tells: one receipt must not pass for another's."""
-        return halt_id == self._procedure or not (self._procedure or halt_id in self._overtaken)
-
-    def _halt_step(self, _seq: int, _ts_ns: int, event: ev.HaltStep) -> None:
-        if not self._is_shown(event.halt_id):
-            return
-        data = event.data
-        changes: dict[str, object] = {}
-        for name in ("found", "cancels_sent", "cancels_confirmed", "unknown", "kept"):
-            if data.get(name, "").isdigit():
-                changes[name] = int(data[name])
-        if "residual" in data:
-            changes["residual"] = tuple(word for word in data["residual"].split(";") if word)
-        if "unreachable" in data:
-            changes["unreachable"] = tuple(word for word in data["unreachable"].split(";") if word)
-        if "verified" in data or event.step == "failed":
-            changes["verified"] = data.get("verified") == "true"
-        for name in ("receipt_path", "note"):
-            if name in data:
-                changes[name] = data[name]
-        is_done = changes["done"] = event.step in {"receipt_file", "failed"}
-        self._procedure = "" if is_done else event.halt_id
-        self._halt = msgspec.structs.replace(self._halt, **changes)
 
     def remark(self, order_id: str, text: str) -> None:
         """Show a note on an order that no journaled event carries; drawn with the next event that is shown."""
@@ -397,7 +341,7 @@ class Picture:
             policy_hash="" if policy is None else policy.hash,
             policy_error=self._policy_error,
             ledger_error=engine.journal.failed,
-            halt=self._halt_view(),
+            halt=self.halts.view(),
             brokers=tuple(self._venues.broker(name) for name in engine.parts.brokers),
             feeds=self._venues.feeds,
             hours=self._venues.hours,
@@ -411,21 +355,6 @@ class Picture:
             illegal_inputs=store.illegal_inputs,
             overfills=store.overfills,
             pid=engine.parts.pid,
-        )
-
-    def _halt_view(self) -> HaltView:
-        engine = self._engine
-        policy = engine.parts.policy.policy
-        held = engine.kill.held()
-        global_state = engine.parts.latch.read()
-        hold_s = 0 if policy is None else policy.whole("kill.rearm_hold_s")
-        return msgspec.structs.replace(
-            self._halt,
-            state=self._halt.state if global_state is ev.TradingState.ACTIVE and held else global_state.value,
-            scopes=tuple((f"{item.scope.kind.value}:{item.scope.name}", item.state.value) for item in held),
-            durable=not engine.journal.failed and all(item.seq <= engine.journal.durable_seq for item in held),
-            rearm_after_ns=max((engine.kill.rearm_after_ns(item.scope, hold_s) for item in held), default=0),
-            blocks=tuple(block.why for block in engine.safety.blocks(engine.clock.now_ns())),
         )
 
     def _order(self, order: Order) -> OrderView:

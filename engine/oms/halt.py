@@ -28,14 +28,21 @@ import msgspec
 
 from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock
 from engine.domain.commands import HaltScopeKind
-from engine.domain.ids import base32, random_bytes
 from engine.domain.money import Qty
-from engine.domain.order import OrderSpec, Side
+from engine.domain.order import OrderSpec
 from engine.oms.broker_interface import BrokerSession, SessionFactory, VenueOrder, VenuePosition, WireOrder
-from engine.oms.halt_plan import HaltPlan, exit_terms
-from engine.oms.receipt import BrokerReceipt, Receipt, Residual, StepTime, order_words, words, write_receipt
+from engine.oms.halt_plan import HaltPlan, emergency_wire_ids, exit_terms
+from engine.oms.receipt import (
+    BrokerReceipt,
+    Receipt,
+    Residual,
+    StepTime,
+    filled_whole,
+    order_words,
+    position_change,
+)
 
-__all__ = ["HaltPlan", "Receipt", "emergency_wire_ids", "in_thread", "run_halt", "words", "write_receipt"]
+__all__ = ["HaltPlan", "Receipt", "emergency_wire_ids", "in_thread", "run_halt"]
 
 T = TypeVar("T")
 Pause = Callable[[threading.Event, float], object]
@@ -50,18 +57,6 @@ EXIT_ROUND_S = 0.25
 """Between two flatten rounds: an immediate-or-cancel order has ended, and its fill is in the position."""
 STRIKES = 3
 CLEAN_LOOKS = 2
-
-
-def emergency_wire_ids(ledger_id: str) -> Callable[[], str]:
-    """Wire ids for a process without the journal: the ledger's prefix, ``Z`` and 8 random base-32 characters.
-
-    The journal's counter would need 35 * 32**8 orders to reach ``Z``, so these never meet one of its ids.
-    """
-
-    def next_id() -> str:
-        return f"{ledger_id}Z{base32(int.from_bytes(random_bytes(5), 'big'), 8)}"
-
-    return next_id
 
 
 def in_thread(run: Callable[[], object], name: str) -> None:
@@ -308,8 +303,8 @@ class _Lane:
         still = {_key(order) for order in self._open}
         # A copy: the lane goes on finding orders while another thread asks.
         gone = [order for key, order in tuple(self._found.items()) if key not in still]
-        change = _change(self._before, self._after_cancels)
-        filled = _filled_whole(gone, dict(change))
+        change = position_change(self._before, self._after_cancels)
+        filled = filled_whole(gone, dict(change))
         return msgspec.structs.replace(part, cancelled=len(gone) - filled, filled_meanwhile=change)
 
     def _set(self, **changes: object) -> None:
@@ -602,23 +597,3 @@ def _cancelling(order: VenueOrder) -> Callable[[BrokerSession], bool]:
         return True
 
     return cancel
-
-
-def _change(before: tuple[VenuePosition, ...] | None, after: tuple[VenuePosition, ...] | None) -> dict[str, Qty]:
-    if before is None or after is None:
-        return {}
-    first, last = ({held.symbol: held.qty for held in look} for look in (before, after))
-    moves = {symbol: last.get(symbol, Qty(0)) - first.get(symbol, Qty(0)) for symbol in sorted({*first, *last})}
-    return {symbol: move for symbol, move in moves.items() if move}
-
-
-def _filled_whole(gone: list[VenueOrder], change: dict[str, Qty]) -> int:
-    """How many of these orders the change of position can hold in full, oldest first."""
-    count = 0
-    for order in gone:
-        rest = order.qty - order.qty_filled
-        move = change.get(order.symbol, Qty(0))
-        if rest and move and (move > 0) == (order.side is Side.BUY) and abs(move) >= rest:
-            change[order.symbol] = move - rest if order.side is Side.BUY else move + rest
-            count += 1
-    return count

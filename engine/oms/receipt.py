@@ -11,6 +11,7 @@ import msgspec
 from engine.domain.clock import NS_PER_MS, iso
 from engine.domain.commands import HaltScope, HaltScopeKind
 from engine.domain.money import Money, Qty, text
+from engine.domain.order import Side
 from engine.oms.broker_interface import VenueOrder, VenuePosition
 
 
@@ -96,6 +97,29 @@ def order_words(order: VenueOrder) -> str:
     parts = [str(order.side), str(order.qty - order.qty_filled), order.symbol, str(order.type).replace("_", "-")]
     parts += [str(price) for price in (order.stop, order.limit) if price is not None]
     return " ".join([*parts, f"[{order.wire_id or 'foreign'}/{order.venue_order_id}]"])
+
+
+def position_change(
+    before: tuple[VenuePosition, ...] | None, after: tuple[VenuePosition, ...] | None
+) -> dict[str, Qty]:
+    """Signed change between two looks, by symbol; empty where one of them had no answer."""
+    if before is None or after is None:
+        return {}
+    first, last = ({held.symbol: held.qty for held in look} for look in (before, after))
+    moves = {symbol: last.get(symbol, Qty(0)) - first.get(symbol, Qty(0)) for symbol in sorted({*first, *last})}
+    return {symbol: move for symbol, move in moves.items() if move}
+
+
+def filled_whole(gone: list[VenueOrder], change: dict[str, Qty]) -> int:
+    """How many of these orders the change of position can hold in full, oldest first."""
+    count = 0
+    for order in gone:
+        rest = order.qty - order.qty_filled
+        move = change.get(order.symbol, Qty(0))
+        if rest and move and (move > 0) == (order.side is Side.BUY) and abs(move) >= rest:
+            change[order.symbol] = move - rest if order.side is Side.BUY else move + rest
+            count += 1
+    return count
 
 
 def write_receipt(receipt: Receipt, folder: Path) -> Path:

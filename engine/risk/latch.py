@@ -248,6 +248,7 @@ class Latch:
         view = self._map
         if view is None:
             return False
+        self.fault = ""
         with self._locked() as locked:
             if not locked or self.trips() != seen_trips:
                 return False

@@ -49,6 +49,10 @@ def test_the_receipt_of_one_halt_does_not_pass_for_anothers(tmp_path: Path) -> N
     receipt(lab, symbol)
     assert shown() == (False, "")
     assert lab.engine.view().status.halt.found == 0
+    lab.submit(
+        co.Reduce(source=ME, scope=co.HaltScope(co.HaltScopeKind.SYMBOL, "MSFT"), why="what else comes meanwhile")
+    )
+    assert shown() == (False, "")
     receipt(lab, everything, verified=False)
     assert shown() == (True, everything)
     receipt(lab, symbol)

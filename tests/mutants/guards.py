@@ -10,6 +10,7 @@ HALT = ("tests/oms/test_halt.py",)
 POWER = ("-m", "proof", "tests/crash/test_power_cut.py")
 ORDERS, AGENT, COMMANDER = "engine/oms/orders.py", "engine/execution/execution_agent.py", "engine/api/commander.py"
 ENGINE, STEPS, CONNECTION = "engine/api/engine.py", "engine/oms/halt.py", "engine/store/connection.py"
+HALTS, LATCH, HALTING = "engine/api/halts.py", "engine/risk/latch.py", "bolt_tui/halting.py"
 RECONCILER = "engine/oms/reconciler.py"
 JOURNAL, STORE = "engine/store/journal.py", "engine/store/order_store.py"
 
@@ -79,7 +80,7 @@ GUARDS = (
            'if parent.spec.algo.name != "direct":', "if parent is None:", CORE),
     Mutant("halt-takes-all", "a halt of everything cancels foreign orders too", COMMANDER,
            "if command.scope.kind is not co.HaltScopeKind.STRATEGY:", "if command is None:", CORE),
-    Mutant("halt-again", "a halt that is asked again cancels again", COMMANDER,
+    Mutant("halt-again", "a halt that is asked again cancels again", HALTS,
            "if procedure is not None and not began:", "if procedure is not None and engine is None:", CORE),
     Mutant("amend-what-works", "only what works is amended, never what is unknown or under cancel", COMMANDER,
            "if order.state not in AMENDABLE:", "if order.state is None:", CORE),
@@ -132,6 +133,27 @@ GUARDS = (
     Mutant("kill-7-receipt", "kill step 7: the receipt is kept as a file", "bolt_tui/halting.py",
            '{"receipt_path": str(write_receipt(receipt, self._home.receipts)), **found}', "{**found}",
            ("tests/cli/test_live.py", "tests/cli/test_halt.py")),
+    Mutant("kill-beside", "a halt of everything waits for no other halt", HALTING,
+           "if len(self._running) >= AT_ONCE and (wide is None or any(is_wide(one) for one in self._running)):",
+           "if self._running:", ("tests/cli/test_halting.py",)),
+    Mutant("kill-exit-once", "two halts do not exit one position", HALTING, "exits=self._exits,", "exits={},",
+           ("tests/cli/test_halting.py",)),
+    Mutant("kill-own-receipt", "the receipt of one halt does not pass for another's", "engine/api/halt_picture.py",
+           "if not self._is_shown(event.halt_id):", "if not self:", ("tests/core/test_halting.py",)),
+    Mutant("kill-no-disk", "a halt waits for no disk before it cancels", ENGINE, "        self.parts.latch.tighten(scope, state)\n",
+           "        self.parts.latch.trip(scope, state)\n", ("tests/core/test_trips.py",)),
+    Mutant("latch-shut-first", "a halt of everything counts before it has the latch's lock", LATCH,
+           "if scope.kind is HaltScopeKind.GLOBAL and state is TradingState.HALTED:", "if scope.kind is None:", ("tests/risk/test_latch.py",)),
+    Mutant("latch-shut", "shutting the latch is one byte that everybody sees", LATCH,
+           "                view[_GLOBAL_AT] = _HALTED\n\n", "                pass\n\n", ("tests/risk/test_latch.py",)),
+    Mutant("latch-newest", "a trip goes to the latch that stands at the path", LATCH, "        self._follow()\n        view = self._map\n",
+           "        view = self._map\n", ("tests/risk/test_latch.py",)),
+    Mutant("latch-no-loosening", "REDUCING does not take the place of a halt written meanwhile", LATCH,
+           "if page[_GLOBAL_AT] != before and view[_GLOBAL_AT] == before:", "if page[_GLOBAL_AT] != before:", ("tests/risk/test_latch.py",)),
+    Mutant("latch-lift-on-disk", "a lift that the disk refuses is none", LATCH,
+           "        view[_GLOBAL_AT] = _HALTED\n        return False\n", "        return False\n", ("tests/risk/test_latch.py",)),
+    Mutant("rearm-sees-all", "a trip that comes while a re-arm looks is not lifted", HALTS,
+           "    return before + engine.trips_made - own, notes", "    return engine.parts.latch.trips(), notes", ("tests/core/test_trips.py",)),
     Mutant("approval-hash", "an approval holds for exactly the terms that were looked at", "engine/api/approvals.py",
            "if command.order_hash.upper() != now or order.awaits != now:", "if now is None:", ("tests/core/test_approvals.py",)),
     Mutant("approval-second-person", "who asked for an order does not approve it", "engine/api/approvals.py",

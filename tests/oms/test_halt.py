@@ -22,7 +22,8 @@ from engine.domain.instrument import make_instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderType, Side, Tif
 from engine.oms.broker_interface import BrokerSession, SessionFactory, VenueOrder, VenuePosition, WireOrder
-from engine.oms.halt import HaltPlan, Receipt, emergency_wire_ids, run_halt, words, write_receipt
+from engine.oms.halt import HaltPlan, Receipt, emergency_wire_ids, run_halt
+from engine.oms.receipt import words, write_receipt
 from tests.paper_process.lab import Lab, limit, market
 
 ROOT = Path(__file__).resolve().parents[2]
