@@ -134,8 +134,6 @@ class Engine:
         self._awaiting: deque[tuple[int, OnDisk]] = deque()
         self._notes_told: dict[TripNote, None] = {}
         """Trip files that were read: one that cannot be removed is found again and again."""
-        self.trips_made = 0
-        """How often this engine tightened the latch."""
         self.journal.attach(self.store)
         self.journal.attach(self.ledger)
 
@@ -500,7 +498,6 @@ class Engine:
 
         What holds a scope as strictly or more is not replaced by something that can be lifted more easily.
         """
-        self.trips_made += 1
         self.parts.latch.tighten(scope, state)
         held = self.kill.cause_of(scope)
         if held is not None and (RANK[held.state] > RANK[state] or (code == RECONCILE_CODE != held.code)):

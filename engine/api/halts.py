@@ -59,9 +59,10 @@ def seen_trips(engine: Engine) -> tuple[int, list[TripNote]]:
 
     The number is read before the look: what another process trips while we look, or later, is not lifted.
     """
-    before, own = engine.parts.latch.trips(), engine.trips_made
+    latch = engine.parts.latch
+    before, own = latch.trips(), latch.own_trips
     notes = engine.take_trips()
-    return before + engine.trips_made - own, notes
+    return before + latch.own_trips - own, notes
 
 
 def _no(code: str, text: str) -> co.CommandResult:

@@ -87,7 +87,7 @@ class LatchEntry(msgspec.Struct, frozen=True):
 class Latch:
     """One process's view of the shared latch. Build it with :meth:`open`; :meth:`close` when done."""
 
-    __slots__ = ("_clear", "_digests", "_fd", "_map", "_path", "fault")
+    __slots__ = ("_clear", "_digests", "_fd", "_map", "_path", "fault", "own_trips")
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -98,6 +98,8 @@ class Latch:
         """A header that was found sound, active and without scopes: the same bytes again need not be judged again."""
         self.fault = ""
         """Why the latch could not be read, for people; empty while it can."""
+        self.own_trips = 0
+        """How many of :meth:`trips` were ours."""
 
     @classmethod
     def open(cls, path: Path, *, ledger_used: bool) -> Self:
@@ -226,6 +228,7 @@ class Latch:
             before = page[_GLOBAL_AT]
             _tighten(page, scope, state, self._digest(scope))
             struct.pack_into("<I", page, _TRIPS_AT, (_trips(page) + 1) & 0xFFFFFFFF)
+            self.own_trips += 1
             _seal(page)
             # The global byte goes first, and is written only to tighten it: another process may be tripping it right now
             # without the lock. Table and header follow; while their checksums disagree everything is HALTED.

@@ -153,7 +153,7 @@ GUARDS = (
     Mutant("latch-lift-on-disk", "a lift that the disk refuses is none", LATCH,
            "        view[_GLOBAL_AT] = _HALTED\n        return False\n", "        return False\n", ("tests/risk/test_latch.py",)),
     Mutant("rearm-sees-all", "a trip that comes while a re-arm looks is not lifted", HALTS,
-           "    return before + engine.trips_made - own, notes", "    return engine.parts.latch.trips(), notes", ("tests/core/test_trips.py",)),
+           "    return before + latch.own_trips - own, notes", "    return latch.trips(), notes", ("tests/core/test_trips.py",)),
     Mutant("approval-hash", "an approval holds for exactly the terms that were looked at", "engine/api/approvals.py",
            "if command.order_hash.upper() != now or order.awaits != now:", "if now is None:", ("tests/core/test_approvals.py",)),
     Mutant("approval-second-person", "who asked for an order does not approve it", "engine/api/approvals.py",
