@@ -109,10 +109,13 @@ def _cost(context: Context, qty: Qty) -> Money:
     args = context.args
     words = args.cost or args.price
     try:
-        number = abs(Money(words.replace("_", "")))
+        number = Money(words.replace("_", ""))
     except MoneyError as error:
         msg = f"cost was {words!r}: {error}; expected plain digits, such as 18900"
         raise SettingsError(msg) from None
+    if number < 0:
+        msg = f"cost was {words!r}; give it without a sign: it follows the quantity, and what is sold short has a negative quantity"
+        raise SettingsError(msg)
     if args.cost:
         return number if qty > 0 else -number
     with context.client() as client:

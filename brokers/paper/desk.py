@@ -40,7 +40,7 @@ from engine.domain.clock import Clock, SimClock, SystemClock
 from engine.domain.errors import BoltError, InputError
 from engine.domain.events import encode
 from engine.domain.instrument import Instrument
-from engine.domain.money import Price, Qty
+from engine.domain.money import DIGITS_MAX, Price, Qty, is_bounded
 from engine.domain.order import Side
 from engine.ledger.ledger import MARGINED
 from engine.market.rows import listing_key
@@ -225,6 +225,9 @@ class Desk:
         teller = self._owner.venue.core.teller
         if not account:
             return Done(id=frame.id, ok=False, text="an admin connection has no account")
+        if not is_bounded(frame.amount, frame.qty):
+            fault = f"a number of it has more than {DIGITS_MAX} digits before or behind the point"
+            return Done(id=frame.id, ok=False, text=f"{fault}; nothing was booked")
         try:
             if frame.act is Act.ORDER:
                 return self._terminal(account, frame)
@@ -234,6 +237,8 @@ class Desk:
                 listed = self._owner.venue.core.listing(frame.symbol).instrument
                 if listed.kind in MARGINED:
                     raise InputError(f"{frame.symbol} is a {listed.kind}; only what is paid in full can be transferred")
+                if not listed.is_on_lot(frame.qty):
+                    raise InputError(f"{frame.qty} {frame.symbol} is no whole number of lots of {listed.lot}")
                 made = teller.transfer(account, frame.symbol, listed.currency, frame.qty, frame.amount, frame.text)
             else:
                 made = teller.deposit(account, frame.currency, frame.amount, frame.text)

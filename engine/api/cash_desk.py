@@ -9,7 +9,7 @@ from engine.domain.clock import NS_PER_S, iso
 from engine.domain.commands import AdjustBooks, CommandResult, SetFxRates
 from engine.domain.events import BrokerState
 from engine.domain.instrument import is_currency
-from engine.domain.money import EXACT, Money, text
+from engine.domain.money import DIGITS_MAX, EXACT, Money, is_bounded, text
 from engine.domain.money_events import BooksAdjusted, FxRateSet
 from engine.views import CashView, RateView
 
@@ -56,13 +56,19 @@ def adjust(engine: Engine, command: AdjustBooks, lift: Callable[[str, str, str, 
     code, fault = _fault(engine, command)
     if fault:
         return CommandResult(ok=False, code=code, text=f"{fault}; nothing was booked")
-    engine.record(BooksAdjusted(adjustment=made, who=who))
+    mark = engine.view_of_risk.mark(made.symbol, made.qty) if made.symbol else None
+    engine.record(BooksAdjusted(adjustment=made, who=who, mark=mark))
     engine.reconciler.forget_settled()
     lift(made.symbol, "ADJUSTED", who, made.reason)
     broker = engine.parts.brokers[made.broker]
     if engine.view_of_risk.channel(broker.name) is not BrokerState.DOWN:
         engine.reconciler.ask(broker)
-    return CommandResult(ok=True, text=f"booked {made.id}: {made.words()}")
+    unmarked = (
+        "; it has no fresh price, so the result of the day counts it from its cost"
+        if made.symbol and mark is None
+        else ""
+    )
+    return CommandResult(ok=True, text=f"booked {made.id}: {made.words()}{unmarked}")
 
 
 def _fault(engine: Engine, command: AdjustBooks) -> tuple[str, str]:
@@ -76,7 +82,16 @@ def _fault(engine: Engine, command: AdjustBooks) -> tuple[str, str]:
     if broker is None or broker.account != made.account:
         known = ", ".join(f"{one.name}/{one.account}" for one in engine.parts.brokers.values())
         return "BROKER_UNKNOWN", f"there is no account {made.broker}/{made.account}; there is {known}"
+    if not is_bounded(made.cash, made.qty, made.cost):
+        said = f"a number of it has more than {DIGITS_MAX} digits before or behind the point"
+        return "ADJUST_BAD", f"{made.words()}: {said}"
     if not made.symbol:
+        is_listed = made.currency in engine.ledger.instruments and made.currency not in _currencies(engine)
+        if is_listed:
+            return (
+                "ADJUST_BAD",
+                f"{made.currency} is an instrument and no currency: give --cost or --price with its quantity",
+            )
         is_good = bool(made.cash) and is_currency(made.currency) and not (made.qty or made.cost)
         return ("", "") if is_good else ("ADJUST_BAD", "cash needs an amount that is not zero, and a currency code")
     instrument = engine.ledger.instruments.get(made.symbol)
@@ -90,6 +105,18 @@ def _fault(engine: Engine, command: AdjustBooks) -> tuple[str, str]:
             f"a cost of {made.cost} for {made.qty} has the other sign; what is sold short has a cost below zero",
         )
     return "", ""
+
+
+def _currencies(engine: Engine) -> set[str]:
+    """What is money here: the base currency, what instruments are paid in, and what is held or has a rate."""
+    ledger = engine.ledger
+    paid_in = {made.currency for made in ledger.instruments.values()}
+    return {
+        ledger.base_currency,
+        *paid_in,
+        *(key[2] for key in ledger.cash),
+        *(rate.of for rate in engine.fx.rates.values()),
+    }
 
 
 def cash_views(engine: Engine) -> tuple[CashView, ...]:

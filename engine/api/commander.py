@@ -19,7 +19,7 @@ from engine.api.what_if import WhatIf
 from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.errors import MoneyError
-from engine.domain.money import Money, Qty
+from engine.domain.money import DIGITS_MAX, Money, Qty, is_bounded
 from engine.domain.order import Liquidity, OrderSpec, OrderState, Source, SourceKind
 from engine.execution.combos import combo_of, leg_risk_words
 from engine.oms.broker_interface import VenueOrder
@@ -413,6 +413,8 @@ class Commander:
             if command.price is None:
                 return _no("PRICE", "filled needs the average price; add --price", order.order_id)
             made = engine.market.instruments.get(order.spec.symbol)
+            if not is_bounded(command.price):
+                return _no("PRICE", f"price {command.price} has more than {DIGITS_MAX} digits", order.order_id)
             if command.price <= 0 and not (made is not None and made.price_negative):
                 return _no("PRICE", f"price {command.price} is not above zero; give the average price", order.order_id)
             engine.record(ev.OrderFilled(order_id=order.order_id, fill=self._stated_fill(order, command)))

@@ -42,7 +42,7 @@ from engine.oms import broker_interface as bi
 from engine.oms.orders import Orders, is_exit
 from engine.oms.reconciler import RECONCILE_CODE, Reconciler
 from engine.risk.kill_switch import KillSwitch, scope_words
-from engine.risk.latch import RANK, STALL_TELLERS, TripNote
+from engine.risk.latch import RANK, SENTINEL_CODE, STALL_TELLERS, TripNote
 from engine.risk.risk_manager import RiskManager
 from engine.risk.safety import SafetyMonitor
 from engine.routing.queue_position import Place, QueuePlaces
@@ -63,7 +63,6 @@ EVENTS_MAX = 5_000
 FORGET_EVERY = 1_000
 NOTES_REMEMBERED = 1_024
 SAME_HALT_NS = 2 * NS_PER_S
-SENTINEL_CODE = "SENTINEL"
 
 ENDS = (bi.Uncertain, bi.Cancelled, bi.Expired)
 Act = Callable[[int, int, Any], None]
@@ -95,6 +94,7 @@ class Engine:
         store, view, record, clock = self.store, self.view_of_risk, self.record, parts.clock
         self.agent = ExecutionAgent(store, self.orders, self.gate, view, record, clock, parts.weights)
         self.reconciler = Reconciler(store, self.ledger, self.orders, record, clock, self.trip, self.agent.stop_parent)
+        self.reconciler.movements.mark_of = view.mark
         self.linked = LinkedOrders(self.store, self.orders, self.gate, self.record, parts.clock)
         self.baskets = Baskets(self)
         terms = self.ledger.instrument

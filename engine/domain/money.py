@@ -163,6 +163,24 @@ ZERO_QTY = Qty(0)
 ZERO_MONEY = Money(0)
 
 
+DIGITS_MAX = 18
+"""Before and behind the point: beyond it no amount could be worked out exactly any more."""
+
+
+def is_bounded(*values: Decimal) -> bool:
+    """Whether numbers are finite with at most :data:`DIGITS_MAX` digits on either side of the point: what they are multiplied with and
+    divided by stays exact. A number from outside is asked this before it is journaled, because what is journaled is applied for ever.
+    """
+    return all(
+        value.is_finite() and value.adjusted() < DIGITS_MAX and _decimals(value) <= DIGITS_MAX for value in values
+    )
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.normalize(EXACT).as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
+
+
 def text(value: Decimal) -> str:
     """Canonical text of a finite decimal: plain digits, no exponent, no trailing zeros, ``0`` for zero."""
     plain = _plain(value)

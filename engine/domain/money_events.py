@@ -8,7 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from engine.domain.event import Event
-from engine.domain.money import Money, Qty, Rate
+from engine.domain.money import DIGITS_MAX, Money, Price, Qty, Rate, is_bounded
 from engine.domain.movements import Movement
 
 
@@ -29,6 +29,8 @@ class FxRate(msgspec.Struct, frozen=True, kw_only=True):
             return f"a rate of {self.of} in itself is 1 and needs no entry"
         if self.rate <= 0:
             return f"the rate of {self.of} in {self.to} was {self.rate}; it must be above zero"
+        if not is_bounded(self.rate):
+            return f"the rate of {self.of} in {self.to} was {self.rate}; it has at most {DIGITS_MAX} digits before and behind the point"
         return ""
 
 
@@ -43,6 +45,8 @@ class MovementBooked(Event, frozen=True, kw_only=True, tag="movement_booked"):
     """A broker's booking was taken into the books."""
 
     movement: Movement
+    mark: Price | None = None
+    """Of a transfer: what a unit was worth then, so that the day counts from there; None where no fresh price was known."""
 
 
 class AdjustAs(StrEnum):
@@ -75,8 +79,10 @@ class Adjustment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def words(self) -> str:
         """One line for a person."""
-        what = f"{self.qty} {self.symbol} at a cost of {self.cost}" if self.symbol else f"{self.cash} {self.currency}"
-        return f"{self.as_.value} {what} ({self.reason})"
+        if not self.symbol:
+            return f"{self.as_.value} {self.cash} {self.currency} ({self.reason})"
+        kind = "position" if self.as_ is AdjustAs.CASH else self.as_.value
+        return f"{kind} {self.qty} {self.symbol} at a cost of {self.cost} ({self.reason})"
 
 
 class BooksAdjusted(Event, frozen=True, kw_only=True, tag="books_adjusted"):
@@ -84,6 +90,8 @@ class BooksAdjusted(Event, frozen=True, kw_only=True, tag="books_adjusted"):
 
     adjustment: Adjustment
     who: str
+    mark: Price | None = None
+    """Of a position: what a unit was worth then, so that the day counts from there; None where no fresh price was known."""
 
 
 class RateSeen(msgspec.Struct, frozen=True):

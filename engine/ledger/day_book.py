@@ -1,7 +1,7 @@
 """The result of the risk day, per account and currency: what its cash and positions are worth now less what they were worth
 when the day began.
 
-Worth is cash without what people paid in or out, plus positions at their marks (futures: the open result). So a fee counts
+A position that is taken over, or given away, counts from its mark of that moment. Worth is cash without what people paid in or out, plus positions at their marks (futures: the open result). So a fee counts
 in whatever currency it was paid, and a position carried over counts from its mark at the cut, not from its cost. A pure
 function of the journal and of the marks it is asked with; sums are exact.
 """
@@ -17,8 +17,10 @@ from engine.domain import day_events as de
 from engine.domain import events as ev
 from engine.domain.clock import iso
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty
+from engine.domain.money_events import BooksAdjusted, MovementBooked
+from engine.domain.movements import MovementKind
 from engine.domain.order import Side
-from engine.ledger.ledger import Ledger
+from engine.ledger.ledger import Key, Ledger
 
 Place = tuple[str, str]
 """Broker and symbol."""
@@ -79,6 +81,8 @@ class DayBook:
             de.RiskDayMarked: self._marked,
             de.PositionsMarked: self._positions_marked,
             de.ResultPeaked: self._peaked,
+            BooksAdjusted: self._adjusted,
+            MovementBooked: self._moved,
         }
 
     def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
@@ -116,6 +120,25 @@ class DayBook:
 
     def _peaked(self, _seq: int, _ts_ns: int, event: de.ResultPeaked) -> None:
         self.days[event.account].peak = event.result
+
+    def _adjusted(self, _seq: int, _ts_ns: int, event: BooksAdjusted) -> None:
+        made = event.adjustment
+        if made.symbol and event.mark is not None:
+            self._brought((made.broker, made.account, made.symbol), made.qty, made.cost, event.mark)
+
+    def _moved(self, _seq: int, _ts_ns: int, event: MovementBooked) -> None:
+        made = event.movement
+        if made.kind is MovementKind.TRANSFER and made.qty and event.mark is not None:
+            self._brought((made.broker, made.account, made.symbol), made.qty, made.cost, event.mark)
+
+    def _brought(self, key: Key, qty: Qty, cost: Money, mark: Price) -> None:
+        """A position came or went at a cost that is not what it was worth: the difference was made before, and is no result of the day."""
+        day, position = self.days.get(key[1]), self._ledger.position(*key)
+        if day is None or position is None:
+            return
+        worth = EXACT.multiply(EXACT.multiply(qty, position.multiplier), mark)
+        _add(day.settled, position.currency, EXACT.subtract(worth, cost))
+        self._bases.pop(key[1], None)
 
     def _see(self, marks: tuple[de.DayMark, ...]) -> None:
         for mark in marks:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from engine.domain import events as ev
+from engine.domain.money import DIGITS_MAX, Price, is_bounded
 from engine.domain.money_events import MovementBooked
 from engine.domain.movements import Movement, MovementKind
 from engine.ledger.ledger import MARGINED, Ledger
@@ -16,6 +18,8 @@ class Movements:
     def __init__(self, ledger: Ledger, record: Callable[[ev.AnyEvent], int]) -> None:
         self._ledger = ledger
         self._record = record
+        self.mark_of: Callable[[str, Decimal], Price | None] = lambda *_: None
+        """What a unit of a signed quantity is worth now; the engine knows."""
         self._refused: dict[tuple[str, str, str], None] = {}
         """Told once by an alert; a snapshot brings them again and again."""
 
@@ -31,7 +35,9 @@ class Movements:
         if fault:
             self._refuse(key, f"{movement.words()} is not booked: {fault}")
             return False
-        self._record(MovementBooked(movement=movement))
+        is_position = movement.kind is MovementKind.TRANSFER and bool(movement.qty)
+        mark = self.mark_of(movement.symbol, movement.qty) if is_position else None
+        self._record(MovementBooked(movement=movement, mark=mark))
         return True
 
     def has_split(self, broker: str, account: str, symbol: str, since_ns: int) -> bool:
@@ -43,6 +49,8 @@ class Movements:
         )
 
     def _fault(self, movement: Movement) -> str:
+        if not is_bounded(movement.qty, movement.cost, *(leg.amount for leg in movement.cash)):
+            return f"a number in it has more than {DIGITS_MAX} digits before or behind the point"
         if not movement.symbol:
             return ""
         made = self._ledger.instruments.get(movement.symbol)

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from engine.domain.clock import iso
 from engine.domain.events import BrokerState, TradingState
-from engine.domain.money import EXACT, ZERO_QTY, Price, Qty, Rounding, text
+from engine.domain.money import DIGITS_MAX, EXACT, ZERO_QTY, Price, Qty, Rounding, text
 from engine.domain.order import LinkRole, OrderSpec, OrderType, Side, SourceKind, Tif
 from engine.risk.controls_case import Case, Role, collar_price, crosses, is_exit, is_short_sale
 from engine.risk.controls_history import strategy_of
@@ -23,9 +23,6 @@ Broken = tuple[str, str, str]
 _ALWAYS = "24x7"
 """The calendar of what never closes."""
 _IMMEDIATE = frozenset({Tif.IOC, Tif.FOK})
-
-DIGITS_MAX = 18
-"""Before and behind the point: beyond it no amount could be worked out exactly any more."""
 
 AUTHORITY_PATHS = {
     SourceKind(source): tuple(f"authority.{source}.{what}" for what in ("may_trade", "accounts", "symbols"))

@@ -60,6 +60,7 @@ def stricter(one: TradingState, other: TradingState) -> TradingState:
     return one if RANK[one] >= RANK[other] else other
 
 
+SENTINEL_CODE = "SENTINEL"
 STALL_TELLERS = frozenset({"lookout", "watchdog"})
 """Who halts an engine that stands still: the thread in it, and the process beside it."""
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.domain import commands as co
 from engine.domain import events as ev
+from engine.domain.instrument import make_instrument
 from engine.domain.money import Money, Qty
 from engine.domain.money_events import AdjustAs, Adjustment
+from engine.domain.movements import Movement, MovementKind
 from engine.domain.order import Source, SourceKind
 from engine.oms import broker_interface as bi
-from tests.core.lab import ME, Lab
+from tests.core.lab import AAPL, ME, Lab
 
 
 def booked(lab: Lab, source: Source = ME, **terms: Any) -> co.CommandResult:
@@ -76,6 +80,11 @@ def test_a_position_is_taken_over_at_what_it_had_cost(lab: Lab) -> None:
         ("INSTRUMENT_UNKNOWN", {"symbol": "NOPE", "qty": Qty(1), "cost": Money(1)}),
         ("ADJUST_BAD", {"symbol": "AAPL", "qty": Qty("0.5"), "cost": Money(1)}),
         ("ADJUST_BAD", {"symbol": "AAPL", "qty": Qty(-1), "cost": Money(1)}),
+        ("ADJUST_BAD", {"cash": Money("1e18"), "currency": "USD"}),
+        ("ADJUST_BAD", {"cash": Money("1e-19"), "currency": "USD"}),
+        ("ADJUST_BAD", {"symbol": "AAPL", "qty": Qty("1e30"), "cost": Money(1)}),
+        ("ADJUST_BAD", {"symbol": "AAPL", "qty": Qty(1), "cost": Money("1e50")}),
+        ("ADJUST_BAD", {"cash": Money(100), "currency": "AAPL"}),
         ("SOURCE_NOT_ALLOWED", {"cash": Money(1), "currency": "USD", "source": Source(SourceKind.STRATEGY, "Dip")}),
     ],
 )
@@ -83,6 +92,54 @@ def test_what_cannot_be_booked_books_nothing(lab: Lab, code: str, terms: dict[st
     refused = booked(lab, **terms)
     assert (refused.ok, refused.code) == (False, code)
     assert "books_adjusted" not in lab.kinds()
+
+
+@pytest.mark.parametrize(("qty", "cost"), [(30, 9_000), (30, 1), (-30, -1), (-30, -9_000)])
+def test_a_position_that_is_taken_over_is_no_result_of_the_day(tmp_path: Path, qty: int, cost: int) -> None:
+    """It counted from its cost: what it had lost in a year could halt the desk on the day it was moved here."""
+    lab = Lab(tmp_path, ledger=tmp_path / "ledger.db")
+    lab.connect()
+    lab.quote(18900, 18902)
+    took = booked(lab, symbol="AAPL", qty=Qty(qty), cost=Money(cost), as_=AdjustAs.TRANSFER)
+    assert "fresh price" not in took.text
+    assert lab.engine.view_of_risk.pnl_day("PAPER") == Money(0)
+    lab.quote(19000, 19002)
+    gained = Money(qty)  # a dollar on each
+    assert lab.engine.view_of_risk.pnl_day("PAPER") == gained
+    assert booked(lab, id="A2", symbol="AAPL", qty=Qty(-qty), cost=Money(-7 * qty), as_=AdjustAs.TRANSFER).ok
+    assert lab.engine.view_of_risk.pnl_day("PAPER") == gained + Money(Decimal("0.02") * abs(qty)), (
+        "given away at the other side of the quote"
+    )
+    assert not lab.engine.ledger.conservation_faults()
+    lab.journal.close()
+    again = Lab(tmp_path, ledger=tmp_path / "ledger.db", start_ns=lab.clock.now_ns())
+    assert again.engine.view_of_risk.pnl_day("PAPER") == lab.engine.view_of_risk.pnl_day("PAPER")
+    again.journal.close()
+
+
+def test_without_a_price_it_counts_from_its_cost_and_that_is_said(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, listed=(AAPL, make_instrument("MSFT", "equity", "XSIM", "USD", "0.05")))
+    lab.connect()
+    took = booked(lab, symbol="MSFT", qty=Qty(30), cost=Money(1000))
+    assert took.text.startswith("booked A1: position 30 MSFT at a cost of 1000 (wire); it has no fresh price")
+
+
+def test_a_transfer_that_the_broker_books_is_no_result_either(lab: Lab) -> None:
+    lab.quote(18900, 18902)
+    now = lab.clock.now_ns()
+    moved = Movement(
+        broker="paper", account="PAPER", key="m1", kind=MovementKind.TRANSFER, ts_ns=now, symbol="AAPL", qty=Qty(30),
+        cost=Money(9_000),
+    )  # fmt: skip
+    lab.answer(bi.Moved(broker="paper", ts_ns=now, movement=moved))
+    assert lab.engine.view_of_risk.pnl_day("PAPER") == Money(0)
+    lab.answer(
+        bi.Moved(broker="paper", ts_ns=now, movement=msgspec.structs.replace(moved, key="m2", cost=Money("1e50")))
+    )
+    assert lab.kinds().count("movement_booked") == 1, (
+        "a number that cannot be worked with is an alert and is not booked"
+    )
+    assert lab.kinds()[-1] == "alert"
 
 
 def test_the_books_are_the_same_after_a_restart(tmp_path: Path) -> None:

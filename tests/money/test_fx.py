@@ -57,6 +57,13 @@ def test_a_rate_that_is_too_old_is_denied_with_its_own_code(lab: Lab) -> None:
     assert "RATE_NONE" not in {one.code for one in denied.denials}
 
 
+def test_a_rate_that_nothing_could_be_worked_out_with_is_refused(lab: Lab) -> None:
+    for value in ("1e18", "1e-19", "0", "-1"):
+        refused = rate(lab, value)
+        assert (refused.ok, refused.code) == (False, "FX_BAD")
+    assert "fx_rate_set" not in lab.kinds()
+
+
 def test_limits_are_in_base_currency(lab: Lab) -> None:
     rate(lab, "1.10")
     preview = lab.engine.what_if(co.Preview(source=ME, spec=_spec()))

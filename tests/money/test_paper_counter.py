@@ -47,6 +47,15 @@ def test_another_terminal_trades_and_an_engine_that_was_away_learns_of_it(tmp_pa
         assert "transfer 100 MSFT" in session.book(Act.TRANSFER, symbol="MSFT", qty=Qty(100), amount=Money(40_000))
         with pytest.raises(VenueError, match="NOPE is not listed"):
             session.book(Act.ORDER, symbol="NOPE", qty=Qty(10))
+        with pytest.raises(VenueError, match=r"0.5 MSFT is no whole number of lots of 1"):
+            session.book(Act.TRANSFER, symbol="MSFT", qty=Qty("0.5"), amount=Money(200))
+        for act, terms in (
+            (Act.TRANSFER, {"symbol": "MSFT", "qty": Qty(1), "amount": Money("1e50")}),
+            (Act.DEPOSIT, {"currency": "USD", "amount": Money("1e18")}),
+            (Act.ORDER, {"symbol": "AAPL", "qty": Qty("1e30")}),
+        ):
+            with pytest.raises(VenueError, match="more than 18 digits before or behind the point; nothing was booked"):
+                session.book(act, **terms)
         with pytest.raises(VenueError, match="only what is paid in full"):
             session.book(Act.TRANSFER, symbol="ES", qty=Qty(1), amount=Money(1))
         stop_venue(tmp_path)
