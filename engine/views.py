@@ -33,7 +33,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     stop: Price | None = None
     tif: str
     flags: str = ""
-    """``post-only reduce-only`` words, and of which combination it is a leg."""
+    """``post-only reduce-only`` words, of which order it is the bracket's or pair's other, and of which combination it is a leg."""
     avg_price: Price | None = None
     """For display: rounded to two digits beyond the tick."""
     state: OrderState
@@ -310,6 +310,8 @@ class HaltView(msgspec.Struct, frozen=True, kw_only=True):
     """Of the found orders: gone by the venue's own list."""
     unknown: int = 0
     """Still open at the last look."""
+    gone_before: int = 0
+    """Orders gone in earlier procedures of the same halt: a key that is pressed again finds nothing left."""
     kept: int = 0
     done: bool = True
     residual: tuple[str, ...] = ()
@@ -327,14 +329,16 @@ class HaltView(msgspec.Struct, frozen=True, kw_only=True):
 
     def counts(self) -> str:
         """What became of the orders, in words."""
-        kept = f", {self.kept} kept" if self.kept else ""
+        kept = f", {self.gone_before} gone before in this halt" if self.gone_before else ""
+        kept += f", {self.kept} kept" if self.kept else ""
         if self.unreachable:
             seen = f"; of {self.found} seen {self.cancels_confirmed} gone" if self.found else ""
             return f"{', '.join(self.unreachable)} did not answer, what works there is NOT KNOWN{seen}{kept}"
         if not self.found and not self.unknown:
             if not self.done:
                 return "looking for working orders" + kept
-            return ("no order was working" if self.receipt_path else "its procedure ran in another process") + kept
+            none = "no order was working any more" if self.gone_before else "no order was working"
+            return (none if self.receipt_path else "its procedure ran in another process") + kept
         orders = "order" if self.found == 1 else "orders"
         return f"{self.cancels_confirmed} of {self.found} {orders} gone at the venue, {self.unknown} still open{kept}"
 

@@ -381,7 +381,7 @@ def queue_words(order: OrderView) -> str:
 
 def _note(order: OrderView) -> str:
     parts = [f"waits for a second person, {order.awaits}"] if order.awaits else []
-    if order.algo not in {"", "direct"}:
+    if order.algo not in {"", "direct"} and not order.waits:
         eager = f" {order.urgency}" if order.urgency not in {"", "normal"} else ""
         parts.append(f"{order.algo.upper()} {order.progress_pct}%{eager}")
     if order.queue_ahead is not None and (order.parent_id or order.algo in {"", "direct"}):

@@ -14,6 +14,7 @@ from widgets.blotter import queue_words
 from widgets.formats import fixed, quantity, seconds, short_quantity
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
+from widgets.watch_list import change_words
 
 LADDER = (
     Column(" mine", 7),
@@ -88,7 +89,7 @@ class OrderBookPanel(LiveTable):
         title, words = f"Book {self.symbol}".rstrip(), ""
         if quote is not None:
             last = fixed(quote.last, self._digits)
-            change = f" {quote.change_pct}%" if quote.change_pct else ""
+            change = f" {change_words(quote)}%" if quote.change_pct else ""
             title = f"{self.symbol} {last}{change}"
             if quote.stale:
                 title = f"{self.symbol} STALE {seconds(now_ns - quote.ts_ns)}"

@@ -125,9 +125,10 @@ def chart_lines(model: ChartModel, width: int, height: int) -> list[list[tuple[s
     low, high = min([*seen, *(bar.low for bar in bars)]), max([*seen, *(bar.high for bar in bars)])
     scale = _Scale(low, high, rows)
     marks = _marks(model.marks, bars, scale)
-    lines = []
+    lines, said = [], ""
     for row in range(rows):
         price = fixed(scale.price_at(row), model.digits) if row % 2 == 0 else ""
+        price, said = ("", said) if price == said else (price, price or said)  # rows may be finer than the tick
         line = [(f"{price:>{label}} ", "axis")]
         for column, bar in enumerate(bars):
             mark = marks.get((row, column))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from engine.domain.money import Price
 from engine.views import BarView, QuoteView
-from widgets.formats import fixed, seconds
+from widgets.formats import fixed, seconds, signed
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
@@ -53,11 +54,16 @@ class WatchList(LiveTable):
 
 def watch_row(quote: QuoteView, digits: int, spark: str, now_ns: int) -> Row:
     """One symbol. A stale price is the word STALE and its age, never a number that looks alive."""
-    change = quote.change_pct
-    tone = "up" if change.startswith("+") and change.strip("+0.") else "down" if change.startswith("-") else ""
+    change = change_words(quote)
+    tone = {"+": "up", "-": "down"}.get(change[:1], "")
     last = Cell(f"STALE {seconds(now_ns - quote.ts_ns)}", "warn") if quote.stale else fixed(quote.last, digits)
     status = "" if quote.status == "open" else quote.status
     return Row(quote.symbol, (f" {quote.symbol}", last, Cell(change, tone), f" {status or spark}"))
+
+
+def change_words(quote: QuoteView) -> str:
+    """The day's change in percent with its sign and two decimals; empty where it is not known."""
+    return signed(Decimal(quote.change_pct)) if quote.change_pct else ""
 
 
 def sparkline(values: Sequence[Price]) -> str:

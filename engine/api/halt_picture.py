@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.api.engine import Engine
 
 CUT_SHORT = "the engine ended while its kill procedure ran: what it had not yet cancelled is cancelled as soon as it is found; `bolt kill` verifies it"
+ACTIVE = ev.TradingState.ACTIVE.value
 OVERTAKEN_MAX = 64
 """Kill procedures that a later one overtook and that are still told apart."""
 
@@ -48,6 +49,7 @@ class HaltPicture:
             code=event.code,
             ts_ns=ts_ns,
             done=done,
+            gone_before=self._gone(),
         )
 
     def began(self, halt_id: str) -> None:
@@ -57,8 +59,22 @@ class HaltPicture:
         """
         if self._procedure:
             self._overtaken.append(self._procedure)
+        self._shown = self._anew()
         self._procedure = halt_id
-        self._shown = msgspec.structs.replace(self._shown, done=False)
+
+    def _gone(self) -> int:
+        """Orders that procedures of this halt are known to have ended; of one that is overtaken at work its follower tells."""
+        before = self._shown
+        is_over = before.state != ACTIVE and not self._procedure
+        return before.gone_before + (before.cancels_confirmed if is_over else 0)
+
+    def _anew(self) -> HaltView:
+        """The same halt with a receipt that is empty: what the next procedure has not said is not what the one before it said."""
+        before = self._shown
+        return HaltView(
+            state=before.state, who=before.who, why=before.why, code=before.code, ts_ns=before.ts_ns,
+            gone_before=self._gone(), done=False,
+        )  # fmt: skip
 
     def _is_shown(self, halt_id: str) -> bool:
         """Whether a step is of the procedure that the picture tells: one receipt must not pass for another's."""
@@ -68,6 +84,8 @@ class HaltPicture:
         """A step of a procedure is done."""
         if not self._is_shown(event.halt_id):
             return
+        if not self._procedure:
+            self._shown = self._anew()
         data = event.data
         changes: dict[str, object] = {}
         for name in ("found", "cancels_sent", "cancels_confirmed", "unknown", "kept"):

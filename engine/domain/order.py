@@ -265,6 +265,10 @@ class LinkRole(StrEnum):
     """Fills together with the others, priced as one (:class:`Combo`)."""
 
 
+_TIES = {LinkRole.LEG: "bracket", LinkRole.PEER: "oco"}
+"""What an order is called beside the first one of its group."""
+
+
 class Combo(msgspec.Struct, frozen=True):
     """The terms that all legs of a combination share. A leg has no price of its own and is ordered as a market order.
 
@@ -318,11 +322,13 @@ class OrderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def flags(self) -> str:
-        """What else a row of a list has to say of it: ``post-only reduce-only``, ``combo net -12.25``."""
+        """What else a row of a list has to say of it: ``post-only reduce-only``, ``bracket P98``, ``combo net -12.25``."""
         said = [word for word, on in (("post-only", self.post_only), ("reduce-only", self.reduce_only)) if on]
         if self.link is not None and (combo := self.link.combo) is not None:
             said.append(f"combo {'at market' if combo.net is None else f'net {text(combo.net)}'}")
             said += ["legged"] if combo.legged else []
+        elif self.link is not None and self.link.group and self.link.role in _TIES:
+            said.append(f"{_TIES[self.link.role]} {self.link.group}")
         return " ".join(said)
 
     def words(self, price_digits: int = 0) -> str:

@@ -53,6 +53,12 @@ def test_a_bracket_leaves_as_one_message_once_all_of_it_is_on_disk(lab: Lab) -> 
     assert len({one.wire_id for one in (sent, *sent.linked)}) == 3
 
 
+def test_an_exit_says_whose_bracket_it_is(lab: Lab) -> None:
+    entry = lab.submit(bracket()).order_id
+    rows = [row for row in lab.engine.view().orders if not row.parent_id]
+    assert sorted(row.flags for row in rows) == ["", *[f"reduce-only bracket {entry}"] * 2]
+
+
 def test_asked_again_nothing_more_is_sent(lab: Lab) -> None:
     first = lab.submit(bracket())
     again = lab.submit(bracket())

@@ -74,3 +74,15 @@ def test_a_procedure_that_ended_with_its_engine_is_not_waited_for(tmp_path: Path
     halt = Lab(tmp_path, ledger=tmp_path / "ledger.db").engine.view().status.halt
     assert (halt.done, halt.verified, halt.found) == (True, False, 7)
     assert "ended while its kill procedure ran" in halt.note
+
+
+def test_a_halt_key_that_is_pressed_again_does_not_hide_what_the_first_press_did(tmp_path: Path) -> None:
+    ids: list[str] = []
+    lab = Lab(tmp_path, halter=lambda _command, halt_id: ids.append(halt_id))
+    lab.connect()
+    for found in ("4", "0"):
+        lab.submit(co.Halt(source=ME, why="halt key"))
+        counts = {"found": found, "cancels_confirmed": found, "unknown": "0"}
+        lab.engine.halt_step(ids[-1], "receipt", counts)
+        receipt(lab, ids[-1])
+    assert lab.engine.view().status.halt.counts() == "no order was working any more, 4 gone before in this halt"

@@ -16,6 +16,7 @@ from engine.views import CostView, HoursView, SourceView
 from tests.screens import frozen
 from widgets.alerts import AlertBook, PriceAlert, alerts_of, read_alert
 from widgets.alerts_panel import price_rows
+from widgets.blotter import order_row
 from widgets.exposure_panel import exposure_rows
 from widgets.fills_panel import fee_words, fill_row
 from widgets.formats import fit
@@ -29,7 +30,7 @@ from widgets.sources_panel import source_row
 from widgets.status_bar import hours_words
 from widgets.tca_panel import TcaModel, tca_lines
 from widgets.venues_panel import broker_row, feed_row
-from widgets.watch_list import sparkline, watch_row
+from widgets.watch_list import change_words, sparkline, watch_row
 
 NAMES = ("id", "sym", "qty", "time")
 ROW = {"id": "P104", "sym": "AAPL", "qty": "5000", "time": "14:42:07", "note": "outside price band (5%)"}
@@ -154,6 +155,28 @@ def test_a_chart_shows_prices_minutes_volume_and_each_fill_by_its_letter() -> No
     assert words[-1].lstrip().startswith("vol ")
     prices = [Decimal(line[:7].strip()) for line in words[:-2:2]]
     assert prices == sorted(prices, reverse=True)
+
+
+def test_no_price_stands_twice_at_a_chart_whose_rows_are_finer_than_the_tick() -> None:
+    bar = msgspec.structs.replace(
+        model().bars[0], open=Price("189.40"), high=Price("189.43"), low=Price("189.40"), close=Price("189.43")
+    )
+    labels = [line[0][0].strip() for line in chart_lines(ChartModel("AAPL", (bar,), (), 2), 60, 22)[:-2]]
+    assert [label for label in labels if label] == ["189.43", "189.42", "189.41", "189.40"]
+
+
+@pytest.mark.parametrize("change", ["+0", "0", "+0.4", "-1.25", ""])
+def test_a_change_has_two_decimals_and_its_sign(change: str) -> None:
+    quote = msgspec.structs.replace(frozen.working_day().quotes[0], change_pct=change)
+    assert change_words(quote) == {"+0": "0.00", "0": "0.00", "+0.4": "+0.40", "-1.25": "-1.25", "": ""}[change]
+
+
+def test_what_waits_says_for_what_and_no_share_done() -> None:
+    order = msgspec.structs.replace(
+        frozen.order("P9", OrderState.NEW), algo="when", waits="when SPY >= 700", note="when SPY >= 700"
+    )
+    assert words_of(order_row(order, "1s", 2)).endswith(" when SPY >= 700")
+    assert "WHEN" not in words_of(order_row(order, "1s", 2))
 
 
 @pytest.mark.parametrize("size", [(10, 3), (19, 12), (60, 4), (300, 40), (21, 5)])
