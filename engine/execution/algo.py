@@ -159,7 +159,7 @@ class Algo(Protocol):
         ...
 
     def on_child(self, parent: ParentInfo, child_id: str, ctx: AlgoContext) -> None:
-        """A child changed its state or filled."""
+        """A child filled, ended, became unknown or got new terms. Its confirmation alone is not told."""
         ...
 
     def on_stop(self, parent: ParentInfo, ctx: AlgoContext) -> None:

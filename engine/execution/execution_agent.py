@@ -42,10 +42,11 @@ CHILD_END = {
     OrderState.KILLED: OrderState.KILLED,
 }
 
-OF_PARENTS = frozenset(
-    {ev.OrderIntent, ev.OrderStaged, ev.ParentAccepted, ev.ParentStopping, ev.ParentEnded, ev.AlgoProgress}
+UNANSWERED = frozenset(
+    {ev.OrderIntent, ev.OrderAcked, ev.OrderStaged, ev.ParentAccepted, ev.ParentStopping, ev.ParentEnded, ev.AlgoProgress}
 )
-"""Events that no algorithm has to answer: it asked for them itself, or they are about a parent."""
+"""Events that no algorithm has to answer: it asked for them itself, they are about a parent, or they leave nothing to decide: what
+the venue confirms was counted as working before."""
 
 
 class ExecutionAgent:
@@ -234,8 +235,8 @@ class ExecutionAgent:
     # -- being told ----------------------------------------------------------------------------------------------------
 
     def hears(self, kind: type[msgspec.Struct]) -> bool:
-        """Whether :meth:`on_event` is to be told of a kind of event: of those about a child, but for its own intent."""
-        return "order_id" in kind.__struct_fields__ and kind not in OF_PARENTS
+        """Whether :meth:`on_event` is to be told of a kind of event: of those about a child that leave something to decide."""
+        return "order_id" in kind.__struct_fields__ and kind not in UNANSWERED
 
     def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """Queue what happened to a child for its parent's algorithm."""
@@ -243,8 +244,7 @@ class ExecutionAgent:
         order_id: str = event.order_id  # type: ignore[union-attr] # hears() lets through no other
         order = self._store.orders.get(order_id)
         parent = None if order is None else self._store.parents_open.get(order.parent_id)
-        if parent is not None and not (event.__class__ is ev.OrderAcked and parent.spec.algo.name == "direct"):
-            # A direct order has nothing to decide where its child is confirmed.
+        if parent is not None:
             self.calls.append((parent.order_id, "child", order_id))
 
     def next_timer_ns(self) -> int | None:

@@ -23,7 +23,7 @@ Without ``slices=`` a slice is a minute where the span is 10 minutes or more, el
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -43,6 +43,8 @@ POSTS_MAX = 3
 TAKES_MAX = 3
 GRACE_NS_MIN = NS_PER_S
 GRACE_NS_MAX = 10 * NS_PER_S
+READ_MAX = 256
+"""Parents whose progress stays read."""
 _CANCELLABLE = {OrderState.PENDING_NEW, OrderState.NEW, OrderState.PARTIALLY_FILLED}
 _NEVER_RESTS = {Tif.IOC, Tif.FOK}
 
@@ -95,16 +97,16 @@ class Plan(msgspec.Struct, frozen=True):
         average = -(-self.done_units[-1] // parts) * self.lot_units
         return CATCH_UP * max(own, average, fewest)
 
-    def next_ns(self, now_ns: int) -> tuple[int, str] | None:
-        """The next moment at which something is decided, and its name; None after the grace."""
-        index = self.slice_at(now_ns)
-        moments = [
-            (self.begin_ns(index), f"slice {index + 1}"),
-            (self.take_ns(index), f"take {index + 1}"),
-            (self.begin_ns(index + 1), f"slice {index + 2}" if index + 1 < len(self.done_units) else "end"),
-            (self.end_ns + self.grace_ns, "grace"),
-        ]
-        return next((moment for moment in moments if moment[0] > now_ns), None)
+    def next_ns(self, now_ns: int, index: int) -> tuple[int, str] | None:
+        """The next moment at which something is decided (``index``: of the slice in progress), and its name; None after the grace."""
+        if (at_ns := self.begin_ns(index)) > now_ns:
+            return at_ns, f"slice {index + 1}"
+        if (at_ns := self.take_ns(index)) > now_ns:
+            return at_ns, f"take {index + 1}"
+        if (at_ns := self.begin_ns(index + 1)) > now_ns:
+            return at_ns, f"slice {index + 2}" if index + 1 < len(self.done_units) else "end"
+        at_ns = self.end_ns + self.grace_ns
+        return (at_ns, "grace") if at_ns > now_ns else None
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -160,28 +162,57 @@ def _plan(start_ns: int, end_ns: int, total: int, weights: tuple[int, ...], lot:
 
 
 class _View:
-    """Everything a step decides on, read once."""
+    """Everything a step decides on: the schedule and what is done of it at once, the market and the rest where it is asked for."""
 
     def __init__(self, parent: ParentInfo, progress: Progress, ctx: AlgoContext) -> None:
         spec = parent.spec
-        self.spec = spec
+        self.parent, self.ctx, self.spec = parent, ctx, spec
         self.instrument: Instrument = ctx.instrument(spec.symbol)
         units = self.instrument.qty_units
         self.total = units(spec.qty)
-        lot = units(self.instrument.lot)
-        self.plan = _plan(parent.start_ns, parent.end_ns, self.total, progress.weights, lot)
+        self.plan = _plan(parent.start_ns, parent.end_ns, self.total, progress.weights, units(self.instrument.lot))
         self.now_ns = ctx.now_ns()
         self.live: Sequence[ChildView] = ctx.live_children(parent.order_id)
-        self.filled = units(parent.qty_filled)
-        self.rest = sum(max(0, units(child.qty) - units(child.qty_filled)) for child in self.live)
-        self.leaves = max(0, min(units(parent.qty_leaves), self.total - self.filled - self.rest))
-        self.quote: QuoteSeen | None = ctx.quote(spec.symbol)
+        self.filled = units(parent.qty_filled) if parent.qty_filled else 0
         self.is_over = self.now_ns >= self.plan.end_ns
-        self.never_takes = spec.post_only or spec.algo.params.get("style") == "passive"
-        self.never_rests = spec.tif in _NEVER_RESTS or spec.algo.params.get("style") == "take"
         self.index = self.plan.slice_at(self.now_ns)
         """Of the slice in progress."""
-        self.is_taking = not self.never_takes and (self.never_rests or self.now_ns >= self.plan.take_ns(self.index))
+
+    @cached_property
+    def rest(self) -> int:
+        """Units that live children may still fill."""
+        units = self.instrument.qty_units
+        return sum(max(0, units(child.qty) - units(child.qty_filled)) for child in self.live)
+
+    @cached_property
+    def leaves(self) -> int:
+        """Units that nobody works."""
+        return max(0, min(self.instrument.qty_units(self.parent.qty_leaves), self.total - self.filled - self.rest))
+
+    @cached_property
+    def quote(self) -> QuoteSeen | None:
+        """What may be acted on."""
+        return self.ctx.quote(self.spec.symbol)
+
+    @property
+    def never_takes(self) -> bool:
+        """Whether it only rests."""
+        return self.spec.post_only or self.spec.algo.params.get("style") == "passive"
+
+    @property
+    def never_rests(self) -> bool:
+        """Whether it only takes."""
+        return self.spec.tif in _NEVER_RESTS or self.spec.algo.params.get("style") == "take"
+
+    @cached_property
+    def is_taking(self) -> bool:
+        """Whether the slice in progress has come to take."""
+        return not self.never_takes and (self.never_rests or self.now_ns >= self.plan.take_ns(self.index))
+
+    def is_idle(self, progress: Progress) -> bool:
+        """Whether there is nothing to do until the next slice: what is due by its end has filled, and no child is live."""
+        is_done = not self.live and self.filled >= self.plan.done_units[self.index]
+        return is_done and progress.index == self.index and not (progress.note or self.is_over)
 
     def join_price(self) -> Price | None:
         """Near touch, no further than the parent's limit."""
@@ -236,6 +267,8 @@ class Scheduled:
     def __init__(self, name: str, weigh: Weigh) -> None:
         self.name = name
         self._weigh = weigh
+        self._read: dict[str, tuple[Mapping[str, str], Progress]] = {}
+        """What was saved of a parent last, with what it says: reading it anew at each step costs more than most steps."""
 
     def validate(self, spec: OrderSpec) -> str | None:
         """Refuse what a schedule cannot hold."""
@@ -262,7 +295,7 @@ class Scheduled:
         weights, source = self._weigh(parent, count, ctx)
         if len(weights) != count or min(weights) < 0 or not any(weights):
             weights, source = [1] * count, f"flat: unusable weights ({source})"
-        ctx.save(parent.order_id, Progress(tuple(weights), source).data())
+        self._save(parent, Progress(tuple(weights), source), ctx)
         self.on_timer(parent, "start", ctx)
 
     def resume(self, parent: ParentInfo, data: Mapping[str, str], ctx: AlgoContext) -> None:
@@ -279,45 +312,60 @@ class Scheduled:
     def on_timer(self, parent: ParentInfo, tag: str, ctx: AlgoContext) -> None:
         """Begin a slice, turn from posting to taking, or end."""
         del tag
-        progress = progress_of(ctx.saved(parent.order_id))
+        progress = self._saved(parent, ctx)
         if progress is None or progress.done:
             return
         view = _View(parent, progress, ctx)
-        if upcoming := view.plan.next_ns(view.now_ns):
+        if upcoming := view.plan.next_ns(view.now_ns, view.index):
             ctx.set_timer(parent.order_id, upcoming[0], upcoming[1])
-        if view.now_ns < parent.start_ns:
+        if view.now_ns < parent.start_ns or view.is_idle(progress):
             return
-        index = view.index
-        if progress.index != index:
-            progress = msgspec.structs.replace(progress, index=index, base=view.filled, posts=0, takes=0)
-            ctx.save(parent.order_id, progress.data())
+        is_new = progress.index != view.index
+        if is_new:
+            progress = msgspec.structs.replace(progress, index=view.index, base=view.filled, posts=0, takes=0)
         if upcoming is None:
             self._end(parent, view, progress, ctx)
             return
         _cancel_resting(view, ctx)
-        self._send(parent, view, progress, ctx)
+        self._send(parent, view, progress, ctx, is_new=is_new)
 
     def on_child(self, parent: ParentInfo, child_id: str, ctx: AlgoContext) -> None:
         """Send what a confirmed cancel or a partial fill left open. A child that ended for nothing is left for the next timer."""
-        progress = progress_of(ctx.saved(parent.order_id))
+        child = ctx.child(child_id)
+        if child is not None and child.is_live:
+            return
+        progress = self._saved(parent, ctx)
         if progress is None or progress.done or progress.index < 0:
             return
         view = _View(parent, progress, ctx)
-        child = ctx.child(child_id)
         if view.filled >= view.total and not view.live:
             self._end(parent, view, progress, ctx)
-        elif child is not None and not child.is_live and _is_progress(child):
+        elif child is not None and _is_progress(child) and not view.is_idle(progress):
             self._send(parent, view, progress, ctx)
 
     def on_stop(self, parent: ParentInfo, ctx: AlgoContext) -> None:
         """Cancel what rests; nothing is sent any more."""
-        progress = progress_of(ctx.saved(parent.order_id)) or Progress((1,), "stopped before it began")
-        ctx.save(parent.order_id, msgspec.structs.replace(progress, done="stopped").data())
+        progress = self._saved(parent, ctx) or Progress((1,), "stopped before it began")
+        self._save(parent, msgspec.structs.replace(progress, done="stopped"), ctx)
         for child in ctx.children(parent.order_id):
             if child.is_live and child.state in _CANCELLABLE:
                 ctx.cancel_child(child.order_id, "parent stopped")
 
-    def _send(self, parent: ParentInfo, view: _View, progress: Progress, ctx: AlgoContext) -> None:
+    def _saved(self, parent: ParentInfo, ctx: AlgoContext) -> Progress | None:
+        data = ctx.saved(parent.order_id)
+        known = self._read.get(parent.order_id)
+        return known[1] if known is not None and known[0] is data else progress_of(data)
+
+    def _save(self, parent: ParentInfo, progress: Progress, ctx: AlgoContext) -> None:
+        ctx.save(parent.order_id, progress.data())
+        if len(self._read) >= READ_MAX:
+            self._read.clear()
+        self._read[parent.order_id] = (ctx.saved(parent.order_id), progress)
+
+    def _send(
+        self, parent: ParentInfo, view: _View, progress: Progress, ctx: AlgoContext, *, is_new: bool = False
+    ) -> None:
+        """Send what is due. ``is_new``: the slice has just begun, and nothing of it is saved yet; one row holds that and its send."""
         if progress.index != view.index:
             return  # The slice's own timer is due and begins it.
         take = view.take_price() if view.is_taking else None
@@ -338,12 +386,12 @@ class Scheduled:
             # Saved before it is sent: a crash in between costs one try of the slice, never a second child.
             done = {"posts": progress.posts + 1} if take is None else {"takes": progress.takes + 1}
             progress = msgspec.structs.replace(progress, note="", **done)
-            ctx.save(parent.order_id, progress.data())
+            self._save(parent, progress, ctx)
             if self._send_child(parent, view, units, price, progress, ctx, is_take=take is not None) is None:
-                ctx.save(parent.order_id, msgspec.structs.replace(progress, note="the gate denied a child").data())
+                self._save(parent, msgspec.structs.replace(progress, note="the gate denied a child"), ctx)
             return
-        if note != progress.note:
-            ctx.save(parent.order_id, msgspec.structs.replace(progress, note=note).data())
+        if is_new or note != progress.note:
+            self._save(parent, msgspec.structs.replace(progress, note=note), ctx)
         self._end_early(parent, view, note, ctx)
 
     def _send_child(
@@ -375,7 +423,7 @@ class Scheduled:
         )
 
     def _end_early(self, parent: ParentInfo, view: _View, note: str, ctx: AlgoContext) -> None:
-        progress = progress_of(ctx.saved(parent.order_id))
+        progress = self._saved(parent, ctx)
         can_wait = view.quote is None and not view.never_takes
         if progress is not None and view.is_over and not view.live and not can_wait:
             self._end(parent, view, msgspec.structs.replace(progress, note=note), ctx)
@@ -392,7 +440,8 @@ class Scheduled:
         )
         if missing > 0 and progress.note:
             done += f": {progress.note}"
-        ctx.save(parent.order_id, msgspec.structs.replace(progress, done=done).data())
+        self._save(parent, msgspec.structs.replace(progress, done=done), ctx)
+        self._read.pop(parent.order_id, None)
         ctx.finish(parent.order_id, done)
 
 
