@@ -168,6 +168,7 @@ class Engine:
 
     def follow(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """Apply a row that is journaled already, as a start does with its own; also for looking back at another ledger."""
+        self.picture.hear(seq, ts_ns, event)
         for act in self._routes_rebuild[event.__class__]:
             act(seq, ts_ns, event)
 
@@ -209,6 +210,7 @@ class Engine:
         """Journal an event and let everybody know; its sequence number."""
         now_ns = self.clock.now_ns()
         seq = self.journal.append(now_ns, event)
+        self.picture.hear(seq, now_ns, event)
         for act in self._routes_live[event.__class__]:
             act(seq, now_ns, event)
         return seq
@@ -220,7 +222,7 @@ class Engine:
             self.store, self.ledger, self.days, self.fx, self.reconciler, self.view_of_risk, self.gate, self.safety, self.habits, self.baskets
         )  # fmt: skip
         acts = [follower.routes[kind] for follower in followers if kind in follower.routes]
-        acts.append(self.picture.follower(kind))
+        acts += [self.picture.handlers[kind]] if kind in self.picture.handlers else []
         acts += [self.host.routes[kind]] if kind in self.host.routes else []
         live: list[Act] = [self.agent.on_event] if self.agent.hears(kind) else []
         live += [self.host.live_routes[kind]] if kind in self.host.live_routes else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
+from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -57,8 +57,8 @@ DONE_SHOWN_MAX = 300
 CHANGED_MAX = 10_000
 """Orders whose last change is remembered; at the bound the older half is forgotten, but for what still works. A desk that is
 so far behind has long been sent a whole picture."""
-TOUCHED_MAX = 4_096
-"""Changes of orders that wait for somebody to look; at the bound they are noted unasked."""
+HEARD_MAX = 1_024
+"""Events that wait for somebody to look; at the bound they are noted unasked. Few, so that their orders are still at hand."""
 
 
 class Picture:
@@ -71,8 +71,8 @@ class Picture:
         self._fills: deque[tuple[int, ev.OrderFilled | ev.ForeignFillSeen, Order | None]] = deque(maxlen=FILLS_MAX)
         self._changed: dict[str, int] = {}
         """Order id -> sequence number of its last change, oldest change first."""
-        self._touched: list[tuple[str, int]] = []
-        """What is still to be noted in it, oldest first."""
+        self.heard: list[tuple[int, int, ev.AnyEvent]] = []
+        """Events that are still to be noted in both, oldest first: an engine adds each, and it is noted when somebody looks."""
         self._cursor = self._basket_seq = 0
         self._version = self._status_version = 0
         self._status_seen: StatusView | None = None
@@ -88,7 +88,7 @@ class Picture:
         self.halts = HaltPicture(engine)
         self._policy_error = ""
         self._remarks: dict[str, str] = {}
-        self._handlers: dict[type, Callable[[int, int, Any], None]] = {
+        self.handlers: dict[type, Callable[[int, int, Any], None]] = {
             ev.EngineStarted: self._started,
             ev.ParentAccepted: self._accepted,
             ev.OrderFilled: self._filled,
@@ -104,58 +104,49 @@ class Picture:
     # -- following the journal ---------------------------------------------------------------------------------------------
 
     def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
-        """Take in a journaled event."""
-        kind = event.__class__
-        if "order_id" in kind.__struct_fields__:
-            self._on_order(self._handlers.get(kind), log_lines.is_told(event), seq, ts_ns, event)
+        """Take in an event at once; an engine calls :meth:`hear`, and the handler of the event's kind when its turn comes."""
+        self.hear(seq, ts_ns, event)
+        handler = self.handlers.get(event.__class__)
+        if handler is not None:
+            handler(seq, ts_ns, event)
+
+    def hear(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
+        """Remember an event until somebody looks."""
+        if len(self.heard) >= HEARD_MAX:
+            self.catch_up()
+        self.heard.append((seq, ts_ns, event))
+
+    def catch_up(self) -> None:
+        """Note what was heard: its lines of the log, and which orders it changed (one that changed ten times, once)."""
+        if not self.heard:
             return
-        self._cursor = seq
-        if isinstance(event, BasketStaged | BasketReleased | BasketDropped):
-            self._basket_seq = seq
-        if log_lines.is_told(event):
-            self._log.append((seq, ts_ns, event, None))
-        handler = self._handlers.get(kind)
-        if handler is not None:
-            handler(seq, ts_ns, event)
-
-    def follower(self, kind: type) -> Callable[[int, int, Any], None]:
-        """:meth:`on_event` for one kind of event, with what is known of the kind looked up once."""
-        if "order_id" not in kind.__struct_fields__:  # type: ignore[attr-defined] # every event is a Struct
-            return self.on_event
-        return partial(self._on_order, self._handlers.get(kind), kind not in log_lines.SILENT)
-
-    def _on_order(
-        self, handler: Callable[[int, int, Any], None] | None, is_told: bool, seq: int, ts_ns: int, event: Any
-    ) -> None:
-        self._cursor = seq
-        order_id = event.order_id
-        order = self._engine.store.orders.get(order_id)
-        if order is not None:
-            touched = self._touched
-            touched.append((order_id, seq))
-            if order.parent_id:
-                touched.append((order.parent_id, seq))
-            if len(touched) >= TOUCHED_MAX:
-                self._note_touched()
-        if is_told:
-            self._log.append((seq, ts_ns, event, order))
-        if handler is not None:
-            handler(seq, ts_ns, event)
-
-    def _note_touched(self) -> None:
-        """Bring :attr:`_changed` up to date: an order that changed ten times moves to its end once."""
-        touched, changed = self._touched, self._changed
-        last = dict(touched)
-        for order_id in reversed(dict(reversed(touched))):
+        heard, self.heard = self.heard, []
+        orders, changed = self._engine.store.orders, self._changed
+        touched: dict[str, int] = {}
+        for seq, ts_ns, event in heard:
+            has_order, is_basket = _traits(event.__class__)
+            order = orders.get(event.order_id) if has_order else None  # type: ignore[union-attr] # the trait says it has one
+            if order is not None:
+                for order_id in (order.order_id, order.parent_id) if order.parent_id else (order.order_id,):
+                    touched.pop(order_id, None)
+                    touched[order_id] = seq
+            if log_lines.is_told(event):
+                self._log.append((seq, ts_ns, event, order))
+            if is_basket:
+                self._basket_seq = seq
+        self._cursor = heard[-1][0]
+        for order_id, seq in touched.items():
             changed.pop(order_id, None)
-            changed[order_id] = last[order_id]
-        touched.clear()
+            changed[order_id] = seq
         if len(changed) > CHANGED_MAX:
-            store, half = self._engine.store, CHANGED_MAX // 2
-            at_work = store.parents_open.keys() | store.live.keys() | store.staged.keys()
-            self._changed = {
-                order_id: seq for at, (order_id, seq) in enumerate(changed.items()) if at >= half or order_id in at_work
-            }
+            self._forget_half()
+
+    def _forget_half(self) -> None:
+        store, half = self._engine.store, CHANGED_MAX // 2
+        at_work = store.parents_open.keys() | store.live.keys() | store.staged.keys()
+        self._changed = {
+            order_id: seq for at, (order_id, seq) in enumerate(self._changed.items()) if at >= half or order_id in at_work
+        }
 
     def _started(self, _seq: int, ts_ns: int, event: ev.EngineStarted) -> None:
         self._started_ns = ts_ns
@@ -180,7 +171,7 @@ class Picture:
     def remark(self, order_id: str, text: str) -> None:
         """Show a note on an order that no journaled event carries; drawn with the next event that is shown."""
         self._remarks[order_id] = text
-        self._note_touched()
+        self.catch_up()
         self._changed.pop(order_id, None)
         self._changed[order_id] = self._cursor + 1
 
@@ -189,7 +180,7 @@ class Picture:
     def view(self) -> DeskView:
         """A whole picture: every open order, the last ended ones, the tails of log and fills."""
         store = self._engine.store
-        self._note_touched()
+        self.catch_up()
         recent = list(self._changed)[-DONE_SHOWN_MAX:]
         wanted = {**dict.fromkeys(store.parents_open), **dict.fromkeys(store.staged), **dict.fromkeys(store.live)}
         wanted |= dict.fromkeys(recent)
@@ -300,11 +291,12 @@ class Picture:
 
     def _number(self) -> int:
         """The place of now: the journal's and the market's."""
-        return (self._cursor << TICK_BITS) + self._engine.market.ticks
+        seq = self.heard[-1][0] if self.heard else self._cursor
+        return (seq << TICK_BITS) + self._engine.market.ticks
 
     def _changed_since(self, seq: int) -> list[str]:
         """Orders that changed after a sequence number, oldest change first; looks at those and one more."""
-        self._note_touched()
+        self.catch_up()
         found = []
         for order_id in reversed(self._changed):
             if self._changed[order_id] <= seq:
@@ -324,7 +316,7 @@ class Picture:
     def status(self) -> StatusView:
         """The status bar."""
         engine = self._engine
-        self._note_touched()
+        self.catch_up()
         self._venues.refresh(reversed(self._changed))
         store = engine.store
         policy = engine.parts.policy.policy
@@ -504,6 +496,12 @@ class Picture:
                 )
             )
         return found
+
+
+@cache
+def _traits(kind: type[msgspec.Struct]) -> tuple[bool, bool]:
+    """Of a kind of event: whether it is about an order, and whether it is about a basket."""
+    return "order_id" in kind.__struct_fields__, issubclass(kind, BasketStaged | BasketReleased | BasketDropped)
 
 
 def _after(items: deque[Item], seq: int) -> list[Item]:
