@@ -145,7 +145,9 @@ class Picture:
         store, half = self._engine.store, CHANGED_MAX // 2
         at_work = store.parents_open.keys() | store.live.keys() | store.staged.keys()
         self._changed = {
-            order_id: seq for at, (order_id, seq) in enumerate(self._changed.items()) if at >= half or order_id in at_work
+            order_id: seq
+            for at, (order_id, seq) in enumerate(self._changed.items())
+            if at >= half or order_id in at_work
         }
 
     def _started(self, _seq: int, ts_ns: int, event: ev.EngineStarted) -> None:

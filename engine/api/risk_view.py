@@ -159,7 +159,7 @@ class EngineRiskView:
         base = self._ledger.base_currency
         if all(currency == base for currency in self._ledger.settled(account)):
             return 0  # the usual case, looked at with each picture of the desk
-        found = self._days.results(account, self.mark)
+        found = self._days.results(account, self._worth(account))
         if isinstance(found, Unknown):
             return 0
         seen = [self.rate_seen(currency) for currency, amount in found.items() if amount and currency != base]
@@ -287,8 +287,7 @@ class EngineRiskView:
 
     def pnl_day(self, account: str) -> Money | None:
         """Result of the risk day in base currency."""
-        found = self._result(account)
-        return None if isinstance(found, Unknown) else found
+        return self._known(self._days.results(account, self._worth(account)))
 
     def pnl_words(self, account: str) -> str:
         """Why the result of the day is not known; empty where it is."""
@@ -300,8 +299,20 @@ class EngineRiskView:
         day = self._days.days.get(account)
         return ZERO_MONEY if day is None else day.peak
 
+    def _worth(self, account: str) -> Mapping[str, Decimal] | Unknown:
+        return self._days.worth(account, self.mark)
+
+    def standing(self, account: str) -> tuple[Money | None, Money | None]:
+        """:meth:`equity` and :meth:`pnl_day`, from one look at the marks."""
+        worth = self._worth(account)
+        return self._known(self._days.equity(account, worth)), self._known(self._days.results(account, worth))
+
+    def _known(self, amounts: Mapping[str, Decimal] | Unknown) -> Money | None:
+        total = amounts if isinstance(amounts, Unknown) else self._in_base(amounts)
+        return None if isinstance(total, Unknown) else total
+
     def _result(self, account: str) -> Money | Unknown:
-        found = self._days.results(account, self.mark)
+        found = self._days.results(account, self._worth(account))
         return found if isinstance(found, Unknown) else self._in_base(found)
 
     def _in_base(self, amounts: Mapping[str, Decimal]) -> Money | Unknown:
@@ -330,8 +341,7 @@ class EngineRiskView:
 
     def equity(self, account: str) -> Money | None:
         """Cash of every currency and positions at their marks, in base currency; None where a mark or a rate is missing."""
-        total = self._equity(account)
-        return None if isinstance(total, Unknown) else total
+        return self._known(self._days.equity(account, self._worth(account)))
 
     def equity_words(self, account: str) -> str:
         """Which mark or rate is missing, or what the equity is where it is not above zero."""
@@ -341,7 +351,7 @@ class EngineRiskView:
         return "" if total > 0 else f"the equity is {total} {self._ledger.base_currency}"
 
     def _equity(self, account: str) -> Money | Unknown:
-        found = self._days.equity(account, self.mark)
+        found = self._days.equity(account, self._worth(account))
         return found if isinstance(found, Unknown) else self._in_base(found)
 
     def clock_offset(self, broker: str) -> int | None:

@@ -43,7 +43,15 @@ CHILD_END = {
 }
 
 UNANSWERED = frozenset(
-    {ev.OrderIntent, ev.OrderAcked, ev.OrderStaged, ev.ParentAccepted, ev.ParentStopping, ev.ParentEnded, ev.AlgoProgress}
+    {
+        ev.OrderIntent,
+        ev.OrderAcked,
+        ev.OrderStaged,
+        ev.ParentAccepted,
+        ev.ParentStopping,
+        ev.ParentEnded,
+        ev.AlgoProgress,
+    }
 )
 """Events that no algorithm has to answer: it asked for them itself, they are about a parent, or they leave nothing to decide: what
 the venue confirms was counted as working before."""

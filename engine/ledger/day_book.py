@@ -8,7 +8,7 @@ function of the journal and of the marks it is asked with; sums are exact.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -160,25 +160,31 @@ class DayBook:
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def results(self, account: str, mark_of: MarkOf) -> dict[str, Decimal] | Unknown:
-        """By currency: the result of the day so far."""
+    def worth(self, account: str, mark_of: MarkOf) -> dict[str, Decimal] | Unknown:
+        """By currency: cash less what people paid in, and positions at their marks. Both figures below come from it."""
+        return self._with_marks(dict(self._ledger.settled(account)), account, mark_of)
+
+    def results(self, account: str, worth: Mapping[str, Decimal] | Unknown) -> Mapping[str, Decimal] | Unknown:
+        """By currency: the result of the day so far, of what the account is worth."""
         base = self._bases.get(account)
         if base is None:
             base = self._bases[account] = self._base(account)
-        if isinstance(base, Unknown):
-            return base
-        found = dict(self._ledger.settled(account))
+        if isinstance(base, Unknown) or isinstance(worth, Unknown):
+            return base if isinstance(base, Unknown) else worth
+        found = dict(worth)
         for currency, amount in base.items():
             found[currency] = EXACT.subtract(found.get(currency, _ZERO), amount)
-        return self._with_marks(found, account, mark_of)
+        return found
 
-    def equity(self, account: str, mark_of: MarkOf) -> dict[str, Decimal] | Unknown:
-        """By currency: cash, and positions at their marks."""
-        found = dict(self._ledger.settled(account))
+    def equity(self, account: str, worth: Mapping[str, Decimal] | Unknown) -> Mapping[str, Decimal] | Unknown:
+        """By currency: what the account is worth, with what people paid in."""
+        if isinstance(worth, Unknown):
+            return worth
+        found = dict(worth)
         for (_, held, currency), amount in self._ledger.adjusted.items():
             if held == account:
                 _add(found, currency, amount)
-        return self._with_marks(found, account, mark_of)
+        return found
 
     def _base(self, account: str) -> dict[str, Decimal] | Unknown:
         """Everything that the account was worth at the cut."""

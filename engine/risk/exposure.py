@@ -229,6 +229,10 @@ class RiskView(Protocol):
         """Cash and positions at their marks, in base currency; None where that is not known."""
         ...
 
+    def standing(self, account: str) -> tuple[Money | None, Money | None]:
+        """:meth:`equity` and :meth:`pnl_day`, from one look at the marks."""
+        ...
+
     def equity_words(self, account: str) -> str:
         """Why nothing can be measured against the equity (a mark or a rate is missing, it is not above zero); empty where it can."""
         ...

@@ -365,9 +365,9 @@ class FastGate:
         prices = self._price(spec, plan, quote, now_ns)
         amount = self._size(spec, plan, prices)
         self._parent(candidate)
-        added = self._added(candidate)
-        self._position(spec, plan, prices, added, candidate, now_ns)
-        self._day(spec, plan, amount, now_ns)
+        equity, result = self._view.standing(spec.account)
+        self._position(candidate, plan, prices, self._added(candidate), now_ns, equity)
+        self._day(spec, plan, amount, now_ns, result)
         self._rates(candidate, plan, now_ns)
         self._fallbacks = plan.fallbacks
         return quote
@@ -500,10 +500,11 @@ class FastGate:
         return max(_ZERO, _subtract(_subtract(candidate.spec.qty, candidate.qty_filled), original.leaves))
 
     def _position(
-        self, spec: OrderSpec, plan: _Plan, prices: _Prices, added: Decimal, candidate: Candidate, now_ns: int
+        self, candidate: Candidate, plan: _Plan, prices: _Prices, added: Decimal, now_ns: int, equity: Decimal | None
     ) -> None:
         """C16, C17, C19, C26."""
-        view, account, symbol = self._view, spec.account, spec.symbol
+        view, spec = self._view, candidate.spec
+        account, symbol = spec.account, spec.symbol
         if view.side_count(symbol, spec.side.other):
             worst = prices.buy_most if spec.side is _BUY else prices.sell_least
             for other in view.open_orders(None, symbol):
@@ -531,7 +532,6 @@ class FastGate:
             if name != symbol:
                 gross, working = self._whole_book(candidate, now_ns, gross)
                 break
-        equity = view.equity(account)
         one_more = 0 if candidate.role is _AMEND else 1
         if (
             gross > plan.exposure_max
@@ -554,14 +554,14 @@ class FastGate:
             raise Doubt
         return max(own, book.gross, book.net, book.sector, book.currency), max(book.working, book.working_symbol)
 
-    def _day(self, spec: OrderSpec, plan: _Plan, amount: Decimal, now_ns: int) -> None:
+    def _day(self, spec: OrderSpec, plan: _Plan, amount: Decimal, now_ns: int, pnl: Decimal | None) -> None:
         """C20, C21, C32."""
         view, account = self._view, spec.account
         for currency, traded in self._history.day_turnover(account).items():
             if currency != plan.instrument.currency:
                 raise Doubt
             amount = _add(amount, traded)
-        verified_ns, pnl = view.position_verified(spec.broker, account), view.pnl_day(account)
+        verified_ns = view.position_verified(spec.broker, account)
         if (
             not amount.is_finite()
             or amount > plan.turnover_max

@@ -52,7 +52,7 @@ class Days:
         self.take(de.RiskDayBegan(account="PAPER", begins_ns=at, cut="00:00 UTC", marks=marks, waiting=waiting))
 
     def results(self) -> dict[str, str]:
-        found = self.book.results("PAPER", self.mark)
+        found = self.book.results("PAPER", self.book.worth("PAPER", self.mark))
         assert not isinstance(found, Unknown), found.why
         return {currency: str(Money(amount)) for currency, amount in found.items() if amount}
 
@@ -103,18 +103,24 @@ def test_payments_are_no_result() -> None:
 def test_without_a_mark_there_is_no_number_but_a_reason() -> None:
     days = Days()
     days.take(ev.ForeignFillSeen(fill=fill("1", "buy", "10", "50")))
-    assert days.book.results("PAPER", days.mark) == Unknown("no risk day of PAPER has begun")
+    assert days.book.results("PAPER", days.book.worth("PAPER", days.mark)) == Unknown("no risk day of PAPER has begun")
     held = days.prices.pop("AAPL")
     days.cut(0)
     days.prices["AAPL"] = held
-    assert days.book.results("PAPER", days.mark) == Unknown("AAPL had no price when the day began at 1970-01-01T00:00Z")
+    assert days.book.results("PAPER", days.book.worth("PAPER", days.mark)) == Unknown(
+        "AAPL had no price when the day began at 1970-01-01T00:00Z"
+    )
     mark = de.DayMark(broker="paper", symbol="AAPL", qty=Qty(10), price=Price(99), ts_ns=1)
     days.take(de.RiskDayMarked(account="PAPER", marks=(mark,)))
     assert days.results() == {"USD": "10"}
     del days.prices["AAPL"]
-    assert days.book.results("PAPER", days.mark) == Unknown("AAPL has no fresh price to value its position with")
+    assert days.book.results("PAPER", days.book.worth("PAPER", days.mark)) == Unknown(
+        "AAPL has no fresh price to value its position with"
+    )
     days.take(ev.ForeignFillSeen(fill=fill("2", "buy", "1", "5", symbol="NEW")))
-    assert days.book.results("PAPER", days.mark) == Unknown("executions of NEW wait for the terms of the instrument")
+    assert days.book.results("PAPER", days.book.worth("PAPER", days.mark)) == Unknown(
+        "executions of NEW wait for the terms of the instrument"
+    )
 
 
 def test_the_best_result_is_of_its_day() -> None:
@@ -188,7 +194,7 @@ def test_any_day_agrees_with_the_plain_way_and_with_its_rebuild(steps: Any) -> N
     assert days.ledger.conservation_faults() == []
     before, now = worth(then, marks), worth(stands, {symbol: Fraction(at) for symbol, at in days.prices.items()})
     wanted = {currency: now.get(currency, 0) - before.get(currency, 0) for currency in {**before, **now}}
-    found = days.book.results("PAPER", days.mark)
+    found = days.book.results("PAPER", days.book.worth("PAPER", days.mark))
     assert not isinstance(found, Unknown)
     assert {currency: Fraction(amount) for currency, amount in found.items() if amount} == {
         currency: amount for currency, amount in wanted.items() if amount
@@ -200,4 +206,4 @@ def test_any_day_agrees_with_the_plain_way_and_with_its_rebuild(steps: Any) -> N
     for event in days.events:
         again.take(ev.decode_event(ev.encode(event)))
     assert again.book.days == days.book.days
-    assert again.book.results("PAPER", again.mark) == found
+    assert again.book.results("PAPER", again.book.worth("PAPER", again.mark)) == found

@@ -174,6 +174,9 @@ class World:
     def position_verified(self, broker: str, account: str) -> int | None:
         return self.verified
 
+    def standing(self, account: str) -> tuple[Money | None, Money | None]:
+        return self.equity(account), self.pnl_day(account)
+
     def pnl_day(self, account: str) -> Money | None:
         return self.pnl
 
