@@ -9,6 +9,8 @@ from engine.store.order import Order
 
 def follow_place(places: QueuePlaces, market: MarketState, order: Order) -> None:
     """Estimate from now on what stands ahead of a resting order, unless its venue says it. Asked again it changes nothing."""
+    if not places.is_on:
+        return
     symbol, made = order.spec.symbol, market.instruments.get(order.spec.symbol)
     if made is None or order.limit is None:
         return

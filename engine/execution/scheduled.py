@@ -23,7 +23,7 @@ Without ``slices=`` a slice is a minute where the span is 10 minutes or more, el
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import msgspec
 
@@ -167,6 +167,7 @@ class _View:
     def __init__(self, parent: ParentInfo, progress: Progress, ctx: AlgoContext) -> None:
         spec = parent.spec
         self.parent, self.ctx, self.spec = parent, ctx, spec
+        self._quote: QuoteSeen | None = None
         self.instrument: Instrument = ctx.instrument(spec.symbol)
         units = self.instrument.qty_units
         self.total = units(spec.qty)
@@ -174,25 +175,27 @@ class _View:
         self.now_ns = ctx.now_ns()
         self.live: Sequence[ChildView] = ctx.live_children(parent.order_id)
         self.filled = units(parent.qty_filled) if parent.qty_filled else 0
+        self.rest = self._rest() if self.live else 0
+        """Units that live children may still fill."""
         self.is_over = self.now_ns >= self.plan.end_ns
         self.index = self.plan.slice_at(self.now_ns)
         """Of the slice in progress."""
 
-    @cached_property
-    def rest(self) -> int:
-        """Units that live children may still fill."""
+    def _rest(self) -> int:
         units = self.instrument.qty_units
         return sum(max(0, units(child.qty) - units(child.qty_filled)) for child in self.live)
 
-    @cached_property
+    @property
     def leaves(self) -> int:
         """Units that nobody works."""
         return max(0, min(self.instrument.qty_units(self.parent.qty_leaves), self.total - self.filled - self.rest))
 
-    @cached_property
+    @property
     def quote(self) -> QuoteSeen | None:
         """What may be acted on."""
-        return self.ctx.quote(self.spec.symbol)
+        if self._quote is None:
+            self._quote = self.ctx.quote(self.spec.symbol)
+        return self._quote
 
     @property
     def never_takes(self) -> bool:
@@ -204,7 +207,7 @@ class _View:
         """Whether it only takes."""
         return self.spec.tif in _NEVER_RESTS or self.spec.algo.params.get("style") == "take"
 
-    @cached_property
+    @property
     def is_taking(self) -> bool:
         """Whether the slice in progress has come to take."""
         return not self.never_takes and (self.never_rests or self.now_ns >= self.plan.take_ns(self.index))
@@ -447,6 +450,8 @@ class Scheduled:
 
 def _cancel_resting(view: _View, ctx: AlgoContext) -> None:
     """Cancel what is to be taken instead, what rests at a left price in a new slice, and all of it at the end."""
+    if not view.live:
+        return
     taking = view.is_taking and view.take_price() is not None
     join = view.join_price()
     for child in view.live:

@@ -90,13 +90,13 @@ class QueuePlaces:
     """The places of all resting orders of an engine.
 
     Args:
-        is_on: a replay follows no order: nobody looks at it.
+        is_on: a replay follows no order: nobody looks at it. Who brings orders here asks first.
     """
 
     def __init__(self, *, is_on: bool) -> None:
         self.watched: dict[str, dict[str, _Followed]] = {}
         """Symbol, then wire id: estimated ones only."""
-        self._is_on = is_on
+        self.is_on = is_on
         self._told: dict[str, tuple[Order, Place]] = {}
         """By wire id: what venues said, and of which order."""
 
@@ -109,12 +109,7 @@ class QueuePlaces:
             venue: whose depth counts.
             shown: what is displayed there now.
         """
-        if (
-            not self._is_on
-            or order.wire_id in self._told
-            or order.state not in RESTING
-            or order.spec.type is not OrderType.LIMIT
-        ):
+        if order.wire_id in self._told or order.state not in RESTING or order.spec.type is not OrderType.LIMIT:
             return
         known = self.watched.setdefault(order.spec.symbol, {})
         for wire_id in [wire_id for wire_id, one in known.items() if one.order.state.is_terminal]:

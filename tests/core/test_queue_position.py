@@ -118,7 +118,7 @@ def test_a_place_that_changes_reaches_a_desk_and_ends_with_the_order(lab: Lab) -
 
 def test_a_replay_follows_no_order(lab: Lab) -> None:
     assert lab.engine.places.watched
-    lab.engine.places._is_on = False
+    lab.engine.places.is_on = False
     lab.engine.places.watched.clear()
     follow_place(lab.engine.places, lab.engine.market, lab.engine.store.get("C2"))
     assert not lab.engine.places.watched
