@@ -34,7 +34,7 @@ class TopListing(LevelListing):
     def on_tick(self, tick: QuoteTick | TradeTick) -> None:
         """Take in one tick at its time; everything due by then has happened."""
         self.rows += 1
-        if isinstance(tick, QuoteTick):
+        if type(tick) is QuoteTick:
             self._newest = tick
             self.market(tick)
             if self._is_watched:

@@ -100,7 +100,7 @@ class Engine:
         terms = self.ledger.instrument
         self.leg_risk, self.split_rest = LegRisk(store, terms, record), SplitRest(store, terms, record)
         self.keeper = DayKeeper(self.days, self.ledger, self.view_of_risk, parts.policy, self.record, parts.clock)
-        is_seen = parts.mode not in {"replay", "past"}
+        is_seen = self._is_seen = parts.mode not in {"replay", "past"}
         self.places = QueuePlaces(is_on=is_seen)
         self.markouts = Markouts(self.market, parts.clock, parts.policy, is_on=is_seen, is_kept=parts.mode != "replay")
         self.picture = Picture(self)
@@ -252,14 +252,14 @@ class Engine:
 
     def on_market(self, tick: MarketTick) -> None:
         """Take in a market tick."""
-        if self.markouts.waiting and tick.symbol in self.markouts.waiting:
+        if self._is_seen and tick.symbol in self.markouts.waiting:
             self.markouts.before_tick(tick.symbol)
         self._take_tick(tick)
         if self.aftermath.is_on:
             return
         try:
             self._tell_tick(tick)
-            if self.places.watched:
+            if self._is_seen and self.places.watched:
                 self.places.on_tick(tick)
             if self.agent.watched and isinstance(tick, TradeTick) and tick.symbol in self.agent.watched:
                 self.agent.on_trade(tick.symbol, self.market.instruments[tick.symbol].price_of(tick.price))

@@ -46,17 +46,17 @@ class MarketState:
         """Take in one tick."""
         symbol = tick.symbol
         self.ticks = self.changed[symbol] = number = self.ticks + 1
-        if isinstance(tick, QuoteTick):
+        if type(tick) is QuoteTick:
             try:
                 self._quotes[symbol][tick.venue] = tick
             except KeyError:
                 self._quotes[symbol] = {tick.venue: tick}
-        elif isinstance(tick, TradeTick):
+        elif type(tick) is TradeTick:
             if symbol not in self.trades:
                 self.first_trade[symbol] = tick.price
             self.trades[symbol] = tick
             self.bars.on_trade(tick, number)
-        elif isinstance(tick, BookTick):
+        elif type(tick) is BookTick:
             self.books[symbol, tick.venue] = tick
         else:
             self.status[symbol, tick.venue] = tick.status

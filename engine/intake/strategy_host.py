@@ -286,7 +286,7 @@ class StrategyHost:
                     self._raised(runner, tick, raised)
                 else:
                     self._is_busy = False
-                    if runner.state != runner.saved:
+                    if (runner.state or runner.saved) and runner.state != runner.saved:
                         self._after_call(runner, "")
         if self.queue:
             self.pump()

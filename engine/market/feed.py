@@ -6,9 +6,12 @@ position in the feed (tape), so that a decision can name what it saw. Nothing he
 
 from __future__ import annotations
 
+from typing import final
+
 import msgspec
 
 
+@final
 class QuoteTick(msgspec.Struct, frozen=True, array_like=True, tag="q"):
     """Best bid and offer of one symbol at one venue. A missing side has price and size 0."""
 
@@ -22,6 +25,7 @@ class QuoteTick(msgspec.Struct, frozen=True, array_like=True, tag="q"):
     ask_qty: int
 
 
+@final
 class TradeTick(msgspec.Struct, frozen=True, array_like=True, tag="t"):
     """One print of the market (own fills are not prints)."""
 
@@ -36,6 +40,7 @@ class TradeTick(msgspec.Struct, frozen=True, array_like=True, tag="t"):
     hidden: bool = False
 
 
+@final
 class BookTick(msgspec.Struct, frozen=True, array_like=True, tag="b"):
     """Visible levels, best first, as ``(price, qty)``; sent for display and cost preview, at a bounded rate."""
 
