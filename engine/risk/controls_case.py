@@ -379,6 +379,10 @@ def _margin(case: Case, instrument: Instrument, amount: Decimal) -> Decimal:
     return EXACT.divide(EXACT.multiply(amount, rate), _HUNDRED)
 
 
+MARKED_SHORT = "marked short"
+"""On the decision of a short sale."""
+
+
 def is_short_sale(case: Case) -> bool:
     """Whether a sale of shares could lead below zero, with everything that works on its side. An exit cannot: the venue lets
     it fill only as far as there is a position.

@@ -23,7 +23,7 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.risk.controls import ROWS, Row
-from engine.risk.controls_case import SHARES, Candidate, Case, Role, crosses
+from engine.risk.controls_case import MARKED_SHORT, SHARES, Candidate, Case, Role, crosses
 from engine.risk.controls_history import strategy_of
 from engine.risk.controls_rules import AUTHORITY_PATHS
 from engine.risk.controls_sizes import ENDLESS, venue_messages_max
@@ -34,86 +34,16 @@ if TYPE_CHECKING:
     from engine.risk.risk_manager import RiskManager
 
 COVERED = frozenset(
-    [
-        "POLICY_NONE",
-        "NUMBER_BAD",
-        "INSTRUMENT_UNKNOWN",
-        "HALTED",
-        "REDUCE_STATE",
-        "RECOVERING",
-        "ACCOUNT_NOT_ARMED",
-        "LIVE_NOT_ARMED",
-        "INTENT_USED",
-        "UNKNOWN_COUNT",
-        "UNKNOWN_AGE",
-        "CHANNEL_NOT_UP",
-        "CLOCK_JUMP",
-        "CLOCK_OFFSET",
-        "LEDGER_UNHEALTHY",
-        "INSTRUMENT_EXPIRED",
-        "RATE_NONE",
-        "RATE_STALE",
-        "TICK",
-        "LOT",
-        "QTY_MIN",
-        "QTY_VENUE_MAX",
-        "NOTIONAL_MIN",
-        "TYPE_UNSUPPORTED",
-        "FLAG_UNSUPPORTED",
-        "SHORT_UNSUPPORTED",
-        "SYMBOL_RESTRICTED",
-        "SYMBOL_NOT_ALLOWED",
-        "SESSION_UNKNOWN",
-        "SESSION_CLOSED",
-        "SYMBOL_HALTED",
-        "SOURCE_NOT_ALLOWED",
-        "SOURCE_NOTIONAL",
-        "QUOTE_NONE",
-        "QUOTE_ONE_SIDED",
-        "QUOTE_UNUSABLE",
-        "QUOTE_CROSSED",
-        "QUOTE_STALE",
-        "QUOTE_OUTLIER",
-        "COLLAR",
-        "FAR",
-        "QTY_MAX",
-        "NOTIONAL_MAX",
-        "ADV_PCT",
-        "ADV_NONE",
-        "SELF_CROSS",
-        "SHORT_LOCATE",
-        "SHORT_PRICE_TEST",
-        "PARENT_GONE",
-        "PARENT_OVER",
-        "UNITS_CONFIRM",
-        "FOUR_EYES",
-        "NOT_REDUCING",
-        "POSITION_MAX",
-        "POSITION_NOTIONAL",
-        "GROSS_MAX",
-        "NET_MAX",
-        "SECTOR_MAX",
-        "CURRENCY_MAX",
-        "LEVERAGE_MAX",
-        "MARGIN_MAX",
-        "OPEN_COUNT",
-        "OPEN_COUNT_SYMBOL",
-        "OPEN_NOTIONAL",
-        "OPEN_NOTIONAL_SYMBOL",
-        "TURNOVER_MAX",
-        "DAY_ORDERS",
-        "DAY_CANCELS",
-        "OTR_MAX",
-        "LOSS_MAX",
-        "DRAWDOWN_MAX",
-        "RECON_STALE",
-        "DUPLICATE",
-        "RATE_BROKER",
-        "RATE_VENUE",
-        "RATE_ACCOUNT",
-        "RATE_SOURCE",
-        "REPEAT",
-    ]
+    """POLICY_NONE NUMBER_BAD INSTRUMENT_UNKNOWN HALTED REDUCE_STATE RECOVERING ACCOUNT_NOT_ARMED LIVE_NOT_ARMED
+    INTENT_USED UNKNOWN_COUNT UNKNOWN_AGE CHANNEL_NOT_UP CLOCK_JUMP CLOCK_OFFSET LEDGER_UNHEALTHY
+    INSTRUMENT_EXPIRED RATE_NONE RATE_STALE TICK LOT QTY_MIN QTY_VENUE_MAX NOTIONAL_MIN TYPE_UNSUPPORTED
+    FLAG_UNSUPPORTED SHORT_UNSUPPORTED SYMBOL_RESTRICTED SYMBOL_NOT_ALLOWED SESSION_UNKNOWN SESSION_CLOSED
+    SYMBOL_HALTED SOURCE_NOT_ALLOWED SOURCE_NOTIONAL QUOTE_NONE QUOTE_ONE_SIDED QUOTE_UNUSABLE QUOTE_CROSSED
+    QUOTE_STALE QUOTE_OUTLIER COLLAR FAR QTY_MAX NOTIONAL_MAX ADV_PCT ADV_NONE SELF_CROSS SHORT_LOCATE
+    SHORT_PRICE_TEST PARENT_GONE PARENT_OVER UNITS_CONFIRM FOUR_EYES NOT_REDUCING POSITION_MAX POSITION_NOTIONAL
+    GROSS_MAX NET_MAX SECTOR_MAX CURRENCY_MAX LEVERAGE_MAX MARGIN_MAX OPEN_COUNT OPEN_COUNT_SYMBOL OPEN_NOTIONAL
+    OPEN_NOTIONAL_SYMBOL TURNOVER_MAX DAY_ORDERS DAY_CANCELS OTR_MAX LOSS_MAX DRAWDOWN_MAX RECON_STALE DUPLICATE
+    RATE_BROKER RATE_VENUE RATE_ACCOUNT RATE_SOURCE REPEAT""".split()  # noqa: SIM905 - as a list it takes seventy lines
 )
 """The rows that are looked at here."""
 
@@ -167,7 +97,7 @@ class _Plan:
         "expires_ns", "exposure_max", "fallbacks", "far", "instrument", "jump_ns", "leverage_max", "loss_max", "lot",
         "multiplier", "offset_ns", "open_max", "open_symbol_max", "otr_max", "outlier", "policy",
         "position_amount_max", "position_max", "prices", "qty_max", "qty_min", "quote_ns", "rate_account",
-        "rate_broker", "rate_source", "rate_venue", "ratio_from", "recon_ns", "repeat_max", "repeat_ns",
+        "rate_broker", "rate_source", "rate_venue", "ratio_from", "recon_ns", "repeat_max", "repeat_ns", "short_free",
         "strategy", "tick", "turnover_max", "working_max",
     )  # fmt: skip
 
@@ -178,6 +108,10 @@ class _Plan:
         self.policy, self.instrument, self.caps, self.adv = policy, made, caps, adv
         self.prices: _Prices | None = None
         self.strategy = strategy_of(source)
+        self.short_free = policy.allows("short.locate_free", spec.symbol) and not policy.allows(
+            "short.price_test", spec.symbol
+        )
+        """Whether a short sale needs no more than its mark."""
         limits = policy.limits(spec.account, self.strategy, spec.symbol)
         if any(path not in limits for path in _PATHS):
             raise Doubt
@@ -271,6 +205,7 @@ class _Passed(msgspec.Struct, frozen=True):
     policy: Policy
     quote: QuoteSeen
     fallbacks: tuple[str, ...]
+    is_short: bool
 
 
 def covers(rows: Iterable[Row]) -> bool:
@@ -288,6 +223,7 @@ class FastGate:
         self.is_on = covers(ROWS)
         self._last: _Passed | None = None
         self._fallbacks: tuple[str, ...] = ()
+        self._is_short = False
         self.passed = 0
         self.echoed = 0
         """Of those passed: children judged by what their parent passed a moment before."""
@@ -298,11 +234,11 @@ class FastGate:
         try:
             if candidate.role is _CHILD and self._is_echo(candidate, now_ns):
                 assert self._last is not None
-                quote, fallbacks = self._last.quote, self._last.fallbacks
+                quote, fallbacks, is_short = self._last.quote, self._last.fallbacks, self._last.is_short
                 self.echoed += 1
             else:
                 found = self._pass(candidate, now_ns)
-                quote, fallbacks = found.seen(), self._fallbacks
+                quote, fallbacks, is_short = found.seen(), self._fallbacks, self._is_short
         except Exception:  # loop edge: what breaks here is judged, counted and named by the table
             self.doubts += 1
             return None
@@ -319,8 +255,12 @@ class FastGate:
                 policy,
                 quote,
                 fallbacks,
+                is_short,
             )
-        return Decision(policy.hash, quote, candidate.why, fallbacks)
+        why = candidate.why
+        if is_short:
+            why = f"{why}; {MARKED_SHORT}" if why else MARKED_SHORT
+        return Decision(policy.hash, quote, why, fallbacks)
 
     def _is_echo(self, candidate: Candidate, now_ns: int) -> bool:
         """Whether this is the one child of a direct parent that passed just now, with its very terms, and nothing has happened
@@ -366,7 +306,7 @@ class FastGate:
         amount = self._size(spec, plan, prices)
         self._parent(candidate)
         equity, result = self._view.standing(spec.account)
-        self._position(candidate, plan, prices, self._added(candidate), now_ns, equity)
+        self._is_short = self._position(candidate, plan, prices, self._added(candidate), now_ns, equity)
         self._day(spec, plan, amount, now_ns, result)
         self._rates(candidate, plan, now_ns)
         self._fallbacks = plan.fallbacks
@@ -501,8 +441,8 @@ class FastGate:
 
     def _position(
         self, candidate: Candidate, plan: _Plan, prices: _Prices, added: Decimal, now_ns: int, equity: Decimal | None
-    ) -> None:
-        """C16, C17, C19, C26."""
+    ) -> bool:
+        """C16, C17, C19, C25, C26; whether it is a short sale."""
         view, spec = self._view, candidate.spec
         account, symbol = spec.account, spec.symbol
         if view.side_count(symbol, spec.side.other):
@@ -521,8 +461,9 @@ class FastGate:
         if not (up.is_finite() and down.is_finite()):
             raise Doubt
         worst = up if spec.side is _BUY else _minus(down)
-        if worst > 0 and spec.side is not _BUY and plan.instrument.kind in SHARES:
-            raise Doubt  # a short sale is marked and looked at by the table
+        is_short = worst > 0 and spec.side is not _BUY and plan.instrument.kind in SHARES
+        if is_short and not plan.short_free:
+            raise Doubt
         unit = prices.mid if plan.multiplier == _ONE else _multiply(prices.mid, plan.multiplier)
         if worst > plan.position_max or (worst > 0 and _multiply(worst, unit) > plan.position_amount_max):
             raise Doubt
@@ -544,6 +485,7 @@ class FastGate:
             or view.open_count(account, symbol) + one_more > plan.open_symbol_max
         ):
             raise Doubt
+        return is_short
 
     def _whole_book(self, candidate: Candidate, now_ns: int, own: Decimal) -> tuple[Decimal, Decimal]:
         """Largest exposure and open amount of an account that has other symbols too."""

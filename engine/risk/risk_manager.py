@@ -17,7 +17,7 @@ from engine.domain.events import AnyEvent, Decision, QuoteSeen, Routes
 from engine.domain.money import EXACT, Rounding, round_to, text
 from engine.domain.order import Side
 from engine.risk.controls import ROWS, Measured, Row
-from engine.risk.controls_case import Candidate, Case, Role, Signals, is_short_sale
+from engine.risk.controls_case import MARKED_SHORT, Candidate, Case, Role, Signals, is_short_sale
 from engine.risk.controls_history import History
 from engine.risk.controls_sizes import ENDLESS, FOREVER_NS, margin
 from engine.risk.exposure import RiskView
@@ -300,7 +300,7 @@ def _decision(case: Case, confirmed: list[str], quote: QuoteSeen | None, fallbac
     if confirmed:
         words.append(f"confirmed: {', '.join(confirmed)}")
     if _is_short(case):
-        words.append("marked short")
+        words.append(MARKED_SHORT)
     return Decision(
         policy_hash=case.policy.hash if case.policy else "", quote=quote, why="; ".join(words), fallbacks=fallbacks
     )

@@ -85,13 +85,29 @@ def test_plain_orders_take_the_short_way(world: World, role: Role, side: Side, l
     assert holds(world)
 
 
-def test_a_short_sale_is_marked_by_the_table(world: World) -> None:
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("why", ["", "momentum"])
+def test_a_short_sale_is_marked(world: World, role: Role, why: str) -> None:
+    world.spec, world.why = order(side=Side.SELL), why
+    world.use(role)
+    world.orders = [item for item in world.orders if item.side is Side.SELL]
+    assert holds(world)
+    assert world.check(full=False).decision.why == ("momentum; marked short" if why else "marked short")
+    world.held["AAPL"] = Qty(1_000)
+    assert holds(world)
+    assert world.check(full=False).decision.why == why
+
+
+@pytest.mark.parametrize(("path", "names"), [("short.locate_free", ()), ("short.price_test", ("AAPL",))])
+def test_a_short_sale_that_needs_more_than_its_mark_is_for_the_table(
+    world: World, path: str, names: tuple[str, ...]
+) -> None:
     world.spec = order(side=Side.SELL)
-    assert not passes(world)
-    assert world.check(full=False).decision.why == "marked short"
-    world.held["AAPL"] = Qty(10)
     assert passes(world)
-    assert world.check(full=False).decision.why == ""
+    world.set_limit(path, names)
+    assert not passes(world)
+    world.held["AAPL"] = Qty(10)
+    assert passes(world), "a long sale needs neither"
 
 
 @pytest.mark.parametrize(("code", "role"), LIMIT_CASES)

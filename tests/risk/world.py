@@ -92,7 +92,7 @@ class World:
         self.kill = KillSwitch(Latch.open(tmp / "latch", ledger_used=False))
         self.risk = RiskManager(self, self.holder, self.kill)
         self.spec = order()
-        self.source = CLI
+        self.source, self.why = CLI, ""
         self.intent_id = "i-1"
         self.seq = 0
         self.on(InstrumentDefined(instrument=self.instruments["AAPL"]))
@@ -252,6 +252,7 @@ class World:
             parent_id="P1" if is_part else "",
             original=self.original() if self.role is Role.AMEND else None,
             confirmed=confirmed,
+            why=self.why,
         )
 
     def check(self, *, full: bool = True, confirmed: frozenset[str] = frozenset()) -> Verdict:
