@@ -218,11 +218,9 @@ class Engine:
     def _routes_of(self, kind: type[msgspec.Struct]) -> tuple[tuple[Act, ...], tuple[Act, ...]]:
         """Who follows a kind of event: on a rebuild, and live, where algorithms and strategies are told as well."""
         # The order is a promise: orders and books first, then those who read them.
-        followers = (
-            self.store, self.ledger, self.days, self.fx, self.reconciler, self.view_of_risk, self.gate, self.safety, self.habits, self.baskets
-        )  # fmt: skip
-        acts = [follower.routes[kind] for follower in followers if kind in follower.routes]
-        acts += [self.picture.handlers[kind]] if kind in self.picture.handlers else []
+        books = (self.store, self.ledger, self.days, self.fx, self.reconciler)
+        readers = (self.view_of_risk, self.gate, self.safety, self.habits, self.baskets, self.picture)
+        acts = [one.routes[kind] for one in (*books, *readers) if kind in one.routes]
         acts += [self.host.routes[kind]] if kind in self.host.routes else []
         live: list[Act] = [self.agent.on_event] if self.agent.hears(kind) else []
         live += [self.host.live_routes[kind]] if kind in self.host.live_routes else []

@@ -88,7 +88,7 @@ class Picture:
         self.halts = HaltPicture(engine)
         self._policy_error = ""
         self._remarks: dict[str, str] = {}
-        self.handlers: dict[type, Callable[[int, int, Any], None]] = {
+        self.routes: dict[type, Callable[[int, int, Any], None]] = {
             ev.EngineStarted: self._started,
             ev.ParentAccepted: self._accepted,
             ev.OrderFilled: self._filled,
@@ -106,7 +106,7 @@ class Picture:
     def on_event(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         """Take in an event at once; an engine calls :meth:`hear`, and the handler of the event's kind when its turn comes."""
         self.hear(seq, ts_ns, event)
-        handler = self.handlers.get(event.__class__)
+        handler = self.routes.get(event.__class__)
         if handler is not None:
             handler(seq, ts_ns, event)
 
