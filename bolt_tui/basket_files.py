@@ -19,6 +19,9 @@ def read_basket_file(path: Path, context: GrammarContext) -> BasketFile:
     Raises:
         SettingsError: it cannot be opened, or is no text; names the file and what to do.
     """
+    if path.exists() and not path.is_file():
+        kind = "is a folder" if path.is_dir() else "is no ordinary file, and reading it may never end"
+        raise SettingsError(f"{path} {kind}; give a csv file, or a basket such as B1")
     try:
         with path.open("rb") as file:
             held = file.read(4 * BYTES_MAX + 1)

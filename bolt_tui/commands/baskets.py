@@ -54,7 +54,10 @@ def _staging(context: Context, view: DeskView) -> StageBasket:
     found = read_basket_file(path, grammar_context(view, presets=load_settings(context.found).presets))
     if found.bad:
         told = "\n".join(f"  line {one.line}: {one.text}" if one.line else f"  {one.text}" for one in found.bad)
-        raise NotRead("BASKET_BAD", f"{path}: {len(found.bad)} bad lines, and nothing was staged:\n{told}")
+        raise NotRead(
+            "BASKET_BAD",
+            f"{path}: {len(found.bad)} bad line{'s' * (len(found.bad) > 1)}, and nothing was staged:\n{told}",
+        )
     intent_id = check_intent_id(args.intent) if args.intent else new_intent_id("c")
     return StageBasket(source=context.source, intent_id=intent_id, name=path.name, lines=found.lines, why=args.why)
 

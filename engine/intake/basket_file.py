@@ -20,6 +20,8 @@ NEEDED = ("side", "qty", "symbol")
 COLUMNS = (*NEEDED, "price", "stop", "tif", "algo", "words", "account", "broker", "venue")
 ROWS_MAX = 500
 BYTES_MAX = 1_000_000
+_Row = tuple[int, list[str]]
+"""Number of a row's first line, and its cells."""
 _PREFIX = {"price": "@", "stop": "stop ", "account": "acct:", "broker": "broker:", "venue": "venue:"}
 
 
@@ -44,11 +46,18 @@ def read_basket(text: str, context: GrammarContext) -> BasketFile:
         return _bad(0, f"the file has {len(text)} characters; {BYTES_MAX} are read")
     if "\0" in text:
         return _bad(0, "the file holds a zero byte; save it as csv text in UTF-8")
+    reader, numbered, at = (
+        csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True),
+        list[_Row](),
+        1,
+    )
     try:
-        rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff")), strict=True))
+        for row in reader:
+            if any(map(str.strip, row)):
+                numbered.append((at, [cell.strip() for cell in row]))
+            at = reader.line_num + 1  # a cell in quotes may go over several lines
     except csv.Error as error:
-        return _bad(0, f"the file is no csv: {error}")
-    numbered = [(at, [cell.strip() for cell in row]) for at, row in enumerate(rows, 1) if any(map(str.strip, row))]
+        return _bad(at, f"from here on the file is no csv: {error}")
     if not numbered:
         return _bad(0, f"the file is empty; its first row names the columns: {', '.join(COLUMNS)}")
     (at, header), *body = numbered

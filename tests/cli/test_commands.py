@@ -2,10 +2,12 @@
 
 import argparse
 import io
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -436,3 +438,13 @@ def test_an_interrupt_is_exit_code_130(engine: Served) -> None:
     interrupting.start()
     assert main(["events", "--follow"]) == Exit.INTERRUPTED
     interrupting.join(DEADLINE_S)
+
+
+def test_no_pipe_is_waited_for_as_a_basket(bolt: Bolt, engine: Served, tmp_path: Path) -> None:
+    del engine
+    pipe = tmp_path / "orders.csv"
+    os.mkfifo(pipe)
+    ran = bolt("basket", str(pipe))
+    assert ran.code == Exit.USAGE
+    assert "is no ordinary file" in ran.err
+    assert "is a folder" in bolt("basket", str(tmp_path)).err

@@ -51,3 +51,15 @@ def test_what_is_no_basket_says_why(text: str, why: str) -> None:
     found = read_basket(text, CONTEXT)
     assert found.lines == ()
     assert why in found.bad[0].text
+
+
+def test_a_line_is_counted_as_the_file_has_it_where_a_cell_goes_over_several() -> None:
+    text = 'side,qty,symbol,price,words\nb,1,AAPL,mkt,"\n"\nb,x,AAPL,mkt,\n'
+    assert [one.line for one in read_basket(text, CONTEXT).bad] == [4]
+    torn = read_basket('side,qty,symbol,price\nb,1,AAPL,mkt\nb,1,"AAPL,mkt\nb,1,AAPL,mkt\n', CONTEXT)
+    assert [(one.line, "from here on the file is no csv" in one.text) for one in torn.bad] == [(3, True)]
+
+
+def test_line_ends_may_be_of_any_kind() -> None:
+    found = read_basket("side,qty,symbol,price\rb,1,AAPL,mkt\rb,x,AAPL,mkt\r", CONTEXT)
+    assert [one.line for one in found.bad] == [3]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -388,3 +389,16 @@ def test_a_row_that_is_not_ascii_is_named(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(pack(b"".join(lines)))
         with pytest.raises(DataError, match="row 3 holds bytes that are not ASCII"):
             open_recorded(tmp_path / name)
+
+
+def test_what_is_no_file_is_refused_and_no_pipe_is_waited_for(tmp_path: Path) -> None:
+    pipe, folder = tmp_path / "pipe.csv", tmp_path / "folder.csv"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for path, said in (
+        (pipe, "is no ordinary file"),
+        (folder, "is a folder"),
+        (tmp_path / "none.csv", "cannot be read"),
+    ):
+        with pytest.raises(DataError, match=said):
+            open_recorded(path)

@@ -169,6 +169,9 @@ def is_packed(path: Path) -> bool:
 
 
 def _open(path: Path) -> TextIO:
+    if path.exists() and not path.is_file():
+        kind = "is a folder" if path.is_dir() else "is no ordinary file (a pipe or a device, which may never end)"
+        raise DataError(f"{path}: {kind}; give a file: it is read more than once")
     try:
         if is_packed(path):
             return gzip.open(path, "rt", encoding="ascii", newline="\n")
