@@ -223,17 +223,28 @@ def other_cash(result: dict[str, Any]) -> str:
     return f"  also {', '.join(rest)}  result {result['pnl_base']} {result['base']}{at}"
 
 
+def _end_words(parent: dict[str, Any]) -> str:
+    """What became of an order, and why where it says so."""
+    note = f": {parent['note']}" if parent["note"] else ""
+    return f"{parent['state']}, {parent['qty_filled']} of {parent['qty']}{note}"
+
+
 def lines(result: dict[str, Any]) -> Sequence[str]:
     """The result for a person."""
     parent = result["parent"]
     shown = [
         f"PAPER replay of {', '.join(result['files'])}: {result['events']} events, {result['events_per_second']} per second",
-        f"{parent['order_id']} {result['order']}: {parent['state']}, {parent['qty_filled']} of {parent['qty']}",
+        f"{parent['order_id']} {result['order']}: {_end_words(parent)}",
         f"average {result['avg_price']}  interval vwap {result['interval_vwap']}  slippage {result['vwap_slippage_bps']} bp",
         f"children {len(result['children'])}  fills {len(result['fills'])}  fees {result['fees']}",
         f"cash {result['cash']} {result['currency']}  position {result['position']}{other_cash(result)}",
         f"ledger hash {result['ledger_hash']}",
     ]
+    shown += [
+        f"{one['order_id']} {one['side']} {one['qty']} {one['symbol']}: {_end_words(one)}"
+        for one in result["parents"][1:]
+    ]
+    shown += [f"conservation: {fault}" for fault in result["conservation"]]
     shown += [f"denied: {item['code']} {item['text']}" for item in result["denied"]]
     realism = result["realism"]
     shown.append(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from engine.domain import events as ev
 from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.money import padded
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
+from engine.domain.order import AlgoSpec, OrderSpec
 from engine.domain.parent_events import (
     ApprovalAsked,
     OrderApproved,
@@ -87,7 +90,7 @@ def _words(event: ev.AnyEvent, order: Order | None, digits: Digits) -> tuple[str
 
 
 def _order_words(event: ev.AnyEvent, order: Order | None, digits: Digits) -> tuple[str, str, str] | None:  # noqa: C901, PLR0911, PLR0912 - one line per kind of event
-    about = "" if order is None else order.spec.words(digits(order.spec.symbol))
+    about = "" if order is None else _order_line(order).words(digits(order.spec.symbol))
     match event:
         case ev.ParentAccepted():
             return "NEW", event.spec.words(digits(event.spec.symbol)), "info"
@@ -148,6 +151,11 @@ def _order_words(event: ev.AnyEvent, order: Order | None, digits: Digits) -> tup
             return "DONE", _ended_words(event), "info"
         case _:
             return None
+
+
+def _order_line(order: Order) -> OrderSpec:
+    """A child without what works its parent: the parent's own line has said that."""
+    return msgspec.structs.replace(order.spec, algo=AlgoSpec()) if order.parent_id else order.spec
 
 
 def _fill_words(fill: ev.Fill, digits: Digits) -> str:

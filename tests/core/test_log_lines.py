@@ -7,8 +7,10 @@ import re
 
 from engine.api import log_lines
 from engine.domain import events as ev
+from engine.domain.clock import NS_PER_S
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import OrderSpec, OrderState, OrderType, Side
+from engine.domain.order import AlgoSpec, OrderSpec, OrderState, OrderType, Side
+from engine.store.order import Order
 from tests.core.lab import ME
 
 
@@ -76,3 +78,16 @@ def test_prices_have_the_decimals_of_their_tick() -> None:
     said = log_lines.line(1, 1, event, None, lambda symbol: {"AAPL": 2}[symbol])
     assert said is not None
     assert said.text == "buy 60 AAPL limit 189.40 day"
+
+
+def test_a_child_does_not_say_again_what_works_its_parent() -> None:
+    algo = AlgoSpec("twap", 60 * NS_PER_S, params={"slices": "5"})
+    spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(10), type=OrderType.MARKET, algo=algo)
+    parent, child = (Order(name, spec, ME, OrderState.NEW, 1) for name in ("P1", "C2"))
+    child.parent_id = "P1"
+    event = ev.OrderAcked(order_id="", venue_order_id="v1", ts_ns=1)
+    said = [log_lines.line(1, 1, event, order) for order in (parent, child)]
+    assert [one.text for one in said if one is not None] == [
+        "buy 10 AAPL market day twap over 1m slices=5",
+        "buy 10 AAPL market day",
+    ]

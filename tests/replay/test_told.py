@@ -1,0 +1,24 @@
+"""What a replay tells a person: every order's end, with its reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bolt_tui.replay import lines
+from tests.replay.tape import quotes, replay
+
+
+def test_each_order_is_told_with_why_it_ended(tmp_path: Path) -> None:
+    """A feed that falls silent halts its symbol: that stood nowhere, and of a second order nothing did."""
+    rows = [
+        *quotes("2024-03-05T15:00:00Z", "2024-03-05T15:01:00Z", mic="XSIM"),
+        *quotes("2024-03-05T15:04:00Z", "2024-03-05T15:04:05Z", mic="XSIM"),
+    ]
+    result = replay(tmp_path, rows, "b 100 ABC @9.50", "b 50 ABC @9.60 twap 10m")
+    said = lines(result)
+    assert [line for line in said if line.startswith("P")][1:] == [
+        "P1 b 100 ABC @9.50: cancelled, 0 of 100: halted: STALE_WORKING",
+        "P3 buy 50 ABC: cancelled, 0 of 50: halted: STALE_WORKING",
+    ]
+    assert not [line for line in said if line.startswith("conservation")]
+    assert "conservation: a unit is missing" in lines({**result, "conservation": ["a unit is missing"]})
