@@ -13,12 +13,14 @@ import msgspec
 
 from engine.domain.clock import NS_PER_S
 from engine.domain.errors import DataError
-from engine.domain.instrument import InstrumentKind
+from engine.domain.instrument import InstrumentKind, is_currency
 from engine.domain.money import Rate
 from engine.market.calendar import SessionTable
 from engine.market.exact_rows import Moment, Strict, read_rows
 
 EXAMPLE_FILE = Path(__file__).parent / "carry" / "example.yaml"
+RATIO_MAX = 1_000_000
+"""New or old units of a split."""
 CARRY_NAME = "carry.yaml"
 """Name of the file in the state folder."""
 
@@ -142,11 +144,13 @@ def read_carry(path: Path) -> CarryFile:
         DataError: naming the file, the row and what was expected.
     """
     made = read_rows(path, CarryFile, "rows as in the shipped example file")
+    currencies = (*(one.currency for one in made.dividends), *(one.currency for one in made.interest))
     faults = [
         *(f"dividend of {one.symbol}: pay lies before ex" for one in made.dividends if one.pay < one.ex),
         *(f"dividend of {one.symbol}: per_share {one.per_share} must be above zero" for one in made.dividends if one.per_share <= 0),
         *(f"dividend of {one.symbol}: withheld_pct {one.withheld_pct} must lie from 0 to 100" for one in made.dividends if not 0 <= one.withheld_pct <= 100),
-        *(f"split of {one.symbol}: {one.new} for {one.old} must be two different numbers above zero" for one in made.splits if min(one.new, one.old) < 1 or one.new == one.old),
+        *(f"split of {one.symbol}: {one.new} for {one.old} must be two different numbers from 1 to {RATIO_MAX}" for one in made.splits if min(one.new, one.old) < 1 or max(one.new, one.old) > RATIO_MAX or one.new == one.old),
+        *(f"{code!r} is no currency code; expected capitals, such as EUR" for code in currencies if not is_currency(code)),
         *(f"settlement: days was {one.days}; expected 0 to 10" for one in made.settlement if not 0 <= one.days <= 10),
     ]  # fmt: skip
     try:

@@ -10,7 +10,7 @@ import yaml
 
 from engine.domain.clock import parse_iso
 from engine.domain.errors import DataError, MoneyError
-from engine.domain.money import Exact
+from engine.domain.money import DIGITS_MAX, Exact, is_bounded
 
 T = TypeVar("T")
 
@@ -43,7 +43,10 @@ def _row(kind: type, value: object) -> object:
         if kind is Moment and isinstance(value, str):
             return Moment(parse_iso(value))
         if issubclass(kind, Exact) and isinstance(value, str):
-            return kind(value)
+            number = kind(value)
+            if not is_bounded(number):
+                raise ValueError(f"{value} has more than {DIGITS_MAX} digits before or behind the point")
+            return number
     except (MoneyError, ValueError) as error:
         raise ValueError(str(error)) from None
     raise ValueError(f"expected {'an ISO time with zone' if kind is Moment else 'a number'}, was {value!r}")

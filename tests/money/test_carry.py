@@ -198,6 +198,10 @@ def test_days_without_a_session_of_its_calendar_settle_nothing(tmp_path: Path, b
         ("rate: 0.0001", "rate: high", "not a number"),
         ("2024-03-05T15:05:00Z", "soon", "iso"),
         ("days: 2", "days: 99", "0 to 10"),
+        ("per_share: 0.25", "per_share: 1e60", "more than 18 digits"),
+        ("rate: 0.0001", "rate: 1e-30", "more than 18 digits"),
+        ("new: 4, old: 1", "new: 10000000, old: 1", "two different numbers from 1 to 1000000"),
+        ("currency: USD", "currency: dollars", "is no currency code"),
     ],
 )
 def test_a_wrong_file_names_the_value(tmp_path: Path, old: str, new: str, words: str) -> None:
