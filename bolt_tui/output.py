@@ -36,7 +36,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """A sentence for a person, on stderr."""
-        print(text, file=self._words, flush=True)
+        print(harmless(text), file=self._words, flush=True)
 
     def progress(self, text: str) -> None:
         """A passing sentence, shown in place on a terminal's stderr and nowhere else."""
@@ -51,7 +51,7 @@ class Output:
     def line(self, text: str = "") -> None:
         """A line of data for people; nothing where JSON was asked for, and on stderr where CSV was."""
         if not self.json:
-            print(text, file=self._words if self.shape == "csv" else self._data, flush=True)
+            print(harmless(text), file=self._words if self.shape == "csv" else self._data, flush=True)
 
     def table(self, headers: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[str] = ()) -> None:
         """Columns, CSV or sentences for people; nothing where JSON was asked for."""
@@ -130,6 +130,11 @@ def columns(headers: Sequence[str], rows: Iterable[Sequence[str]], right: Iterab
 def printable(text: str) -> str:
     """The text on one line without control characters: what a venue sends must not move a terminal's cursor."""
     return "".join(char if char.isprintable() else "�" for char in " ".join(text.split()))
+
+
+def harmless(text: str) -> str:
+    """Lines without control characters; they stay lines."""
+    return text if text.isprintable() else "".join(char if char.isprintable() or char == "\n" else "�" for char in text)
 
 
 def width(text: str) -> int:

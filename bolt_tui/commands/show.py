@@ -223,4 +223,6 @@ def _halt_words(status: StatusView) -> str:
         return ""
     durable = "" if halt.durable else " (not on disk yet)"
     since = f" since {iso(halt.ts_ns)}" if halt.ts_ns else ""
-    return f"{durable}{since}{f' by {halt.who}' if halt.who else ''}: {halt.why or halt.code}; {halt.counts()}"
+    # Nothing is cancelled where orders that shrink still pass.
+    counts = f"; {halt.counts()}" if halt.state == "halted" else ""
+    return f"{durable}{since}{f' by {halt.who}' if halt.who else ''}: {halt.why or halt.code}{counts}"

@@ -10,12 +10,14 @@ from engine.domain.commands import AdjustBooks, CommandResult, SetFxRates
 from engine.domain.events import BrokerState
 from engine.domain.instrument import is_currency
 from engine.domain.money import DIGITS_MAX, EXACT, Money, is_bounded, text
-from engine.domain.money_events import BooksAdjusted, FxRateSet
+from engine.domain.money_events import Adjustment, BooksAdjusted, FxRateSet
 from engine.views import CashView, RateView
 
 if TYPE_CHECKING:
     from engine.api.engine import Engine
 
+ID_CHARS_MAX, REASON_CHARS_MAX = 64, 1_000
+"""Of an adjustment: both stand in the ledger and in lists for ever."""
 AHEAD_NS = 60 * NS_PER_S
 """How far in the future the moment of a rate may lie: clocks differ."""
 
@@ -74,36 +76,50 @@ def adjust(engine: Engine, command: AdjustBooks, lift: Callable[[str, str, str, 
 def _fault(engine: Engine, command: AdjustBooks) -> tuple[str, str]:
     """Code and sentence of what is wrong with an adjustment."""
     made = command.adjustment
-    broker = engine.parts.brokers.get(made.broker)
     if not command.source.kind.is_person:
         return "SOURCE_NOT_ALLOWED", "only a person can adjust the books"
-    if not made.reason.strip() or not made.id.strip():
-        return "REASON", "an adjustment needs an id and a reason; say what it is and how you know"
+    fault = _words_fault(made)
+    if fault:
+        return "REASON", fault
+    broker = engine.parts.brokers.get(made.broker)
     if broker is None or broker.account != made.account:
         known = ", ".join(f"{one.name}/{one.account}" for one in engine.parts.brokers.values())
         return "BROKER_UNKNOWN", f"there is no account {made.broker}/{made.account}; there is {known}"
     if not is_bounded(made.cash, made.qty, made.cost):
         said = f"a number of it has more than {DIGITS_MAX} digits before or behind the point"
         return "ADJUST_BAD", f"{made.words()}: {said}"
-    if not made.symbol:
-        is_listed = made.currency in engine.ledger.instruments and made.currency not in _currencies(engine)
-        if is_listed:
-            return (
-                "ADJUST_BAD",
-                f"{made.currency} is an instrument and no currency: give --cost or --price with its quantity",
-            )
-        is_good = bool(made.cash) and is_currency(made.currency) and not (made.qty or made.cost)
-        return ("", "") if is_good else ("ADJUST_BAD", "cash needs an amount that is not zero, and a currency code")
+    return _position_fault(engine, made) if made.symbol else _cash_fault(engine, made)
+
+
+def _words_fault(made: Adjustment) -> str:
+    if not made.reason.strip() or not made.id.strip():
+        return "an adjustment needs an id and a reason; say what it is and how you know"
+    for name, words, most in (("id", made.id, ID_CHARS_MAX), ("reason", made.reason, REASON_CHARS_MAX)):
+        if len(words) > most or not words.isprintable():
+            return f"the {name} of an adjustment is one line of at most {most} printable characters"
+    return ""
+
+
+def _cash_fault(engine: Engine, made: Adjustment) -> tuple[str, str]:
+    if made.currency in engine.ledger.instruments and made.currency not in _currencies(engine):
+        return (
+            "ADJUST_BAD",
+            f"{made.currency} is an instrument and no currency: give --cost or --price with its quantity",
+        )
+    if made.cash and is_currency(made.currency) and not (made.qty or made.cost):
+        return "", ""
+    return "ADJUST_BAD", "cash needs an amount that is not zero, and a currency code"
+
+
+def _position_fault(engine: Engine, made: Adjustment) -> tuple[str, str]:
     instrument = engine.ledger.instruments.get(made.symbol)
     if instrument is None:
         return "INSTRUMENT_UNKNOWN", f"the terms of {made.symbol} are not known; `bolt find` lists what is"
     if not made.qty or not instrument.is_on_lot(made.qty) or made.cash:
         return "ADJUST_BAD", f"a position needs a quantity in whole lots of {instrument.lot}, and no cash beside it"
     if EXACT.multiply(made.cost, made.qty) < 0 and not instrument.price_negative:
-        return (
-            "ADJUST_BAD",
-            f"a cost of {made.cost} for {made.qty} has the other sign; what is sold short has a cost below zero",
-        )
+        said = f"a cost of {made.cost} for {made.qty} has the other sign; what is sold short has a cost below zero"
+        return "ADJUST_BAD", said
     return "", ""
 
 

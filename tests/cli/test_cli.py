@@ -1,5 +1,6 @@
 """The command line itself: cheap to start, every subcommand documented, every failure a code and a sentence."""
 
+import io
 import json
 import subprocess
 import sys
@@ -176,3 +177,13 @@ def test_columns_are_as_wide_as_their_content() -> None:
         "日本         5",
         "x     12345678",
     ]
+
+
+def test_no_line_moves_the_terminals_cursor() -> None:
+    """Tables were clean; a venue's or a person's words in a sentence were not."""
+    said, words = io.StringIO(), io.StringIO()
+    out = Output(said, words, json=False)
+    out.line("P1 REJ \x1b[2J\x07gone\nnext line")
+    out.say("bolt: \x1b]0;title\x07 caf\u00e9")
+    assert said.getvalue() == "P1 REJ \ufffd[2J\ufffdgone\nnext line\n"
+    assert words.getvalue() == "bolt: \ufffd]0;title\ufffd caf\u00e9\n"

@@ -18,7 +18,7 @@ from bolt_tui.client import EngineClient
 from bolt_tui.commands.context import Context, NotNow
 from bolt_tui.commands.exits import MEANINGS, Exit
 from bolt_tui.commands.orders import read_words
-from bolt_tui.commands.show import denial_line, result_lines
+from bolt_tui.commands.show import denial_line, result_lines, status_lines
 from bolt_tui.commands.table import TABLE
 from bolt_tui.settings import Home
 from engine import views
@@ -28,10 +28,12 @@ from engine.domain.commands import (
     CancelOrder,
     CommandResult,
     Denial,
+    Halt,
     NewOrder,
     PauseOrder,
     Preview,
     Reconcile,
+    Reduce,
     ReleaseOrder,
     ReloadPolicy,
     Resolve,
@@ -44,6 +46,7 @@ from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState, SourceKind
 from tests.cli.conftest import Ran
+from tests.core.lab import ME, Lab
 from tests.server.fakes import DEADLINE_S, Served, fill_row, order_row, position_row, until
 
 Bolt = Callable[..., Ran]
@@ -448,3 +451,15 @@ def test_no_pipe_is_waited_for_as_a_basket(bolt: Bolt, engine: Served, tmp_path:
     assert ran.code == Exit.USAGE
     assert "is no ordinary file" in ran.err
     assert "is a folder" in bolt("basket", str(tmp_path)).err
+
+
+def test_a_reducing_desk_has_no_procedure_to_tell_of(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.connect()
+    for command, end in (
+        (Reduce(source=ME, why="earnings"), "by anna: earnings"),
+        (Halt(source=ME, why="enough"), "by anna: enough; its procedure ran in another process"),
+    ):
+        lab.submit(command)
+        line = status_lines(lab.engine.view().status)[1]
+        assert line.endswith(end), line

@@ -74,6 +74,9 @@ def test_a_position_is_taken_over_at_what_it_had_cost(lab: Lab) -> None:
     ("code", "terms"),
     [
         ("REASON", {"cash": Money(1), "currency": "USD", "reason": " "}),
+        ("REASON", {"cash": Money(1), "currency": "USD", "reason": "two\nlines"}),
+        ("REASON", {"cash": Money(1), "currency": "USD", "reason": "x" * 1_001}),
+        ("REASON", {"cash": Money(1), "currency": "USD", "id": "\x1b[31m"}),
         ("BROKER_UNKNOWN", {"cash": Money(1), "currency": "USD", "account": "OTHER"}),
         ("ADJUST_BAD", {"currency": "USD"}),
         ("ADJUST_BAD", {"cash": Money(1), "currency": "usd"}),
