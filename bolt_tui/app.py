@@ -90,7 +90,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
     CSS_PATH = "desk.tcss"
     CSS = DIALOG_CSS
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (180, "-wall")]  # noqa: RUF012 - Textual declares it so
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (34, "-high"), (50, "-tall")]  # noqa: RUF012 - as above
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-low"), (34, "-high"), (50, "-tall")]  # noqa: RUF012 - as above
     BINDINGS: ClassVar[list[BindingType]] = [*bindings(Place.EVERYWHERE), *bindings(Place.DESK)]
 
     def __init__(

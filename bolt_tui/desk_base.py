@@ -81,7 +81,12 @@ class DeskBase(App[str]):
 
     def _chosen(self, what: str) -> OrderView | None:
         if not self._shows_orders():
-            self._say(f"no orders are shown here; 2 shows them, then select the one to {what}")
+            why = (
+                "the terminal is too low to show an order: make it higher"
+                if self._has_orders()
+                else "no orders are shown here; 2 shows them"
+            )
+            self._say(f"{why}, then select the one to {what}")
             return None
         order = self._order(self._port.view())
         if order is None:
@@ -91,6 +96,10 @@ class DeskBase(App[str]):
 
     def _shows_orders(self) -> bool:
         """Whether the person sees the orders: what cannot be seen is not acted upon."""
+        raise NotImplementedError
+
+    def _has_orders(self) -> bool:
+        """Whether the mode has a pane of orders, however small."""
         raise NotImplementedError
 
     def _select(self, order_id: str) -> None:

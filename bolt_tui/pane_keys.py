@@ -164,6 +164,9 @@ class PaneKeys(BasketKeys):
         self.push_screen(CardScreen(f"{order.order_id} {order.symbol}", order_card(view, order, digits)))
 
     def _shows_orders(self) -> bool:
+        return self._has_orders() and (bool(self._orders.window) or not self._orders.rows)
+
+    def _has_orders(self) -> bool:
         return self.mode_shown in WITH_ORDERS
 
     def action_newest(self) -> None:

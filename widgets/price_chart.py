@@ -24,6 +24,7 @@ from widgets.watch_list import STEPS
 LABEL_SPACE = 2
 TIME_EVERY = 15
 EMPTY = "no trades yet: a chart begins with the market's first print"
+SMALL = "no room for a chart; 3 has more"
 _CELLS = {
     (0, 0): " ", (1, 0): "╵", (0, 1): "╷", (1, 1): "│", (2, 0): "╹", (0, 2): "╻", (2, 2): "┃", (1, 2): "╽", (2, 1): "╿",
 }  # fmt: skip
@@ -116,7 +117,8 @@ class PriceChart(Widget):
 def chart_lines(model: ChartModel, width: int, height: int) -> list[list[tuple[str, str]]]:
     """The picture as lines of words with their tones: prices at the left, minutes and volume below."""
     if not model.bars or width < 20 or height < 5:
-        return [[(fit(f" {line}", width), "axis")] for line in wrap(EMPTY, max(1, width - 2))[: max(1, height)]]
+        words = SMALL if model.bars else EMPTY
+        return [[(fit(f" {line}", width), "axis")] for line in wrap(words, max(1, width - 2))[: max(1, height)]]
     label = max(len(fixed(bar.high, model.digits)) for bar in model.bars) + 1
     room = width - label - LABEL_SPACE
     bars = model.bars[-room:]

@@ -12,7 +12,7 @@ from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 from widgets.answer_lines import AnswerLines
-from widgets.formats import plain, wrap
+from widgets.formats import fit, plain, wrap
 from widgets.messages import LineChanged, LineLeft, LineTyped
 from widgets.typed_line import TypedLine
 
@@ -83,6 +83,9 @@ class QuickOrderPad(Vertical):
         self._recalled = 0
         self.answer = ""
         """The last answer, as plain words."""
+        self._said: tuple[str, str] | None = None
+        """What was said last, with its tone; None where the answer is to what is typed, or nothing was said yet."""
+        self._columns = 0
 
     def compose(self) -> ComposeResult:
         """Prompt, line and answer."""
@@ -122,12 +125,29 @@ class QuickOrderPad(Vertical):
     def on_input_changed(self, event: Input.Changed) -> None:
         """Let somebody answer what is being typed; where nothing is, the last answer stays."""
         event.stop()
-        if self.line.has_focus and event.value.strip():
-            self.post_message(LineChanged(event.value, self.show, max(20, self.app.size.width - 5), ANSWER_ROWS))
+        self._ask()
+
+    def _ask(self) -> None:
+        if self.line.has_focus and (value := self.line.value).strip():
+            self.post_message(LineChanged(value, self.show, self._width(), ANSWER_ROWS))
+
+    def _width(self) -> int:
+        return max(20, self.app.size.width - 5)
+
+    def on_resize(self) -> None:
+        """Break the answer for another width."""
+        if self._columns == self.size.width:
+            return
+        self._columns = self.size.width
+        if self._said is not None:
+            self.say(*self._said)
+        else:
+            self._ask()
 
     def show(self, content: Content) -> None:
         """Show an answer to what is being typed."""
         self.answer = content.plain
+        self._said = None
         self._answer_lines(content)
 
     def _answer_lines(self, content: Content) -> None:
@@ -136,10 +156,11 @@ class QuickOrderPad(Vertical):
     def say(self, words: str, tone: str = "") -> None:
         """Show an answer: tone ``bad`` or ``good`` repeats by colour what its words say."""
         self.answer = plain(words)
-        width = max(20, self.app.size.width - 5)
+        self._said = (words, tone)
+        width = self._width()
         lines = wrap(self.answer, width)
         if len(lines) > ANSWER_ROWS:
-            lines = [*lines[: ANSWER_ROWS - 1], f"{lines[ANSWER_ROWS - 1][: width - 3]}.."]
+            lines = [*lines[: ANSWER_ROWS - 1], fit(" ".join(lines[ANSWER_ROWS - 1 :]), width).rstrip()]
         style = {"bad": "bold $caution", "good": "bold"}.get(tone, "")
         self._answer_lines(Content("\n".join(lines)).stylize(style) if style else Content("\n".join(lines)))
 

@@ -56,6 +56,12 @@ class Player(Pilot[str]):
             self.app.post_message(Key(key, CHARS.get(key, key if len(key) == 1 else None)))
             await self.pause()
 
+    async def resize_terminal(self, width: int, height: int) -> None:
+        """Another size, laid out before this returns: the app itself would wait for a timer."""
+        await super().resize_terminal(width, height)
+        self.app._check_resize()
+        await self.pause()
+
     async def pause(self, delay: float | None = None) -> None:
         """Let every message be handled, and what it leads to."""
         await asyncio.sleep(delay or 0)

@@ -22,9 +22,10 @@ from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.frozen import order
 from tests.screens.play import LARGE, SIZES, SMALL, answer, keys, play, redraw, type_line
+from widgets.answer_lines import AnswerLines
 from widgets.blotter import Blotter
 from widgets.kill_banner import KillBanner, banner_lines
-from widgets.live_table import words_of
+from widgets.live_table import LiveTable, words_of
 from widgets.messages import DeskExit
 from widgets.order_book_panel import OrderBookPanel
 from widgets.status_bar import StatusBar, status_content
@@ -605,6 +606,37 @@ def test_a_resize_keeps_line_and_selection() -> None:
         assert orders(pilot).selected == "P106"
 
     assert play(script).commands == []
+
+
+@pytest.mark.parametrize("size", [(80, 14), (100, 16), (200, 20)])
+def test_in_a_low_terminal_the_orders_keep_their_rows(size: tuple[int, int]) -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("down")
+        for mode in ("1", "2", "3"):
+            await pilot.press(mode)
+            assert len(orders(pilot).window) >= 1
+            assert orders(pilot).size.width >= size[0] - 2
+        for mode in ("4", "5"):
+            await pilot.press(mode)
+            (pane,) = [one for one in pilot.app.query(LiveTable) if one.display and one.size.height > 0]
+            assert len(pane.window) >= 3
+
+    play(script, size=size)
+
+
+def test_an_order_that_cannot_be_seen_is_not_cancelled() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("down")
+        await pilot.resize_terminal(40, 6)
+        await pilot.press("x")
+        assert (
+            answer(pilot) == "the terminal is too low to show an order: make it higher, then select the one to cancel"
+        )
+        await pilot.resize_terminal(80, 24)
+        assert pilot.app.query_one(AnswerLines).render().plain.count("\n") == 1, "broken anew for the width"
+        await pilot.press("x")
+
+    assert play(script).cancelled() == ["P107"]
 
 
 def test_orders_are_seen_at_the_smallest_size_with_the_banner_up() -> None:
