@@ -60,6 +60,9 @@ _LOG = logging.getLogger("bolt.wiring")
 BATCH_MAX = 2_000
 """Inputs taken in one turn of the loop, so that commands get their turn in a flood of ticks."""
 INPUTS_MAX = 200_000
+YIELD_S = 0.02
+"""How long the loop lets the record of a halt of everything go first; a disk that takes longer is not waited for. Without it the halt's
+row was on disk after 5 to 100 ms while five hundred answers came, 4 to 35 so (``python -m tests.bench.kill_stress queue``)."""
 RECORD_S = 10.0
 """How long a flatten waits for its trip to be on disk."""
 TURN_S = 0.0005
@@ -444,6 +447,10 @@ class LiveEngine:
             record=lambda: self._writer.wait_durable(seq, RECORD_S),
             belongs=self.engine.commander.orders_of(command),
         )
+        if command.scope == HaltScope():
+            # To stop what still runs behind the shut gate can wait a moment, and would keep the record from the interpreter. Not
+            # for each of many symbols that trip at once.
+            self._writer.wait_durable(seq, YIELD_S)
 
     def _on_step(self, halt_id: str, step: str, data: dict[str, str]) -> None:
         self._inbox.put(partial(self._tape.step, self.engine, StepInput(halt_id, step, data)))

@@ -16,6 +16,8 @@ from engine.domain.events import AnyEvent, ReconcileDone, Routes, TradingState, 
 from engine.risk.latch import GLOBAL, RANK, Latch, stricter
 
 REARM_WORD = "REARM"
+CLOCK_JUMP = "CLOCK_JUMP"
+"""Code of the trip by a wall clock that jumped."""
 ACTIVE, HALTED = TradingState.ACTIVE, TradingState.HALTED
 
 
@@ -28,6 +30,8 @@ class ScopeState(msgspec.Struct, frozen=True, kw_only=True):
     who: str
     why: str
     ts_ns: int
+    hold_from_ns: int
+    """When its hold time began: with it, or with the last jump of the clock since."""
     seq: int
 
     @property
@@ -46,12 +50,12 @@ class RearmRefusal(msgspec.Struct, frozen=True):
 class KillSwitch:
     """States of all scopes. ``apply`` follows the journal; nothing here writes."""
 
-    __slots__ = ("_clean_ns", "_states", "latch", "routes")
+    __slots__ = ("_clean_seq", "_states", "latch", "routes")
 
     def __init__(self, latch: Latch) -> None:
         self.latch = latch
         self._states: dict[HaltScope, ScopeState] = {}
-        self._clean_ns: dict[tuple[str, str], int] = {}
+        self._clean_seq: dict[tuple[str, str], int] = {}
         self.routes: Routes = {TradingStateChanged: self._change, ReconcileDone: self._reconciled}
 
     def apply(self, seq: int, ts_ns: int, event: AnyEvent) -> None:
@@ -60,16 +64,27 @@ class KillSwitch:
         if handler is not None:
             handler(seq, ts_ns, event)
 
-    def _reconciled(self, _seq: int, ts_ns: int, event: ReconcileDone) -> None:
-        # The row's time, as for trips: both then come from one clock and can be compared.
-        self._clean_ns[event.broker, event.account] = ts_ns if event.clean else 0
+    def _reconciled(self, seq: int, _ts_ns: int, event: ReconcileDone) -> None:
+        # The row's number and not its time: whether it came behind a trip must not depend on a clock that may have jumped.
+        self._clean_seq[event.broker, event.account] = seq if event.clean else 0
 
     def _change(self, seq: int, ts_ns: int, event: TradingStateChanged) -> None:
         if event.state is ACTIVE:
             self._states.pop(event.scope, None)
             return
+        if event.code == CLOCK_JUMP:
+            # By the clock of now an hour may have passed since a trip, or have to pass once more: each hold begins anew.
+            for scope, held in self._states.items():
+                self._states[scope] = msgspec.structs.replace(held, hold_from_ns=ts_ns)
         self._states[event.scope] = ScopeState(
-            scope=event.scope, state=event.state, code=event.code, who=event.who, why=event.why, ts_ns=ts_ns, seq=seq
+            scope=event.scope,
+            state=event.state,
+            code=event.code,
+            who=event.who,
+            why=event.why,
+            ts_ns=ts_ns,
+            hold_from_ns=ts_ns,
+            seq=seq,
         )
 
     def state_for(self, account: str, strategy: str, symbol: str, algo: str = "") -> TradingState:
@@ -134,7 +149,7 @@ class KillSwitch:
     def rearm_after_ns(self, scope: HaltScope, hold_s: int) -> int:
         """Earliest time at which a re-arm of this scope is taken; 0 where nothing is journaled of it."""
         held = self._states.get(scope)
-        return held.ts_ns + hold_s * NS_PER_S if held else 0
+        return held.hold_from_ns + hold_s * NS_PER_S if held else 0
 
     def refuse_rearm(self, command: Rearm, now_ns: int, hold_s: int) -> RearmRefusal | None:
         """Why this re-arm is not taken; None where it is. The caller journals it, then lifts the latch."""
@@ -155,16 +170,16 @@ class KillSwitch:
         held = self._states.get(scope)
         if held is None:
             return RearmRefusal("REARM_JOURNAL", f"the trip of {scope_words(scope)} is not journaled yet; try again")
-        wait_ns = held.ts_ns + hold_s * NS_PER_S - now_ns
+        wait_ns = held.hold_from_ns + hold_s * NS_PER_S - now_ns
         if wait_ns > 0:
             seconds = -(-wait_ns // NS_PER_S)
             return RearmRefusal("REARM_HOLD", f"hold time: {seconds} s left of {hold_s} s since the trip")
         dirty = [
             f"{broker}/{account}"
-            for (broker, account), clean_ns in sorted(self._clean_ns.items())
-            if clean_ns <= held.ts_ns and (scope.kind is not HaltScopeKind.ACCOUNT or scope.name == account)
+            for (broker, account), clean_seq in sorted(self._clean_seq.items())
+            if clean_seq <= held.seq and (scope.kind is not HaltScopeKind.ACCOUNT or scope.name == account)
         ]
-        if dirty or not self._clean_ns:
+        if dirty or not self._clean_seq:
             where = ", ".join(dirty) or "any broker"
             text = f"no clean reconciliation of {where} since the trip; run `bolt reconcile`"
             return RearmRefusal("REARM_RECONCILE", text)

@@ -31,7 +31,7 @@ from engine.domain.events import (
 from engine.domain.money import EXACT, text
 from engine.risk.controls_case import fall
 from engine.risk.controls_history import Window
-from engine.risk.kill_switch import KillSwitch
+from engine.risk.kill_switch import CLOCK_JUMP, KillSwitch
 from engine.risk.latch import GLOBAL, RANK
 from engine.risk.policy import Policy
 from engine.risk.risk_manager import RiskManager
@@ -186,10 +186,11 @@ class SafetyMonitor:
         return tuple(found)
 
     def _new(self, found: list[Trip]) -> tuple[Trip, ...]:
-        # A scope that is as strict already was tripped before; telling it again would fill the ledger.
+        # A scope that is as strict already was tripped before; telling it again would fill the ledger. Not so a jump of the
+        # clock, which happens once: the hold times of what stands are counted by it.
         kept: dict[HaltScope, Trip] = {}
         for trip in found:
-            if RANK[self._kill().state_of(trip.scope)] >= RANK[trip.state]:
+            if trip.code != CLOCK_JUMP and RANK[self._kill().state_of(trip.scope)] >= RANK[trip.state]:
                 continue
             held = kept.get(trip.scope)
             if held is None or RANK[trip.state] > RANK[held.state]:
@@ -207,7 +208,7 @@ class SafetyMonitor:
         jump_ns = now_ns - before[0] - passed_ns
         self._risk.signals.clock_jump_ns = jump_ns
         if abs(jump_ns) > policy.ns("clock.max_jump_s"):
-            yield Trip(GLOBAL, HALTED, "CLOCK_JUMP", f"the wall clock jumped by {_seconds(jump_ns)} s")
+            yield Trip(GLOBAL, HALTED, CLOCK_JUMP, f"the wall clock jumped by {_seconds(jump_ns)} s")
         if passed_ns > policy.ns("monitor.max_stall_s"):
             yield Trip(
                 GLOBAL, HALTED, "LOOP_STALL", f"the engine did not look at its timers for {_seconds(passed_ns)} s"

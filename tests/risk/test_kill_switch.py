@@ -27,14 +27,21 @@ def kill(tmp_path: Path) -> KillSwitch:
 
 
 def trip(
-    kill: KillSwitch, scope: HaltScope = GLOBAL, state: TradingState = HALTED, ts_s: int = 100, seq: int = 1
+    kill: KillSwitch,
+    scope: HaltScope = GLOBAL,
+    state: TradingState = HALTED,
+    ts_s: int = 100,
+    seq: int = 0,
+    code: str = "MANUAL",
 ) -> None:
-    kill.apply(seq, ts_s * SECOND, TradingStateChanged(scope=scope, state=state, code="MANUAL", who="anna", why="test"))
+    """A trip; its row's number is its second where none is given, as rows and seconds both count up."""
+    event = TradingStateChanged(scope=scope, state=state, code=code, who="anna", why="test")
+    kill.apply(seq or ts_s, ts_s * SECOND, event)
 
 
-def reconcile(kill: KillSwitch, ts_s: int, account: str = "PAPER", *, clean: bool = True) -> None:
+def reconcile(kill: KillSwitch, ts_s: int, account: str = "PAPER", *, clean: bool = True, seq: int = 0) -> None:
     event = ReconcileDone(broker="paper", account=account, clean=clean, ts_ns=0)
-    kill.apply(9, ts_s * SECOND, event)
+    kill.apply(seq or ts_s, ts_s * SECOND, event)
 
 
 def rearm(scope: HaltScope = GLOBAL, word: str = "REARM", reason: str = "mended", source: Source = CLI) -> Rearm:
@@ -145,3 +152,25 @@ def test_a_new_trip_starts_the_hold_time_again(kill: KillSwitch) -> None:
     trip(kill, ts_s=155)
     assert refusal(kill, rearm(), now_s=200) == "REARM_HOLD"
     assert refusal(kill, rearm(), now_s=300) == "REARM_RECONCILE"
+
+
+@pytest.mark.parametrize("hour", [-3600, 3600])
+def test_a_clock_that_jumps_neither_ends_nor_lengthens_a_hold(kill: KillSwitch, hour: int) -> None:
+    """Set back by an hour, a halt could not be lifted for that hour; set ahead, its hold was over at once."""
+    trip(kill, AAPL, ts_s=5000, seq=1)
+    trip(kill, ts_s=5001, seq=2)
+    trip(kill, ts_s=5010 + hour, seq=3, code="CLOCK_JUMP")
+    reconcile(kill, 5011 + hour, seq=4)
+    for scope in (GLOBAL, AAPL):
+        assert refusal(kill, rearm(scope), now_s=5069 + hour) == "REARM_HOLD"
+        assert refusal(kill, rearm(scope), now_s=5070 + hour) == ""
+        assert kill.rearm_after_ns(scope, 60) == (5070 + hour) * SECOND
+        trip(kill, GLOBAL, ACTIVE, seq=5)
+
+
+def test_a_comparison_behind_a_trip_counts_whatever_the_clock_says(kill: KillSwitch) -> None:
+    trip(kill, ts_s=100, seq=1)
+    reconcile(kill, 90, seq=2)
+    assert refusal(kill, rearm()) == ""
+    trip(kill, ts_s=50, seq=3)
+    assert refusal(kill, rearm()) == "REARM_RECONCILE"

@@ -150,6 +150,15 @@ def test_a_jump_of_the_wall_clock_trips_and_the_gate_denies(desk: Desk) -> None:
     assert desk.codes() == {"CLOCK_JUMP"}
 
 
+def test_a_jump_is_told_though_everything_is_halted_already(desk: Desk) -> None:
+    """The hold times of what stands are counted by that clock."""
+    desk.set_limit("clock.max_jump_s", Decimal(2))
+    desk.on(TradingStateChanged(scope=GLOBAL, state=HALTED, code="MANUAL", who="anna", why="x"))
+    assert desk.trips(NOW, 0) == []
+    assert desk.trips(NOW + 3600 * SECOND, SECOND) == [(GLOBAL, HALTED, "CLOCK_JUMP")]
+    assert desk.trips(NOW + 3601 * SECOND, 2 * SECOND) == []
+
+
 def test_a_stalled_loop_trips(desk: Desk) -> None:
     desk.set_limit("monitor.max_stall_s", Decimal(10))
     desk.trips(NOW)
