@@ -12,7 +12,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 
 from bolt_tui.calendars import sessions_beside
@@ -28,6 +28,7 @@ from bolt_tui.recall import recall_beside
 from bolt_tui.session_report import note_session
 from bolt_tui.settings import Home, Settings, ensure_policy, load_settings
 from bolt_tui.tape_middles import Question
+from bolt_tui.trip_notes import TripNotes
 from bolt_tui.venue_keeper import VenueKeeper
 from bolt_tui.watchdog import Watchdog
 from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue, stop_venue
@@ -50,7 +51,7 @@ from engine.market.history import History, Loaded
 from engine.market.registry import Registry, differences
 from engine.market.tape import Chunk, TapeWriter, prune, recover
 from engine.oms import broker_interface as bi
-from engine.risk.latch import Latch, TripNote, leave_note, read_notes, sentinel
+from engine.risk.latch import Latch, TripNote, leave_note, sentinel
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
 from engine.store.order_store import OrderStore
@@ -204,6 +205,7 @@ class LiveEngine:
         registry = registry_in(home.instruments)
         self._settings = settings
         self._chunks: deque[Chunk] = deque()
+        self._notes = TripNotes(home.root)
         self._recovered: list[tuple[str, str]] = []
         """Chunks that the engine before could not close; the ledger may not name them yet when history is read."""
         self._notifier = Notifier(settings.notify, counts_path(home), partial(self._on_trouble, FAILED_CODE))
@@ -389,6 +391,7 @@ class LiveEngine:
     def _on_time(self) -> None:
         try:
             self._tape.on_time(self.engine, self._clock.monotonic_ns())
+            self._notes.settle(self.engine.when_durable)
         except Exception as error:  # loop edge: monitors that cannot look are a trip, and the engine stays to say so
             self._on_fault(error)
 
@@ -479,11 +482,7 @@ class LiveEngine:
         return leave_note(self._home.root, note) is not None
 
     def _take_notes(self) -> list[TripNote]:
-        found = []
-        for path, note in read_notes(self._home.root):
-            found.append(note)
-            with suppress(OSError):  # it is told again and again then, and trips again what a person re-arms
-                path.unlink(missing_ok=True)
+        found = self._notes.take()
         asked = sentinel(self._home.root)
         return self._tape.notes(found if asked is None else [*found, asked])
 

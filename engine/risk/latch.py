@@ -386,7 +386,12 @@ def _make(path: Path, state: TradingState) -> None:
     finally:
         os.close(fd)
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    """Put a folder's names on disk."""
+    folder = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:
@@ -473,6 +478,8 @@ def leave_note(home: Path, note: TripNote) -> Path | None:
             out.flush()
             os.fsync(out.fileno())
         temporary.replace(path)
+        _sync_folder(folder)
+        _sync_folder(home)
     except OSError:
         return None
     return path
