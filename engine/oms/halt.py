@@ -483,7 +483,8 @@ class _Lane:
             if held.qty and self._covers(held.symbol)
         ]
         if positions is None and not left:
-            self._note(f"positions could not be read after the flatten: {self._error}")
+            # Nothing is known to be left, which is not the same as nothing.
+            self._set(unreachable=f"positions could not be read after the flatten: {self._error}")
         self._set(residual=tuple(left))
 
     @contextmanager

@@ -88,8 +88,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_over(self) -> bool:
-        """Every broker verified, nothing left that a flatten was asked to exit; the record may be missing."""
-        return all(one.verified and not one.residual for one in self.brokers)
+        """Every broker verified and asked to the end, nothing left that a flatten was asked to exit; the record may be missing."""
+        return all(one.verified and not one.residual and not one.unreachable for one in self.brokers)
 
 
 def order_words(order: VenueOrder) -> str:

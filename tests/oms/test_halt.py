@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from brokers.paperbroker import PaperSession
-from engine.domain.clock import NS_PER_MS, NS_PER_S, SystemClock
+from engine.domain.clock import NS_PER_MS, NS_PER_S, SimClock, SystemClock
 from engine.domain.commands import HaltScope, HaltScopeKind
 from engine.domain.errors import VenueError
 from engine.domain.ids import ALPHABET
@@ -22,7 +22,7 @@ from engine.domain.instrument import make_instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderType, Side, Tif
 from engine.oms.broker_interface import BrokerSession, SessionFactory, VenueOrder, VenuePosition, WireOrder
-from engine.oms.halt import HaltPlan, Receipt, emergency_wire_ids, run_halt
+from engine.oms.halt import RECANCEL_NS, HaltPlan, Receipt, emergency_wire_ids, run_halt
 from engine.oms.receipt import words, write_receipt
 from tests.paper_process.lab import Lab, limit, market
 
@@ -270,6 +270,18 @@ def test_another_account_is_left_alone() -> None:
     assert list(fake.orders) == ["V1"]
 
 
+@pytest.mark.parametrize(
+    "changes", [{"drill": True}, {"scope": HaltScope(HaltScopeKind.ACCOUNT, "PAPER")}], ids=["drill", "account"]
+)
+def test_a_broker_that_never_said_who_it_is_is_told_with_its_reason(changes: dict[str, object]) -> None:
+    def dead() -> BrokerSession:
+        raise VenueError("connection refused")
+
+    plan = msgspec.structs.replace(PLAN, deadline_ns=50 * NS_PER_MS, **changes)
+    part = halt(plan, dead=dead).brokers[0]
+    assert (part.unreachable, part.verified) == ("VenueError: connection refused", False)
+
+
 def test_an_order_that_arrives_late_is_cancelled_too() -> None:
     fake = Fake(order(1), mass=False)
     fake.late = [order(7)]
@@ -326,6 +338,7 @@ def test_a_dead_and_a_hung_broker_delay_nobody() -> None:
     flattened = next(step for step in receipt.steps if step.step == "flatten")
     assert flattened.began_ns < 400 * NS_PER_MS, "the healthy broker was not held up"
     assert "connection refused" in lost.unreachable
+    assert lost.notes == (), "what was never opened is not closed"
     assert "no answer in time" in stuck.unreachable
     assert not receipt.is_clean
     assert hook.data["receipt"]["unreachable"] == "dead;hung"
@@ -525,6 +538,79 @@ def test_an_exit_that_finds_nobody_ends_at_the_deadline() -> None:
     assert limits[:2] == [Price("99"), Price("98")]
     assert set(limits[1:]) == {Price("98")}, "it widens no further than it was told"
     assert part.residual[0].reason == "not filled inside the collar by the deadline"
+
+
+class Blind(Fake):
+    """A venue that lists orders and does not tell positions."""
+
+    def positions(self) -> tuple[VenuePosition, ...]:
+        self._enter("positions")
+        raise VenueError("positions are down")
+
+
+def test_a_flatten_that_never_saw_a_position_is_not_called_clean() -> None:
+    plan = msgspec.structs.replace(FLATTEN, flatten_deadline_ns=100 * NS_PER_MS)
+    receipt = halt(plan, Blind(order(1), AAPL="10"))
+    part = receipt.brokers[0]
+    assert (part.verified, part.residual) == (True, ())
+    assert "positions are down" in part.unreachable
+    assert not receipt.is_over
+    assert "NOT CLEAN" in words(receipt)
+    assert "unreachable: positions could not be read" in words(receipt)
+
+
+class Unpriced(Fake):
+    """A venue that tells no price of one symbol."""
+
+    def quote(self, symbol: str) -> tuple[Price | None, Price | None, int]:
+        if symbol == "AAPL":
+            raise VenueError("no feed")
+        return super().quote(symbol)
+
+
+def test_a_symbol_without_a_price_is_given_up_after_some_tries_and_holds_up_no_other() -> None:
+    fake = Unpriced(AAPL="10", COIN="1")
+    receipt = halt(FLATTEN, fake)
+    assert [(left.symbol, left.reason) for left in receipt.brokers[0].residual] == [
+        ("AAPL", "no price: VenueError: no feed")
+    ]
+    assert fake.held["COIN"] == 0
+    flattened = next(step for step in receipt.steps if step.step == "flatten")
+    assert flattened.ended_ns - flattened.began_ns < FLATTEN.deadline_ns, "not tried to the end"
+
+
+class Timed(Fake):
+    """A venue that notes when it was asked to cancel."""
+
+    def __init__(self, clock: SimClock, *orders: VenueOrder) -> None:
+        super().__init__(*orders, mass=False)
+        self.clock = clock
+        self.asked_ns: list[int] = []
+
+    def cancel(self, order: VenueOrder) -> None:
+        self.asked_ns.append(self.clock.now_ns())
+        super().cancel(order)
+
+
+def test_an_order_that_stays_is_asked_again_but_not_at_every_look() -> None:
+    """A broker allows so many messages: those for the last order must not use up what others need."""
+    clock = SimClock(NS_PER_S)
+    fake = Timed(clock, order(1))
+    fake.stubborn = {"V1"}
+    run_halt(
+        PLAN,
+        {fake.name: fake.session},
+        clock=clock,
+        trip=lambda: None,
+        record_durable=lambda: True,
+        on_step=Hook().on_step,
+        next_wire_id=emergency_wire_ids("TESTS"),
+        pause=lambda _event, pause_s: clock.set_ns(clock.now_ns() + int(pause_s * NS_PER_S)),
+    )
+    gaps = [after - before for before, after in zip(fake.asked_ns, fake.asked_ns[1:], strict=False)]
+    assert min(gaps) >= RECANCEL_NS
+    assert len(gaps) >= 4
+    assert fake.calls.count("open_orders") > len(fake.asked_ns) + 2
 
 
 class Moving(Fake):

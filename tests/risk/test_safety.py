@@ -25,7 +25,7 @@ from engine.domain.money import Money, Price, Qty
 from engine.domain.order import Side
 from engine.domain.resets import read_reset
 from engine.risk.latch import GLOBAL
-from engine.risk.safety import SafetyMonitor
+from engine.risk.safety import WAITING_MAX, SafetyMonitor
 from tests.risk.world import CLI, NOW, SECOND, World, order, quote
 
 HALTED, REDUCING = TradingState.HALTED, TradingState.REDUCING
@@ -89,6 +89,9 @@ def test_an_unknown_result_trips_nothing_the_gate_holds_instead(desk: Desk) -> N
     desk.pnl = None
     assert desk.trips() == []
     assert desk.codes() == {"PNL_UNKNOWN"}
+    assert [(block.scope, block.state, block.code) for block in desk.monitor.blocks(NOW)] == [
+        (ACCOUNT, REDUCING, "PNL_UNKNOWN")
+    ]
 
 
 def answer(desk: Desk, count: int, *, is_reject: bool, wait_ns: int = 0) -> None:
@@ -112,6 +115,15 @@ def test_too_many_rejects_trip(desk: Desk) -> None:
 def test_a_few_rejects_of_few_orders_say_nothing(desk: Desk) -> None:
     desk.set_limit("monitor.max_reject_pct", Decimal(25))
     answer(desk, 3, is_reject=True)
+    assert desk.trips() == []
+
+
+def test_answers_beyond_those_remembered_are_counted_no_more(desk: Desk) -> None:
+    desk.set_limit("monitor.max_reject_pct", Decimal(25))
+    for number in range(WAITING_MAX):
+        desk.monitor.on_event(1, NOW, OrderRejected(order_id=f"C{number}", code="X", text="", ts_ns=NOW))
+    for number in range(WAITING_MAX):
+        desk.monitor.on_event(1, NOW, OrderAcked(order_id=f"D{number}", venue_order_id="v", ts_ns=NOW))
     assert desk.trips() == []
 
 
@@ -227,6 +239,24 @@ def test_a_fill_in_conflict_halts_its_symbol(desk: Desk) -> None:
     desk.on(FillConflict(fill=fill, booked=fill))
     (trip,) = desk.monitor.urgent()
     assert (trip.scope, trip.state, trip.code) == (SYMBOL, HALTED, "FILL_CONFLICT")
+    assert desk.monitor.urgent() == ()
+
+
+def test_a_fill_in_conflict_that_was_told_before_is_not_told_again_by_a_rebuild(desk: Desk) -> None:
+    fill = Fill(
+        broker="paper",
+        account="PAPER",
+        fill_key="k",
+        symbol="AAPL",
+        side=Side.BUY,
+        qty=Qty(1),
+        price=Price(1),
+        ts_ns=NOW,
+    )
+    desk.on(FillConflict(fill=fill, booked=fill))
+    for state, code in ((HALTED, "FILL_CONFLICT"), (TradingState.ACTIVE, "REARM")):
+        desk.on(TradingStateChanged(scope=SYMBOL, state=state, code=code, who="engine", why="x"))
+    assert desk.monitor.urgent() == ()
 
 
 def test_a_strategy_that_keeps_executing_is_disabled(desk: Desk) -> None:

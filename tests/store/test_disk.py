@@ -39,6 +39,29 @@ def test_a_full_disk_fails_the_journal_and_loses_nothing() -> None:
         assert verify(path, make).findings == ()
 
 
+def test_what_waited_behind_a_failed_write_is_never_written() -> None:
+    """There is room again, and a row that names another one as its forerunner must not stand where that is missing."""
+    with small_disk(24) as folder:
+        path = folder / "ledger.db"
+        trade(path)
+        desk = Desk(path)
+        desk.record(alert(1, "x" * 900_000))
+        first = desk.journal.take()
+        desk.record(alert(2))
+        second = desk.journal.take()
+        assert first is not None
+        assert second is not None
+        room = os.statvfs(folder)
+        (folder / "ballast").write_bytes(bytes(room.f_bavail * room.f_frsize - 100_000))
+        with pytest.raises(StoreUnwritable, match="the disk is full"):
+            desk.journal.write(first)
+        (folder / "ballast").unlink()
+        with pytest.raises(StoreUnwritable, match="the disk is full"):
+            desk.journal.write(second)
+        desk.journal.close()
+        assert verify(path, make).findings == ()
+
+
 def fill_up(desk: Desk) -> None:
     """Leave little room and write until there is none."""
     place = desk.journal.place
