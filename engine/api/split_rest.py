@@ -6,8 +6,9 @@ then is it known what is left, and a person places it: an engine that went on by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from math import prod
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -30,25 +31,29 @@ if TYPE_CHECKING:
 SPLIT_REST = "SPLIT_REST"
 
 
-def left_after(qty: Qty, fills: Iterable[ev.Fill], split: Movement, lot: Qty) -> Qty:
-    """What is left of a quantity that was asked for before a split, in new units and whole lots; never below zero.
+def left_after(qty: Qty, fills: Iterable[ev.Fill], splits: Sequence[Movement], lot: Qty) -> Qty:
+    """What is left of a quantity that was asked for before splits, in units of now and whole lots; never below zero.
 
-    Executions before the split are in old units, later ones in new ones. Of one at that very moment nobody can say which: it
+    Executions before a split are in its old units, later ones in its new ones. Of one at that very moment nobody can say which: it
     counts as what leaves less.
     """
-    new, old = split.ratio
-    before = at_once = after = Decimal(0)
-    for fill in fills:
-        if fill.ts_ns < split.ts_ns:
-            before = EXACT.add(before, fill.qty)
-        elif fill.ts_ns == split.ts_ns:
-            at_once = EXACT.add(at_once, fill.qty)
-        else:
-            after = EXACT.add(after, fill.qty)
-    exact = ratio(EXACT.multiply(EXACT.subtract(qty, before), Decimal(new)), Decimal(old))
-    doubtful = max(at_once, ratio(EXACT.multiply(at_once, Decimal(new)), Decimal(old)))
-    left = EXACT.subtract(EXACT.subtract(exact, after), doubtful)
+    left: Decimal = qty
+    parts, told = 1, list(fills)  # of a unit: so small that nothing is rounded before the end
+    for split in splits:
+        new, old = split.ratio
+        left = EXACT.subtract(left, _weighed((fill for fill in told if fill.ts_ns < split.ts_ns), parts))
+        doubtful = _weighed((fill for fill in told if fill.ts_ns == split.ts_ns), parts * max(new, old))
+        left = EXACT.subtract(EXACT.multiply(left, Decimal(new)), doubtful)
+        parts, told = parts * old, [fill for fill in told if fill.ts_ns > split.ts_ns]
+    left = ratio(EXACT.subtract(left, _weighed(told, parts)), Decimal(parts))
     return Qty(round_to(left, lot, Rounding.DOWN)) if left > 0 else ZERO_QTY
+
+
+def _weighed(fills: Iterable[ev.Fill], parts: int) -> Decimal:
+    total = Decimal(0)
+    for fill in fills:
+        total = EXACT.add(total, EXACT.multiply(fill.qty, Decimal(parts)))
+    return total
 
 
 class SplitRest:
@@ -74,42 +79,43 @@ class SplitRest:
 
     def _ended(self, _seq: int, ts_ns: int, event: ev.ParentEnded) -> None:
         splits = self._stopped.pop(event.order_id, [])
-        if len(splits) == 1:  # of two in one breath nobody can say what they leave; the booking of each is there to see
-            self._tell(self._store.get(event.order_id), splits[0], ts_ns)
+        if splits:
+            self._tell(self._store.get(event.order_id), splits, ts_ns)
 
     def _told_before(self, _seq: int, _ts_ns: int, event: ev.ParentEnded) -> None:
         self._stopped.pop(event.order_id, None)
 
-    def _tell(self, parent: Order, split: Movement, now_ns: int) -> None:
+    def _tell(self, parent: Order, splits: Sequence[Movement], now_ns: int) -> None:
         made = self._instrument(parent.spec.symbol)
         children = {child.order_id for child in parent.children}
         fills = [fill for order_id, fill in self._store.fills.values() if order_id in children]
-        new, old = split.ratio
+        ratios = ", then ".join(f"{new} for {old}" for new, old in (split.ratio for split in splits))
         done = ZERO_QTY
         for fill in fills:
             done = done + fill.qty
         if (
             done != parent.qty_filled
         ):  # some were undone or corrected: which of them, and in which units, the ledger must say
-            told = f"{split.symbol} was split {new} for {old} while executions of {parent.order_id} were corrected"
+            told = f"{made.symbol} was split {ratios} while executions of {parent.order_id} were corrected"
             self._record(
                 ev.AlertRaised(severity="warn", code=SPLIT_REST, text=f"{told}: work out by hand what is left")
             )
             return
-        left = left_after(parent.qty, fills, split, made.lot)
-        told = f"{split.symbol} was split {new} for {old}: of {parent.order_id} {text(left)} are left in new units"
+        left = left_after(parent.qty, fills, splits, made.lot)
+        told = f"{made.symbol} was split {ratios}: of {parent.order_id} {text(left)} are left in new units"
         if left:
-            told += f"; place them with: {order_words(rest_of(parent, left, split, made, now_ns))}"
+            told += f"; place them with: {order_words(rest_of(parent, left, splits, made, now_ns))}"
         self._record(ev.AlertRaised(severity="warn", code=SPLIT_REST, text=told))
 
 
-def rest_of(parent: Order, left: Qty, split: Movement, made: Instrument, now_ns: int) -> OrderSpec:
+def rest_of(parent: Order, left: Qty, splits: Sequence[Movement], made: Instrument, now_ns: int) -> OrderSpec:
     """The order for what is left: its limit on the safe side of the tick, its algorithm for the time that is left."""
     spec = parent.spec
     _, end_ns = window(spec, parent.created_ns)
     limit = parent.limit
     if limit is not None:
-        exact = ratio(EXACT.multiply(limit, Decimal(split.ratio[1])), Decimal(split.ratio[0]))
+        new, old = (prod(split.ratio[at] for split in splits) for at in (0, 1))
+        exact = ratio(EXACT.multiply(limit, Decimal(old)), Decimal(new))
         limit = Price(made.round_price(exact, Rounding.FLOOR if spec.side is Side.BUY else Rounding.CEILING))
     seconds = max(1, (end_ns - now_ns) // NS_PER_S)
     params = dict(spec.algo.params)

@@ -50,7 +50,7 @@ def fill(qty: int, ts_ns: int) -> ev.Fill:
 def test_executions_count_in_the_units_of_their_time(
     ratio: tuple[int, int], fills: list[tuple[int, int]], left: int
 ) -> None:
-    found = left_after(Qty(1_000), [fill(*one) for one in fills], split(*ratio), Qty(1))
+    found = left_after(Qty(1_000), [fill(*one) for one in fills], [split(*ratio)], Qty(1))
     assert found == max(0, left)
 
 
@@ -60,7 +60,7 @@ def test_with_what_was_done_it_never_comes_to_more_than_was_asked_for(seed: int)
     random = Random(seed)
     new, old = 1 + random.below(5), 1 + random.below(5)
     before, after = random.below(600), random.below(400 * new // old + 1)
-    left = left_after(Qty(1_000), [fill(before, T - 5), fill(after, T + 5)], split(new, old), Qty(1))
+    left = left_after(Qty(1_000), [fill(before, T - 5), fill(after, T + 5)], [split(new, old)], Qty(1))
     whole = 1_000 * new
     done = before * new + after * old
     assert done + int(left) * old <= max(whole, done)
@@ -107,15 +107,28 @@ def test_the_line_places_what_is_left_in_the_time_that_is_left(tmp_path: Path) -
     assert lab.engine.store.last_counter == 2, "nothing is placed by itself"
 
 
-def test_a_second_split_or_an_execution_that_was_undone_is_left_to_a_person(tmp_path: Path) -> None:
+def test_two_splits_leave_what_both_make_of_it() -> None:
+    """3 for 2 and then 1 for 4: 1,000 less 100 are 1,350; less 50 of them 1,300, which are 325; less 5 of those."""
+    both = [split(3, 2), split(1, 4, T + 10, "s2")]
+    done = [fill(100, T - 1), fill(50, T + 5), fill(5, T + 11)]
+    assert left_after(Qty(1_000), done, both, Qty(1)) == 320
+    assert left_after(Qty(1_000), [*done, fill(4, T + 10)], both, Qty(1)) == 316, "old or new units: what leaves less"
+    assert left_after(Qty(7), [], both, Qty(1)) == 2, "2.625: whole lots, rounded once"
+
+
+def test_the_line_behind_two_splits_has_quantity_and_price_of_now(tmp_path: Path) -> None:
     lab, child = worked(tmp_path)
     now = lab.clock.now_ns()
     lab.answer(bi.Moved(broker="paper", ts_ns=now, movement=split(4, 1, now)))
     lab.answer(bi.Moved(broker="paper", ts_ns=now, movement=split(2, 1, now, "s2")))
     lab.answer(bi.Cancelled(broker="paper", ts_ns=now, wire_id=child.wire_id, qty_filled=Qty(60)))
-    assert alerts(lab) == []
-    (tmp_path / "other").mkdir()
-    busted, order = worked(tmp_path / "other")
+    (told,) = alerts(lab)
+    assert "AAPL was split 4 for 1, then 2 for 1: of P1 7520 are left in new units" in told  # (1000 - 60) x 8
+    assert "@23.75 day" in told  # 190.01 / 8 = 23.75125, down
+
+
+def test_an_execution_that_was_undone_is_left_to_a_person(tmp_path: Path) -> None:
+    busted, order = worked(tmp_path)
     now = busted.clock.now_ns()
     busted.answer(bi.Moved(broker="paper", ts_ns=now, movement=split(4, 1, now)))
     busted.answer(bi.Busted(broker="paper", ts_ns=now, fill_key="f1", symbol="AAPL"))
