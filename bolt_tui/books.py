@@ -70,6 +70,9 @@ def read_day(place: Place, words: str, account: str) -> DayOfBooks:
         msg = f"{place} holds no rows yet; there is no day to state"
         raise DataError(msg)
     begins_ns, ends_ns = span_ns(cut, _noon(words, cut) if words else head.ts_ns)
+    if begins_ns > head.ts_ns:
+        msg = f"the ledger ends at {iso(head.ts_ns)[:16]}Z, before that day begins; name an earlier --day"
+        raise SettingsError(msg)
     books, last, is_open = Books(), None, False
     for row in read_journal(place):
         if row.ts_ns >= ends_ns:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bolt_tui.output import Output
     from bolt_tui.replay_run import ReplayAsk
     from brokers.paper.levels import QueueModel
+    from engine.store.place import Place
 
 _HELP = {
     "--order": "an order in the order grammar, placed when the replay begins (again for more orders)",
@@ -166,6 +167,7 @@ def main(args: argparse.Namespace, out: Output) -> int:
     import msgspec
 
     from bolt_tui.replay_run import run_replay
+    from engine.domain.errors import InputError
 
     if not args.files:
         return decide_again(args, out)
@@ -173,6 +175,9 @@ def main(args: argparse.Namespace, out: Output) -> int:
     with tempfile.TemporaryDirectory(prefix="bolt-replay-") as folder:
         try:
             result = run_replay(ask, Path(folder), out.progress)
+        except InputError:
+            _drop(ask.ledger)
+            raise
         finally:
             out.progress_end()
     if args.json:
@@ -180,6 +185,13 @@ def main(args: argparse.Namespace, out: Output) -> int:
     else:
         print("\n".join(lines(result)))
     return 1 if result["denied"] else 0
+
+
+def _drop(ledger: Place | None) -> None:
+    """Remove the ledger that a refused replay began: its name is free for the next try."""
+    if isinstance(ledger, Path):
+        for end in ("", "-wal", "-shm", ".head", ".lock"):
+            ledger.with_name(ledger.name + end).unlink(missing_ok=True)
 
 
 def decide_again(args: argparse.Namespace, out: Output) -> int:

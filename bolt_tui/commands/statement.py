@@ -11,6 +11,7 @@ from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
 from bolt_tui.settings import Home, home_path
 from engine.domain.clock import iso
+from engine.domain.errors import SettingsError
 from engine.domain.money import Money, text
 from engine.ledger.statement import CashLines, Statement
 from engine.market.carry_file import CARRY_NAME, CarryFile, read_carry
@@ -41,6 +42,9 @@ def statement(context: Context) -> Exit:
         for broker, account in day.books.accounts()
         if args.account in {"", account}
     ]
+    if args.account and not told:
+        known = ", ".join(sorted({account for _, account in day.books.accounts()})) or "none"
+        raise SettingsError(f"no account {args.account} has cash or a position by then; there is {known}")
     is_proven = not any(one.faults for one in told)
     proof = {"seq": day.seq, "hash": day.hash, "adds_up": is_proven, "is_over": day.is_over}
     span = {"begins_ns": day.begins_ns, "ends_ns": day.ends_ns, "cut": day.cut, "as_of_ns": day.as_of_ns}

@@ -22,7 +22,7 @@ from tests.cli.conftest import Ran, bolt, home
 from tests.core.lab import ME, Lab
 from tests.money.test_adjust import booked
 from tests.money.test_fx import RATES
-from tests.replay.tape import quotes, replay, trade
+from tests.replay.tape import quotes, replay, trade, write
 
 __all__ = ["bolt", "home"]
 Bolt = Callable[..., Ran]
@@ -137,3 +137,23 @@ def test_the_command_proves_a_day_of_two_currencies(tmp_path: Path, bolt: Bolt) 
     parts = bolt("positions", "--by", "strategy", "--ledger", str(ledger), "--json")
     assert [(row["strategy"], row["qty"]) for row in parts.json["positions"]] == [(UNASSIGNED, told["position"])]
     assert json.loads(json.dumps(parts.json))["read_from"] == "ledger"
+
+
+def test_a_day_that_the_ledger_does_not_reach_and_an_account_that_is_none_are_refused(
+    tmp_path: Path, bolt: Bolt
+) -> None:
+    ledger, _ = recorded(tmp_path)
+    late = bolt("statement", "--ledger", str(ledger), "--day", "2024-03-06")
+    assert (late.code, "the ledger ends at 2024-03-05T15:" in late.err) == (Exit.USAGE, True)
+    nobody = bolt("statement", "--ledger", str(ledger), "--account", "NOBODY")
+    assert (nobody.code, "there is PAPER" in nobody.err) == (Exit.USAGE, True)
+
+
+def test_a_refused_replay_leaves_the_name_of_its_ledger_free(tmp_path: Path, bolt: Bolt) -> None:
+    data = write(tmp_path, quotes("2024-03-05T15:00:00Z", "2024-03-05T15:02:00Z", mic="XSIM"))
+    words = ("replay", str(data), "--instrument", "ABC:mic=XSIM", "--ledger", str(tmp_path / "new.db"))
+    assert "no known symbol" in bolt(*words, "--order", "b 5 NOPE @mkt").err
+    assert list(tmp_path.glob("new.db*")) == []
+    assert bolt(*words, "--order", "b 5 ABC @mkt").code == Exit.OK
+    assert "exists" in bolt(*words, "--order", "b 5 NOPE @mkt").err
+    assert (tmp_path / "new.db").exists()
