@@ -44,17 +44,13 @@ CHILD_END = {
 
 UNANSWERED = frozenset(
     {
-        ev.OrderIntent,
-        ev.OrderAcked,
-        ev.OrderStaged,
-        ev.ParentAccepted,
-        ev.ParentStopping,
-        ev.ParentEnded,
-        ev.AlgoProgress,
+        ev.OrderIntent, ev.OrderAcked, ev.AmendIntent, ev.CancelIntent,
+        ev.OrderStaged, ev.ParentAccepted, ev.ParentStopping, ev.ParentEnded, ev.AlgoProgress,
     }
-)
-"""Events that no algorithm has to answer: it asked for them itself, they are about a parent, or they leave nothing to decide: what
-the venue confirms was counted as working before."""
+)  # fmt: skip
+"""Events that leave an algorithm nothing to decide: a child that was sent, confirmed, or is asked back is live as before, at no more than
+was counted of it; the others are about a parent.
+"""
 
 
 class ExecutionAgent:
