@@ -110,6 +110,8 @@ class _Books:
         self.rows: dict[str, int] = {}
         """Of each intent: its row."""
         self.moved: dict[str, str] = {}
+        self.halted: set[str] = set()
+        """Parents that a halt stopped."""
         self.asked: dict[str, int] = {}
         """Of each order: the largest quantity that an amendment asked for."""
         line = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
@@ -127,6 +129,7 @@ class _Books:
             "command",
             "order_intent",
             "parent_accepted",
+            "parent_stopping",
             "order_staged",
             "order_filled",
             "foreign_fill",
@@ -146,6 +149,9 @@ class _Books:
             self.moved[row["movement"]["key"]] = row["movement"]["kind"]
         elif kind in {"parent_accepted", "order_staged"}:
             self.parents[row["order_id"]] = {**row, "ts_ns": ts_ns}
+        elif kind == "parent_stopping":
+            if row["why"].startswith("halted:"):
+                self.halted.add(row["order_id"])
         elif kind == "fill_busted":
             self.fills.pop(row["fill"]["fill_key"], None)
         else:
@@ -265,7 +271,9 @@ def _doubled(venue: _Venue, books: _Books) -> list[str]:
 
 
 def _worked(venue: _Venue, books: _Books) -> dict[str, dict[str, int]]:
-    """By wish, of those that are worked along a schedule: what the venue filled, and when the schedule begins and ends."""
+    """By wish, of those that are worked along a schedule: what the venue filled, when the schedule begins and ends, and whether a
+    halt stopped it.
+    """
     found: dict[str, dict[str, int]] = {}
     for parent_id, parent in books.parents.items():
         algo = parent["spec"].get("algo", {})
@@ -275,7 +283,12 @@ def _worked(venue: _Venue, books: _Books) -> dict[str, dict[str, int]]:
         wish = _wish(str(parent["intent_id"]))
         done = sum(venue.filled(wire) for wire in wires) + found.get(wish, {}).get("done", 0)
         begin_ns = parent["ts_ns"]
-        found[wish] = {"done": done, "begin_ns": begin_ns, "end_ns": begin_ns + algo["duration_ns"]}
+        found[wish] = {
+            "done": done,
+            "begin_ns": begin_ns,
+            "end_ns": begin_ns + algo["duration_ns"],
+            "halted": int(parent_id in books.halted),
+        }
     return found
 
 
