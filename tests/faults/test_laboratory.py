@@ -185,4 +185,5 @@ def test_an_order_that_is_amended_while_it_waits_may_fill_to_its_new_size() -> N
 def test_a_schedule_that_a_halt_has_stopped_is_not_called_forgotten() -> None:
     """Three orders lost sight of by a crash and one more by a lost answer are more than may be unknown at once."""
     found = bolt("--seed", "40681", "--only", "c0,f0,a3,a2,a1")
-    assert found.returncode == 0, found.stdout
+    assert found["short"] == 0
+    assert found["sent"] > 8
