@@ -32,7 +32,9 @@ def result_lines(result: CommandResult) -> list[str]:
         words.append("asked before, nothing new was sent:")
     elif result.code:
         words.append(result.code)
-    said = result.text.removeprefix(f"{result.order_id} ") if result.order_id else result.text
+    said = result.text
+    if result.order_id and said.startswith((f"{result.order_id} buy ", f"{result.order_id} sell ")):
+        said = said.removeprefix(f"{result.order_id} ")
     if result.denials and said == result.denials[0].text:
         said = ""  # it stands below, with its control
     lines = [" ".join(word for word in (*words, said) if word)]
@@ -157,7 +159,7 @@ def status_lines(status: StatusView) -> list[str]:
     engine = f"engine process {status.pid}" if status.pid else "no engine process"
     lines = [
         f"{status.mode} account {status.account}, ledger {status.ledger_id}, {engine}",
-        f"trading {halt.state.upper()}{_halt_words(status)}",
+        f"trading {_scope_words(status)}{halt.state.upper()}{_halt_words(status)}",
         f"journal at {status.head_seq}, on disk to {status.durable_seq}",
         f"orders: {status.orders_working} working, {status.orders_unknown} unknown, {status.parents_open} parents open",
         f"P&L today: {number(status.pnl_day)} {status.currency}{_rate_words(status)}".rstrip(),
@@ -215,6 +217,12 @@ def _hours_line(hours: HoursView) -> str:
 
 def _rate_words(status: StatusView) -> str:
     return f" (currency rates of {iso(status.pnl_rate_ns)[:19]}Z or later)" if status.pnl_rate_ns else ""
+
+
+def _scope_words(status: StatusView) -> str:
+    """What is not active, where that is not everything: ``of symbol AAPL ``."""
+    scopes = [scope.replace(":", " ") for scope, _ in status.halt.scopes]
+    return "" if not scopes or any(scope.startswith("global") for scope in scopes) else f"of {', '.join(scopes)} "
 
 
 def _halt_words(status: StatusView) -> str:

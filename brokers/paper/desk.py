@@ -240,6 +240,8 @@ class Desk:
                 if not listed.is_on_lot(frame.qty):
                     raise InputError(f"{frame.qty} {frame.symbol} is no whole number of lots of {listed.lot}")
                 made = teller.transfer(account, frame.symbol, listed.currency, frame.qty, frame.amount, frame.text)
+            elif any(one.symbol == frame.currency for one in self._owner.venue.core.listings.values()):
+                raise InputError(f"{frame.currency} is an instrument and no currency; a position comes by a transfer")
             else:
                 made = teller.deposit(account, frame.currency, frame.amount, frame.text)
         except BoltError as error:

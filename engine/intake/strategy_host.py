@@ -194,6 +194,10 @@ class StrategyHost:
 
     def _stop(self, name: str, why: str) -> CommandResult:
         runner = self._runners.get(name)
+        if runner is None and name not in self.strategies and name not in self._last:
+            return _no(
+                "STRATEGY_UNKNOWN", f"there is no strategy {name!r}; there are {', '.join(sorted(self.strategies))}"
+            )
         if runner is None:
             return CommandResult(ok=True, repeated=True, text=f"{name} is off already")
         self._call(runner, runner.strategy.on_stop)

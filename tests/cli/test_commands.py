@@ -29,6 +29,8 @@ from engine.domain.commands import (
     CommandResult,
     Denial,
     Halt,
+    HaltScope,
+    HaltScopeKind,
     NewOrder,
     PauseOrder,
     Preview,
@@ -91,7 +93,7 @@ def test_an_answer_says_each_thing_once() -> None:
         denial_line(bare) == "  C07 NOTIONAL_MAX: it is too much [policy.yaml:27]; confirm with --confirm NOTIONAL_MAX"
     )
     stays = msgspec.structs.replace(denied, text=f"P2 stays staged: {said}", state=OrderState.STAGED)
-    assert result_lines(stays)[0] == f"P2 STAGED NOTIONAL_MAX stays staged: {said}"
+    assert result_lines(stays)[0] == f"P2 STAGED NOTIONAL_MAX P2 stays staged: {said}", "there it is part of a sentence"
 
 
 def test_words_need_no_quotes(bolt: Bolt, engine: Served) -> None:
@@ -463,3 +465,12 @@ def test_a_reducing_desk_has_no_procedure_to_tell_of(tmp_path: Path) -> None:
         lab.submit(command)
         line = status_lines(lab.engine.view().status)[1]
         assert line.endswith(end), line
+
+
+def test_a_halt_of_one_symbol_is_not_told_as_one_of_all_trading(tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.connect()
+    lab.submit(Halt(source=ME, scope=HaltScope(HaltScopeKind.SYMBOL, "AAPL"), why="odd prints"))
+    assert status_lines(lab.engine.view().status)[1].startswith("trading of symbol AAPL HALTED since ")
+    lab.submit(Halt(source=ME, why="all"))
+    assert status_lines(lab.engine.view().status)[1].startswith("trading HALTED since ")

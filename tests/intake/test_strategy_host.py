@@ -335,6 +335,8 @@ def test_stopping_calls_on_stop_and_leaves_orders_with_their_count() -> None:
 def test_starting_refuses_what_it_cannot_start() -> None:
     desk = Desk(Chaser)
     assert desk.start("Nobody").code == "STRATEGY_UNKNOWN"
+    assert desk.stop("Nobody").code == "STRATEGY_UNKNOWN", "a slip of the pen looked like a strategy that is off"
+    assert desk.stop("Chaser").repeated
     assert desk.start("Chaser", want="x").code == "STRATEGY_PARAMS"
     assert desk.start("Chaser", speed="1").code == "STRATEGY_PARAMS"
     assert desk.start("Chaser", want="2").ok

@@ -47,6 +47,8 @@ def test_another_terminal_trades_and_an_engine_that_was_away_learns_of_it(tmp_pa
         assert "transfer 100 MSFT" in session.book(Act.TRANSFER, symbol="MSFT", qty=Qty(100), amount=Money(40_000))
         with pytest.raises(VenueError, match="NOPE is not listed"):
             session.book(Act.ORDER, symbol="NOPE", qty=Qty(10))
+        with pytest.raises(VenueError, match=r"AAPL is an instrument and no currency"):
+            session.book(Act.DEPOSIT, currency="AAPL", amount=Money(100))
         with pytest.raises(VenueError, match=r"0.5 MSFT is no whole number of lots of 1"):
             session.book(Act.TRANSFER, symbol="MSFT", qty=Qty("0.5"), amount=Money(200))
         for act, terms in (
