@@ -237,7 +237,7 @@ def other_cash(result: dict[str, Any]) -> str:
 
 def _end_words(parent: dict[str, Any]) -> str:
     """What became of an order, and why where it says so."""
-    note = f": {parent['note']}" if parent["note"] else ""
+    note = f": {parent['note']}" if parent["note"] and parent["state"] != "filled" else ""
     return f"{parent['state']}, {parent['qty_filled']} of {parent['qty']}{note}"
 
 
