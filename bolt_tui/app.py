@@ -59,6 +59,7 @@ if TYPE_CHECKING:
 
 ASKED_SHOWN_NS = 30 * NS_PER_S
 """How long the desk says by itself that its halt key was pressed, where the engine does not show it."""
+NO_ORDERS_THEN = "no orders at this instant: ] and } go on, [ and { back"
 DATA_HZ = 10
 SLOW_EVERY_NS = NS_PER_S // 4
 """Between two pictures on a slow line."""
@@ -195,6 +196,10 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         """Draw, and go on drawing at the data rate."""
         self._base = self.screen
         self._base.add_class(self.mode_shown)
+        if isinstance(self._port, LooksBack):
+            self._orders.nothing = self._orders.empty = NO_ORDERS_THEN
+            self._pad.line.placeholder = "the past takes no orders"
+            self._say("[ and ] go a line of the log back and on, { and } a minute; ^q leaves, and `bolt` shows now")
         self._orders.focus()
         self.draw()
         self.call_after_refresh(self.draw)
@@ -367,6 +372,12 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
     def action_halt(self) -> None:
         """The key's binding: where the driver saw it already, this shuts a shut gate again; and the screen says so."""
         self._port.halt_now(self._who)
+        if isinstance(self._port, LooksBack):
+            self._say(
+                "HALT sent to what runs now; the past shown here does not change. `bolt status` says what came of it",
+                "bad",
+            )
+            return
         self._halt_asked_ns = self._clock.now_ns()
         self.draw()
 

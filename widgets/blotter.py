@@ -75,6 +75,8 @@ class Blotter(LiveTable):
         super().__init__(COLUMNS, title="Orders", empty=EMPTY, id="orders")
         self.is_done_shown = True
         self.filter = RowFilter()
+        self.nothing = EMPTY
+        """What stands there while there is no order at all."""
         self.sort = "newest"
         self.is_reversed = False
         self.marked: dict[str, None] = {}
@@ -96,7 +98,7 @@ class Blotter(LiveTable):
     def set_filter(self, words: str) -> str:
         """Show only what passes; the words that are wrong with it, or nothing."""
         self.filter = read_filter(words, FILTER_NAMES)
-        self.empty = EMPTY_FILTER if words.strip() else EMPTY
+        self.empty = EMPTY_FILTER if words.strip() else self.nothing
         return self.filter.error
 
     def next_sort(self) -> str:

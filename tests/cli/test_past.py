@@ -28,6 +28,8 @@ from engine.market.tape import chunk_path, write_chunk
 from tests.cli.conftest import Ran
 from tests.cli.test_stored import order
 from tests.core.lab import ME, START_NS, Lab
+from widgets.blotter import Blotter
+from widgets.kill_banner import KillBanner
 from widgets.past_banner import PastBanner
 from widgets.status_bar import StatusBar
 
@@ -280,11 +282,21 @@ def test_the_desk_over_the_past_says_so_and_scrubs(past: Past) -> None:
             assert "THE PAST: 2023-11-14T22:13:45Z" in str(banner.render())
             assert "NOTHING CAN BE SENT" in str(banner.render())
             assert str(app.query_one(StatusBar).render()).startswith(" PAST ")
+            assert "[ and ] go a line" in app.said
+            await pilot.press("ctrl+g")
+            assert "the past shown here does not change" in app.said
+            assert not app.query_one(KillBanner).display
             before = past.seq
             await pilot.press("left_square_bracket")
             assert past.seq < before
             await pilot.press("right_square_bracket", "right_curly_bracket")
             assert past.seq == past.last_seq
+            past.go_to(START_NS)
+            app.draw_anew()
+            await pilot.pause()
+            panel = app.query_one(Blotter)
+            assert not panel.rows
+            assert "no orders at this instant" in panel.render_line(1).text
             await pilot.press("b", *"1", "space", *"AAPL", "space", "at", "1", "enter")
             await pilot.pause()
             await pilot.press("escape", "escape", "down", "x", "X", "X")
