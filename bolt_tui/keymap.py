@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 import msgspec
 from textual.binding import Binding, BindingType
+from textual.keys import Keys, _character_to_key
 
 from engine.domain.errors import SettingsError
 from widgets.formats import wrap
@@ -242,15 +244,31 @@ FIXED = frozenset({"halt", "halt-f9"})
 
 
 def changed(overrides: dict[str, str]) -> dict[str, str]:
-    """An owner's keys as Textual takes them: id to keys."""
-    return {name: keys.replace(" ", "") for name, keys in overrides.items()}
+    """An owner's keys as Textual takes them: id to keys. A sign may stand for its name: ``*`` for ``asterisk``."""
+    return {name: ",".join(map(_key_name, keys.replace(" ", "").split(","))) for name, keys in overrides.items()}
+
+
+def _key_name(part: str) -> str:
+    return _character_to_key(part) if len(part) == 1 else part
+
+
+_MODIFIED = re.compile(r"(?:(?:ctrl|alt|shift)\+)*(.+)")
+_KEY_NAMES = frozenset(key.value for key in Keys) | frozenset(_character_to_key(chr(code)) for code in range(33, 127))
+
+
+def _is_key(part: str) -> bool:
+    """Whether a terminal could send such a key at all: modifiers, then one character or a name."""
+    found = _MODIFIED.fullmatch(part)
+    name = "" if found is None else found.group(1)
+    return name in _KEY_NAMES or part in _KEY_NAMES or (len(name) == 1 and name.isalnum())
 
 
 def remapped(overrides: dict[str, str]) -> tuple[Key, ...]:
     """The table with an owner's keys in it.
 
     Raises:
-        SettingsError: an id that there is none of or that is fixed, a key that must never be bound, or two meanings of one.
+        SettingsError: an id that there is none of or that is fixed, a key that no terminal has or that must never be bound, or two
+            meanings of one.
     """
     bound = {key.id for key in KEYS if key.is_bound and key.key} - FIXED
     for name in overrides:
@@ -259,6 +277,10 @@ def remapped(overrides: dict[str, str]) -> tuple[Key, ...]:
             msg = f"settings.yaml: desk.keys.{name}: {why}; the ids stand in docs/keys.md"
             raise SettingsError(msg)
     own = changed(overrides)
+    for name, keys in own.items():
+        if wrong := next((part for part in keys.split(",") if not _is_key(part)), None):
+            msg = f"settings.yaml: desk.keys.{name}: no key is called {wrong!r}; as in y, ctrl+y, f4, pageup, *"
+            raise SettingsError(msg)
     made = tuple(msgspec.structs.replace(key, key=own[key.id], shown="") if key.id in own else key for key in KEYS)
     if found := clashes(made):
         msg = f"settings.yaml: desk.keys: {found[0]}"

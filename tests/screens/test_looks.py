@@ -76,6 +76,9 @@ def test_up_and_down_change_places_and_buy_and_sell_do_not() -> None:
         ({"copy": "x"}, "x is bound to"),
         ({"copy": "ctrl+g"}, "ctrl[+]g is bound to"),
         ({"copy": "ctrl+h"}, "must never be bound"),
+        ({"copy": "f13+q"}, "copy: no key is called 'f13[+]q'; as in"),
+        ({"copy": "y, Ctrl+Y"}, "no key is called 'Ctrl[+]Y'"),
+        ({"copy": "*"}, "asterisk is bound to"),
     ],
 )
 def test_a_key_that_cannot_be_is_refused_with_its_reason(overrides: dict[str, str], said: str) -> None:
@@ -86,6 +89,7 @@ def test_a_key_that_cannot_be_is_refused_with_its_reason(overrides: dict[str, st
 def test_two_keys_may_change_places() -> None:
     found = {key.id: key.key for key in remapped({"copy": "e", "export": "y, ctrl+y"})}
     assert (found["copy"], found["export"]) == ("e", "y,ctrl+y")
+    assert {key.key for key in remapped({"copy": "%, ü"}) if key.id == "copy"} == {"percent_sign,ü"}
     assert clashes(remapped({})) == clashes(KEYS) == []
     assert changed({}) == {}
 
