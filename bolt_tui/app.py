@@ -331,6 +331,11 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
             # The person's own new order or basket: it is selected where it belongs.
             self._select(self._awaited)
             self._awaited = ""
+        if self._released and self._is_out(view, self._released):
+            # It stood still below a heading that says that nothing of it has left.
+            if self._orders.selected == self._released:
+                self._select(self._released)
+            self._released = ""
         self._check_alerts(view, now_ns, is_loud=self._is_loud)
         self._floor.draw(self._frame(view, now_ns))
         if not isinstance(self._base.focused, Input):  # what an order began with stays while it is typed

@@ -17,7 +17,7 @@ from engine.domain.ids import new_intent_id
 from engine.intake.basket_file import BadLine
 from engine.intake.grammar import GrammarContext
 from engine.views import BasketView, DeskView
-from widgets.formats import plain, wrap
+from widgets.formats import counted, plain, wrap
 
 TWICE_NS = 2 * NS_PER_S
 """Within this time a second x cancels what the first one announced."""
@@ -63,7 +63,9 @@ class BasketKeys(DeskBase):
             self._say(str(error), "bad")
             return
         if found.bad:
-            self._say(f"{path.name}: {len(found.bad)} bad lines, nothing was staged; B reads it again", "bad")
+            self._say(
+                f"{path.name}: {counted(len(found.bad), 'bad line')}, nothing was staged; B reads it again", "bad"
+            )
             self.push_screen(CardScreen(f"{plain(path.name)}: NOTHING WAS STAGED", bad_words(found.bad)))
             return
         self._say(f"staging {path.name}: {len(found.lines)} orders ...")
@@ -104,7 +106,7 @@ class BasketKeys(DeskBase):
             if choice.act == "confirm":
                 denials = [*choice.result.denials, *(one for line in choice.result.lines for one in line.denials)]
                 confirmed = frozenset(denial.code for denial in denials if denial.confirmable)
-            self._say(f"releasing {basket_id}: {count} orders ...")
+            self._say(f"releasing {basket_id}: {counted(count, 'order')} ...")
             self._post(co.ReleaseBasket(source=self._source, basket_id=basket_id, confirmed=confirmed))
         elif choice.act == "drop":
             self._post(co.DropBasket(source=self._source, basket_id=basket_id))
@@ -129,7 +131,9 @@ class BasketKeys(DeskBase):
                 self._post(co.CancelOrder(source=self._source, order_id=order.order_id))
             return
         self._asked_basket = (now_ns, basket.basket_id)
-        self._say(f"x again within 2 s cancels the {len(live)} open orders of basket {basket.basket_id}", "bad")
+        self._say(
+            f"x again within 2 s cancels the {counted(len(live), 'open order')} of basket {basket.basket_id}", "bad"
+        )
 
 
 def bad_words(bad: tuple[BadLine, ...]) -> str:

@@ -12,10 +12,11 @@ from textual.widget import Widget
 from bolt_tui.settings import who
 from engine.domain import commands as co
 from engine.domain.clock import Clock
-from engine.domain.order import Source, SourceKind
+from engine.domain.order import OrderState, Source, SourceKind
 from engine.views import DeskView, OrderView
+from widgets.basket_rows import STAGED
 from widgets.blotter import Blotter
-from widgets.formats import figure
+from widgets.formats import figure, grouped
 from widgets.frame import frame_of
 from widgets.messages import EnginePort, LooksBack
 from widgets.order_book_panel import OrderBookPanel
@@ -42,6 +43,8 @@ class DeskBase(App[str]):
         self._drawn: tuple[int, int, str] = NEVER_DRAWN
         self._awaited = ""
         """A new order or basket of this person's that no picture has shown yet."""
+        self._released = ""
+        """What this person released and no picture has shown at work yet."""
         self._symbol = ""
         self._parts: dict[type[Widget], Widget] = {}
 
@@ -115,6 +118,12 @@ class DeskBase(App[str]):
         port = self._port
         return port.view().status.ts_ns if isinstance(port, LooksBack) else self._clock.now_ns()
 
+    def _is_out(self, view: DeskView, released: str) -> bool:
+        """Whether the picture shows a released order or basket as released, or not at all."""
+        orders = (one.state is OrderState.STAGED for one in view.orders if one.order_id == released)
+        baskets = (one.state == STAGED for one in view.baskets if one.basket_id == released)
+        return not any((*orders, *baskets))
+
     def _follow_order(self, view: DeskView) -> None:
         """The symbol of the order under the cursor is the desk's symbol from here on."""
         order = self._order(view)
@@ -147,6 +156,10 @@ class DeskBase(App[str]):
         if isinstance(command, co.NewOrder) and result.order_id and result.ok:
             self._awaited = result.order_id
             self._drawn = NEVER_DRAWN
+        if isinstance(command, co.ReleaseOrder | co.ApproveOrder) and result.ok:
+            self._released = command.order_id
+        elif isinstance(command, co.ReleaseBasket) and result.ok:
+            self._released = command.basket_id
         self._tell(result)
 
     def _tell(self, result: co.CommandResult) -> None:
@@ -160,6 +173,6 @@ class DeskBase(App[str]):
         elif not result.ok:
             self._say(f"REFUSED {result.code}: {result.text}", "bad")
         else:
-            words = result.text or result.code or "done"
+            words = grouped(result.text) or result.code or "done"
             is_named = not result.order_id or words.split()[0] == result.order_id
             self._say(words if is_named else f"{result.order_id} {words}", "good")

@@ -73,7 +73,10 @@ class OrderKeys(BasketKeys):
             return
         self._asked_marked = (now_ns, marked)
         names = ", ".join(marked[:8]) + (f" and {len(marked) - 8} more" if len(marked) > 8 else "")
-        self._say(f"x again within 2 s cancels the {len(marked)} marked orders: {names}. * takes the marks off", "bad")
+        self._say(
+            f"x again within 2 s cancels the {counted(len(marked), 'marked order')}: {names}. * takes the marks off",
+            "bad",
+        )
 
     def action_cancel_all(self) -> None:
         """The first press says what would go, the second within two seconds does it."""

@@ -382,7 +382,8 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             return self._strip([(fit(words, width), base + self.tone("dim"))], width)
         row = self._rows[index]
         if row.is_rule:
-            words = fit(f"-- {row.words(0)} ", width) if len(row.words(0)) + 4 > width else f"-- {row.words(0)} "
+            heading = f"-- {row.words(0)} " if row.words(0) else ""
+            words = fit(heading, width) if len(heading) > width else heading
             return self._strip([(words.ljust(width, "-"), base + self.tone("rule"))], width)
         segments: list[Segment] = []
         length = 0
@@ -478,4 +479,7 @@ def _is_cut(found: Sequence[tuple[int, Column, int]], width: int) -> bool:
 
 
 def _gone(row: Row) -> Row:
-    return row if row.is_rule or row.is_gone else msgspec.structs.replace(row, is_gone=True)
+    """A row that only holds its place; a heading without its section says nothing."""
+    if row.is_rule:
+        return row if row.id == NEW else msgspec.structs.replace(row, cells=("",))
+    return row if row.is_gone else msgspec.structs.replace(row, is_gone=True)

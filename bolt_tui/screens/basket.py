@@ -14,6 +14,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
+from textual.widgets.input import Selection
 
 from bolt_tui.basket_files import completed
 from bolt_tui.keymap import Place, bindings
@@ -328,9 +329,9 @@ class BasketFileScreen(Dialog[str]):
             yield Static(Content(self.HINT).stylize("$quiet"), id="path-names")
 
     def on_mount(self) -> None:
-        """Type at once, behind what is there."""
+        """Type at once: the name of before stands there to be taken again, and the first character puts another in its place."""
         line = self.query_one("#path", Input)
-        line.cursor_position = len(self._start)
+        line.selection = Selection(0, len(self._start))
         self.set_focus(line)
 
     def offer(self, names: list[str]) -> None:

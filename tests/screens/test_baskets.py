@@ -8,11 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from bolt_tui.basket_files import completed, typed_path
 from bolt_tui.screens.basket import BasketScreen
 from bolt_tui.screens.dialogs import CardScreen
 from engine.domain import commands as co
+from engine.domain.order import OrderState
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.play import answer, keys, play, redraw
@@ -81,6 +83,12 @@ def test_a_file_with_bad_lines_stages_nothing_and_names_each(tmp_path: Path) -> 
         while not isinstance(pilot.app.screen, CardScreen):
             await pilot.pause(0.01)
         told.append(pilot.app.screen.words)
+        assert "2 bad lines" in answer(pilot)
+        await pilot.press("escape", "B")
+        line = pilot.app.screen.query_one("#path", Input)
+        assert line.value == str(file), "enter takes the same file again"
+        await pilot.press(*keys("~/b"))
+        assert line.value == "~/b", "and typing names another"
 
     assert play(script).commands == []
     assert "line 3: " in told[0]
@@ -204,3 +212,30 @@ def test_a_basket_stands_above_its_orders_and_is_cancelled_as_one() -> None:
         await pilot.press("x", "x")
 
     assert sorted(play(script, view=frozen.with_baskets()).cancelled()) == ["P110", "P111"]
+
+
+@pytest.mark.parametrize("kind", ["order", "basket"])
+def test_what_was_released_does_not_stand_below_the_heading_of_what_is_staged(kind: str) -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        panel = pilot.app.query_one(Blotter)
+        day = engine.view()
+        engine.answer = frozen.basket_judged()
+        panel.select("B2" if kind == "basket" else "P101")
+        await pilot.press("r")
+        engine.wait(1)
+        await pilot.press("enter")
+        if kind == "basket":
+            engine.show(
+                baskets=(day.baskets[0], msgspec.structs.replace(day.baskets[1], state="released", orders=("P107",)))
+            )
+        else:
+            engine.show(orders=[
+                msgspec.structs.replace(one, state=OrderState.NEW) if one.order_id == "P101" else one
+                for one in day.orders
+            ])  # fmt: skip
+        await redraw(pilot)
+        assert panel.selected == ("B2" if kind == "basket" else "P101")
+        ids = [row.id for row in panel.rows]
+        assert "#staged" not in ids[: ids.index(panel.selected)]
+
+    play(script, view=frozen.with_baskets())

@@ -667,3 +667,16 @@ def test_nothing_is_redrawn_while_nothing_changes() -> None:
         assert all(old is new for old, new in zip(before, panel.rows, strict=True) if not old.is_rule)
 
     play(script, size=LARGE)
+
+
+def test_a_heading_that_holds_its_place_says_nothing_without_its_section() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        panel = orders(pilot)
+        panel.select("P91")
+        staged = next(one for one in engine.view().orders if one.order_id == "P101")
+        engine.show_orders(*(one for one in engine.view().orders if one is not staged))
+        await redraw(pilot)
+        (heading,) = [row for row in panel.rows if row.id == "#staged"]
+        assert words_of(heading) == ""
+
+    play(script)
