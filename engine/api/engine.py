@@ -519,7 +519,7 @@ class Engine:
     def run_halt(self, command: Halt, halt_id: str) -> None:
         """Start the kill procedure behind the shut gate, where the driver has one."""
         if self.parts.halter is not None:
-            self.picture.halts.began(halt_id)
+            self.picture.halts.began(halt_id, command.scope)
             self.parts.halter(command, halt_id)
 
     def halt_id(self) -> str:

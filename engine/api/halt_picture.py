@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from engine.domain import events as ev
+from engine.domain.commands import HaltScope, HaltScopeKind
 from engine.views import HaltView
 
 if TYPE_CHECKING:
@@ -15,94 +15,105 @@ if TYPE_CHECKING:
 
 CUT_SHORT = "the engine ended while its kill procedure ran: what it had not yet cancelled is cancelled as soon as it is found; `bolt kill` verifies it"
 ACTIVE = ev.TradingState.ACTIVE.value
-OVERTAKEN_MAX = 64
-"""Kill procedures that a later one overtook and that are still told apart."""
+COUNTS = ("found", "cancels_sent", "cancels_confirmed", "unknown", "kept")
+
+
+class Procedure(msgspec.Struct):
+    """What is known of one kill procedure."""
+
+    is_wide: bool
+    """It halts everything."""
+    counts: dict[str, int] = {}
+    residual: tuple[str, ...] = ()
+    unreachable: tuple[str, ...] = ()
+    verified: bool = True
+    receipt_path: str = ""
+    note: str = ""
+    done: bool = False
+
+    def take(self, step: str, data: dict[str, str]) -> None:
+        """Take in a step that is done; each names what it knows."""
+        self.counts |= {name: int(data[name]) for name in COUNTS if data.get(name, "").isdigit()}
+        if "residual" in data:
+            self.residual = tuple(word for word in data["residual"].split(";") if word)
+        if "unreachable" in data:
+            self.unreachable = tuple(word for word in data["unreachable"].split(";") if word)
+        if "verified" in data or step == "failed":
+            self.verified = data.get("verified") == "true"
+        self.receipt_path = data.get("receipt_path", self.receipt_path)
+        self.note = data.get("note", self.note)
+        self.done = step in {"receipt_file", "failed"}
 
 
 class HaltPicture:
-    """Follows the journal, and the procedures that begin in this process."""
+    """Follows the journal, and the procedures that begin in this process.
+
+    Of procedures that overlap, the counts are those of the last one of everything, or of the last; it is at its end when all of them
+    are, and clean where all of them were: no receipt passes for another's.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._shown = HaltView(state="active")
-        self._procedure = ""
-        """Whose receipt is awaited."""
-        self._overtaken: deque[str] = deque(maxlen=OVERTAKEN_MAX)
+        self._base = HaltView(state=ACTIVE)
+        """State, person and reason; the rest is summed up."""
+        self._gone = 0
+        """Orders that procedures of this halt had ended before those of the group began."""
+        self._group: dict[str, Procedure] = {}
+        """The procedures that overlap, in the order of their beginning; each at its end where none runs."""
 
     def started(self) -> None:
-        """An engine began: what the one before had at work ended with it."""
-        if self._procedure:
-            # Told for what it is: a picture that went on saying "working" would be waited for, for ever.
-            self._procedure = ""
-            self._shown = msgspec.structs.replace(self._shown, done=True, verified=False, note=CUT_SHORT)
+        """An engine began: what the one before had at work ended with it, and nobody must wait for its receipt."""
+        for one in self._group.values():
+            if not one.done:
+                one.done, one.verified, one.note = True, False, CUT_SHORT
 
     def changed(self, _seq: int, ts_ns: int, event: ev.TradingStateChanged) -> None:
         """A scope was tightened or lifted. A procedure at work goes on, and is waited for."""
-        done = not self._procedure
+        self._let_go()
         if event.state is ev.TradingState.ACTIVE:
-            self._shown = HaltView(state="active", done=done)
-            return
-        self._shown = HaltView(
-            state=event.state.value,
-            who=event.who,
-            why=event.why,
-            code=event.code,
-            ts_ns=ts_ns,
-            done=done,
-            gone_before=self._gone(),
-        )
+            self._base, self._gone = HaltView(state=ACTIVE), 0
+        else:
+            self._base = HaltView(state=event.state.value, who=event.who, why=event.why, code=event.code, ts_ns=ts_ns)
 
-    def began(self, halt_id: str) -> None:
-        """A kill procedure runs in this process: its receipt is awaited, and no more that of one before it, which goes on by itself.
-
-        Of another process's nothing is heard here.
-        """
-        if self._procedure:
-            self._overtaken.append(self._procedure)
-        self._shown = self._anew()
-        self._procedure = halt_id
-
-    def _gone(self) -> int:
-        """Orders that procedures of this halt are known to have ended; of one that is overtaken at work its follower tells."""
-        before = self._shown
-        is_over = before.state != ACTIVE and not self._procedure
-        return before.gone_before + (before.cancels_confirmed if is_over else 0)
-
-    def _anew(self) -> HaltView:
-        """The same halt with a receipt that is empty: what the next procedure has not said is not what the one before it said."""
-        before = self._shown
-        return HaltView(
-            state=before.state, who=before.who, why=before.why, code=before.code, ts_ns=before.ts_ns,
-            gone_before=self._gone(), done=False,
-        )  # fmt: skip
-
-    def _is_shown(self, halt_id: str) -> bool:
-        """Whether a step is of the procedure that the picture tells: one receipt must not pass for another's."""
-        return halt_id == self._procedure or not (self._procedure or halt_id in self._overtaken)
+    def began(self, halt_id: str, scope: HaltScope) -> None:
+        """A kill procedure runs in this process: its receipt is awaited. Of another process's nothing is heard here."""
+        self._let_go()
+        self._group[halt_id] = Procedure(scope.kind is HaltScopeKind.GLOBAL)
 
     def step(self, _seq: int, _ts_ns: int, event: ev.HaltStep) -> None:
         """A step of a procedure is done."""
-        if not self._is_shown(event.halt_id):
-            return
-        if not self._procedure:
-            self._shown = self._anew()
-        data = event.data
-        changes: dict[str, object] = {}
-        for name in ("found", "cancels_sent", "cancels_confirmed", "unknown", "kept"):
-            if data.get(name, "").isdigit():
-                changes[name] = int(data[name])
-        if "residual" in data:
-            changes["residual"] = tuple(word for word in data["residual"].split(";") if word)
-        if "unreachable" in data:
-            changes["unreachable"] = tuple(word for word in data["unreachable"].split(";") if word)
-        if "verified" in data or event.step == "failed":
-            changes["verified"] = data.get("verified") == "true"
-        for name in ("receipt_path", "note"):
-            if name in data:
-                changes[name] = data[name]
-        is_done = changes["done"] = event.step in {"receipt_file", "failed"}
-        self._procedure = "" if is_done else event.halt_id
-        self._shown = msgspec.structs.replace(self._shown, **changes)
+        if event.halt_id not in self._group:
+            self._let_go()
+            # Begun beside the loop, by a signal or the lookout: these halt everything.
+            self._group[event.halt_id] = Procedure(is_wide=True)
+        self._group[event.halt_id].take(event.step, event.data)
+
+    def _is_over(self) -> bool:
+        return all(one.done for one in self._group.values())
+
+    def _let_go(self) -> None:
+        """Procedures that are at their end are no longer told, but for how many orders they had ended."""
+        if self._is_over():
+            if self._base.state != ACTIVE:
+                self._gone += max((one.counts.get("cancels_confirmed", 0) for one in self._group.values()), default=0)
+            self._group.clear()
+
+    def _sum_up(self) -> HaltView:
+        found = list(self._group.values())
+        if not found:
+            return msgspec.structs.replace(self._base, gone_before=self._gone)
+        last = next((one for one in reversed(found) if one.is_wide), found[-1])
+        return msgspec.structs.replace(
+            self._base,
+            **last.counts,
+            gone_before=self._gone,
+            residual=tuple(dict.fromkeys(word for one in found for word in one.residual)),
+            unreachable=tuple(dict.fromkeys(word for one in found for word in one.unreachable)),
+            verified=all(one.verified for one in found),
+            receipt_path=last.receipt_path,
+            note=last.note or next((one.note for one in found if one.note), ""),
+            done=self._is_over(),
+        )
 
     def view(self) -> HaltView:
         """As it is now."""
@@ -111,9 +122,10 @@ class HaltPicture:
         held = engine.kill.held()
         global_state = engine.parts.latch.read()
         hold_s = 0 if policy is None else policy.whole("kill.rearm_hold_s")
+        shown = self._sum_up()
         return msgspec.structs.replace(
-            self._shown,
-            state=self._shown.state if global_state is ev.TradingState.ACTIVE and held else global_state.value,
+            shown,
+            state=shown.state if global_state is ev.TradingState.ACTIVE and held else global_state.value,
             scopes=tuple((f"{item.scope.kind.value}:{item.scope.name}", item.state.value) for item in held),
             durable=not engine.journal.failed and all(item.seq <= engine.journal.durable_seq for item in held),
             rearm_after_ns=max((engine.kill.rearm_after_ns(item.scope, hold_s) for item in held), default=0),

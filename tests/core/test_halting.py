@@ -63,6 +63,25 @@ def test_the_receipt_of_one_halt_does_not_pass_for_anothers(tmp_path: Path) -> N
     assert shown() == (True, "N1")
 
 
+def test_a_narrower_halt_that_ends_first_does_not_end_the_wait_for_everything(tmp_path: Path) -> None:
+    """A symbol trips by itself while a halt of everything hangs at a broker: nothing is clean until both are."""
+    ids: list[str] = []
+    lab = Lab(tmp_path, halter=lambda _command, halt_id: ids.append(halt_id))
+    lab.connect()
+    lab.submit(co.Halt(source=ME, why="all"))
+    lab.engine.halt_step(ids[0], "cancel", {"found": "7", "cancels_confirmed": "3", "unknown": "4"})
+    lab.submit(co.Halt(source=ME, scope=co.HaltScope(co.HaltScopeKind.SYMBOL, "AAPL"), why="odd"))
+    lab.engine.halt_step(ids[1], "cancel", {"found": "1", "residual": "paper AAPL 5: no price", "unreachable": "ibkr"})
+    receipt(lab, ids[1], verified=False)
+    halt = lab.engine.view().status.halt
+    assert (halt.done, halt.found, halt.unknown) == (False, 7, 4)
+    receipt(lab, ids[0])
+    halt = lab.engine.view().status.halt
+    assert (halt.done, halt.verified, halt.receipt_path) == (True, False, ids[0])
+    assert halt.residual == ("paper AAPL 5: no price",)
+    assert halt.unreachable == ("ibkr",)
+
+
 def test_a_procedure_that_ended_with_its_engine_is_not_waited_for(tmp_path: Path) -> None:
     ids: list[str] = []
     lab = Lab(tmp_path, ledger=tmp_path / "ledger.db", halter=lambda _command, halt_id: ids.append(halt_id))
@@ -86,3 +105,18 @@ def test_a_halt_key_that_is_pressed_again_does_not_hide_what_the_first_press_did
         lab.engine.halt_step(ids[-1], "receipt", counts)
         receipt(lab, ids[-1])
     assert lab.engine.view().status.halt.counts() == "no order was working any more, 4 gone before in this halt"
+
+
+def test_what_was_shown_of_a_halt_ends_with_it(tmp_path: Path) -> None:
+    ids: list[str] = []
+    lab = Lab(tmp_path, halter=lambda _command, halt_id: ids.append(halt_id))
+    lab.connect()
+    lab.submit(co.Halt(source=ME, why="odd"))
+    lab.engine.halt_step(ids[0], "cancel", {"found": "7", "cancels_confirmed": "7"})
+    receipt(lab, ids[0])
+    lab.pass_time(61)
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot())
+    assert lab.submit(co.Rearm(source=ME, scope=co.HaltScope(), word="REARM", reason="looked")).ok
+    halt = lab.engine.view().status.halt
+    assert (halt.state, halt.who, halt.why, halt.found, halt.gone_before) == ("active", "", "", 0, 0)

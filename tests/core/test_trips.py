@@ -361,3 +361,18 @@ def test_no_halt_waits_for_the_disk_in_the_engines_loop(tmp_path: Path) -> None:
     lab.submit(co.Halt(source=ME, why="again"))
     assert len(begun) == 2
     assert Latch.attach(tmp_path / "latch").read() is ev.TradingState.HALTED
+
+
+def test_a_re_arm_that_is_refused_lifts_nothing(lab: Lab) -> None:
+    lab.submit(co.Halt(source=ME, why="odd"))
+    before = lab.kinds().count("trading_state")
+    assert rearm(lab, GLOBAL).code == "REARM_HOLD"
+    lab.pass_time(61)
+    assert rearm(lab, GLOBAL).code == "REARM_RECONCILE"
+    compare(lab)
+    wrong = co.Rearm(source=ME, scope=GLOBAL, word="rearm", reason="looked")
+    assert lab.submit(wrong).code == "REARM_WORD"
+    lab.engine.parts.policy.policy = None
+    assert rearm(lab, GLOBAL).code == "POLICY_NONE"
+    assert lab.kinds().count("trading_state") == before
+    assert lab.latch.read() is ev.TradingState.HALTED
