@@ -47,6 +47,8 @@ class PaneKeys(BasketKeys):
     """Folder for exported tables; None where there is none."""
 
     def _start_panes(self, alerts: AlertFile | None) -> None:
+        self._is_entering = False
+        """The mode has changed, and its panes have no places yet."""
         self._focus_of: dict[Mode, str] = dict(HOME)
         self._alerts = AlertBook() if alerts is None else AlertBook(alerts.load(), alerts.keep)
         self._told: set[str] = set()
@@ -70,10 +72,12 @@ class PaneKeys(BasketKeys):
         if not isinstance(held, Input):
             # At once, for the keys that are typed behind this one; which panes have a place is known after the layout only.
             self._focus_on(self._base.query_one(f"#{self._focus_of[mode]}"))
+        self._is_entering = True
         self.call_after_refresh(self._entered)
 
     def _entered(self) -> None:
         """The mode's panes have their places now."""
+        self._is_entering = False
         if not isinstance(self._base.focused, Input):
             self._focus_on(self._home_pane())
         self.draw_anew()
@@ -164,7 +168,8 @@ class PaneKeys(BasketKeys):
         self.push_screen(CardScreen(f"{order.order_id} {order.symbol}", order_card(view, order, digits)))
 
     def _shows_orders(self) -> bool:
-        return self._has_orders() and (bool(self._orders.window) or not self._orders.rows)
+        # A key right behind the one that changed the mode: how many rows have a place is not known yet, and they are about to be seen.
+        return self._has_orders() and (self._is_entering or bool(self._orders.window) or not self._orders.rows)
 
     def _has_orders(self) -> bool:
         return self.mode_shown in WITH_ORDERS
