@@ -42,6 +42,7 @@ from engine.domain.clock import NS_PER_S, Clock, SystemClock
 from engine.views import DeskView
 from widgets.ascii_filter import AsciiFilter
 from widgets.blotter import Blotter
+from widgets.formats import clock_second
 from widgets.frame import Frame, frame_of
 from widgets.kill_banner import KillBanner
 from widgets.live_table import LiveTable
@@ -60,6 +61,9 @@ if TYPE_CHECKING:
 ASKED_SHOWN_NS = 30 * NS_PER_S
 """How long the desk says by itself that its halt key was pressed, where the engine does not show it."""
 NO_ORDERS_THEN = "no orders at this instant: ] and } go on, [ and { back"
+CUT_SAID_NS = 2 * NS_PER_S
+"""An engine that answers again sooner is not worth a sentence."""
+WITHOUT_ENGINE = "`bolt kill` cancels at the venue without an engine; ^q, then `bolt`, starts one again"
 DATA_HZ = 10
 SLOW_EVERY_NS = NS_PER_S // 4
 """Between two pictures on a slow line."""
@@ -119,6 +123,8 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._keep_seen = keep_seen
         self._ticked_ns = self._asked_ns = self._noted_ns = -NS_PER_S
         self._was_slow = self._was_cut = False
+        self._cut_ns = 0
+        """Since when no engine answers; 0 where that was said."""
         self._behind: list[events.Key] | None = None
         """Keys that wait until the one before them has done its work; None where none do."""
         self._behind_ns = 0
@@ -277,7 +283,11 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         """Note how far has been shown, and say what happened while the line to the engine was down."""
         view = self._port.view()
         if not self._port.connected:
-            self._was_cut = True
+            if not self._was_cut:
+                self._was_cut, self._cut_ns = True, now_ns
+            elif self._cut_ns and now_ns - self._cut_ns >= CUT_SAID_NS:
+                self._cut_ns = 0
+                self._say(f"what is shown is of {clock_second(view.status.ts_ns)}Z. {WITHOUT_ENGINE}", "bad")
             return
         if self._was_cut:
             self._was_cut = False

@@ -18,7 +18,7 @@ from bolt_tui.screens.order_form import FormScreen
 from bolt_tui.screens.preview import Choice, PreviewScreen
 from engine.domain import commands as co
 from engine.domain.ids import new_intent_id
-from engine.domain.order import OrderState
+from engine.domain.order import OrderSpec, OrderState
 from engine.intake.drafts import AmendDraft, CancelDraft, Draft, GrammarError, NewOrderDraft, ReleaseDraft
 from engine.intake.grammar import TIFS, GrammarContext, complete, parse_line
 from engine.intake.presets import NONE, Presets
@@ -178,12 +178,14 @@ class OrderEntry(DeskBase):
         if order is None:
             return f"{draft.order_id} is not in the newest picture; look at the orders, then ask again"
         amend = draft if isinstance(draft, AmendDraft) else None
+        if wrong := _refused_by_state(order, is_amend=amend is not None):
+            return wrong
         awaits = order.awaits if amend is None else ""
         spec = spec_of(order, amend)
         result = await self._port.submit(co.Preview(source=self._source, spec=spec, order_id=order.order_id))
         return Offer(
             line=line,
-            echo=result.text or spec.words(),
+            echo=_echo(order, spec, result),
             spec=spec,
             intent_id=new_intent_id("d"),
             result=result,
@@ -249,6 +251,21 @@ class OrderEntry(DeskBase):
         self._say(f"{verb} {size_words(offer.spec)} ...")
         # A worker of its own: the next preview ends this one, and must not take a confirmed order with it.
         self._post(command)
+
+
+def _refused_by_state(order: OrderView, *, is_amend: bool) -> str:
+    """Why there is nothing to show before an amend or a release; empty where there is."""
+    if order.state.is_terminal:
+        return f"{order.order_id} has ended ({order.word}); it cannot be {'amended' if is_amend else 'released'}"
+    if is_amend or order.awaits or order.state in {OrderState.STAGED, OrderState.SUSPENDED}:
+        return ""
+    return f"{order.order_id} is neither staged nor suspended; only such orders are released or approved"
+
+
+def _echo(order: OrderView, spec: OrderSpec, result: co.CommandResult) -> str:
+    """The order in words, with what it waits for; where it was not judged, the answer is a reason and no order."""
+    words = result.text if result.preview and result.text else spec.words()
+    return f"{words} {order.waits}" if order.waits and order.waits not in words else words
 
 
 def _notes(order: OrderView, result: co.CommandResult) -> tuple[str, ...]:

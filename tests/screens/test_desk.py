@@ -680,3 +680,22 @@ def test_a_heading_that_holds_its_place_says_nothing_without_its_section() -> No
         assert words_of(heading) == ""
 
     play(script)
+
+
+def test_without_an_engine_the_desk_says_how_old_it_is_and_what_can_be_done() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        app = pilot.app
+        assert isinstance(app, Desk)
+        engine.connected, engine.link_text = False, "the engine is gone"
+        for seconds in (0, 1):
+            engine.wait(seconds)
+            app._tick()
+            assert "bolt kill" not in app.said
+        engine.wait(1)
+        app._tick()
+        assert app.said.startswith("what is shown is of 14:42:07Z. `bolt kill` cancels at the venue without an engine")
+        engine.connected = True
+        app._tick()
+        assert "answers again" in app.said
+
+    play(script)

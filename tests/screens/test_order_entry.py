@@ -293,3 +293,41 @@ def test_a_preview_shows_the_quote_with_its_ticks_decimals() -> None:
         assert "quote now 189.10 / 189.20" in str(pilot.app.screen.query_one("#preview-live", Static).render())
 
     play(script)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("release P107", "P107 is neither staged nor suspended; only such orders are released or approved"),
+        ("release P91", "P91 has ended (FILL); it cannot be released"),
+        ("a P91 qty 200", "P91 has ended (FILL); it cannot be amended"),
+    ],
+)
+def test_a_typed_release_or_amend_of_another_state_opens_no_preview(line: str, said: str) -> None:
+    """There d would have cancelled a working order as if nothing of it had left."""
+
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("colon")
+        await type_line(pilot, line)
+        assert answer(pilot) == said
+        assert len(pilot.app.screen_stack) == 1
+
+    assert play(script).commands == []
+
+
+def test_an_amend_that_waits_says_for_what_and_a_reason_is_no_order() -> None:
+    shown: list[str] = []
+
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        orders = engine.view().orders
+        engine.show(orders=[msgspec.structs.replace(one, waits="when SPY >= 500") for one in orders])
+        for told in (frozen.PASSED, co.CommandResult(ok=False, code="ILLEGAL", text="it cannot be amended")):
+            engine.preview = told
+            await pilot.press("colon")
+            await type_line(pilot, "a P105 qty 200")
+            shown.append(str(pilot.app.screen.query_one("#preview-words", Static).render()))
+            await pilot.press("escape")
+
+    play(script)
+    assert shown[0].endswith("when SPY >= 500")
+    assert shown[1] == "AMEND P105 to SELL 200 MSFT limit 421.5 day when SPY >= 500"
