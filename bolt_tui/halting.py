@@ -163,9 +163,9 @@ class Halting:
             _LOG.error("the ledger cannot be read, exits get ids of no ledger: %s", error)
         return "00000"
 
-    def run_here(self, command: Halt, *, is_durable: bool) -> dict[str, Any]:
-        """Run it in this thread; the outcome as `bolt kill` prints it."""
-        receipt = self._run(Request(command, f"K{self._clock.now_ns()}", lambda: is_durable, None))
+    def run_here(self, command: Halt, *, record: Record) -> dict[str, Any]:
+        """Run it in this thread; the outcome as `bolt kill` prints it. ``record`` is as in :meth:`begin`."""
+        receipt = self._run(Request(command, f"K{self._clock.now_ns()}", record, None))
         filed = self._file(receipt)
         notes = [filed["note"]] if "note" in filed else []
         if self._policy.policy is None:

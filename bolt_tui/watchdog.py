@@ -21,6 +21,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from bolt_tui.halting import trip_latch
 from bolt_tui.settings import Home, child_environment, open_home
 from engine.domain.clock import NS_PER_MS, NS_PER_S, Clock, SystemClock
 from engine.domain.commands import Halt, HaltScope
@@ -34,6 +35,8 @@ STOP_S = 2.0
 _BEAT = struct.Struct("<I")
 """One beat: the longest allowed pause in milliseconds, 0 where no limit is known."""
 _LOG = logging.getLogger("bolt.watchdog")
+Run = Callable[..., dict[str, object]]
+"""Runs the kill procedure; :func:`bolt_tui.wiring.halt_here`."""
 
 
 class Watchdog:
@@ -130,24 +133,26 @@ class Watch:
             self._halt(f"the engine did not beat for {age_ns / NS_PER_S:.1f} s")
 
 
-def halt(home: Home, why: str) -> None:
+def halt(home: Home, why: str, run: Run) -> None:
     """Shut the gate, note it for the journal, and cancel what works."""
-    clock = SystemClock()
     latch = Latch.attach(home.latch)
-    latch.shut()  # before anything that may wait for the disk
-    is_durable = latch.trip(HaltScope())
+    latch.tighten(HaltScope(), TradingState.HALTED)
     latch.close()
     note = TripNote(
-        scope=HaltScope(), state=TradingState.HALTED, code="WATCHDOG", who="watchdog", why=why, ts_ns=clock.now_ns(),
+        scope=HaltScope(), state=TradingState.HALTED, code="WATCHDOG", who="watchdog", why=why, ts_ns=SystemClock().now_ns(),
         pid=os.getpid(),
     )  # fmt: skip
-    is_durable = leave_note(home.root, note) is not None and is_durable
-    command = Halt(source=Source(SourceKind.HALT, "watchdog"), why=why)
-    outcome = procedure()(home, command, is_durable=is_durable)
+
+    def record() -> bool:
+        # Not before the cancels: an engine may be stuck because the disk is.
+        is_flushed = trip_latch(home, HaltScope())
+        return leave_note(home.root, note) is not None and is_flushed
+
+    outcome = run(home, Halt(source=Source(SourceKind.HALT, "watchdog"), why=why), record=record)
     _LOG.error("%s; halted from outside, clean: %s", why, outcome["is_clean"])
 
 
-def procedure() -> Callable[..., dict[str, object]]:
+def procedure() -> Run:
     """The kill procedure, with all that it needs: loaded at the start, because loading takes longer than halting."""
     from bolt_tui.wiring import halt_here
 
@@ -156,14 +161,14 @@ def procedure() -> Callable[..., dict[str, object]]:
 
 def watch(home: Home, reader: int, clock: Clock) -> None:
     """Watch until the engine closes the pipe."""
+    run = procedure()  # now, so that no beat waits unread while it loads
 
     def act(why: str) -> None:
         try:
-            halt(home, why)
+            halt(home, why, run)
         except Exception:  # loop edge: whatever breaks, the gate was shut first, and it goes on watching
             _LOG.exception("halting from outside failed")
 
-    procedure()  # now, so that no beat waits unread while it loads
     watched = Watch(clock, act)
     while True:
         ready, _, _ = select.select([reader], [], [], LOOK_S)

@@ -17,7 +17,7 @@ from functools import partial
 
 from bolt_tui.calendars import sessions_beside
 from bolt_tui.collector import calm
-from bolt_tui.halting import Halting, trip_latch
+from bolt_tui.halting import Halting, Record, trip_latch
 from bolt_tui.history import load_beside
 from bolt_tui.input_tape import InputTape, StepInput, encode
 from bolt_tui.instruments import registry_in
@@ -531,8 +531,10 @@ def _policy_or_none(home: Home) -> PolicyHolder:
         return PolicyHolder(None)
 
 
-def halt_here(home: Home, command: Halt, *, is_durable: bool) -> dict[str, object]:
+def halt_here(home: Home, command: Halt, *, record: Record) -> dict[str, object]:
     """The kill procedure in this process, with sessions of its own: for an engine that is dead or stuck.
+
+    ``record`` says whether who, why and scope are on disk; it runs in a thread of its own and may wait.
 
     A paper venue that is dead too is started for as long as this takes: its orders stand in its log and would come to
     work again with it.
@@ -548,4 +550,4 @@ def halt_here(home: Home, command: Halt, *, is_durable: bool) -> dict[str, objec
         except BoltError as error:
             _LOG.error("the paper venue is not there and does not start: %s", error)
         halting = Halting(home, SystemClock(), {"paper": lambda: PaperSession(home.root)}, policy, lambda *_: None)
-        return halting.run_here(command, is_durable=is_durable)
+        return halting.run_here(command, record=record)

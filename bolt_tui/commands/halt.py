@@ -175,7 +175,7 @@ def by_sessions(home: Home, command: Halt, is_durable: bool) -> Outcome:
     from bolt_tui.wiring import halt_here
 
     try:
-        return msgspec.convert(halt_here(home, command, is_durable=is_durable), Outcome)
+        return msgspec.convert(halt_here(home, command, record=lambda: is_durable), Outcome)
     except (BoltError, OSError) as error:
         text = (
             f"no engine answers, and the procedure could not run here: {error}. The gate stays shut; look at the broker"
@@ -234,7 +234,7 @@ class HaltKey:
 
     def press(self, name: str = "") -> None:
         """Halt everything."""
-        self._latch.trip()
+        self._latch.tighten(HaltScope(), TradingState.HALTED)  # the disk is the procedure's to wait for
         if self._working.acquire(blocking=False):
             threading.Thread(target=self._work, args=(name or who(),), name="bolt-halt", daemon=True).start()
 

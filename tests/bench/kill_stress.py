@@ -436,7 +436,7 @@ def brokers(folder: Path) -> dict[str, Any]:
     gate_latch.trip()
     gate_ms = (time.perf_counter_ns() - begin_ns) / 1e6
     threading.Timer(4.0, os.kill, (pid, signal.SIGCONT)).start()
-    halting.run_here(Halt(source=PERSON, why="stress"), is_durable=True)
+    halting.run_here(Halt(source=PERSON, why="stress"), record=lambda: True)
     receipt = receipt_of(home)
     parts = {part["broker"]: part for part in receipt["brokers"]}
     ends = {step.get("broker", ""): step["ended_ns"] for step in receipt["steps"] if step["step"] == "verify"}

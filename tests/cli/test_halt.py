@@ -1,5 +1,6 @@
 """Halting: the latch first, then the engine, then this process; and the desk's key from any thread."""
 
+import mmap
 import socket
 import threading
 from collections.abc import Callable
@@ -94,6 +95,39 @@ def test_the_key_halts_with_a_hung_engine_and_returns_at_once(home: Home) -> Non
     assert key.outcome is not None
     assert key.outcome.by == "here"
     assert key.outcome.is_latched
+
+
+class Stalled:
+    """The shared bytes of a latch whose disk takes nothing for now."""
+
+    def __init__(self, view: mmap.mmap) -> None:
+        self.view = view
+        self.is_waited_for = False
+
+    def __getitem__(self, at: int | slice) -> int | bytes:
+        return self.view[at]
+
+    def __setitem__(self, at: int | slice, value: int | bytes) -> None:
+        self.view[at] = value  # type: ignore[index,assignment] # either pair
+
+    def flush(self) -> None:
+        self.is_waited_for = True
+
+    def close(self) -> None:
+        self.view.close()
+
+
+def test_the_key_waits_for_no_disk(home: Home) -> None:
+    key = HaltKey(home, lambda home, command, is_durable: Outcome(is_latched=False, by="here", is_clean=True))
+    view = key._latch._map
+    assert view is not None
+    stalled = key._latch._map = Stalled(view)  # type: ignore[assignment] # the same bytes
+    key.press("anna")
+    assert state(home) is TradingState.HALTED
+    until(lambda: key.outcome is not None, "the procedure's end")
+    key.close()
+    assert not stalled.is_waited_for
+    assert list(home.trips.glob("*.json")), "the procedure wrote it down"
 
 
 def test_the_key_asks_the_engine_as_the_desk(engine: Served, home: Home) -> None:

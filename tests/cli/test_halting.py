@@ -150,7 +150,7 @@ def test_a_halt_runs_where_no_more_threads_are_to_be_had(home: Home, steps: Step
 def test_without_a_policy_nothing_is_flattened_and_the_cancels_go_all_the_same(home: Home, steps: Steps) -> None:
     fake = Fake(order(1), AAPL="10")
     made = Halting(home, SystemClock(), {"paper": fake.session}, PolicyHolder(None), steps)
-    outcome = made.run_here(Halt(source=ME, why="test", flatten=True), is_durable=True)
+    outcome = made.run_here(Halt(source=ME, why="test", flatten=True), record=lambda: True)
     assert not fake.orders
     assert fake.placed == []
     assert outcome["text"] == "no policy could be read: protective orders were kept, nothing was flattened"

@@ -9,10 +9,12 @@ import pytest
 from bolt_tui.client import EngineClient
 from bolt_tui.launch import start_engine
 from bolt_tui.settings import Home, ensure_policy
-from bolt_tui.watchdog import GRACE_NS, Watch, Watchdog
+from bolt_tui.watchdog import GRACE_NS, Watch, Watchdog, halt
 from brokers.paperbroker import stop_venue
 from engine.domain.clock import NS_PER_S, SimClock
+from engine.domain.commands import Halt
 from engine.domain.events import TradingState
+from engine.risk.latch import Latch
 from engine.views import StatusView
 from tests.cli.conftest import Ran
 from tests.cli.test_halt import state
@@ -52,6 +54,24 @@ def test_a_stopped_engine_is_halted_from_outside_and_journals_it_later(trading: 
     os.kill(pid_of_last(), signal.SIGCONT)
     until(lambda: status(trading).halt.state == "halted", "the engine to see it")
     until(lambda: status(trading).orders_working == 0, "its books to agree")
+
+
+def test_it_shuts_the_gate_first_and_leaves_the_disk_to_the_procedure(home: Home) -> None:
+    """An engine may be stuck because its disk is: who waited for that disk would not cancel either."""
+    Latch.open(home.latch, ledger_used=False).close()
+    seen: list[tuple[TradingState, int, bool, int]] = []
+
+    def notes() -> int:
+        return len(list(home.trips.glob("*.json")))
+
+    def run(of: Home, command: Halt, *, record: Callable[[], bool]) -> dict[str, object]:
+        assert of is home
+        assert command.why == "it stands"
+        seen.append((state(home), notes(), record(), notes()))
+        return {"is_clean": True}
+
+    halt(home, "it stands", run)
+    assert seen == [(TradingState.HALTED, 0, True, 1)]
 
 
 def test_it_ends_with_its_engine_and_is_started_again_without_it(home: Home) -> None:

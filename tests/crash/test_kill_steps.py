@@ -62,7 +62,7 @@ def test_a_killed_halt_stays_shut_and_can_be_finished(home: Path, point: str) ->
         assert there["position"] in {"0", "50"}, "an exit was sent twice or never"
     assert found["faults"] == []
     ended = halt_here(
-        Home(home), Halt(source=Source(SourceKind.CLI, "anna"), why="again", flatten=True), is_durable=True
+        Home(home), Halt(source=Source(SourceKind.CLI, "anna"), why="again", flatten=True), record=lambda: True
     )
     assert ended["is_clean"], ended
     assert venue(home)["working"] == []
