@@ -276,6 +276,7 @@ class _Session:
                 history=history,
                 sessions=sessions,
                 take_notes=lambda: list(self.tape.answer(it.NOTES) or ()),
+                halter=lambda _command, _halt_id: None,  # its steps come from the tape
                 strategies=self._strategies(started),
                 fees=shipped_fees(),
             )

@@ -88,6 +88,11 @@ class HaltPicture:
             self._group[event.halt_id] = Procedure(is_wide=True)
         self._group[event.halt_id].take(event.step, event.data)
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the receipt of a procedure is awaited."""
+        return not self._is_over()
+
     def _is_over(self) -> bool:
         return all(one.done for one in self._group.values())
 

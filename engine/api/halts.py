@@ -41,6 +41,9 @@ def rearm(engine: Engine, command: co.Rearm) -> co.CommandResult:
     refusal = engine.kill.refuse_rearm(command, engine.clock.now_ns(), policy.whole("kill.rearm_hold_s"))
     if refusal is not None:
         return _no(refusal.code, refusal.text)
+    if engine.picture.halts.is_at_work:
+        # It would cancel what is sent behind the re-arm, and trip the latch once more where it began late.
+        return _no("REARM_RUNNING", "a kill procedure is still at work; wait for its receipt, then re-arm")
     who = command.source.name or command.source.kind.value
     engine.record(
         ev.TradingStateChanged(

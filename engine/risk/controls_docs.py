@@ -49,6 +49,7 @@ OTHER_CODES = {
     "REARM_ACTIVE": "The scope is active; there is nothing to re-arm.",
     "REARM_PERSON": "Only a person at the desk or the command line can re-arm.",
     "REARM_JOURNAL": "The trip is not journaled yet; a moment later the re-arm can be judged.",
+    "REARM_RUNNING": "The kill procedure of a halt is still at work; a re-arm waits for its receipt.",
     "REARM_RACE": "The latch was tripped again, or could not be written, while it was being lifted; look, then re-arm again.",
     "WATCHDOG": "The process beside the engine halted it, because the engine's loop did not turn any more (monitor.max_stall_s).",
     "ALGO_UNKNOWN": "There is no algorithm of that name; the denial names those that there are.",

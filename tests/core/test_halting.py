@@ -120,3 +120,18 @@ def test_what_was_shown_of_a_halt_ends_with_it(tmp_path: Path) -> None:
     assert lab.submit(co.Rearm(source=ME, scope=co.HaltScope(), word="REARM", reason="looked")).ok
     halt = lab.engine.view().status.halt
     assert (halt.state, halt.who, halt.why, halt.found, halt.gone_before) == ("active", "", "", 0, 0)
+
+
+def test_no_re_arm_while_a_procedure_is_at_work(tmp_path: Path) -> None:
+    """One that hangs at a broker would cancel what is sent behind the re-arm."""
+    ids: list[str] = []
+    lab = Lab(tmp_path, halter=lambda _command, halt_id: ids.append(halt_id))
+    lab.connect()
+    lab.submit(co.Halt(source=ME, why="odd"))
+    lab.pass_time(61)
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot())
+    command = co.Rearm(source=ME, scope=co.HaltScope(), word="REARM", reason="looked")
+    assert lab.submit(command).code == "REARM_RUNNING"
+    receipt(lab, ids[0], verified=False)
+    assert lab.submit(command).ok

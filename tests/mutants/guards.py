@@ -178,6 +178,8 @@ GUARDS = (
            "    latch.tighten(HaltScope(), TradingState.HALTED)\n", "", ("tests/cli/test_watchdog.py",)),
     Mutant("kill-no-policy", "without a policy nothing is flattened", HALTING, "flatten=command.flatten and policy is not None,",
            "flatten=command.flatten,", ("tests/cli/test_halting.py",)),
+    Mutant("rearm-running", "no re-arm while a kill procedure is at work", HALTS, "    if engine.picture.halts.is_at_work:\n",
+           "    if engine is None:\n", ("tests/core/test_halting.py",)),
     Mutant("rearm-compared", "a re-arm needs a clean comparison behind the trip", "engine/risk/kill_switch.py",
            "if clean_seq <= held.seq and", "if clean_seq <= 0 and", ("tests/risk/test_kill_switch.py",)),
     Mutant("note-until-journaled", "a trip file lies until the journal's word of it is on disk", "bolt_tui/trip_notes.py",
