@@ -235,9 +235,10 @@ def other_cash(result: dict[str, Any]) -> str:
     return f"  also {', '.join(rest)}  result {result['pnl_base']} {result['base']}{at}"
 
 
-def _end_words(parent: dict[str, Any]) -> str:
+def _end_words(parent: dict[str, Any], why: dict[str, str]) -> str:
     """What became of an order, and why where it says so."""
-    note = f": {parent['note']}" if parent["note"] and parent["state"] != "filled" else ""
+    said = why.get(parent["order_id"], "")
+    note = f": {said}" if said and parent["state"] != "filled" else ""
     return f"{parent['state']}, {parent['qty_filled']} of {parent['qty']}{note}"
 
 
@@ -246,14 +247,14 @@ def lines(result: dict[str, Any]) -> Sequence[str]:
     parent = result["parent"]
     shown = [
         f"PAPER replay of {', '.join(result['files'])}: {result['events']} events, {result['events_per_second']} per second",
-        f"{parent['order_id']} {result['order']}: {_end_words(parent)}",
+        f"{parent['order_id']} {result['order']}: {_end_words(parent, result['why'])}",
         f"average {result['avg_price']}  interval vwap {result['interval_vwap']}  slippage {result['vwap_slippage_bps']} bp",
         f"children {len(result['children'])}  fills {len(result['fills'])}  fees {result['fees']}",
         f"cash {result['cash']} {result['currency']}  position {result['position']}{other_cash(result)}",
         f"ledger hash {result['ledger_hash']}",
     ]
     shown += [
-        f"{one['order_id']} {one['side']} {one['qty']} {one['symbol']}: {_end_words(one)}"
+        f"{one['order_id']} {one['side']} {one['qty']} {one['symbol']}: {_end_words(one, result['why'])}"
         for one in result["parents"][1:]
     ]
     shown += [f"conservation: {fault}" for fault in result["conservation"]]

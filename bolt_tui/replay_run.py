@@ -44,6 +44,7 @@ from engine.market.volume import Curve, read_curve, window_weights
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
+from engine.store.order import Order
 from engine.store.place import Place
 
 PRINTS = (EXEC, HIDDEN, TRADE)
@@ -379,6 +380,7 @@ def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
         "order": line,
         "seed": replay.ask.seed,
         "parent": _plain(view[parent.order_id]),
+        "why": {order.order_id: _why(order) for order in parents},
         "parents": [_plain(view[order.order_id]) for order in parents if order.order_id in view],
         "children": [_plain(view[child.order_id]) for child in parent.children if child.order_id in view],
         "denied": [
@@ -410,6 +412,12 @@ def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
         "ledger_hash": replay.journal.head_hash.hex(),
         "realism": msgspec.to_builtins(_realism(replay)),
     }
+
+
+def _why(parent: Order) -> str:
+    """Why a parent ended: the venue's word on its last child where it ended with that, else its own."""
+    child = parent.children[-1] if parent.children and parent.note.startswith("its child ended ") else None
+    return parent.note if child is None else child.note or parent.note
 
 
 def _realism(replay: Replay) -> Any:

@@ -22,3 +22,11 @@ def test_each_order_is_told_with_why_it_ended(tmp_path: Path) -> None:
     ]
     assert not [line for line in said if line.startswith("conservation")]
     assert "conservation: a unit is missing" in lines({**result, "conservation": ["a unit is missing"]})
+
+
+def test_what_a_venue_refused_is_told_in_its_words(tmp_path: Path) -> None:
+    rows = quotes("2024-03-05T15:00:00Z", "2024-03-05T15:01:00Z", mic="XSIM")
+    result = replay(tmp_path, rows, "b 100 ABC @10.01 post")
+    (told,) = [line for line in lines(result) if line.startswith("P1")]
+    assert told.startswith("P1 b 100 ABC @10.01 post: rejected, 0 of 100: POST_ONLY")
+    assert "its child ended" not in told
