@@ -239,6 +239,8 @@ class PaneKeys(BasketKeys):
         """What the filter line says; the words that are wrong with it."""
         panel = self._base.query_one(f"#{pane}")
         error = panel.set_filter(words) if isinstance(panel, Blotter | TradeLogPanel) else ""
+        if isinstance(panel, Blotter):
+            panel.reorder()
         self.draw_anew()
         return error
 
@@ -250,11 +252,13 @@ class PaneKeys(BasketKeys):
     def action_sort(self) -> None:
         """Sort the orders by their next column."""
         self._say(f"orders sorted by {self._orders.next_sort()}; < reverses")
+        self._orders.reorder()
         self.draw_anew()
 
     def action_reverse(self) -> None:
         """Turn the sorting round."""
         self._orders.is_reversed = not self._orders.is_reversed
+        self._orders.reorder()
         self.draw_anew()
 
     def action_mark(self) -> None:

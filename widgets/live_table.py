@@ -29,6 +29,8 @@ from widgets.tones import Tone, Tones
 
 NEW = "#new"
 """Id of the line above arrivals."""
+TITLE_EDGES = 6
+"""Corners, lines and spaces around the words in a border."""
 INKED_MAX = 8_192
 """Drawn cells that a table keeps."""
 BOLD_NS = NS_PER_S
@@ -141,6 +143,7 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         """Cells as they were drawn, with their widths: of a row that changes, most are the same as before."""
         self._rows: tuple[Row, ...] = ()
         self._new: dict[str, None] = {}
+        self._is_reordered = False
         self._bold: dict[tuple[str, int], int] = {}
 
     # -- data --------------------------------------------------------------------------------------------------------------
@@ -158,8 +161,9 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
     def show(self, rows: Iterable[Row], now_ns: int = 0) -> None:
         """Put new rows; repaints only the lines that differ. ``now_ns`` times how long a changed figure is bold."""
         before, natural = self._rows, tuple(rows)
-        self._rows = self._held(natural) if self.selected else natural
-        if not self.selected:
+        is_held = bool(self.selected) and not self._is_reordered
+        self._rows = self._held(natural) if is_held else natural
+        if not is_held:
             self._new = {}
         dirty = self._mark_changes(before, now_ns)
         if len(before) != len(self._rows):
@@ -173,11 +177,20 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
             )
         if self.follow:
             self.scroll_to(y=self.max_scroll_y, animate=False, immediate=True)
+        if self._is_reordered:
+            self._is_reordered = False
+            self._reveal()
+
+    def reorder(self) -> None:
+        """The person asked for other rows or another order: with the next picture every row goes to its place, the selected one too."""
+        self._is_reordered = True
 
     def retitle(self, title: str, subtitle: str = "") -> None:
         """Words in the border; repaints only the line of it in which they changed."""
         # Past Textual's own setters, which read markup (a filter's words are none) and repaint the whole table.
         width, height = self.outer_size
+        if len(title) > width - TITLE_EDGES > 0:
+            title = fit(title, width - TITLE_EDGES).rstrip()
         if title != self._titles[0]:
             self._border_title = Content(title)
             self.refresh(Region(-1, -1, width, 1))

@@ -239,3 +239,23 @@ def test_what_was_released_does_not_stand_below_the_heading_of_what_is_staged(ki
         assert "#staged" not in ids[: ids.index(panel.selected)]
 
     play(script, view=frozen.with_baskets())
+
+
+def test_sorting_and_filtering_put_every_row_in_its_place_and_keep_the_cursor() -> None:
+    """A basket's row that held its place let its orders stand below another one."""
+
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        panel = pilot.app.query_one(Blotter)
+        panel.select("B1")
+        for key in ("greater_than_sign", "less_than_sign", "greater_than_sign"):
+            await pilot.press(key)
+            ids = [row.id for row in panel.rows]
+            assert set(ids[ids.index("B1") + 1 :][:2]) == {"P110", "P111"}
+            assert panel.selected == "B1"
+            assert "#new" not in ids
+        await pilot.press("slash", *keys("spy"), "enter")
+        ids = [row.id for row in panel.rows]
+        assert "P107" not in ids
+        assert panel.selected == "B1"
+
+    play(script, view=frozen.with_baskets())
