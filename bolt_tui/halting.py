@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from bolt_tui.exit_lock import ExitLock
 from bolt_tui.settings import Home
 from brokers.paper.listings import LISTINGS
 from engine.domain.clock import NS_PER_S, Clock
@@ -46,7 +47,7 @@ class Halting:
     """Runs procedures, each in a thread of its own: none waits behind one that hangs at a broker or is still at its exits.
 
     At most :data:`AT_ONCE` run at the same time, and one of everything besides; what is asked for beyond them waits, halts of
-    everything first. Exits at one broker are sent by one procedure at a time.
+    everything first. Exits at one broker are sent by one procedure at a time, whichever process it runs in.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Halting:
         self._lock = threading.Lock()
         self._waiting: list[Request] = []
         self._running: list[Request] = []
-        self._exits = {broker: threading.Lock() for broker in sessions}
+        self._exits = {broker: ExitLock(home.root / f"exits-{broker}.lock") for broker in sessions}
 
     def begin(
         self,

@@ -31,7 +31,7 @@ from engine.domain.commands import HaltScopeKind
 from engine.domain.money import Qty
 from engine.domain.order import OrderSpec
 from engine.oms.broker_interface import BrokerSession, SessionFactory, VenueOrder, VenuePosition, WireOrder
-from engine.oms.halt_plan import HaltPlan, emergency_wire_ids, exit_terms
+from engine.oms.halt_plan import HaltPlan, Turn, emergency_wire_ids, exit_terms
 from engine.oms.receipt import (
     BrokerReceipt,
     Receipt,
@@ -79,7 +79,7 @@ def run_halt(
     stop_sources: Callable[[], object] = lambda: None,
     place: Callable[[str, WireOrder], str] | None = None,
     pause: Pause = threading.Event.wait,
-    exits: Mapping[str, threading.Lock] = {},
+    exits: Mapping[str, Turn] = {},
 ) -> Receipt:
     """Run the whole procedure and return its receipt. Never raises for what a hook or a broker does.
 
@@ -118,7 +118,7 @@ class _Job:
         next_wire_id: Callable[[], str],
         place: Callable[[str, WireOrder], str] | None,
         pause: Pause,
-        exits: Mapping[str, threading.Lock],
+        exits: Mapping[str, Turn],
     ) -> None:
         self.plan, self.clock, self.place, self.pause, self.exits = plan, clock, place, pause, exits
         self._on_step, self._next_wire_id = on_step, next_wire_id

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -13,6 +14,18 @@ from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty, Rounding, round_to
 from engine.domain.order import OrderSpec, OrderType, Side, Tif
 from engine.oms.broker_interface import VenueOrder
+
+
+class Turn(Protocol):
+    """A lock, as the threads' and others are."""
+
+    def acquire(self, *, timeout: float) -> bool:
+        """Whether it is ours now; waits for it so many seconds."""
+        ...
+
+    def release(self) -> None:
+        """Let the next one."""
+        ...
 
 
 class HaltPlan(msgspec.Struct, frozen=True, kw_only=True):

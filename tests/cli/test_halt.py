@@ -13,7 +13,7 @@ from bolt_tui.commands.context import read_scope
 from bolt_tui.commands.exits import Exit
 from bolt_tui.commands.halt import HaltKey, Outcome, open_latch
 from bolt_tui.settings import Home
-from engine.domain.commands import Halt, HaltScope, HaltScopeKind, Rearm
+from engine.domain.commands import CommandResult, Halt, HaltScope, HaltScopeKind, Rearm
 from engine.domain.errors import SettingsError
 from engine.domain.events import TradingState
 from engine.domain.order import SourceKind
@@ -77,6 +77,14 @@ def test_what_is_left_is_not_called_clean(bolt: Bolt, engine: Served, home: Home
     ran = bolt("kill")
     assert ran.code == Exit.INCOMPLETE
     assert "NOT CLEAN" in ran.out
+
+
+def test_a_halt_that_the_engine_refuses_is_not_called_clean(bolt: Bolt, engine: Served, home: Home) -> None:
+    engine.door.answer = CommandResult(ok=False, code="ODD", text="it would not")
+    ran = bolt("kill", "--why", "test")
+    assert ran.code == Exit.INCOMPLETE
+    assert "the engine refused: ODD it would not" in ran.out
+    assert state(home) is TradingState.HALTED
 
 
 def test_the_key_halts_with_a_hung_engine_and_returns_at_once(home: Home) -> None:

@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
+from bolt_tui.exit_lock import ExitLock
 from bolt_tui.halting import AT_ONCE, Halting
 from bolt_tui.settings import Home, ensure_policy
 from engine.domain.clock import SystemClock
@@ -122,12 +124,15 @@ class Slow(Fake):
         return "X"
 
 
-def test_two_halts_that_flatten_exit_a_position_once(home: Home, steps: Steps) -> None:
+@pytest.mark.parametrize("is_beside", [False, True], ids=["one process", "two"])
+def test_two_halts_that_flatten_exit_a_position_once(home: Home, steps: Steps, is_beside: bool) -> None:
     fake = Slow()
     fake.quotes["AAPL"] = (Price("100.00"), Price("100.10"), 0)
     ask = halting(home, steps, {"paper": fake.session})
     ask("one", flatten=True)
     until(lambda: bool(fake.placed), "the first exit")
+    if is_beside:
+        ask = halting(home, steps, {"paper": fake.session})
     ask("two", "AAPL", flatten=True)
     until(lambda: steps.is_over("one") and steps.is_over("two"), "both receipts")
     assert [placed.spec.qty for placed in fake.placed] == [100]
@@ -154,3 +159,24 @@ def test_without_a_policy_nothing_is_flattened_and_the_cancels_go_all_the_same(h
     assert not fake.orders
     assert fake.placed == []
     assert outcome["text"] == "no policy could be read: protective orders were kept, nothing was flattened"
+
+
+def test_the_turn_to_send_exits_is_waited_for_and_given_up(tmp_path: Path) -> None:
+    one, other = ExitLock(tmp_path / "lock"), ExitLock(tmp_path / "lock")
+    assert one.acquire(timeout=0)
+    assert not other.acquire(timeout=0.05)
+    one.release()
+    assert other.acquire(timeout=0)
+    assert not one.acquire(timeout=0)
+    other.release()
+    assert one.acquire(timeout=0)
+    one.release()
+
+
+def test_without_its_file_the_turn_holds_in_this_process(tmp_path: Path) -> None:
+    lock = ExitLock(tmp_path / "gone" / "lock")
+    assert lock.acquire(timeout=0)
+    assert not lock.acquire(timeout=0)
+    lock.release()
+    assert lock.acquire(timeout=0)
+    lock.release()
