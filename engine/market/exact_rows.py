@@ -29,6 +29,8 @@ def read_rows(path: Path, kind: type[T], expected: str) -> T:
     Raises:
         DataError: naming the file, the row and what was expected.
     """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: it is no ordinary file, and reading it may never end; expected {expected}")
     try:
         # BaseLoader keeps every scalar as its text.
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 - builds text only

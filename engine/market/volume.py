@@ -163,6 +163,8 @@ def lines_of_curve(path: Path) -> list[str]:
     Raises:
         DataError: it cannot be read, or has no row.
     """
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: cannot be read: it is no ordinary file, and reading it may never end")
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("ascii")

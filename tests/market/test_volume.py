@@ -1,5 +1,6 @@
 """Volume curves: shares of a day as integer weights."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,10 @@ def test_a_recorded_half_year_has_the_shape_of_a_day() -> None:
     weights = curve.weights(OPEN, OPEN + 390 * MINUTE, 13)
     assert weights[0] > weights[6] < weights[12], "more at the open and the close than at noon"
     assert abs(sum(weights) - 1_000_000_000) < 100
+
+
+def test_no_pipe_is_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "curve.csv"
+    os.mkfifo(pipe)
+    with pytest.raises(DataError, match="no ordinary file"):
+        read_curve(pipe, "ABC")

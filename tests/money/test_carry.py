@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -210,3 +211,11 @@ def test_a_wrong_file_names_the_value(tmp_path: Path, old: str, new: str, words:
     path.write_text(CARRY.replace(old, new))
     with pytest.raises(DataError, match=f"(?i){words}"):
         read_carry(path)
+
+
+def test_no_pipe_is_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "carry.yaml"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path):
+        with pytest.raises(DataError, match="no ordinary file"):
+            read_carry(path)
