@@ -121,14 +121,16 @@ class DayBook:
     def _peaked(self, _seq: int, _ts_ns: int, event: de.ResultPeaked) -> None:
         self.days[event.account].peak = event.result
 
-    def _adjusted(self, _seq: int, _ts_ns: int, event: BooksAdjusted) -> None:
+    def _adjusted(self, _seq: int, ts_ns: int, event: BooksAdjusted) -> None:
         made = event.adjustment
         if made.symbol and event.mark is not None:
+            self.seen[made.symbol] = (event.mark, ts_ns)
             self._brought((made.broker, made.account, made.symbol), made.qty, made.cost, event.mark)
 
-    def _moved(self, _seq: int, _ts_ns: int, event: MovementBooked) -> None:
+    def _moved(self, _seq: int, ts_ns: int, event: MovementBooked) -> None:
         made = event.movement
         if made.kind is MovementKind.TRANSFER and made.qty and event.mark is not None:
+            self.seen[made.symbol] = (event.mark, ts_ns)
             self._brought((made.broker, made.account, made.symbol), made.qty, made.cost, event.mark)
 
     def _brought(self, key: Key, qty: Qty, cost: Money, mark: Price) -> None:

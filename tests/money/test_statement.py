@@ -157,3 +157,10 @@ def test_a_refused_replay_leaves_the_name_of_its_ledger_free(tmp_path: Path, bol
     assert bolt(*words, "--order", "b 5 ABC @mkt").code == Exit.OK
     assert "exists" in bolt(*words, "--order", "b 5 NOPE @mkt").err
     assert (tmp_path / "new.db").exists()
+
+
+def test_a_position_that_is_taken_over_is_stated_at_its_price_of_then(lab: Lab) -> None:
+    lab.quote(18900, 18902)
+    booked(lab, symbol="AAPL", qty=Qty(10), cost=Money(1000))
+    (held,) = books_of(lab).statement("paper", "PAPER", lambda _: True).positions
+    assert (held.mark, held.mark_ns, held.unrealised) == (Price(189), lab.clock.now_ns(), Money(890))
