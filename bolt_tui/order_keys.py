@@ -88,6 +88,11 @@ class OrderKeys(BasketKeys):
         self._asked_all_ns = now_ns
         status = self._port.view().status
         staged = sum(1 for order in self._port.view().orders if order.state is OrderState.STAGED)
+        if not (status.orders_working or status.parents_open):
+            self._say(
+                "no order works in what is shown; X again within 2 s asks the engine to cancel all the same", "bad"
+            )
+            return
         counts = f"{counted(status.orders_working, 'working order')} of {counted(status.parents_open, 'parent')}"
         counts += f"{_kinds(self._port.view())}, all symbols"
         self._say(

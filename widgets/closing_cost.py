@@ -24,15 +24,17 @@ class ClosingCost(msgspec.Struct, frozen=True):
     cost: Money | None = None
     """Against the middle, above zero is paid, in the position's currency."""
     note: str = ""
+    digits: int = 2
+    """Decimals of the symbol's prices."""
 
     def words(self) -> str:
         """One line for a person."""
         row = self.position
-        what = f"{plain(row.symbol)} {signed_quantity(row.qty)}"
+        what = f"{plain(row.symbol):<8} {signed_quantity(row.qty):>9}"
         if self.price is None or self.cost is None:
             return f"{what}: cost not known ({self.note})"
         note = f", {self.note}" if self.note else ""
-        return f"{what} at about {quantity(self.price)}: costs {fixed(self.cost, 2)} {row.currency}{note}"
+        return f"{what} at about {fixed(self.price, self.digits + 1):>11}: costs {fixed(self.cost, 2):>10} {row.currency}{note}"
 
 
 def closing_costs(view: DeskView, symbol: str = "") -> list[ClosingCost]:
@@ -71,7 +73,7 @@ def _cost(row: PositionView, quote: QuoteView | None, book: BookView | None, mad
         else EXACT.subtract(value, EXACT.multiply(middle, size))
     )
     cost = round_to(EXACT.multiply(lost, made.multiplier), Decimal("0.01"), Rounding.CEILING)
-    return ClosingCost(row, Price(ratio(value, size, made.price_digits + 2)), Money(cost), note)
+    return ClosingCost(row, Price(ratio(value, size, made.price_digits + 2)), Money(cost), note, made.price_digits)
 
 
 def total_words(costs: Iterable[ClosingCost]) -> str:

@@ -126,11 +126,13 @@ def _broken(words: str, width: int) -> list[str]:
 
 
 def _against(order: OrderView, cost: CostView, digits: int) -> list[tuple[str, str]]:
-    average = fixed(order.avg_price, digits + 1) or "none yet"
-    slip = bp(cost.slip_bp) if order.qty_filled else "none yet"
+    none = "none" if order.state.is_terminal else "none yet"
+    average = fixed(order.avg_price, digits + 1) or none
+    slip = bp(cost.slip_bp) if order.qty_filled else none
     lines = [(f"arrival {fixed(cost.arrival, digits + 1)}  avg {average}  slip {slip}", "bold")]
     if not order.qty_filled:
-        return [*lines, ("split   nothing has filled yet", "$quiet")]
+        yet = "" if order.state.is_terminal else " yet"
+        return [*lines, (f"split   nothing has filled{yet}", "$quiet")]
     if cost.timing_bp is None:
         lines.append(("split   not known: a child was sent without a journaled quote", "$quiet"))
     else:

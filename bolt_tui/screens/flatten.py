@@ -83,4 +83,4 @@ def cost_lines(view: DeskView, symbol: str) -> list[str]:
     if len(costs) > ROWS_SHOWN_MAX:
         lines.append(f"and {len(costs) - ROWS_SHOWN_MAX} more positions")
     lines.append(total_words(costs))
-    return [part for line in lines for part in wrap(line, WIDTH, "  ")]
+    return [part for line in lines for part in ([line] if len(line) <= WIDTH else wrap(line, WIDTH, "  "))]

@@ -424,6 +424,15 @@ def test_a_ladder_row_gives_its_price_to_the_line() -> None:
 # -- halt, re-arm, quit ------------------------------------------------------------------------------------------------
 
 
+def test_cancel_all_with_nothing_at_work_says_so_and_asks_all_the_same() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        await pilot.press("X")
+        assert answer(pilot).startswith("no order works in what is shown; X again")
+        await pilot.press("X")
+
+    assert [type(command) for command in play(script, view=frozen.empty()).commands] == [co.CancelAll]
+
+
 def test_a_monitor_that_halted_is_named_once() -> None:
     halt = msgspec.structs.replace(frozen.halted(), who="lookout", why="lookout: the loop did not turn")
     assert banner_lines(halt, frozen.NOW_NS, 0, 200)[0].startswith(

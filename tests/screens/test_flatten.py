@@ -94,6 +94,6 @@ def test_the_cost_stands_in_the_dialog() -> None:
         await pilot.press("F")
         said = str(pilot.app.screen.query_one("#flatten-cost", Static).render())
         assert "3 working orders cancelled first" in said
-        assert "AAPL +300 at about 189.06" in said
+        assert "AAPL          +300 at about     189.060: costs       1.50 USD" in said
 
     play(script)
