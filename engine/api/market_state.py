@@ -99,7 +99,7 @@ class MarketState:
     def price_digits(self, symbol: str) -> int:
         """Decimals of the symbol's tick; 0 where it is not known."""
         made = self.instruments.get(symbol)
-        return 0 if made is None else made.price_digits
+        return 0 if made is None else made.tick_digits
 
     def displayed(self, symbol: str, venue: str) -> tuple[MarketTick, ...]:
         """The last quote and book of a listing, as far as there are any."""

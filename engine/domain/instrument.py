@@ -126,6 +126,11 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
             tick = band.tick
         return tick
 
+    @property
+    def tick_digits(self) -> int:
+        """Decimals of its ticks, for people; ``price_digits`` may be more where prints lie between ticks."""
+        return max(_digits(band.tick) for band in self.ticks)
+
     def is_on_lot(self, qty: Decimal) -> bool:
         """Whether ``qty`` is a whole number of lots."""
         return is_multiple(qty, self.lot)

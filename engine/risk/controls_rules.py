@@ -387,7 +387,7 @@ def self_cross(case: Case) -> Broken | None:
     worst = collar_price(case.ref, case.limit("price.collar_pct"), case.spec.side)
     for other in case.view.open_orders(None, case.spec.symbol):
         if crosses(case.spec, other, worst):
-            at = f" at {other.limit}" if other.limit is not None else ""
+            at = f" at {text(other.limit)}" if other.limit is not None else ""
             found = f"{other.order_id} {other.side} {other.leaves}{at}"
             return found, "no own opposite order", f"it could trade with our own order {found}; cancel that one first"
     return None

@@ -5,9 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 
+import msgspec
+
 from engine.api import log_lines
+from engine.api.market_state import MarketState
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
+from engine.domain.instrument import make_instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import AlgoSpec, OrderSpec, OrderState, OrderType, Side
 from engine.store.order import Order
@@ -91,3 +95,12 @@ def test_a_child_does_not_say_again_what_works_its_parent() -> None:
         "buy 10 AAPL market day twap over 1m slices=5",
         "buy 10 AAPL market day",
     ]
+
+
+def test_a_grid_that_is_finer_than_the_tick_adds_no_noughts() -> None:
+    """A recording keeps prints between ticks; a limit was told as 10.0000."""
+    fine = msgspec.structs.replace(make_instrument("ABC", "equity", "XSIM", "USD", "0.01"), price_digits=4)
+    market = MarketState()
+    market.instruments["ABC"] = fine
+    assert (market.price_digits("ABC"), market.price_digits("NOPE")) == (2, 0)
+    assert make_instrument("ES", "future", "XSIM", "USD", "0.25").tick_digits == 2

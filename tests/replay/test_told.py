@@ -30,3 +30,10 @@ def test_what_a_venue_refused_is_told_in_its_words(tmp_path: Path) -> None:
     (told,) = [line for line in lines(result) if line.startswith("P1")]
     assert told.startswith("P1 b 100 ABC @10.01 post: rejected, 0 of 100: POST_ONLY")
     assert "its child ended" not in told
+
+
+def test_a_denial_names_the_price_of_the_other_order_without_noughts(tmp_path: Path) -> None:
+    """A recording keeps prints finer than its ticks; the limit was told as 10.0000."""
+    rows = quotes("2024-03-05T15:00:00Z", "2024-03-05T15:01:00Z", mic="XSIM")
+    result = replay(tmp_path, rows, "b 100 ABC @join", "s 100 ABC @mkt")
+    assert "own order C2 buy 100 at 10;" in result["denied"][0]["text"]
