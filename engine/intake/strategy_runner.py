@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 REFUSED_WAIT_NS = 5 * NS_PER_S
 TIMERS_MAX = 1_000
+DIRECT = AlgoSpec()
 
 
 class Runner:
@@ -127,17 +128,23 @@ class Runner:
         terms: OrderTerms = PLAIN,
     ) -> str | None:
         """Place an order; its id, or None where it was refused."""
-        spec = msgspec.structs.replace(
-            self._plain(symbol, side, qty, tif),
+        host = self._host
+        spec = OrderSpec(
+            symbol=symbol,
+            side=side,
+            qty=Qty(qty),
             type=terms.kind(limit, stop),
             limit=limit,
             stop=terms.touch if terms.touch is not None else stop,
             trail=terms.trail,
             display=terms.display,
+            tif=tif,
             expires_ns=terms.expires_ns,
             post_only=post_only,
             reduce_only=reduce_only,
-            algo=algo or AlgoSpec(),
+            broker=host.broker,
+            account=host.account,
+            algo=algo or DIRECT,
         )
         return self._place(spec, (), why)
 
