@@ -37,6 +37,11 @@ class OrderKeys(BasketKeys):
         if order.state.is_terminal:
             self._say(f"{order.order_id} has ended; it cannot be amended")
             return
+        if order.algo not in {"", "direct"} and order.state.is_live and not order.waits:
+            self._say(
+                f"{order.order_id} is worked by {order.algo} and cannot be amended: + and - change its urgency, p pauses it, x cancels it"
+            )
+            return
         price = order.limit
         words = f"a {order.order_id} qty {text(order.qty)}" + (f" @{text(price)}" if price is not None else "")
         self._pad.start(words)

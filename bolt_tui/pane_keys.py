@@ -27,7 +27,7 @@ from engine.views import DeskView, OrderView
 from widgets.alerts import Alert, AlertBook, alerts_of, card_words, read_alert
 from widgets.alerts_panel import AlertsPanel
 from widgets.blotter import Blotter, Open
-from widgets.formats import quantity
+from widgets.formats import counted, quantity
 from widgets.live_table import LiveTable, Row
 from widgets.position_strip import PositionStrip
 from widgets.trade_log_panel import TradeLogPanel
@@ -301,7 +301,7 @@ class PaneKeys(BasketKeys):
         table = self.focused if isinstance(self.focused, LiveTable) else self._orders
         rows = [table.row] if table.row is not None else [row for row in table.rows if not row.is_rule]
         self.copy_to_clipboard("\n".join("\t".join(_cells(row)) for row in rows[:COPIED_ROWS_MAX]))
-        self._say(f"copied {len(rows)} lines of {table.id}, where the terminal allows it (OSC 52)")
+        self._say(f"copied {counted(len(rows), 'line')} of {table.id}, where the terminal allows it (OSC 52)")
 
     def action_export(self) -> None:
         """Write the focused pane as a csv file."""

@@ -155,6 +155,8 @@ class PreviewScreen(Dialog[Choice]):
             return "no quote now"
         age_ns = self._now_ns() - quote.ts_ns
         stale = f"STALE {seconds(age_ns)}" if age_ns > STALE_NS else f"{seconds(age_ns)} old"
+        if age_ns > STALE_NS and self._is_proven:
+            stale = f"{seconds(age_ns)} old, the newest there is"
         prices = f"{fixed(quote.bid, self._digits)} / {fixed(quote.ask, self._digits)}"
         return f"quote now {prices}, {stale}{self._moved_words(quote)}"
 
@@ -177,8 +179,12 @@ class PreviewScreen(Dialog[Choice]):
             return self._monotonic_ns() - self._shown_ns > PROVEN_NS
         if self._has_moved(quote):
             return True
-        is_proven = self._is_refreshed and self._monotonic_ns() - self._shown_ns <= PROVEN_NS
-        return self._now_ns() - quote.ts_ns > STALE_NS and not is_proven
+        return self._now_ns() - quote.ts_ns > STALE_NS and not self._is_proven
+
+    @property
+    def _is_proven(self) -> bool:
+        """The engine has just said that it knows no newer quote."""
+        return self._is_refreshed and self._monotonic_ns() - self._shown_ns <= PROVEN_NS
 
     @property
     def is_confirmable(self) -> bool:

@@ -98,6 +98,8 @@ def test_a_stale_quote_makes_enter_refresh_with_a_new_intent() -> None:
         assert engine.sent() == []
         assert engine.previews() == 2
         assert screen.offer.intent_id != first
+        shown = str(screen.query_one("#preview-live", Static).render())
+        assert shown.endswith("2.0s old, the newest there is"), "enter sends now, so it is not called stale"
         await pilot.press("enter")
         assert engine.sent() == []
         engine.clock.set_ns(engine.clock.now_ns() + 300_000_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from engine.domain import commands as co
 from engine.views import DeskView
@@ -79,3 +80,15 @@ def test_a_paused_parent_says_so_in_its_row() -> None:
         assert "VWAP 24% take" in shown["P104"]
 
     play(script, view=worked(paused=True, urgency="take"))
+
+
+def test_what_an_algorithm_works_offers_no_amend_and_says_what_can_be_done() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        pilot.app.query_one(Blotter).select("P104")
+        await pilot.press("a")
+        assert answer(pilot) == (
+            "P104 is worked by vwap and cannot be amended: + and - change its urgency, p pauses it, x cancels it"
+        )
+        assert pilot.app.query_one("#pad", Input).value == ""
+
+    assert play(script).commands == []
