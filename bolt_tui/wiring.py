@@ -31,6 +31,7 @@ from bolt_tui.tape_middles import Question
 from bolt_tui.trip_notes import TripNotes
 from bolt_tui.venue_keeper import VenueKeeper
 from bolt_tui.watchdog import Watchdog
+from brokers.paper.line import IsHalted
 from brokers.paperbroker import PaperBroker, PaperSession, ensure_venue, stop_venue
 from engine.api import Engine, EngineParts
 from engine.domain.clock import NS_PER_S, SystemClock
@@ -40,7 +41,7 @@ from engine.domain.events import AlertRaised, BrokerState, TradingState
 from engine.domain.ids import new_ledger_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import Price, Qty
-from engine.domain.order import Source, SourceKind
+from engine.domain.order import OrderSpec, Source, SourceKind
 from engine.domain.resets import DailyReset, read_reset
 from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_loader import load_strategies
@@ -51,6 +52,7 @@ from engine.market.history import History, Loaded
 from engine.market.registry import Registry, differences
 from engine.market.tape import Chunk, TapeWriter, prune, recover
 from engine.oms import broker_interface as bi
+from engine.risk.kill_switch import scopes_of
 from engine.risk.latch import Latch, TripNote, leave_note, sentinel
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
@@ -228,11 +230,7 @@ class LiveEngine:
                 EngineParts(
                     journal=self._journal,
                     clock=self._tape.clock,
-                    brokers={
-                        "paper": LoopBroker(
-                            PaperBroker(home.root, reset=_reset_of(settings)), self._inbox, self._tape, registry
-                        )
-                    },
+                    brokers={"paper": LoopBroker(_paper(home, settings), self._inbox, self._tape, registry)},
                     policy=self._policy,
                     latch=self._tape.latch,
                     mode="paper",
@@ -499,6 +497,21 @@ class LiveEngine:
 
 def _reset_of(settings: Settings) -> DailyReset | None:
     return read_reset(settings.paper.reset) if settings.paper.reset else None
+
+
+def _paper(home: Home, settings: Settings) -> PaperBroker:
+    return PaperBroker(home.root, reset=_reset_of(settings), is_halted=_last_look(home))
+
+
+def _last_look(home: Home) -> IsHalted:
+    """Reads the latch for an adapter's thread, by a view of its own."""
+    latch = Latch.attach(home.latch)
+
+    def is_halted(spec: OrderSpec | None) -> bool:
+        scopes = () if spec is None else scopes_of(spec.account, "", spec.symbol)
+        return latch.read(scopes) is TradingState.HALTED
+
+    return is_halted
 
 
 def _venue_start(home: Home, settings: Settings) -> Callable[[], bool]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from brokers.paper.home import venue_folder
-from brokers.paper.line import STOP_S, Mailbox, PaperLine
+from brokers.paper.line import STOP_S, IsHalted, Mailbox, PaperLine
 from brokers.paper.process import ensure_venue, is_venue_running, stop_venue
 from brokers.paper.protocol import Amend, AskOrder, AskState, Cancel, New
 from brokers.paper.replay_broker import PAPER_CAPABILITIES
@@ -44,6 +44,8 @@ class PaperBroker:
         answer_s: how long an answer may take before the outcome is called unknown.
         silence_s: how long the venue may say nothing before the line is given up.
         reset: when the venue lets go of engines each day, as it was started with.
+        is_halted: asked in this adapter's thread right before an order or amend goes to the line; those it holds back are refused as
+            NOT_SENT. Cancels and questions always go.
     """
 
     name = "paper"
@@ -57,6 +59,7 @@ class PaperBroker:
         answer_s: float = ANSWER_S,
         silence_s: float = SILENCE_S,
         reset: DailyReset | None = None,
+        is_halted: IsHalted = lambda _: False,
     ) -> None:
         self.account = account
         self._listed = tuple(one.instrument for one in planned_listings(read_plan(home / OWN_NAME)))
@@ -65,7 +68,14 @@ class PaperBroker:
             self.capabilities = msgspec.structs.replace(PAPER_CAPABILITIES, resets=(reset,))
         self._mailbox = Mailbox()
         self._line = PaperLine(
-            self.name, account, venue_folder(home), self._mailbox, clock or SystemClock(), answer_s, silence_s
+            self.name,
+            account,
+            venue_folder(home),
+            self._mailbox,
+            clock or SystemClock(),
+            answer_s,
+            silence_s,
+            is_halted,
         )
         self._thread = threading.Thread(target=self._line.run, name="bolt-paper", daemon=True)
 

@@ -12,6 +12,7 @@ import logging
 import selectors
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from brokers.broker_base import Lanes, TickBuffer
@@ -40,6 +41,7 @@ from engine.domain.clock import NS_PER_S, Clock
 from engine.domain.errors import VenueError
 from engine.domain.events import BrokerState
 from engine.domain.instrument import Instrument
+from engine.domain.order import OrderSpec
 from engine.market.feed import MarketTick
 from engine.oms.broker_interface import (
     Acked,
@@ -69,6 +71,8 @@ WAIT_S = 0.1
 _READ_BYTES = 256 * 1024
 _LOG = logging.getLogger("bolt.paper")
 
+IsHalted = Callable[[OrderSpec | None], bool]
+"""Whether an order of these terms must not leave any more; anything at all, where none are given."""
 Out = New | Cancel | Amend | AskOrder | AskState | Ask
 
 
@@ -154,7 +158,15 @@ class PaperLine:
     """The line of one account: :meth:`run` is the body of a thread. Sink and market are called from it."""
 
     def __init__(
-        self, name: str, account: str, folder: Path, mailbox: Mailbox, clock: Clock, answer_s: float, silence_s: float
+        self,
+        name: str,
+        account: str,
+        folder: Path,
+        mailbox: Mailbox,
+        clock: Clock,
+        answer_s: float,
+        silence_s: float,
+        is_halted: IsHalted,
     ) -> None:
         self.instruments: tuple[Instrument, ...] = ()
         """What the venue said it lists; empty before the first connection."""
@@ -169,6 +181,7 @@ class PaperLine:
         self._clock = clock
         self._answer_ns = int(answer_s * NS_PER_S)
         self._silence_ns = int(silence_s * NS_PER_S)
+        self._is_halted = is_halted
         self._is_down = False
         self._pending: dict[tuple[str, str], int] = {}
         """What left and has no answer, with the time by which it is called unknown."""
@@ -312,6 +325,10 @@ class PaperLine:
 
     def _next(self) -> bool:
         frame = self._mailbox.take(may_ask=len(self._asked) < ASKED_MAX)
+        while isinstance(frame, New | Amend) and self._is_halted(frame.order.spec if isinstance(frame, New) else None):
+            # Handed over before the trip, and it has waited here for the line since.
+            self._refuse([frame], "NOT_SENT", "it never left: trading was halted before the line took it")
+            frame = self._mailbox.take(may_ask=len(self._asked) < ASKED_MAX)
         if frame is None:
             return False
         due_ns = self._clock.monotonic_ns() + self._answer_ns

@@ -107,11 +107,19 @@ class Lab:
 class Ear:
     """An engine in miniature: a PaperBroker, and everything it said."""
 
-    def __init__(self, home: Path, account: str = "PAPER", *, answer_s: float = 5.0, silence_s: float = 5.0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        account: str = "PAPER",
+        *,
+        answer_s: float = 5.0,
+        silence_s: float = 5.0,
+        is_halted: Callable[[OrderSpec | None], bool] = lambda _: False,
+    ) -> None:
         self.events: list[BrokerEvent] = []
         self.ticks: list[MarketTick] = []
         self._news = threading.Condition()
-        self.broker = PaperBroker(home, account, answer_s=answer_s, silence_s=silence_s)
+        self.broker = PaperBroker(home, account, answer_s=answer_s, silence_s=silence_s, is_halted=is_halted)
         self.broker.start(self._hear, self._see)
 
     def __enter__(self) -> Self:

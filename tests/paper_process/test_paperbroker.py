@@ -244,6 +244,31 @@ def test_cancels_overtake_queued_questions(lab: Lab) -> None:
         assert [event.request_id for event in ear.all(Snapshot)] == list(range(500))
 
 
+def test_what_waits_for_the_line_when_trading_is_halted_does_not_leave_and_cancels_do(lab: Lab) -> None:
+    halted: list[bool] = []
+    asked: list[OrderSpec | None] = []
+
+    def is_halted(spec: OrderSpec | None) -> bool:
+        asked.append(spec)
+        return bool(halted)
+
+    with Ear(lab.home, is_halted=is_halted) as ear:
+        up(ear)
+        first, second = limit(1, Side.BUY, "100", "189.00"), limit(2, Side.BUY, "100", "189.00")
+        ear.broker.send_new(first)
+        ear.wait(Acked)
+        halted.append(True)
+        ear.broker.send_new(second)
+        ear.broker.send_amend(first.wire_id, "", Qty(50), None, None)
+        assert (ear.wait(Rejected).wire_id, ear.wait(Rejected).code) == (second.wire_id, "NOT_SENT")
+        assert (ear.wait(AmendRefused).wire_id, ear.wait(AmendRefused).code) == (first.wire_id, "NOT_SENT")
+        ear.broker.send_cancel(first.wire_id, "")
+        assert ear.wait(Cancelled).wire_id == first.wire_id
+        ear.broker.query_state(7, 0)
+        assert [one.wire_id for one in ear.wait(Snapshot).orders] == [first.wire_id]
+    assert asked == [first.spec, second.spec, None]
+
+
 def test_without_a_line_nothing_is_sent_and_that_is_said(tmp_path: Path) -> None:
     with Ear(tmp_path) as ear:
         assert ear.wait(ChannelChanged).state is BrokerState.DOWN
