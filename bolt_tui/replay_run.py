@@ -41,6 +41,7 @@ from engine.market.session_curve import curve_of, has_session_bins, read_days
 from engine.market.sessions import Sessions
 from engine.market.sidecar import parse_instrument
 from engine.market.volume import Curve, read_curve, window_weights
+from engine.risk.kill_switch import scope_words
 from engine.risk.latch import Latch
 from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal
@@ -414,6 +415,17 @@ def _result(replay: Replay, taken_ns: int) -> dict[str, Any]:
     }
 
 
+def _silences(replay: Replay) -> tuple[str, ...]:
+    """What was halted because its feed was silent for longer than the policy trusts a price: bars are, from one to the next."""
+    held = [item for item in replay.engine.kill.held() if item.code == "STALE_WORKING"]
+    said = (
+        "and stayed so: its prices come further apart than monitor.max_stale_s; a --policy of your own may allow that"
+    )
+    return tuple(
+        f"{scope_words(item.scope)} was halted at {iso(item.ts_ns)[:19]}Z ({item.why}) {said}" for item in held
+    )
+
+
 def _why(parent: Order) -> str:
     """Why a parent ended: the venue's word on its last child where it ended with that, else its own."""
     child = parent.children[-1] if parent.children and parent.note.startswith("its child ended ") else None
@@ -423,7 +435,7 @@ def _why(parent: Order) -> str:
 def _realism(replay: Replay) -> Any:
     ask = replay.ask
     defaults = [sentence for tape in replay.tapes for sentence in tape.defaults]
-    notes = tuple(f"{tape.name}: {words}" for tape in replay.tapes for words in tape.findings)
+    notes = tuple(f"{tape.name}: {words}" for tape in replay.tapes for words in tape.findings) + _silences(replay)
     if not ask.is_cash_given:
         defaults.append(f"cash not given, used {text(ask.cash)}")
     if not ask.at_ns:

@@ -280,8 +280,9 @@ class SafetyMonitor:
         limit_ns = policy.ns("monitor.max_stale_s")
         for symbol in self._working():
             age_ns = self._quote_age(symbol, now_ns)
-            # Outside a session quotes stand still by nature; resting orders there are no alarm.
-            if self._view.session_open(symbol, now_ns) is False:
+            # Outside a session quotes stand still by nature; resting orders there are no alarm. A night, or a pause at noon, is not counted
+            # against the first quote behind it either: it has as long as any other to come.
+            if any(self._view.session_open(symbol, at_ns) is False for at_ns in (now_ns, now_ns - limit_ns)):
                 continue
             if age_ns is None and self._started_ns is not None and now_ns - self._started_ns <= limit_ns:
                 # A restart finds its orders working before the first quote can have come.

@@ -112,3 +112,12 @@ def test_a_calendar_nobody_knows_is_refused_before_anything_runs(tmp_path: Path,
     rows = quotes("2023-11-24T15:00:00Z", "2023-11-24T15:01:00Z", mic="XNYS")
     with pytest.raises(InputError, match=r"XNOP.*expected 24x7 or an exchange"):
         replay(tmp_path, rows, REST, terms="mic=XNYS,calendar=XNOP", calendars=calendars)
+
+
+def test_a_lasting_order_is_not_halted_at_the_bell(tmp_path: Path, calendars: Path) -> None:
+    """The last quote is of before lunch when the session goes on, and the first new one comes seconds later. So it is with a night."""
+    rows = quotes("2023-11-28T03:58:50Z", "2023-11-28T03:59:50Z", mic="XHKG")
+    rows += quotes("2023-11-28T05:00:20Z", "2023-11-28T05:01:00Z", mic="XHKG", bid="8.98", ask="8.99")
+    result = replay(tmp_path, rows, f"{REST} gtc", terms=HKEX, calendars=calendars)
+    assert (result["parent"]["state"], result["position"]) == ("filled", "100"), result["why"]
+    assert result["fills"][0]["ts_ns"] >= moment("2023-11-28T05:00:20Z")

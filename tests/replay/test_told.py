@@ -20,6 +20,8 @@ def test_each_order_is_told_with_why_it_ended(tmp_path: Path) -> None:
         "P1 b 100 ABC @9.50: cancelled, 0 of 100: halted: STALE_WORKING",
         "P3 buy 50 ABC: cancelled, 0 of 50: halted: STALE_WORKING",
     ]
+    (silent,) = [line for line in said if "monitor.max_stale_s" in line]
+    assert silent.startswith("  note: symbol ABC was halted at 2024-03-05T15:02:")
     assert not [line for line in said if line.startswith("conservation")]
     assert "conservation: a unit is missing" in lines({**result, "conservation": ["a unit is missing"]})
 

@@ -290,6 +290,21 @@ def test_working_orders_on_stale_quotes_trip_their_symbol(desk: Desk) -> None:
     assert desk.monitor.blocks(NOW) == ()
 
 
+def test_the_first_quote_of_a_session_has_as_long_to_come_as_any_other(desk: Desk) -> None:
+    """An order good till cancelled was halted at the bell: the last quote was of the evening before."""
+    desk.set_limit("monitor.max_stale_s", Decimal(60))
+    desk.orders.append(desk.original())
+    desk.opened_ns = NOW
+    for evening in (quote("99", "101", ts_ns=NOW - 65 * 3600 * SECOND), None):
+        desk.quotes.pop("AAPL")
+        if evening is not None:
+            desk.quotes["AAPL"] = evening
+        for late_ns in (0, 60 * SECOND - 1):
+            assert desk.trips(NOW + late_ns) == []
+        assert desk.trips(NOW + 60 * SECOND) == [(SYMBOL, HALTED, "STALE_WORKING")]
+        desk.quotes["AAPL"] = quote("99", "101", ts_ns=NOW)
+
+
 def test_a_broker_that_stays_down_with_open_orders_trips(desk: Desk) -> None:
     desk.set_limit("monitor.max_down_s", Decimal(3))
     desk.counts[None] = 2

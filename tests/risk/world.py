@@ -67,6 +67,8 @@ class World:
         self.instruments = {"AAPL": make_instrument("AAPL", "equity", "XNAS", "USD", "0.01")}
         self.quotes: dict[str, Quote] = {"AAPL": quote("99.99", "100.01", last="100")}
         self.session: bool | None = True
+        self.opened_ns = 0
+        """Before it, no session."""
         self.volume: Decimal | None = Decimal(10**12)
         self._adv: Qty | None = None
         self.rates: dict[str, Decimal] = {"USD": Decimal(1)}
@@ -106,7 +108,7 @@ class World:
         return self.quotes.get(symbol)
 
     def session_open(self, symbol: str, ts_ns: int) -> bool | None:
-        return self.session
+        return self.session if ts_ns >= self.opened_ns else False
 
     def session_words(self, symbol: str, ts_ns: int) -> str:
         return "as the test says"
