@@ -38,6 +38,8 @@ AROUND = 5
 """Rows above and below those that can be seen which are kept as new as they are."""
 FAMILY_SHOWN_MAX = 200
 """Children, and fills, of one opened parent."""
+BY_A_PERSON = ": MANUAL"
+"""Code at the end of a halt's note that says no more than that somebody halted."""
 EMPTY = "no orders: press b or s and type a size, n for a form, B for a basket; ? shows every key"
 EMPTY_FILTER = "no order passes the filter: / changes it, esc in it clears it"
 
@@ -387,7 +389,7 @@ def _note(order: OrderView) -> str:
         eager = f" {order.urgency}" if order.urgency not in {"", "normal"} else ""
         parts.append(f"{order.algo.upper()} {order.progress_pct}%{eager}")
     if order.queue_ahead is not None and (order.parent_id or order.algo in {"", "direct"}):
-        parts.append(f"ahead {queue_words(order)}")
+        parts.append(f"{queue_words(order)} ahead")  # where it is narrow the number stays
     if order.denials:
         first = order.denials[0]
         return plain(" ".join((*parts, first.code, first.text)))
@@ -395,11 +397,13 @@ def _note(order: OrderView) -> str:
         parts.append(f"stop {text(order.stop)}")
     if order.is_foreign:
         parts.append("foreign")
-    return plain(" ".join(part for part in (*parts, order.flags, own_note(order)) if part))
+    flags = order.flags.replace("-only", "")
+    return plain(" ".join(part for part in (*parts, flags, own_note(order)) if part))
 
 
 def own_note(order: OrderView) -> str:
     """What an order's note says beyond its state: not how its one child ended, nor again that it was cancelled."""
     if order.note == f"its child ended {order.state.value}":
         return ""
-    return order.note.removeprefix("cancelled ") if order.state is OrderState.CANCELLED else order.note
+    said = order.note.removesuffix(BY_A_PERSON)
+    return said.removeprefix("cancelled ") if order.state is OrderState.CANCELLED else said
