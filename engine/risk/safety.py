@@ -31,6 +31,7 @@ from engine.domain.events import (
 from engine.domain.money import EXACT, text
 from engine.risk.controls_case import fall
 from engine.risk.controls_history import Window
+from engine.risk.exposure import CLOSED, SYMBOL_HALTED
 from engine.risk.kill_switch import CLOCK_JUMP, KillSwitch
 from engine.risk.latch import GLOBAL, RANK
 from engine.risk.policy import Policy
@@ -67,6 +68,8 @@ class SafetyMonitor:
         self._clocks: tuple[int, int] | None = None
         self._down_since: dict[str, int] = {}
         self._started_ns: int | None = None
+        self._stood_ns: dict[str, int] = {}
+        """When a symbol with working orders was last seen halted by its venue."""
         self.routes: Routes = {
             OrderIntent: self._sent,
             EngineStarted: self._started,
@@ -284,6 +287,8 @@ class SafetyMonitor:
             # against the first quote behind it either: it has as long as any other to come.
             if any(self._view.session_open(symbol, at_ns) is False for at_ns in (now_ns, now_ns - limit_ns)):
                 continue
+            if self._stands_still(symbol, now_ns, limit_ns):
+                continue
             if age_ns is None and self._started_ns is not None and now_ns - self._started_ns <= limit_ns:
                 # A restart finds its orders working before the first quote can have come.
                 continue
@@ -291,6 +296,16 @@ class SafetyMonitor:
                 shown = "no quote" if age_ns is None else f"a quote {_seconds(age_ns)} s old"
                 why = f"orders of {symbol} work on {shown}"
                 yield Trip(HaltScope(HaltScopeKind.SYMBOL, symbol), HALTED, "STALE_WORKING", why)
+
+    def _stands_still(self, symbol: str, now_ns: int, limit_ns: int) -> bool:
+        """Whether the venue has halted a symbol, or had until a moment ago: orders wait there for it to resume, and no quote can come."""
+        quote = self._view.quote(symbol)
+        if quote is not None and quote.status in {SYMBOL_HALTED, CLOSED}:
+            self._stood_ns[symbol] = now_ns
+        if now_ns - self._stood_ns.get(symbol, now_ns - limit_ns - 1) <= limit_ns:
+            return True
+        self._stood_ns.pop(symbol, None)
+        return False
 
     def _channels(self, policy: Policy, now_ns: int) -> Iterator[Trip]:
         for broker, account in self._view.brokers():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.domain.clock import iso
@@ -303,6 +304,18 @@ def test_the_first_quote_of_a_session_has_as_long_to_come_as_any_other(desk: Des
             assert desk.trips(NOW + late_ns) == []
         assert desk.trips(NOW + 60 * SECOND) == [(SYMBOL, HALTED, "STALE_WORKING")]
         desk.quotes["AAPL"] = quote("99", "101", ts_ns=NOW)
+
+
+def test_a_symbol_that_its_venue_has_halted_is_waited_for(desk: Desk) -> None:
+    """Orders are parked there until it resumes; cancelled after a minute they missed the auction that ends the halt."""
+    desk.set_limit("monitor.max_stale_s", Decimal(60))
+    desk.orders.append(desk.original())
+    still = quote("99", "101", ts_ns=NOW)
+    desk.quotes["AAPL"] = msgspec.structs.replace(still, status="halted")
+    assert desk.trips(NOW + 300 * SECOND) == []
+    desk.quotes["AAPL"] = still
+    assert desk.trips(NOW + 360 * SECOND) == [], "the first quote behind it has as long to come as any other"
+    assert desk.trips(NOW + 360 * SECOND + 1) == [(SYMBOL, HALTED, "STALE_WORKING")]
 
 
 def test_a_broker_that_stays_down_with_open_orders_trips(desk: Desk) -> None:
