@@ -38,7 +38,7 @@ OTHER_CODES = {
     "REJECT_RATE": "Too many orders were rejected by the venue (monitor.max_reject_pct).",
     "ACK_SLOW": "Half of all orders waited too long for an answer (monitor.max_ack_s).",
     "MESSAGE_RATE": "Too many messages were sent in the window (monitor.max_messages).",
-    "STALE_WORKING": "Orders work while the quotes of their symbol are stale (monitor.max_stale_s).",
+    "STALE_WORKING": "Orders work while the quotes of their symbol are stale (monitor.max_stale_s). Not judged outside its session, while its venue has halted it, and for that long behind either.",
     "DOWN_WORKING": "A broker is down while it has open orders of ours (monitor.max_down_s); look at its own screen.",
     "REARM": "A person lifted a halt.",
     "REARM_WORD": "The word typed to re-arm must be REARM.",
