@@ -59,6 +59,7 @@ def test_a_scope_halts_no_more_than_it_names(bolt: Bolt, engine: Served, home: H
     engine.door.halt = halted(home.receipts / "h.json")
     ran = bolt("kill", "--scope", "symbol: aapl ")
     assert "nothing of symbol AAPL works any more" in ran.out
+    assert f"receipt: {home.receipts / 'h.json'}" in ran.out
     assert state(home) is TradingState.ACTIVE
     assert state(home, HaltScope(HaltScopeKind.SYMBOL, "AAPL")) is TradingState.HALTED
 
