@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import lru_cache
@@ -88,6 +89,15 @@ def _grouped_word(word: str) -> str:
     if len(core) < 4 or not core[:1].isdecimal() or not core[-1:].isdecimal():
         return word
     return word.replace(core, figure(core), 1)
+
+
+_SHORT_MONEY = re.compile(r"(?<![\w.])(-?\d+)(\.\d)?(?= [A-Z]{3}\b)")
+
+
+def cents(words: str) -> str:
+    """A sentence whose amounts of a currency have two decimals at least: ``4735.5 USD`` is written ``4,735.50 USD``."""
+    padded = _SHORT_MONEY.sub(lambda found: f"{found[1]}{(found[2] or '.0')}0", words)
+    return grouped(padded)
 
 
 def counted(count: int, noun: str) -> str:

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from engine.domain.commands import CheckResult, CommandResult, Denial
 from engine.domain.order import OrderSpec
-from widgets.formats import figure, fixed, grouped, pack, plain, quantity, signed_quantity, wrap
+from widgets.formats import cents, figure, fixed, grouped, pack, plain, quantity, signed_quantity, wrap
 
 BAD, QUIET = "bold $caution", "$quiet"
 SHARES_SHOWN = 3
@@ -48,19 +48,19 @@ def cost_words(figures: Mapping[str, str]) -> list[str]:
         met = f"{quantity(Decimal(figures['book_qty']))} at {figures['book_avg']}"
         levels = figures.get("book_levels", "1")
         over = f" over {levels} levels" if levels != "1" else ""
-        found.append(f"cost {figures['cost_bp']} bp, {grouped(plain(figures['cost']))}: {met}{over}")
+        found.append(f"cost {figures['cost_bp']} bp, {cents(plain(figures['cost']))}: {met}{over}")
     elif "cost" in figures:
-        found.append(f"cost {grouped(plain(figures['cost']))}")
+        found.append(f"cost {cents(plain(figures['cost']))}")
     if "book_rest" in figures:
         found.append(grouped(plain(figures["book_rest"])))
     if "fee" in figures:
-        found.append(f"fee {grouped(plain(figures['fee']))}")
+        found.append(f"fee {cents(plain(figures['fee']))}")
     if "ticks_from_mid" in figures:
         ticks = Decimal(figures["ticks_from_mid"])
         where = "through the mid" if ticks > 0 else "from the mid"
         found.append(f"{abs(ticks)} {'tick' if abs(ticks) == 1 else 'ticks'} {where}" if ticks else "at the mid")
     if "margin" in figures:
-        found.append(f"margin {grouped(plain(figures['margin']))}")
+        found.append(f"margin {cents(plain(figures['margin']))}")
     return found
 
 
@@ -145,7 +145,7 @@ def _short_words(result: CommandResult) -> list[str]:
         found.append(f"{passed}/{len(result.checks)} checks ok")
     found += [f"limit {words}" for words in shares(result.checks, 1)]
     if "fee" in figures:
-        found.append(f"fee {grouped(plain(figures['fee'])).partition(' (')[0]}")
+        found.append(f"fee {cents(plain(figures['fee'])).partition(' (')[0]}")
     if "book_rest" in figures:
         found.append(grouped(plain(figures["book_rest"])))
     if "margin" in figures:

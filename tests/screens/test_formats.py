@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from engine.domain.commands import CommandResult, Denial
 from engine.domain.money import Price, padded
-from widgets.formats import counted, figure, grouped, short_quantity
+from widgets.formats import cents, counted, figure, grouped, short_quantity
 from widgets.what_if import BAD, denial_lines, live_lines, preview_lines
 
 
@@ -100,3 +100,18 @@ def test_a_leg_that_can_stand_bare_is_loud_in_a_preview_and_one_that_cannot_is_n
     ]
     assert len(loud) == 4
     assert not [words for words, _ in shown("none at the venue: all legs of a unit or none") if "leg risk" in words]
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("4735.5 USD", "4,735.50 USD"),
+        ("9 USD", "9.00 USD"),
+        ("-0.1 USD (example rates)", "-0.10 USD (example rates)"),
+        ("0.5% of equity (9452.50 USD, all)", "0.5% of equity (9,452.50 USD, all)"),
+        ("0.00012 BTC", "0.00012 BTC"),
+        ("0 (it rests)", "0 (it rests)"),
+    ],
+)
+def test_an_amount_of_a_currency_has_its_cents(words: str, shown: str) -> None:
+    assert cents(words) == shown
