@@ -171,20 +171,27 @@ def halt(
     record: Callable[[], bool] = lambda: True,
     stop: Callable[[], object] = lambda: None,
     place: Callable[[str, WireOrder], str] | None = None,
+    clock: SimClock | None = None,
     **factories: SessionFactory,
 ) -> Receipt:
+    """Run the procedure, in real time or by a clock that its lanes move on with every pause."""
     sessions: dict[str, SessionFactory] = {fake.name: fake.session for fake in fakes}
     return run_halt(
         plan,
         {**sessions, **factories},
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         trip=trip,
         record_durable=record,
         on_step=(hook or Hook()).on_step,
         stop_sources=stop,
         place=place,
         next_wire_id=emergency_wire_ids("TESTS"),
+        pause=threading.Event.wait if clock is None else _moves(clock),
     )
+
+
+def _moves(clock: SimClock) -> Callable[[threading.Event, float], object]:
+    return lambda _event, pause_s: clock.set_ns(clock.now_ns() + int(pause_s * NS_PER_S))
 
 
 def test_the_steps_come_in_order_and_each_is_told() -> None:
@@ -533,7 +540,8 @@ def test_an_exit_without_an_answer_is_never_sent_again() -> None:
 def test_an_exit_that_finds_nobody_ends_at_the_deadline() -> None:
     fake = Fake(AAPL="10")
     fake.take = Qty(0)
-    part = halt(msgspec.structs.replace(FLATTEN, flatten_deadline_ns=1200 * NS_PER_MS, widen_steps=1), fake).brokers[0]
+    plan = msgspec.structs.replace(FLATTEN, flatten_deadline_ns=5 * NS_PER_S, widen_steps=1)
+    part = halt(plan, fake, clock=SimClock(NS_PER_S)).brokers[0]
     limits = [one.spec.limit for one in fake.placed]
     assert limits[:2] == [Price("99"), Price("98")]
     assert set(limits[1:]) == {Price("98")}, "it widens no further than it was told"
@@ -597,16 +605,7 @@ def test_an_order_that_stays_is_asked_again_but_not_at_every_look() -> None:
     clock = SimClock(NS_PER_S)
     fake = Timed(clock, order(1))
     fake.stubborn = {"V1"}
-    run_halt(
-        PLAN,
-        {fake.name: fake.session},
-        clock=clock,
-        trip=lambda: None,
-        record_durable=lambda: True,
-        on_step=Hook().on_step,
-        next_wire_id=emergency_wire_ids("TESTS"),
-        pause=lambda _event, pause_s: clock.set_ns(clock.now_ns() + int(pause_s * NS_PER_S)),
-    )
+    halt(PLAN, fake, clock=clock)
     gaps = [after - before for before, after in zip(fake.asked_ns, fake.asked_ns[1:], strict=False)]
     assert min(gaps) >= RECANCEL_NS
     assert len(gaps) >= 4
