@@ -68,7 +68,7 @@ class BasketKeys(DeskBase):
             )
             self.push_screen(CardScreen(f"{plain(path.name)}: NOTHING WAS STAGED", bad_words(found.bad)))
             return
-        self._say(f"staging {path.name}: {len(found.lines)} orders ...")
+        self._say(f"staging {path.name}: {counted(len(found.lines), 'order')} ...")
         intent_id = new_intent_id("d")
         command = co.StageBasket(source=self._source, intent_id=intent_id, name=path.name, lines=found.lines)
         result = await self._port.submit(command)

@@ -281,7 +281,7 @@ class PaneKeys(BasketKeys):
             for order in self._port.view().orders:
                 if order.order_id in shown and not order.parent_id and not order.state.is_terminal:
                     orders.marked[order.order_id] = None
-        self._say(f"{len(orders.marked)} orders marked" if orders.marked else "no order is marked")
+        self._say(f"{counted(len(orders.marked), 'order')} marked" if orders.marked else "no order is marked")
         self.draw_anew()
 
     # -- what leaves the screen --------------------------------------------------------------------------------------------
@@ -376,7 +376,7 @@ class PaneKeys(BasketKeys):
         found = alerts_of(self._port.view(), self._alerts.alerts)
         words, is_shown = card_words(found, self._alerts), self._floor.is_shown(self._part(AlertsPanel))
         count = self._alerts.acknowledge(found)
-        self._say(f"{count} alerts acknowledged" if count else "no alert is new")
+        self._say(f"{counted(count, 'alert')} acknowledged" if count else "no alert is new")
         if not is_shown:
             self.push_screen(CardScreen("ALERTS", words))
         self.draw_anew()
