@@ -108,10 +108,12 @@ class HaltPicture:
         if not found:
             return msgspec.structs.replace(self._base, gone_before=self._gone)
         last = next((one for one in reversed(found) if one.is_wide), found[-1])
+        # One press of the key may run two: the latch is seen, and then the key's own word. What the first ended the second never finds.
+        beside = max((one.counts.get("cancels_confirmed", 0) for one in found if one is not last), default=0)
         return msgspec.structs.replace(
             self._base,
             **last.counts,
-            gone_before=self._gone,
+            gone_before=self._gone + max(0, beside - last.counts.get("found", 0)),
             residual=tuple(dict.fromkeys(word for one in found for word in one.residual)),
             unreachable=tuple(dict.fromkeys(word for one in found for word in one.unreachable)),
             verified=all(one.verified for one in found),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from engine.domain import commands as co
 from engine.domain.order import Source, SourceKind
@@ -135,3 +136,22 @@ def test_no_re_arm_while_a_procedure_is_at_work(tmp_path: Path) -> None:
     assert lab.submit(command).code == "REARM_RUNNING"
     receipt(lab, ids[0], verified=False)
     assert lab.submit(command).ok
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ("0", "no order was working any more, 4 gone before in this halt"),
+        ("4", "4 of 4 orders gone at the venue, 0 still open"),
+    ],
+)
+def test_what_an_overlapped_procedure_ended_is_told_once(tmp_path: Path, found: str, said: str) -> None:
+    ids: list[str] = []
+    lab = Lab(tmp_path, halter=lambda _command, halt_id: ids.append(halt_id))
+    lab.connect()
+    for why in ("LATCH", "halt key"):
+        lab.submit(co.Halt(source=ME, why=why))
+    for halt_id, count in zip(ids, ("4", found), strict=True):
+        lab.engine.halt_step(halt_id, "receipt", {"found": count, "cancels_confirmed": count, "unknown": "0"})
+        receipt(lab, halt_id)
+    assert lab.engine.view().status.halt.counts() == said
