@@ -55,6 +55,8 @@ class Ledger:
         self._open: dict[str, dict[Key, Position]] = {}
         """By account: positions that are not flat."""
         self._net: dict[tuple[str, str], Qty] = {}
+        self._splits: dict[Key, list[tuple[int, str]]] = {}
+        """By position: the venue's time of each booked split, and its key there."""
         self._dirty_positions: dict[Key, None] = {}
         self._dirty_cash: dict[Key, None] = {}
         self.routes: ev.Routes = {
@@ -130,7 +132,11 @@ class Ledger:
         qty = fill.qty if fill.side.sign > 0 else -fill.qty
         entry = position.entry(qty, fill.price, self._own_fee(position, fill))
         if old is None:
-            self._move(position, fill, lambda: position.add(fill.fill_key, entry), entry)
+            later = self._split_behind(fill)
+            if later:
+                self._move(position, fill, lambda: position.insert(fill.fill_key, entry, later), entry)
+            else:
+                self._move(position, fill, lambda: position.add(fill.fill_key, entry), entry)
         else:
             was = position.booked(old.fill_key)
             self._pay_fee(position, old, -1)
@@ -250,10 +256,28 @@ class Ledger:
             self._split(made)
 
     def _split(self, made: Movement) -> None:
-        position = self._position(made.broker, made.account, made.symbol)
+        """What was executed before it counts in old units, what was executed behind it in new ones, whichever was heard of first."""
+        place = (made.broker, made.account, made.symbol)
+        position, key = self._position(*place), f"split:{made.key}"
         qty = position.qty
-        position.split(f"split:{made.key}", Split(made.ratio, made.qty))
-        self._moved((made.broker, made.account, made.symbol), position, position.qty - qty)
+        position.split(key, Split(made.ratio, made.qty), self._behind(made, position))
+        self._splits.setdefault(place, []).append((made.ts_ns, key))
+        self._moved(place, position, position.qty - qty)
+
+    def _behind(self, made: Movement, position: Position) -> list[str]:
+        """Keys of the bookings that the venue made behind a split, in the order they count."""
+        splits = self._splits.get((made.broker, made.account, made.symbol), [])
+        found = {key for ts_ns, key in splits if ts_ns > made.ts_ns}
+        for key in position.entries:
+            fill = self._fills.get((made.broker, made.account, key))
+            if fill is not None and fill.ts_ns > made.ts_ns:
+                found.add(key)
+        return [key for key in position.entries if key in found] if found else []
+
+    def _split_behind(self, fill: ev.Fill) -> str:
+        """The first booked split that the venue made behind an execution; empty where there is none."""
+        splits = self._splits.get((fill.broker, fill.account, fill.symbol))
+        return min([split for split in splits if split[0] > fill.ts_ns], default=(0, ""))[1] if splits else ""
 
     def _bring(self, broker: str, account: str, currency: str, amount: Money) -> None:
         key = (broker, account, currency)

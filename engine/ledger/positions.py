@@ -10,6 +10,7 @@ later stays exact.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -80,16 +81,38 @@ class Position:
         self.entries[key] = entry
         self._apply(entry)
 
+    def insert(self, key: str, entry: Entry, before: str) -> None:
+        """Put a booking that came late before one that it should have come before; its key must be new."""
+
+        def placed(held: Mapping[str, Entry | Split]) -> dict[str, Entry | Split]:
+            found: dict[str, Entry | Split] = {}
+            for name, was in held.items():
+                if name == before:
+                    found[key] = entry
+                found[name] = was
+            return found
+
+        self.entries.rearrange(placed)
+        self._work_out()
+
     def booked(self, key: str) -> Entry:
         """A booking of an execution by its key."""
         found = self.entries[key]
         assert isinstance(found, Entry), key
         return found
 
-    def split(self, key: str, split: Split) -> None:
-        """Turn old units into new ones, behind every booking so far; its key must be new."""
-        self.entries[key] = split
-        self._split(split)
+    def split(self, key: str, split: Split, later: Collection[str] = ()) -> None:
+        """Turn old units into new ones, behind every booking so far but those named ``later``; its key must be new."""
+        if not later:
+            self.entries[key] = split
+            return self._split(split)
+
+        def placed(held: Mapping[str, Entry | Split]) -> dict[str, Entry | Split]:
+            before = {name: was for name, was in held.items() if name not in later}
+            return {**before, key: split, **{name: held[name] for name in later}}
+
+        self.entries.rearrange(placed)
+        return self._work_out()
 
     def remove(self, key: str) -> None:
         """Undo one booking, as if it had never been."""

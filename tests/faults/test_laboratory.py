@@ -187,3 +187,10 @@ def test_a_schedule_that_a_halt_has_stopped_is_not_called_forgotten() -> None:
     found = bolt("--seed", "40681", "--only", "c0,f0,a3,a2,a1")
     assert found["short"] == 0
     assert found["sent"] > 8
+
+
+def test_an_execution_from_before_a_split_is_told_behind_it() -> None:
+    """A forced sale came late: the split's own word of the position had counted it, and the ledger took it off once more."""
+    found = bolt("--seed", "91263", "--only", "c0,c1,f0,f1,f3,a2,a1")
+    assert found["unresolved"] == 0
+    assert found["sent"] > 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 from fractions import Fraction
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from engine.domain import events as ev
 from engine.domain.errors import InvariantError
 from engine.domain.instrument import Instrument, make_instrument
 from engine.domain.money import Money, Price, Qty
+from engine.domain.money_events import MovementBooked
+from engine.domain.movements import Movement, MovementKind
 from engine.domain.order import Side
 from engine.ledger.ledger import Ledger
 from tests.ledger.oracle import Booking, books
@@ -34,7 +37,7 @@ def fill(key: str, side: str, qty: str, price: str, fee: str = "0", symbol: str 
         side=Side(side),
         qty=Qty(qty),
         price=Price(price),
-        ts_ns=1,
+        ts_ns=parts.pop("ts_ns", 1),
         fee=Money(fee),
         **parts,
     )
@@ -218,6 +221,31 @@ def test_a_multiplier_that_changes_leaves_what_was_booked() -> None:
     books.book(fill("2", "buy", "1", "1000", "0", "ES"))
     assert books.said("ES")["cost"] == "15000"
     assert books.ledger.conservation_faults() == []
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_executions_and_a_split_count_as_the_venue_made_them_in_whatever_order_they_come(order: Any) -> None:
+    """A sale that was heard of behind the split was of old units: it is in the position that the venue stated."""
+    split = Movement(
+        broker="paper", account="PAPER", key="s1", kind=MovementKind.SPLIT, ts_ns=30, symbol="AAPL", ratio=(2, 1),
+        qty=Qty(1840),
+    )  # fmt: skip
+    events: list[ev.AnyEvent] = [
+        ev.ForeignFillSeen(fill=fill("1", "sell", "80", "101", ts_ns=20)),
+        ev.ForeignFillSeen(fill=fill("2", "sell", "40", "51", ts_ns=40)),
+        ev.ForeignFillSeen(fill=fill("3", "buy", "10", "50", ts_ns=50)),
+        MovementBooked(movement=split),
+    ]
+    made = Books(AAPL)
+    made.book(fill("0", "buy", "1000", "100", ts_ns=10))
+    for number in order:
+        made.take(events[number])
+    assert made.ledger.qty("PAPER", "AAPL") == 1810
+    position = made.ledger.position("paper", "PAPER", "AAPL")
+    assert position is not None
+    if order in {(0, 3, 1, 2), (3, 0, 1, 2)}:  # of the venue's own order, and with the first sale late
+        assert (position.cost, position.realised) == (Money("90500"), Money("120"))
+    assert made.ledger.conservation_faults() == []
 
 
 def test_adjustments_bring_cash_and_positions() -> None:
