@@ -18,6 +18,7 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)
 _LEDGER_CHARS = 5
 _COUNTER_CHARS = 9
+_EXIT = "Z"
 WIRE_ID_CHARS = _LEDGER_CHARS + _COUNTER_CHARS
 INTENT_ID_CHARS_MAX = 64
 _INTENT = re.compile(r"[A-Za-z0-9._:-]{1,64}")
@@ -78,6 +79,19 @@ def check_intent_id(word: str) -> str:
 def wire_id(ledger_id: str, counter: int) -> str:
     """The id a venue sees for order number ``counter`` of this ledger."""
     return ledger_id + base32(counter, _COUNTER_CHARS)
+
+
+def exit_wire_id(ledger_id: str) -> str:
+    """A random id for an exit that a kill procedure sends without the journal: ``Z`` stands where its counter would begin.
+
+    The counter would need 31 * 32**8 orders to reach ``Z``, so these never meet one of its ids.
+    """
+    return f"{ledger_id}{_EXIT}{base32(int.from_bytes(random_bytes(5), 'big'), _COUNTER_CHARS - 1)}"
+
+
+def is_exit_wire_id(wire: str, ledger_id: str) -> bool:
+    """Whether a kill procedure of this ledger sent it."""
+    return bool(ledger_id) and wire.startswith(f"{ledger_id}{_EXIT}")
 
 
 def counter_of(wire: str) -> int:

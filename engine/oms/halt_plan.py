@@ -9,7 +9,7 @@ import msgspec
 
 from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.domain.commands import HaltScope
-from engine.domain.ids import base32, random_bytes
+from engine.domain.ids import exit_wire_id
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty, Rounding, round_to
 from engine.domain.order import OrderSpec, OrderType, Side, Tif
@@ -105,12 +105,5 @@ def _collar(plan: HaltPlan, instrument: Instrument, side: Side, touch: Price, st
 
 
 def emergency_wire_ids(ledger_id: str) -> Callable[[], str]:
-    """Wire ids for a process without the journal: the ledger's prefix, ``Z`` and 8 random base-32 characters.
-
-    The journal's counter would need 35 * 32**8 orders to reach ``Z``, so these never meet one of its ids.
-    """
-
-    def next_id() -> str:
-        return f"{ledger_id}Z{base32(int.from_bytes(random_bytes(5), 'big'), 8)}"
-
-    return next_id
+    """Wire ids for a process without the journal."""
+    return lambda: exit_wire_id(ledger_id)

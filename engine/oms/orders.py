@@ -15,7 +15,7 @@ import msgspec
 
 from engine.domain import events as ev
 from engine.domain.clock import Clock
-from engine.domain.ids import wire_id
+from engine.domain.ids import is_exit_wire_id, wire_id
 from engine.domain.money import ZERO_QTY, Price, Qty, text
 from engine.domain.order import OrderSpec, OrderState, OrderType, Source, SourceKind
 from engine.oms import broker_interface as bi
@@ -206,7 +206,9 @@ class Orders:
             return
         order = self._store.by_wire.get(event.wire_id)
         if order is None:
-            self._illegal(type(event).__name__, "", f"wire id {event.wire_id!r} is not in this ledger")
+            # The kill procedure follows its own exits; the books hear of them by executions and comparisons.
+            if not is_exit_wire_id(event.wire_id, self._store.ledger_id):
+                self._illegal(type(event).__name__, "", f"wire id {event.wire_id!r} is not in this ledger")
         else:
             self._answer(order, event)
 

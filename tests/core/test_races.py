@@ -11,6 +11,7 @@ from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
 from engine.domain.commands import HaltScope
+from engine.domain.ids import exit_wire_id
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, Qty
 from engine.domain.movements import Movement, MovementKind
@@ -572,3 +573,19 @@ def test_what_filled_beyond_what_was_asked_is_an_overfill_of_its_parent(lab: Lab
     parent = lab.engine.store.get("P1")
     assert [parent.qty, parent.qty_filled, parent.overfill] == [Qty(120), Qty(150), Qty(30)]
     assert lab.engine.view().status.overfills == 1
+
+
+def test_answers_about_an_exit_of_the_kill_procedure_are_no_illegal_inputs(lab: Lab) -> None:
+    """It has no journal to number them by, and follows them itself; the books hear of the execution."""
+    lab.buy(100)
+    entry = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(entry))
+    lab.answer(lab.fill(entry, 100, "k1"))
+    wire_id = exit_wire_id("TEST0")
+    lab.answer(lab.ack(wire_id))
+    lab.answer(bi.Cancelled(broker="paper", ts_ns=lab.clock.now_ns(), wire_id=wire_id))
+    lab.answer(lab.fill(wire_id, 100, "k2", side=Side.SELL))
+    assert lab.engine.store.illegal_inputs == 0
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 0
+    lab.answer(lab.ack(exit_wire_id("OTHER")))
+    assert lab.engine.store.illegal_inputs == 1, "another ledger's is not ours"
