@@ -10,7 +10,7 @@ from bolt_tui.faults.schedule import NONE, Crash
 from engine.api import Engine
 from engine.domain import commands as co
 from engine.domain import events as ev
-from engine.risk.latch import GLOBAL, Latch
+from engine.risk.latch import Latch
 from engine.store.journal import Batch, Journal
 
 
@@ -83,17 +83,12 @@ class LabLatch(Latch):
     points = Points(None)
     out: pipe.Pipe
 
-    def trip(
-        self,
-        scope: co.HaltScope = GLOBAL,
-        state: ev.TradingState = ev.TradingState.HALTED,
-    ) -> bool:
-        """Tighten a scope."""
+    def tighten(self, scope: co.HaltScope, state: ev.TradingState) -> None:
+        """Tighten a scope; every trip does."""
         self.points.reach("before:kill1")
-        done = super().trip(scope, state)
+        super().tighten(scope, state)
         self.out.send(pipe.Tripped(scope=scope, state=state))
         self.points.reach("after:kill1")
-        return done
 
     def lift(self, scope: co.HaltScope, seen_trips: int) -> bool:
         """Loosen a scope."""

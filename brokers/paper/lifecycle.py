@@ -492,12 +492,11 @@ class Lifecycle:
         spec = order.spec
         if order.group:  # what its group has filled meanwhile stays off it
             qty = min(qty, instrument.qty_of(order.qty))
-        changes = {
-            "qty": qty,
-            "limit": spec.limit if limit is None else limit,
-            "stop": spec.stop if stop is None or not order.is_waiting else stop,
-        }
-        new_spec = replace(spec, **changes)
+        if order.triggered and stop is not None and stop != spec.stop:
+            return Refusal("TRIGGERED", f"order {order.wire_id} was triggered; its stop cannot be moved any more")
+        new_spec = replace(
+            spec, qty=qty, limit=spec.limit if limit is None else limit, stop=spec.stop if stop is None else stop
+        )
         refusal = self._venue_refusal(listing) or terms_refusal(new_spec, instrument, self.now_ns)
         refusal = refusal or self.bands.refusal(listing, new_spec)
         if refusal is None and instrument.qty_units(qty) <= order.filled:

@@ -30,7 +30,7 @@ class Gate:
 
     def __init__(self, latch: Any, killer: Killer) -> None:
         self._latch = latch
-        self.trip = killer.around("latch", latch.trip)
+        self.tighten = killer.around("latch", latch.tighten)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._latch, name)

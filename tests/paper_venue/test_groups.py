@@ -70,6 +70,19 @@ def test_the_legs_wait_for_the_entry() -> None:
     assert lab.core.positions(ME) == ()
 
 
+def test_the_stop_of_a_held_leg_is_moved_and_that_of_a_triggered_order_is_refused() -> None:
+    lab = plain_book(Lab())
+    bracket(lab, 100, "10.01")
+    lab.amend("X", 100, stop="9.98")
+    assert [str(one.stop) for one in lab.events if isinstance(one, Amended)] == ["9.98"]
+    lab.hidden(B, 1001, 100)
+    lab.hidden(B, 999, 1)
+    assert terms(lab, "X")[0] == "new", "the old stop is passed, the new one is not"
+    found = lab.core.order(ME, "X")
+    assert found is not None
+    assert str(found.stop) == "9.98"
+
+
 def test_a_filled_entry_lets_both_work_and_one_ends_the_other() -> None:
     lab = plain_book(Lab())
     bracket(lab, 100, "10.02")

@@ -11,7 +11,7 @@ from engine.domain.money import Money, Qty
 from engine.domain.order import Side, Tif
 from engine.market.calendar import DAY_NS, SessionTable
 from engine.market.fees import shipped_fees
-from engine.oms.broker_interface import Acked, Amended, Filled, OrderAnswer, Snapshot
+from engine.oms.broker_interface import Acked, Amended, AmendRefused, Filled, OrderAnswer, Snapshot
 from tests.paper_venue.lab import ABC, FREE, ME, START, B, Lab, S, plain_book
 
 SESSION = SessionTable(name="T", days=("d",), opens=(START,), closes=(START + 1_000_000,))
@@ -195,6 +195,17 @@ def test_a_gap_fills_worse_than_the_stop() -> None:
     lab.execute(1, 10)
     assert lab.traded() == [("9.5", "100")]
     assert lab.core.counters.stop_gaps == 1
+
+
+def test_the_stop_of_an_order_that_was_triggered_is_not_moved_and_its_limit_is() -> None:
+    lab = plain_book(Lab())
+    wire_id = lab.sell(10, "10.03", stop="10.00")
+    lab.hidden(B, 1000, 1)
+    lab.amend(wire_id, 10, "10.04", "9.99")
+    (refused,) = [one for one in lab.events if isinstance(one, AmendRefused)]
+    assert (refused.code, "cannot be moved" in refused.text) == ("TRIGGERED", True)
+    lab.amend(wire_id, 10, "10.04", "10.00")
+    assert [(str(one.limit), str(one.stop)) for one in lab.events if isinstance(one, Amended)] == [("10.04", "10")]
 
 
 def test_a_stop_limit_rests_at_its_limit() -> None:
