@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from bolt_tui.output import Output
 from bolt_tui.settings import Home, Settings, load_settings, who
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import CancelOrder, CommandResult
-from engine.domain.errors import BoltError
+from engine.domain.errors import BoltError, StoreLocked
 from engine.domain.ids import new_intent_id
 from engine.domain.order import OrderState, Source, SourceKind
 from engine.intake.drafts import GrammarError
@@ -131,13 +132,20 @@ def _state(view: DeskView, order_id: str, wanted: frozenset[OrderState] | None) 
 
 
 def run_demo(home: Home, out: Output, make: Make = build) -> Exit:
-    """Run the session, end everything it started, and print what happened."""
+    """Run the session, end everything it started, and print what happened.
+
+    Raises:
+        StoreLocked: an engine runs on this folder already; it and its venue go on.
+    """
     from brokers.paperbroker import stop_venue
 
-    try:
-        session, view, error = asyncio.run(_session(home, out, make))
-    finally:
-        stop_venue(home.root)
+    with ExitStack() as undo:
+        undo.callback(stop_venue, home.root)
+        try:
+            session, view, error = asyncio.run(_session(home, out, make))
+        except StoreLocked:
+            undo.pop_all()  # the venue is of the engine that holds the ledger, and its orders work there
+            raise
     return report(home, out, session, view, error)
 
 

@@ -131,7 +131,7 @@ def _left(home: Home) -> list[str]:
 
 
 def _run_demo(context: Context) -> Exit:
-    """A bounded paper session, on a folder of its own where BOLT_HOME names none."""
+    """A bounded paper session, in BOLT_HOME where that is set, else in a folder that is removed again."""
     from bolt_tui.demo import run_demo
 
     with ExitStack() as stack:

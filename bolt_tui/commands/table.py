@@ -56,7 +56,8 @@ DESK = (
             arg(
                 "--demo",
                 action="store_true",
-                help="a short paper session on a folder of its own, with a summary at its end",
+                help="a short paper session with a summary at its end: in BOLT_HOME where that is set, where no engine may run then; "
+                "else in a folder that is removed again",
             ),
             arg(
                 "--seconds",

@@ -19,15 +19,15 @@ from bolt_tui.client import EngineClient
 from bolt_tui.commands.context import Context
 from bolt_tui.commands.engine import report_end
 from bolt_tui.commands.exits import Exit
-from bolt_tui.demo import is_ready
+from bolt_tui.demo import is_ready, run_demo
 from bolt_tui.launch import EngineNotStarted, _children, is_running, start_engine
 from bolt_tui.output import Output
 from bolt_tui.session_report import summary
 from bolt_tui.settings import Home, child_environment, ensure_policy
 from bolt_tui.stopping import Ended
 from brokers.paper.home import VenueLock
-from brokers.paperbroker import stop_venue
-from engine.domain.errors import SettingsError, StoreError
+from brokers.paperbroker import ensure_venue, stop_venue
+from engine.domain.errors import SettingsError, StoreError, StoreLocked
 from engine.domain.events import TradingState
 from engine.store.lock import LedgerLock
 from tests.cli.conftest import Ran
@@ -288,6 +288,20 @@ def test_the_demo_speaks_json(home: Home) -> None:
     made = json.loads(line)
     assert (made["schema"], made["type"], made["ok"], made["ledger"]["ok"]) == (1, "demo", True, True)
     assert venue_is_gone(home)
+
+
+def test_a_demo_that_an_engine_is_in_the_way_of_leaves_its_venue(home: Home) -> None:
+    """The engine holds the ledger, and its orders work at that venue."""
+    ensure_policy(home)
+    assert ensure_venue(home.root)
+    held = LedgerLock(home.ledger)
+    try:
+        with pytest.raises(StoreLocked, match="held by another engine"):
+            run_demo(home, Output(io.StringIO(), io.StringIO(), json=False))
+        assert not venue_is_gone(home)
+    finally:
+        held.release()
+        stop_venue(home.root)
 
 
 def test_headless_lines_are_json_and_a_signal_ends_it(home: Home, bolt: Bolt) -> None:
