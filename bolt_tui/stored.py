@@ -149,6 +149,11 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         made = (_order(row, values.get(row["order_id"]), has_left=row["order_id"] in began) for row in reversed(rows))
         return tuple(msgspec.structs.replace(one, paused=True) if one.order_id in paused else one for one in made)
 
+    def count(self, symbol: str = "") -> int:
+        """How many orders there are, parents and children, open and ended: :meth:`orders` may be bounded."""
+        (rows,) = self._read(("SELECT count(*) AS n FROM orders WHERE (? = '' OR symbol = ?)", (symbol, symbol)))
+        return int(rows[0]["n"])
+
     def intent(self, intent_id: str, line: str) -> CommandResult | None:
         """What became of an intent, as far as the ledger knows; None where it never came here."""
         mark = f'"intent_id":"{intent_id}"'.encode()

@@ -19,10 +19,13 @@ def basket_row(basket: BasketView, members: Sequence[OrderView], now_ns: int, si
     if basket.state == STAGED:
         count, state, note = f"0/{basket.count}", "STAGED", "enter shows every line"
     else:
-        ended = sum(1 for order in members if order.state.is_terminal)
-        state = "DONE" if ended == len(members) else "WORK"
+        # A picture has every open order, and of the ended ones only the last: what it lacks has ended, how is not known here.
+        working = sum(1 for order in members if not order.state.is_terminal)
+        state = "WORK" if working else "DONE"
         filled = sum(1 for order in members if order.state is OrderState.FILLED)
-        count, note = f"{ended}/{basket.count}", f"{filled} filled" + _bad(members)
+        count, note = f"{len(basket.orders) - working}/{basket.count}", f"{filled} filled" + _bad(members)
+        if len(members) < len(basket.orders):
+            note += f" of the {len(members)} shown, `bolt blotter` has all"
     words = f"{plain(basket.name)}: {note}, {age(now_ns - basket.staged_ns)}"
     cells = (
         f" {basket.basket_id}{sign}", "", "basket", count, f"{basket.count} orders", state,

@@ -12,6 +12,8 @@ import msgspec
 from bolt_tui.client import EngineClient, NoEngine
 from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
+from bolt_tui.commands.older import say_left_out, with_ended, with_older_fills
+from engine.api.picture import FILLS_MAX
 from engine.domain.clock import iso
 from engine.domain.errors import SettingsError
 from engine.domain.events import AnyEvent, encode, kind_of
@@ -68,10 +70,12 @@ def orders(context: Context) -> Exit:
     found: tuple[OrderView, ...]
     try:
         view, marks = now_or_then(context)
-        found = view.orders
+        found = with_ended(context, view, marks, symbol)[0] if args.all else view.orders
     except NoEngine as error:
         stored = context.stored(error)
         found, marks = stored.orders(with_ended=args.all, symbol=symbol), stored.marks()
+        if args.all:
+            say_left_out(context, marks, stored.count(symbol) - len(found), symbol)
     rows = [row for row in found if (args.all or not row.state.is_terminal) and symbol in {"", row.symbol}]
     if args.waiting:
         rows = [row for row in rows if row.awaits or row.waits or row.state is OrderState.SUSPENDED]
@@ -115,6 +119,8 @@ def fills(context: Context) -> Exit:
     try:
         view, marks = now_or_then(context)
         rows = [row for row in view.fills if symbol in {"", row.symbol}][-limit:]
+        if len(rows) < limit and len(view.fills) >= FILLS_MAX and not (context.args.at or context.args.ledger):
+            rows = with_older_fills(context, rows, limit, symbol)
     except NoEngine as error:
         stored = context.stored(error)
         rows, marks = list(stored.fills(limit, symbol)), stored.marks()

@@ -10,6 +10,7 @@ from bolt_tui.commands import show
 from bolt_tui.commands.exits import Exit
 from bolt_tui.commands.lists import live_marks, now_or_kept, now_or_then, order_number, row_limit
 from bolt_tui.commands.look_back import check_past
+from bolt_tui.commands.older import say_left_out, with_ended
 from engine.domain.clock import NS_PER_MS, hms
 from engine.domain.errors import SettingsError
 from engine.views import BasketView, BookView, CostView, DeskView, FillView, LimitView, LogLine, OrderView, QuoteView
@@ -30,11 +31,13 @@ def blotter(context: Context) -> Exit:
     baskets: tuple[BasketView, ...]
     try:
         view, marks = now_or_then(context)
-        found, fills, baskets = view.orders, view.fills, view.baskets
+        found, fills = with_ended(context, view, marks, symbol, FILLS_MAX)
+        baskets = view.baskets
     except NoEngine as error:
         stored = context.stored(error)
         found, fills = stored.orders(with_ended=True, symbol=symbol), stored.fills(FILLS_MAX, symbol)
         baskets, marks = stored.baskets(), stored.marks()
+        say_left_out(context, marks, stored.count(symbol) - len(found), symbol)
     orders = [row for row in found if symbol in {"", row.symbol}]
     wanted = {row.order_id for row in orders}
     own = [fill for fill in fills if fill.order_id in wanted]

@@ -21,7 +21,8 @@ LISTS = (
             LEDGER_FILE,
         ),
         (Exit.NO_ENGINE, Exit.STORE),
-        detail=FROM_LEDGER + " An order whose answer was awaited is UNKNOWN then, and one at work is STALE.",
+        detail=FROM_LEDGER + " An order whose answer was awaited is UNKNOWN then, and one at work is STALE."
+        " `--all` lists the newest 1,000 rows and says how many older ones are left out.",
         is_list=True,
     ),
     Subcommand(
@@ -68,7 +69,8 @@ LISTS = (
         "panes:blotter",
         (SYMBOL, AT, LEDGER_FILE),
         (Exit.NO_ENGINE, Exit.STORE),
-        detail=FROM_LEDGER + " The newest 1,000 rows.",
+        detail=FROM_LEDGER
+        + " Every open order and the newest 1,000 rows, beside a running engine too; how many older ones are left out is said.",
         is_list=True,
     ),
     Subcommand(
