@@ -214,14 +214,28 @@ class Orders:
 
     def _answer(self, order: Order, event: bi.Reply) -> None:
         made, allowed = self._meaning(order, event)
+        asked = order.amend
         if allowed:
             self._record(made)
+            if asked is not None and isinstance(event, bi.Amended) and not self.is_rescaled(order):
+                self._compare(asked, event)
         else:
             self._illegal(type(event).__name__, order.order_id, f"order is {order.state.value}")
             return
         if isinstance(event, bi.Acked) and order.cancel_asked:
             # The cancel overtook its order: the venue may not have found it, so it is asked again.
             self._brokers[order.spec.broker].send_cancel(order.wire_id, order.venue_order_id)
+
+    def _compare(self, asked: ev.AmendIntent, event: bi.Amended) -> None:
+        """A venue that works other prices than it was asked for is believed, and that is said; a size may be cut for good reasons."""
+        told = [
+            f"{word} {'-' if got is None else text(got)} and not {'-' if want is None else text(want)}"
+            for word, want, got in (("limit", asked.limit, event.limit), ("stop", asked.stop, event.stop))
+            if want != got
+        ]
+        if told:
+            words = f"{asked.order_id}: the venue says that it amended, with {' and '.join(told)} as was asked; amend it again, or cancel it"
+            self._record(ev.AlertRaised(severity="warn", code="AMENDED_OTHERWISE", text=words))
 
     def _meaning(self, order: Order, event: bi.Reply) -> tuple[ev.AnyEvent, bool]:
         """The event an answer becomes, and whether the order's state allows it."""

@@ -589,3 +589,18 @@ def test_answers_about_an_exit_of_the_kill_procedure_are_no_illegal_inputs(lab: 
     assert lab.engine.ledger.qty("PAPER", "AAPL") == 0
     lab.answer(lab.ack(exit_wire_id("OTHER")))
     assert lab.engine.store.illegal_inputs == 1, "another ledger's is not ours"
+
+
+def test_a_venue_that_amends_to_other_prices_than_it_was_asked_for_is_believed_and_told_of(lab: Lab) -> None:
+    lab.buy(100, "188.00")
+    wire_id = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire_id))
+    lab.submit(co.AmendOrder(source=ME, intent_id="a1", order_id="C2", limit=Price("188.50")))
+    now = lab.clock.now_ns()
+    lab.answer(bi.Amended(broker="paper", ts_ns=now, wire_id=wire_id, qty=Qty(100), limit=Price("188.00")))
+    (alert,) = [ev.decode_event(row.payload) for row in lab.journal.read() if row.kind == "alert"]
+    assert isinstance(alert, ev.AlertRaised)
+    assert (alert.code, "limit 188 and not 188.5" in alert.text) == ("AMENDED_OTHERWISE", True)
+    lab.submit(co.AmendOrder(source=ME, intent_id="a2", order_id="C2", limit=Price("188.60")))
+    lab.answer(bi.Amended(broker="paper", ts_ns=now, wire_id=wire_id, qty=Qty(100), limit=Price("188.60")))
+    assert lab.kinds().count("alert") == 1
