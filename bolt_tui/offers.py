@@ -89,9 +89,13 @@ def spec_of(order: OrderView, draft: AmendDraft | None = None) -> OrderSpec:
         type=OrderType(order.type),
         limit=order.limit if draft is None or draft.limit is None else draft.limit,
         stop=order.stop if draft is None or draft.stop is None else draft.stop,
+        trail=order.trail,
+        display=order.display,
         tif=Tif(order.tif),
+        expires_ns=order.expires_ns,
         post_only="post-only" in order.flags,
         reduce_only="reduce-only" in order.flags,
         broker=order.broker,
         account=order.account,
+        venue=order.venue,
     )

@@ -11,6 +11,7 @@ from bolt_tui.client import EngineClient
 from bolt_tui.settings import Home
 from engine.domain.commands import CommandResult, StopEngine
 from engine.domain.errors import StoreError
+from engine.domain.money import text
 from engine.domain.order import OrderState, Source
 from engine.views import DeskView, OrderView
 
@@ -130,12 +131,16 @@ def what_became(home: Home, before: AtWork, pid: int) -> Ended:
         left=len(left),
         unknown=sum(row.state is OrderState.UNKNOWN for row in left),
         algorithms=sum(row.state.is_live and row.state is not OrderState.STAGED for row in parents),
-        orders_left=tuple(
-            f"{row.order_id} {row.state.value} {row.side.value} {row.qty} {row.symbol} {row.type}"
-            f"{'' if row.limit is None else f' {row.limit}'}"
-            for row in left
-        ),
+        orders_left=tuple(map(left_words, left)),
     )
+
+
+def left_words(row: OrderView) -> str:
+    """An order that is left, with every price of it: ``C732 new sell 100 MSFT stop_limit stop 188.40 limit 188.10``."""
+    words = [row.order_id, row.state.value, row.side.value, text(row.qty), row.symbol, row.type]
+    words += [] if row.stop is None else ["stop", text(row.stop)]
+    words += [] if row.limit is None else ["limit", text(row.limit)]
+    return " ".join(word for word in (*words, row.terms) if word)
 
 
 def _count(number: int, one: str, many: str) -> str:

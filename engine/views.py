@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
+from engine.domain.clock import iso
 from engine.domain.commands import Denial
 from engine.domain.instrument import Instrument
-from engine.domain.money import Money, Price, Qty
+from engine.domain.money import Money, Price, Qty, text
 from engine.domain.order import STATES, OrderState, Side
 
 SCHEMA = 1
@@ -31,7 +32,16 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     limit: Price | None = None
     stop: Price | None = None
+    """Trigger: the stop price, or the price to be touched."""
+    trail: Price | None = None
+    """Distance of a trailing stop."""
+    display: Qty | None = None
+    """Most that is shown at a time (iceberg); None shows all."""
+    venue: str = ""
+    """Venue that was asked for; empty where the broker chooses."""
     tif: str
+    expires_ns: int = 0
+    """When a GTD order ends."""
     flags: str = ""
     """``post-only reduce-only`` words, of which order it is the bracket's or pair's other, and of which combination it is a leg."""
     avg_price: Price | None = None
@@ -64,6 +74,15 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     created_ns: int
     updated_ns: int
     is_foreign: bool = False
+
+    @property
+    def terms(self) -> str:
+        """Terms that have no column of their own: ``trail 0.50 show 100 until 2026-11-30T20:00:00Z at SIMB``; empty where it has none."""
+        said = [] if self.trail is None else [f"trail {text(self.trail)}"]
+        said += [] if self.display is None else [f"show {text(self.display)}"]
+        said += [f"until {iso(self.expires_ns)[:19]}Z"] if self.expires_ns else []
+        said += [f"at {self.venue}"] if self.venue else []
+        return " ".join(said)
 
     @property
     def word(self) -> str:

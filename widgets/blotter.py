@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 
 from engine.domain.clock import hms
-from engine.domain.money import Money, text
+from engine.domain.money import Money, padded, text
 from engine.domain.order import OrderState, Side
 from engine.views import BasketView, CostView, DeskView, FillView, OrderView
 from widgets import basket_rows
@@ -15,12 +15,13 @@ from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 from widgets.row_filter import RowFilter, read_filter
 
+PRICE_WIDTH = 14
 COLUMNS = (
     Column(" id", 8),
     Column("S", 2),
     Column("symbol", 8),
     Column("done/qty", 12, is_right=True, is_live=True),
-    Column("price", 14, is_right=True),
+    Column("price", PRICE_WIDTH, is_right=True),
     Column("state", 7, is_live=True),
     Column("avg", 11, is_right=True, is_live=True),
     Column("age", 6, is_right=True),
@@ -44,7 +45,17 @@ EMPTY = "no orders: press b or s and type a size, n for a form, B for a basket; 
 EMPTY_FILTER = "no order passes the filter: / changes it, esc in it clears it"
 
 BAD = frozenset({OrderState.REJECTED, OrderState.DENIED, OrderState.KILLED, OrderState.EXPIRED})
-TYPES = {"market": "MKT", "limit": "LMT", "stop": "STP", "stop_limit": "STL"}
+TYPES = {
+    "market": "MKT",
+    "limit": "LMT",
+    "stop": "STP",
+    "stop_limit": "STL",
+    "trailing_stop": "TRL",
+    "market_if_touched": "MIT",
+    "limit_if_touched": "LIT",
+    "market_to_limit": "MTL",
+}
+TOUCHED = "limit_if_touched"
 FILTER_NAMES = ("id", "sym", "side", "state", "algo", "src", "broker", "acct", "type", "tif", "qty", "note")
 
 
@@ -334,12 +345,13 @@ def order_row(
     is_dim = order.state.is_terminal and order.state not in BAD
     alarm = order.state in {OrderState.UNKNOWN, OrderState.SUSPENDED} or bool(order.awaits)
     side = "buy" if order.side is Side.BUY else "sell"
+    price = _price_cell(order, digits)
     cells = (
         f"{mark}{' ' if order.parent_id else ''}{order.order_id}{sign}",
         Cell(order.side.letter, "" if is_dim else side),
         order.symbol,
         f"{text(order.qty_filled)}/{text(order.qty)}",
-        price_words(order, digits),
+        price,
         Cell(state, "alarm" if alarm else "warn" if order.state in BAD or order.paused else ""),
         fixed(order.avg_price, digits + 1),
         when,
@@ -347,7 +359,7 @@ def order_row(
         order.tif.upper(),
         plain(order.account),
         plain(order.source),
-        _note(order),
+        _note(order, digits, has_both="/" in price),
     )
     has_tail = (order.state in BAD or alarm) and bool(cells[-1])
     tail = -1 if not has_tail else TAIL if order.avg_price is None else TAIL_BEHIND_AVG
@@ -370,10 +382,20 @@ def _slip(cost: CostView | None) -> str:
 
 
 def price_words(order: OrderView, digits: int) -> str:
-    """Type and price: ``MKT``, ``LMT 189.10``, ``STP 188.40``."""
+    """Type and prices: ``MKT``, ``LMT 189.10``, ``STP 188.40``, ``TRL 0.50``, ``LIT 188.90/188.95`` with the trigger first."""
     word = TYPES.get(order.type, order.type.upper())
+    if order.trail is not None:
+        return f"{word} {fixed(order.trail, digits)}"
+    if order.type == TOUCHED and order.limit is not None and order.stop is not None:
+        return f"{word} {fixed(order.stop, digits)}/{fixed(order.limit, digits)}"
     price = order.limit if order.limit is not None else order.stop
     return f"{word} {fixed(price, digits)}".rstrip()
+
+
+def _price_cell(order: OrderView, digits: int) -> str:
+    """As :func:`price_words`; where two prices find no room the trigger stays, and the note has the limit."""
+    words = price_words(order, digits)
+    return words if len(words) <= PRICE_WIDTH else words.partition("/")[0]
 
 
 def queue_words(order: OrderView) -> str:
@@ -383,7 +405,8 @@ def queue_words(order: OrderView) -> str:
     return f"{'~' if order.queue_guessed else ''}{quantity(order.queue_ahead)}"
 
 
-def _note(order: OrderView) -> str:
+def _note(order: OrderView, digits: int, *, has_both: bool) -> str:
+    """``has_both``: the price's cell says trigger and limit."""
     parts = [f"waits for a second person, {order.awaits}"] if order.awaits else []
     if order.algo not in {"", "direct"} and not order.waits:
         eager = f" {order.urgency}" if order.urgency not in {"", "normal"} else ""
@@ -394,11 +417,13 @@ def _note(order: OrderView) -> str:
         first = order.denials[0]
         return plain(" ".join((*parts, first.code, first.text)))
     if order.type == "stop_limit" and order.stop is not None:
-        parts.append(f"stop {text(order.stop)}")
+        parts.append(f"stop {padded(order.stop, digits)}")
+    if order.type == TOUCHED and order.limit is not None and not has_both:
+        parts.append(f"limit {padded(order.limit, digits)}")
     if order.is_foreign:
         parts.append("foreign")
     flags = order.flags.replace("-only", "")
-    return plain(" ".join(part for part in (*parts, flags, own_note(order)) if part))
+    return plain(" ".join(part for part in (*parts, order.terms, flags, own_note(order)) if part))
 
 
 def own_note(order: OrderView) -> str:

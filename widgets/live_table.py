@@ -215,14 +215,13 @@ class LiveTable(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def move(self, steps: int) -> None:
-        """Move the cursor by rows; with none selected it starts at the first (or last) one."""
+        """Move the cursor by rows; with none selected it comes in from above the first row, or from below the last one."""
         ids = [row.id for row in self._rows if not row.is_rule]
         if not ids:
             return
-        if self.selected in ids:
-            index = max(0, min(len(ids) - 1, ids.index(self.selected) + steps))
-        else:
-            index = len(ids) - 1 if self.follow or steps < 0 else 0
+        outside = len(ids) if self.follow or steps < 0 else -1
+        start = ids.index(self.selected) if self.selected in ids else outside
+        index = max(0, min(len(ids) - 1, start + steps))
         if self.follow:
             self.follow = False
         self.select(ids[index])

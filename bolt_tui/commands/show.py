@@ -88,7 +88,7 @@ def order_row(row: OrderView) -> tuple[str, ...]:
         str(row.qty),
         str(row.qty_filled),
         row.symbol,
-        " ".join(word for word in (row.type, row.flags) if word),
+        " ".join(word for word in (row.type, row.terms, row.flags) if word),
         number(row.limit),
         number(row.stop),
         number(row.avg_price),

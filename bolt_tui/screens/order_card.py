@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.domain.clock import hms, iso
-from engine.domain.money import text
+from engine.domain.money import padded, text
 from engine.domain.order import STATES
 from engine.views import DeskView, OrderView
 from widgets.blotter import price_words, queue_words
@@ -17,10 +17,24 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
     """Terms, state, who and why, refusals, children and fills."""
     words = STATES[order.state]
     lines = [
-        f"{order.side} {text(order.qty)} {order.symbol} {price_words(order, digits)} {order.tif} {order.flags}".rstrip(),
+        " ".join(
+            word
+            for word in (
+                f"{order.side} {text(order.qty)} {order.symbol} {price_words(order, digits)}",
+                *(
+                    [f"stop {padded(order.stop, digits)}"]
+                    if order.type == "stop_limit" and order.stop is not None
+                    else []
+                ),
+                order.tif,
+                order.terms,
+                order.flags,
+            )
+            if word
+        ),
         f"state      {order.word}" + (f": {words.meaning}" if order.word == words.screen else ""),
         f"done       {text(order.qty_filled)} of {text(order.qty)}"
-        + (f" at {text(order.avg_price)}" if order.avg_price is not None else ""),
+        + (f" at {padded(order.avg_price, digits)}" if order.avg_price is not None else ""),
         f"asked by   {plain(order.source)}" + (f", because {plain(order.why)}" if order.why else ""),
         f"algorithm  {order.algo or 'child of ' + order.parent_id}",
         f"broker     {plain(order.broker)} {plain(order.account)}",
@@ -53,7 +67,7 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
             fee = f"fee {text(fill.fee)} {fill.fee_currency}"
             flags = " BUSTED" if fill.busted else " LATE" if fill.late else ""
             lines.append(
-                f"  {hms(fill.ts_ns)} {text(fill.qty):>8} at {text(fill.price):<10} {plain(fill.venue)} {fill.liquidity} {fee}{flags}"
+                f"  {hms(fill.ts_ns)} {text(fill.qty):>8} at {padded(fill.price, digits):<10} {plain(fill.venue)} {fill.liquidity} {fee}{flags}"
             )
     return "\n".join(part for line in lines for part in (wrap(line, WIDTH, "  ") if len(line) > WIDTH else [line]))
 

@@ -124,7 +124,7 @@ def _order_words(event: ev.AnyEvent, order: Order | None, digits: Digits) -> tup
         case ev.OrderExpired():
             return "EXP", about, "info"
         case ev.OrderAmended():
-            return "AMD", f"quantity {event.qty} limit {event.limit or '-'}", "info"
+            return "AMD", _amended_words(event), "info"
         case ev.AmendRejected():
             return "AMDREJ", f"{event.code} {event.text}", "warn"
         case ev.OrderKilled():
@@ -166,6 +166,12 @@ def _without_echo(about: str, why: str) -> str:
     """An order and why it is sent; the name of an algorithm that both say is said once."""
     last, (first, _, rest) = about.rpartition(" ")[2], why.partition(" ")
     return f"{about} {rest if first == last else why}".rstrip()
+
+
+def _amended_words(event: ev.OrderAmended) -> str:
+    """The new terms; a price that the order has not is left out."""
+    prices = (("limit", event.limit), ("stop", event.stop))
+    return " ".join([f"quantity {event.qty}", *(f"{name} {price}" for name, price in prices if price is not None)])
 
 
 def _ended_words(event: ev.ParentEnded) -> str:

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from bolt_tui.commands.exits import Exit
+from bolt_tui.offers import spec_of
 from bolt_tui.past import MODE, Past
 from bolt_tui.settings import Home
+from bolt_tui.stopping import left_words
 from bolt_tui.stored import open_stored
 from engine.domain import commands as co
 from engine.domain.clock import NS_PER_S
@@ -26,6 +29,7 @@ from tests.core.lab import ME, START_NS, Lab, _let_go
 Bolt = Callable[..., Ran]
 SAME = (
     "order_id", "parent_id", "wire_id", "intent_id", "symbol", "side", "qty", "qty_filled", "type", "limit", "stop", "tif",
+    "trail", "display", "venue", "expires_ns", "terms",
     "flags", "algo", "progress_pct", "broker", "account", "source", "created_ns", "updated_ns", "is_foreign",
 )  # fmt: skip
 
@@ -97,6 +101,27 @@ def test_the_ledger_and_the_engine_tell_the_same_rows(bolt: Bolt, lab: Lab) -> N
         there.fees,
         there.avg_price,
     )
+
+
+def test_terms_without_a_column_are_told_by_the_engine_the_ledger_and_a_stop(bolt: Bolt, lab: Lab) -> None:
+    spec = order("rare", 200, "188.50", "").spec
+    spec = msgspec.structs.replace(
+        spec, display=Qty(100), tif=Tif.GTD, expires_ns=START_NS + 3600 * NS_PER_S, venue="XSIM"
+    )
+    lab.submit(NewOrder(source=ME, intent_id="rare", spec=spec, why="", staged=True))
+    told = "show 100 until 2023-11-14T23:13:20Z at XSIM"
+    row = next(row for row in lab.engine.view().orders if row.intent_id == "rare")
+    assert row.terms == told
+    assert spec_of(row).display == Qty(100)
+    assert left_words(row) == f"{row.order_id} staged buy 200 AAPL limit limit 188.5 {told}"
+    stop = msgspec.structs.replace(
+        row, type="stop", limit=None, stop=Price("188.4"), display=None, venue="", expires_ns=0
+    )
+    assert left_words(stop) == f"{row.order_id} staged buy 200 AAPL stop stop 188.4"
+    lab.journal.close()
+    assert told in bolt("orders").out
+    kept = next(one for one in bolt("orders", "--json").json["orders"] if one["intent_id"] == "rare")
+    assert (kept["display"], kept["venue"], kept["expires_ns"]) == ("100", "XSIM", spec.expires_ns)
 
 
 def test_positions_fills_events_and_status(bolt: Bolt, lab: Lab) -> None:

@@ -104,3 +104,15 @@ def test_a_grid_that_is_finer_than_the_tick_adds_no_noughts() -> None:
     market.instruments["ABC"] = fine
     assert (market.price_digits("ABC"), market.price_digits("NOPE")) == (2, 0)
     assert make_instrument("ES", "future", "XSIM", "USD", "0.25").tick_digits == 2
+
+
+def test_an_amended_stop_is_told_with_its_stop() -> None:
+    told = [
+        log_lines.line(1, 1, ev.OrderAmended(order_id="C1", qty=Qty(50), limit=limit, stop=stop, ts_ns=1), None)
+        for limit, stop in ((Price("189.1"), None), (None, Price("188.4")), (Price("188.1"), Price("188.4")))
+    ]
+    assert [line.text for line in told if line is not None] == [
+        "quantity 50 limit 189.1",
+        "quantity 50 stop 188.4",
+        "quantity 50 limit 188.1 stop 188.4",
+    ]

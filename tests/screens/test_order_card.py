@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bolt_tui.screens.order_card import order_card
-from engine.domain.money import Qty
+from engine.domain.clock import NS_PER_S
+from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState
 from tests.screens import frozen
 
@@ -26,3 +27,17 @@ def test_the_place_in_the_queue_is_told_or_said_to_be_unknown(ahead: tuple[Qty |
 def test_an_order_that_ended_stands_in_no_queue() -> None:
     child = frozen.order("C1", OrderState.FILLED, parent_id="P1")
     assert "queue" not in order_card(frozen.empty(), child, 2)
+
+
+def test_every_term_that_was_asked_for_is_on_the_card() -> None:
+    asked = frozen.order(
+        "P1", type="trailing_stop", limit=None, trail=Price("0.5"), display=Qty(100), venue="SIMB", tif="gtd",
+        expires_ns=1_796_068_800 * NS_PER_S,
+    )  # fmt: skip
+    first = " ".join(order_card(frozen.empty(), asked, 2).split("state ")[0].split())
+    assert first == "buy 100 AAPL TRL 0.50 gtd trail 0.5 show 100 until 2026-11-30T20:00:00Z at SIMB"
+
+
+def test_a_stop_limit_order_has_both_prices_on_its_card() -> None:
+    both = frozen.order("P1", type="stop_limit", stop=Price("189.40"))
+    assert order_card(frozen.empty(), both, 2).startswith("buy 100 AAPL STL 189.05 stop 189.40 day")

@@ -8,20 +8,21 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.message import Message
 
 from engine.domain.clock import NS_PER_S
 from engine.domain.money import Money, Price, Qty
-from engine.domain.order import OrderState, Side
+from engine.domain.order import OrderState, OrderType, Side
 from engine.views import CostView, HoursView, SourceView
 from tests.screens import frozen
 from widgets.alerts import AlertBook, PriceAlert, alerts_of, read_alert
 from widgets.alerts_panel import price_rows
-from widgets.blotter import order_row
+from widgets.blotter import PRICE_WIDTH, TYPES, order_row
 from widgets.exposure_panel import exposure_rows
 from widgets.fills_panel import fee_words, fill_row
-from widgets.formats import fit
+from widgets.formats import fit, fit_number
 from widgets.frame import frame_of
-from widgets.live_table import words_of
+from widgets.live_table import Column, LiveTable, Row, words_of
 from widgets.position_strip import day_content
 from widgets.price_chart import ChartModel, Mark, chart_lines
 from widgets.risk_panel import limit_rows
@@ -329,3 +330,63 @@ def test_a_source_is_named_with_its_state_or_counted(width: int) -> None:
     left = 6 - line.count("Strategy")
     assert f"+{left} source" in line or not left or len(line) > width - 14
     assert "[" not in line or "]" in line, "a bar is whole or left out"
+
+
+PRICES: tuple[tuple[str, dict[str, str], str], ...] = (
+    ("market_if_touched", {"stop": "188.9"}, "MIT 188.90"),
+    ("limit_if_touched", {"stop": "8.9", "limit": "8.95"}, "LIT 8.90/8.95"),
+    ("limit_if_touched", {"stop": "188.9", "limit": "188.95"}, "LIT 188.90"),
+    ("market_to_limit", {}, "MTL"),
+    ("market_to_limit", {"limit": "188.9"}, "MTL 188.90"),
+    ("trailing_stop", {"trail": "0.5"}, "TRL 0.50"),
+    ("stop_limit", {"stop": "188.4", "limit": "188.1"}, "STL 188.10"),
+)
+
+
+@pytest.mark.parametrize(("kind", "prices", "said"), PRICES)
+def test_the_price_of_every_kind_of_order_fits_its_cell(kind: str, prices: dict[str, str], said: str) -> None:
+    terms = {"limit": None, **{name: Price(price) for name, price in prices.items()}}
+    row = order_row(msgspec.structs.replace(frozen.order("P9", type=kind), **terms), "1s", 2)
+    assert row.words(4) == said
+    assert not fit_number(row.words(4), PRICE_WIDTH).startswith("#")
+    both = f"{row.words(4)} {row.words(12)}"
+    assert all(price in both for price in prices.values())
+
+
+def test_no_kind_of_order_is_without_a_short_word() -> None:
+    assert set(TYPES) == {*OrderType}
+
+
+def test_what_has_no_column_is_in_the_note() -> None:
+    row = order_row(frozen.order("P9", display=Qty(100), venue="SIMB", flags="post-only"), "1s", 2)
+    assert row.words(12) == "show 100 at SIMB post"
+
+
+@pytest.mark.parametrize(
+    ("steps", "follow", "at"),
+    [
+        (-100_000, False, "r0"),
+        (100_000, False, "r4"),
+        (1, False, "r0"),
+        (-1, False, "r4"),
+        (-100_000, True, "r0"),
+        (100_000, True, "r4"),
+        (-1, True, "r4"),
+    ],
+)
+def test_with_no_row_selected_the_cursor_goes_where_the_key_says(steps: int, follow: bool, at: str) -> None:
+    table = Quiet([Column("id", 4)], title="t", empty="e", id="t")
+    table.show([Row("#head", ("head",), is_rule=True), *(Row(f"r{number}", (f"r{number}",)) for number in range(5))])
+    table.follow = follow
+    table.move(steps)
+    assert table.selected == at
+
+
+class Quiet(LiveTable):
+    """A table on no screen: there is nothing to scroll and nobody to tell."""
+
+    def select(self, row_id: str, *, in_place: bool = False) -> None:
+        self.selected = row_id
+
+    def post_message(self, message: Message) -> bool:
+        return True
