@@ -241,6 +241,19 @@ def open_home(path: Path | None = None, *, create: bool = True) -> Home:
     return Home(root=root, notes=tuple(notes))
 
 
+def visit_home(path: Path | None = None) -> Home:
+    """The paths of a state folder whose engine is only spoken to; nothing is made or changed there. Root may visit anybody's: it
+    can read it anyway, and is the second person for an order that waits for one.
+
+    Raises:
+        SettingsError: there is none, or it belongs to somebody else.
+    """
+    root = path or home_path()
+    if os.getuid() == 0 and root.is_dir():
+        return Home(root=root)
+    return open_home(root, create=False)
+
+
 def _private_folder(folder: Path) -> list[str]:
     try:
         folder.mkdir(mode=DIR_MODE, parents=True, exist_ok=True)

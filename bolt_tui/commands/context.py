@@ -78,10 +78,19 @@ class Context:
 
     def client(self, deadline_s: float = 5.0) -> EngineClient:
         """A connection to the running engine, to be used as a context manager."""
+        return self._connect(self.found, deadline_s)
+
+    def visitor(self, deadline_s: float = 5.0) -> EngineClient:
+        """The same, for root also to an engine of another account."""
+        from bolt_tui.settings import visit_home
+
+        return self._connect(visit_home(), deadline_s)
+
+    def _connect(self, home: Home, deadline_s: float) -> EngineClient:
         from bolt_tui.client import EngineClient
         from bolt_tui.endpoint import find_socket
 
-        return EngineClient(find_socket(self.found), deadline_s)
+        return EngineClient(find_socket(home), deadline_s)
 
     def stored(self, error: NoEngine) -> Stored:
         """What the ledger says in place of an engine that does not answer; says so. Raises ``error`` where there is no ledger."""

@@ -294,7 +294,7 @@ def release(context: Context) -> Exit:
 def approve(context: Context) -> Exit:
     """A second person's word on a waiting order, as it is shown here."""
     args, order_id = context.args, context.args.order_id.upper()
-    with context.client() as client:
+    with context.visitor() as client:
         row = next((one for one in client.view().orders if one.order_id == order_id), None)
         if row is not None and row.awaits:
             context.out.table(show.ORDER_HEADERS, [show.order_row(row)], show.ORDER_RIGHT)

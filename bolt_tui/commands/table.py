@@ -151,7 +151,8 @@ ORDERS = (
         ),
         (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
         detail="Orders above order.four_eyes_notional of the policy wait. Who asked for an order cannot approve it; the approval is bound "
-        "to a hash of its exact terms, and what was changed is approved anew.",
+        "to a hash of its exact terms, and what was changed is approved anew. An engine listens to its own account and to root: the second "
+        "person is who may be root here, with `sudo BOLT_HOME=FOLDER bolt approve P104`, and stands in the ledger as root.",
     ),
     Subcommand(
         "basket",

@@ -17,6 +17,7 @@ from bolt_tui.settings import (
     is_ascii_terminal,
     open_home,
     parse_settings,
+    visit_home,
 )
 from engine.domain.errors import SettingsError
 
@@ -53,6 +54,22 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
         stranger = Path("/etc")
     with pytest.raises(SettingsError, match="belongs to user number"):
         open_home(stranger)
+
+
+def test_root_alone_may_visit_a_folder_of_somebody_else_and_changes_nothing_there(tmp_path: Path) -> None:
+    if os.getuid() != 0:
+        with pytest.raises(SettingsError, match="belongs to user number"):
+            visit_home(Path("/etc"))
+        return
+    theirs = tmp_path / "theirs"
+    theirs.mkdir(mode=0o755)
+    theirs.chmod(0o755)
+    os.chown(theirs, 65534, 65534)
+    assert visit_home(theirs).root == theirs
+    assert mode(theirs) == 0o755
+    assert not list(theirs.iterdir())
+    with pytest.raises(SettingsError, match="there is no Bolt state folder"):
+        visit_home(tmp_path / "nowhere")
 
 
 def test_an_open_folder_that_cannot_be_closed_is_refused() -> None:
