@@ -23,7 +23,7 @@ from engine.domain.clock import NS_PER_S, SystemClock, iso
 from engine.domain.commands import AmendOrder, CommandResult, LookUp, NewOrder
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_QTY, Money, Price, Qty, ratio
-from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind, urgency_of
+from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind, source_of_wire, urgency_of
 from engine.domain.parent_events import ApprovalAsked, ParentPaused, ParentResumed
 from engine.ledger.positions import AVERAGE_DIGITS
 from engine.risk.latch import Latch, read_notes, sentinel
@@ -196,7 +196,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     def fills(self, limit: int, symbol: str = "") -> tuple[FillView, ...]:
         """The last executions, oldest first."""
         (rows,) = self._read((_FILLS, (symbol, symbol, min(limit, ROWS_MAX))))
-        return tuple(_fill(row) for row in reversed(rows))
+        return tuple(_fill(row, self.ledger_id) for row in reversed(rows))
 
     def positions(self, symbol: str = "") -> tuple[PositionView, ...]:
         """Every position; without marks, as no price comes here."""
@@ -232,7 +232,9 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         """The last lines of the trade log, oldest first."""
         found: deque[LogLine] = deque(maxlen=min(limit, ROWS_MAX))
         for seq, ts_ns, event in self.events(max(1, self.head_seq - LOG_WITHIN + 1), -1):
-            told = log_lines.line(seq, ts_ns, event, None) if log_lines.is_told(event) else None
+            told = (
+                log_lines.line(seq, ts_ns, event, None, ledger_id=self.ledger_id) if log_lines.is_told(event) else None
+            )
             if told is not None:
                 found.append(told)
         return tuple(found)
@@ -412,7 +414,7 @@ def _note(row: Named) -> str:
     return line.text if line is not None and line.word in _NOTED else ""
 
 
-def _fill(row: Named) -> FillView:
+def _fill(row: Named, ledger_id: str) -> FillView:
     event = None if row["event"] is None else ev.decode_event(row["event"])
     own = event if isinstance(event, ev.OrderFilled) else None
     return FillView(
@@ -432,6 +434,7 @@ def _fill(row: Named) -> FillView:
         overfill=ZERO_QTY if own is None else own.overfill,
         late=own is not None and own.late,
         busted=bool(row["busted"]),
+        source=source_of_wire(event.fill.wire_id, ledger_id).value if isinstance(event, ev.ForeignFillSeen) else "",
     )
 
 

@@ -112,6 +112,8 @@ class FillView(msgspec.Struct, frozen=True, kw_only=True):
     overfill: Qty = Qty(0)
     late: bool = False
     busted: bool = False
+    source: str = ""
+    """Who asked where it is of no order of this ledger: ``halt`` for an exit of the kill procedure, else ``foreign``."""
 
 
 class PositionView(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,7 +59,7 @@ def fill_row(fill: FillView, digits: int) -> Row:
     is_buy = fill.side is Side.BUY
     cells = (
         f" {hms(fill.ts_ns)}",
-        fill.order_id or "foreign",
+        fill.order_id or fill.source or "foreign",
         Cell(fill.side.letter, "buy" if is_buy else "sell"),
         fill.symbol,
         quantity(fill.qty),

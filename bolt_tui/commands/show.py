@@ -9,7 +9,7 @@ import msgspec
 
 from engine.domain.clock import NS_PER_S, hms, iso
 from engine.domain.commands import CommandResult, Denial
-from engine.domain.order import STATES
+from engine.domain.order import STATES, SourceKind
 from engine.views import BrokerView, FeedView, FillView, HoursView, OrderView, PositionView, StatusView
 
 
@@ -105,10 +105,20 @@ FILL_RIGHT = ("QTY", "PRICE", "FEE")
 
 def fill_row(row: FillView) -> tuple[str, ...]:
     """One execution."""
-    marks = [word for word, on in (("late", row.late), ("busted", row.busted), ("overfill", bool(row.overfill))) if on]
+    is_exit = row.source == SourceKind.HALT
+    marks = [
+        word
+        for word, on in (
+            ("flatten", is_exit),
+            ("late", row.late),
+            ("busted", row.busted),
+            ("overfill", bool(row.overfill)),
+        )
+        if on
+    ]
     return (
         hms(row.ts_ns),
-        row.order_id,
+        row.order_id or row.source,
         row.side.letter,
         str(row.qty),
         row.symbol,

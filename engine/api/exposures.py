@@ -7,9 +7,10 @@ from decimal import Decimal
 from engine.api.risk_view import EngineRiskView
 from engine.domain import events as ev
 from engine.domain.money import EXACT, Money
-from engine.domain.order import Side, Source, SourceKind
+from engine.domain.order import Side, Source, SourceKind, source_of_wire
 from engine.ledger.ledger import Ledger
 from engine.risk.controls_case import mark_of
+from engine.store.order_store import OrderStore
 from engine.views import ExposureView
 
 KINDS = ("symbol", "source", "broker", "currency")
@@ -24,20 +25,29 @@ def source_words(source: Source) -> str:
 class Exposures:
     """Follows which source's fills made a position; the rest is read from the ledger."""
 
-    def __init__(self, ledger: Ledger, view: EngineRiskView) -> None:
+    def __init__(self, ledger: Ledger, store: OrderStore, view: EngineRiskView) -> None:
         self._ledger = ledger
+        self._store = store
         self._view = view
         self._by_source: dict[tuple[str, str], Decimal] = {}
 
     def booked(self, source: Source | None, fill: ev.Fill, sign: int) -> None:
-        """A fill, or (``sign`` -1) one that was taken back; ``source`` None for one that nobody here asked for."""
-        key = ("foreign" if source is None else source_words(source), fill.symbol)
+        """A fill, or (``sign`` -1) one that was taken back; ``source`` None for one of no order of the books: an exit of the
+        kill procedure, told by its wire id, or a foreign one.
+        """
+        key = (
+            self._foreign(fill) if source is None or source.kind is SourceKind.FOREIGN else source_words(source),
+            fill.symbol,
+        )
         moved = fill.qty * sign if fill.side is Side.BUY else fill.qty * -sign
         held = EXACT.add(self._by_source.get(key, _ZERO), moved)
         if held:
             self._by_source[key] = held
         else:
             self._by_source.pop(key, None)
+
+    def _foreign(self, fill: ev.Fill) -> str:
+        return source_of_wire(fill.wire_id, self._store.ledger_id).value
 
     def views(self) -> tuple[ExposureView, ...]:
         """Longs and shorts by each kind; a name that holds something without mark or rate has no figure."""

@@ -10,6 +10,7 @@ from engine.domain import events as ev
 from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
+from engine.domain.ids import is_exit_wire_id
 from engine.domain.money import padded
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
 from engine.domain.order import AlgoSpec, OrderSpec
@@ -73,15 +74,34 @@ def is_told(event: ev.AnyEvent) -> bool:
 
 
 def line(
-    seq: int, ts_ns: int, event: ev.AnyEvent, order: Order | None, digits: Digits = _as_they_are
+    seq: int,
+    ts_ns: int,
+    event: ev.AnyEvent,
+    order: Order | None,
+    digits: Digits = _as_they_are,
+    ledger_id: str = "",
 ) -> LogLine | None:
-    """The log line of an event; None for those that only machines read. ``digits``: decimals that a symbol's prices have at least."""
-    found = _words(event, order, digits)
+    """The log line of an event; None for those that only machines read.
+
+    ``digits``: decimals that a symbol's prices have at least. ``ledger_id``: whose exits of a kill procedure are not foreign.
+    """
+    found = _exit_words(event, digits, ledger_id) or _words(event, order, digits)
     if found is None:
         return None
     word, text, severity = found
     order_id = getattr(event, "order_id", "")
     return LogLine(seq=seq, ts_ns=ts_ns, word=word, order_id=order_id, text=text, severity=severity)
+
+
+def _exit_words(event: ev.AnyEvent, digits: Digits, ledger_id: str) -> tuple[str, str, str] | None:
+    """An exit that the kill procedure sent without the books, or an execution of it; None for everything else."""
+    match event:
+        case ev.ForeignFillSeen() if is_exit_wire_id(event.fill.wire_id, ledger_id):
+            return "FILL", f"halt flatten {_fill_words(event.fill, digits)}", "warn"
+        case ev.ForeignOrderSeen() if is_exit_wire_id(event.wire_id, ledger_id):
+            return "HALT", f"flatten {event.spec.words(digits(event.spec.symbol))}", "warn"
+        case _:
+            return None
 
 
 def _words(event: ev.AnyEvent, order: Order | None, digits: Digits) -> tuple[str, str, str] | None:

@@ -29,7 +29,7 @@ class Overview:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._costs = Costs(engine.market, engine.store)
-        self._exposures = Exposures(engine.ledger, engine.view_of_risk)
+        self._exposures = Exposures(engine.ledger, engine.store, engine.view_of_risk)
         self._second = -1
         self._version = 0
         """Version in which limits and exposures changed last."""

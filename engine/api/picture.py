@@ -21,7 +21,7 @@ from engine.domain.basket_events import BasketDropped, BasketReleased, BasketSta
 from engine.domain.clock import NS_PER_S
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Price, ratio, text
-from engine.domain.order import DIES, urgency_of
+from engine.domain.order import DIES, source_of_wire, urgency_of
 from engine.market.bars import Bar
 from engine.routing.queue_position import Place
 from engine.store.order import Order
@@ -308,12 +308,14 @@ class Picture:
 
     def _lines(self, seq: int) -> tuple[LogLine, ...]:
         """Log lines after a sequence number."""
-        lines = [log_lines.line(*item, self._engine.market.price_digits) for item in _after(self._log, seq)]
+        digits, ledger_id = self._engine.market.price_digits, self._engine.store.ledger_id
+        lines = [log_lines.line(*item, digits, ledger_id) for item in _after(self._log, seq)]
         return tuple(line for line in lines if line is not None)
 
     def _fill_views(self, seq: int) -> tuple[FillView, ...]:
         """Executions after a sequence number."""
-        return tuple(_fill_view(*item) for item in _after(self._fills, seq))
+        ledger_id = self._engine.store.ledger_id
+        return tuple(_fill_view(*item, ledger_id) for item in _after(self._fills, seq))
 
     def status(self) -> StatusView:
         """The status bar."""
@@ -532,7 +534,7 @@ def _bar_view(made: Instrument, bar: Bar) -> BarView:
     )
 
 
-def _fill_view(seq: int, event: ev.OrderFilled | ev.ForeignFillSeen, order: Order | None) -> FillView:
+def _fill_view(seq: int, event: ev.OrderFilled | ev.ForeignFillSeen, order: Order | None, ledger_id: str) -> FillView:
     fill = event.fill
     return FillView(
         seq=seq,
@@ -550,4 +552,5 @@ def _fill_view(seq: int, event: ev.OrderFilled | ev.ForeignFillSeen, order: Orde
         fill_key=fill.fill_key,
         overfill=event.overfill if isinstance(event, ev.OrderFilled) else ZERO_QTY,
         late=isinstance(event, ev.OrderFilled) and event.late,
+        source="" if isinstance(event, ev.OrderFilled) else source_of_wire(fill.wire_id, ledger_id).value,
     )

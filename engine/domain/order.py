@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from engine.domain.clock import duration_word, iso
+from engine.domain.ids import is_exit_wire_id
 from engine.domain.money import Price, Qty, padded, text
 
 
@@ -206,6 +207,11 @@ class SourceKind(StrEnum):
     def is_person(self) -> bool:
         """A person typed it: duplicates are confirmed rather than denied, all checks are shown."""
         return self in _PERSONS
+
+
+def source_of_wire(wire_id: str, ledger_id: str) -> SourceKind:
+    """Who asked for an order that the books did not make: the kill procedure, whose exits have wire ids of their own, or a foreigner."""
+    return SourceKind.HALT if is_exit_wire_id(wire_id, ledger_id) else SourceKind.FOREIGN
 
 
 _PERSONS = frozenset({SourceKind.DESK, SourceKind.CLI})

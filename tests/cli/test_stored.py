@@ -19,6 +19,7 @@ from engine.domain import commands as co
 from engine.domain.clock import NS_PER_S
 from engine.domain.commands import NewOrder
 from engine.domain.events import TradingState
+from engine.domain.ids import exit_wire_id
 from engine.domain.money import Price, Qty
 from engine.domain.order import WHEN, AlgoSpec, OrderSpec, OrderState, OrderType, Side, Tif
 from engine.market.feed import TradeTick
@@ -82,6 +83,7 @@ def test_orders_are_told_with_their_age_and_an_awaited_answer_is_unknown(bolt: B
 
 
 def test_the_ledger_and_the_engine_tell_the_same_rows(bolt: Bolt, lab: Lab) -> None:
+    lab.answer(lab.fill(exit_wire_id("TEST0"), 10, "k9", side=Side.SELL))
     lab.submit(co.StopEngine(source=ME, cancel=False))
     live = {row.order_id: row for row in lab.engine.view().orders}
     fills = lab.engine.view().fills
@@ -94,6 +96,8 @@ def test_the_ledger_and_the_engine_tell_the_same_rows(bolt: Bolt, lab: Lab) -> N
             same |= {"state": row.state, "avg_price": row.avg_price}
         assert same == {name: getattr(live[row.order_id], name) for name in same}
     assert stored.fills(100) == fills
+    assert bolt("fills", "--limit", "1").out.splitlines()[-1].split()[1:3] == ["halt", "S"], "an exit is the halt's own"
+    assert "halt flatten sell 10 AAPL 189.02" in [line.text for line in stored.log(100)]
     (here,), (there,) = stored.positions(), positions
     assert (here.qty, here.realised, here.fees, here.avg_price) == (
         there.qty,

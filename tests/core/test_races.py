@@ -604,3 +604,19 @@ def test_a_venue_that_amends_to_other_prices_than_it_was_asked_for_is_believed_a
     lab.submit(co.AmendOrder(source=ME, intent_id="a2", order_id="C2", limit=Price("188.60")))
     lab.answer(bi.Amended(broker="paper", ts_ns=now, wire_id=wire_id, qty=Qty(100), limit=Price("188.60")))
     assert lab.kinds().count("alert") == 1
+
+
+def test_an_exit_of_the_kill_procedure_is_named_as_its_own_and_not_as_foreign(lab: Lab) -> None:
+    lab.buy(100)
+    entry = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(entry))
+    lab.answer(lab.fill(entry, 100, "k1"))
+    lab.answer(lab.fill(exit_wire_id("TEST0"), 60, "k2", side=Side.SELL))
+    lab.answer(lab.fill(exit_wire_id("OTHER"), 10, "k3", side=Side.SELL))
+    view = lab.engine.view()
+    assert [(fill.order_id, fill.source) for fill in view.fills] == [("C2", ""), ("", "halt"), ("", "foreign")]
+    said = [line.text for line in view.log if line.word == "FILL" and line.order_id == ""]
+    assert said == ["halt flatten sell 60 AAPL 189.02", "foreign sell 10 AAPL 189.02"]
+    by_source = {row.name: row for row in view.exposures if row.kind == "source"}
+    assert by_source.keys() >= {"foreign", "halt"}
+    assert by_source["halt"].short == by_source["foreign"].short * 6  # type: ignore[operator] # both have a mark
