@@ -17,6 +17,7 @@ from engine.api.baskets import Baskets
 from engine.api.commander import Commander
 from engine.api.day_keeper import DayKeeper
 from engine.api.habits import Habits
+from engine.api.halt_picture import SAME_HALT_NS
 from engine.api.leg_risk import LegRisk
 from engine.api.market_state import MarketState
 from engine.api.markouts import Markouts
@@ -62,7 +63,6 @@ CANCEL_LATE_NS = 2 * NS_PER_S
 EVENTS_MAX = 5_000
 FORGET_EVERY = 1_000
 NOTES_REMEMBERED = 1_024
-SAME_HALT_NS = 2 * NS_PER_S
 
 ENDS = (bi.Uncertain, bi.Cancelled, bi.Expired)
 Act = Callable[[int, int, Any], None]
@@ -519,7 +519,7 @@ class Engine:
     def run_halt(self, command: Halt, halt_id: str) -> None:
         """Start the kill procedure behind the shut gate, where the driver has one."""
         if self.parts.halter is not None:
-            self.picture.halts.began(halt_id, command.scope)
+            self.picture.halts.began(halt_id, command)
             self.parts.halter(command, halt_id)
 
     def halt_id(self) -> str:

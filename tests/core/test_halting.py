@@ -105,6 +105,7 @@ def test_a_halt_key_that_is_pressed_again_does_not_hide_what_the_first_press_did
         counts = {"found": found, "cancels_confirmed": found, "unknown": "0"}
         lab.engine.halt_step(ids[-1], "receipt", counts)
         receipt(lab, ids[-1])
+        lab.pass_time(3)
     assert lab.engine.view().status.halt.counts() == "no order was working any more, 4 gone before in this halt"
 
 
@@ -141,7 +142,7 @@ def test_no_re_arm_while_a_procedure_is_at_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ("0", "no order was working any more, 4 gone before in this halt"),
+        ("0", "4 of 4 orders gone at the venue, 0 still open"),
         ("4", "4 of 4 orders gone at the venue, 0 still open"),
     ],
 )
@@ -155,3 +156,36 @@ def test_what_an_overlapped_procedure_ended_is_told_once(tmp_path: Path, found: 
         lab.engine.halt_step(halt_id, "receipt", {"found": count, "cancels_confirmed": count, "unknown": "0"})
         receipt(lab, halt_id)
     assert lab.engine.view().status.halt.counts() == said
+
+
+@pytest.mark.parametrize(
+    ("found", "flatten", "said", "told"),
+    [
+        ("0", False, "2 of 2 orders gone at the venue, 0 still open", 0),
+        ("1", False, "1 of 1 order gone at the venue, 0 still open, 2 gone before in this halt", 1),
+        ("0", True, "no order was working any more, 2 gone before in this halt", 1),
+    ],
+)
+def test_one_press_that_runs_two_procedures_names_the_receipt_of_the_one_that_found_the_orders(
+    tmp_path: Path, found: str, flatten: bool, said: str, told: int
+) -> None:
+    """The engine saw the latch that the key shut, and was done before the key's own word came."""
+    ids: list[str] = []
+    lab = Lab(tmp_path, halter=lambda _command, halt_id: ids.append(halt_id))
+    lab.connect()
+    lab.latch.trip(co.HaltScope())
+    lab.pass_time(0.1)
+    lab.engine.halt_step(ids[0], "receipt", {"found": "2", "cancels_confirmed": "2", "unknown": "0"})
+    receipt(lab, ids[0])
+    lab.submit(co.Halt(source=ME, why="halt key", flatten=flatten))
+    assert not lab.engine.view().status.halt.done, "what is asked again is done again, and waited for"
+    lab.engine.halt_step(ids[1], "receipt", {"found": found, "cancels_confirmed": found, "unknown": "0"})
+    receipt(lab, ids[1])
+    halt = lab.engine.view().status.halt
+    assert (halt.done, halt.counts(), halt.receipt_path) == (True, said, ids[told])
+    assert (halt.who, halt.why) == ("anna", "halt key")
+    lab.pass_time(3)
+    lab.submit(co.Halt(source=ME, why="halt key"))
+    receipt(lab, ids[2])
+    gone = f"no order was working any more, {2 + int(found)} gone before in this halt"
+    assert lab.engine.view().status.halt.counts() == gone
