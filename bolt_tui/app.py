@@ -327,10 +327,12 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._part(KillBanner).draw(view.status.halt, now_ns, self._halt_asked_ns)
         self._draw_footer()
         state = (self._port.version(), now_ns // NS_PER_S, self._symbol)
+        if bool(trouble) != self._is_old:
+            self._is_old, self._drawn = bool(trouble), NEVER_DRAWN
         if state == self._drawn:
             return
         self._drawn = state
-        self._draw_panes(view, now_ns)
+        self._draw_panes(self._ageing.of(view) if trouble else view, now_ns)
 
     def _draw_panes(self, view: DeskView, now_ns: int) -> None:
         self._part(DayLine).draw(view)

@@ -14,6 +14,7 @@ from engine.domain import commands as co
 from engine.domain.clock import Clock
 from engine.domain.order import OrderState, Source, SourceKind
 from engine.views import DeskView, OrderView
+from widgets.aged import Ageing
 from widgets.basket_rows import STAGED
 from widgets.blotter import Blotter
 from widgets.formats import figure, grouped
@@ -41,6 +42,9 @@ class DeskBase(App[str]):
         self._who = who()
         self._source = Source(SourceKind.DESK, self._who)
         self._drawn: tuple[int, int, str] = NEVER_DRAWN
+        self._ageing = Ageing()
+        self._is_old = False
+        """What is drawn is of before the engine went."""
         self._awaited = ""
         """A new order or basket of this person's that no picture has shown yet."""
         self._released = ""

@@ -10,6 +10,7 @@ from engine.domain.money import Money, padded, text
 from engine.domain.order import OrderState, Side
 from engine.views import BasketView, CostView, DeskView, FillView, OrderView
 from widgets import basket_rows
+from widgets.aged import is_old
 from widgets.formats import age, clock_minute, counted, fixed, plain, quantity, signed
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
@@ -238,6 +239,8 @@ class Blotter(LiveTable):
         status = view.status
         unknown = f", {status.orders_unknown} UNKNOWN" if status.orders_unknown else ""
         title = f"Orders: {status.orders_working} working, {counted(status.parents_open, 'parent')}{unknown}"
+        if is_old(view):
+            title += ", ! STALE"
         if self.marked:
             title += f", {len(self.marked)} marked"
         if self.sort != "newest" or self.is_reversed:

@@ -56,7 +56,8 @@ def status_content(status: StatusView, trouble: str, width: int) -> Content:
     if status.orders_unknown:
         middle.append((f"{status.orders_unknown} UNKNOWN", "bold $alarm-text on $alarm"))
     middle += [(plain(block), "bold $caution") for block in status.halt.blocks]
-    middle += hours_words(status.hours, status.ts_ns)
+    if not trouble:
+        middle += hours_words(status.hours, status.ts_ns)
     if width >= 140:
         middle.append((f"journal {status.head_seq:,}", "$quiet"))
     used = sum(len(words) for words, _ in parts)

@@ -710,3 +710,29 @@ def test_without_an_engine_the_desk_says_how_old_it_is_and_what_can_be_done() ->
         assert "answers again" in app.said
 
     play(script)
+
+
+def test_without_an_engine_orders_book_and_hours_do_not_look_live() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        app = pilot.app
+        assert isinstance(app, Desk)
+        app.draw()
+        live = [order.order_id for order in engine.picture.orders if order.state is OrderState.NEW]
+        states = {row.id: row.words(5) for row in app._orders.rows}
+        shown = [one for one in live if one in states]
+        assert shown
+        assert not any(states[one].endswith("!") for one in shown)
+        assert "STALE" not in str(app.query_one("#ladder", LiveTable).border_title)
+        engine.connected, engine.link_text = False, "the engine is gone"
+        app.draw()
+        states = {row.id: row.words(5) for row in app._orders.rows}
+        assert all(states[one].endswith("!") for one in shown)
+        assert "STALE" in str(app.query_one("#ladder", LiveTable).border_title)
+        assert ", ! STALE" in str(app._orders.border_title)
+        assert " open" not in status_content(engine.picture.status, "the engine is gone", 200).plain
+        engine.connected = True
+        app.draw()
+        states = {row.id: row.words(5) for row in app._orders.rows}
+        assert not any(states[one].endswith("!") for one in shown)
+
+    play(script, FakeEngine(frozen.working_day()))
