@@ -170,7 +170,8 @@ ORDERS = (
         (Exit.REFUSED, *ASKS_ENGINE, Exit.HALTED),
         detail="The first row names the columns: side, qty, symbol, price, stop, tif, algo, words, account, broker, venue. Every bad "
         "line is named with its rule, and then nothing is staged. Each order is judged with those before it counted as sent; the "
-        "count and the total amount are shown before anything leaves.",
+        "count and the total amount are shown before anything leaves. All lines leave in one second: with the policy as shipped a basket "
+        "has at most 20 (rate.max_per_s_source), and a longer list is several baskets, released a second apart.",
     ),
     Subcommand(
         "pause",

@@ -16,7 +16,7 @@ from engine.domain import events as ev
 from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.money import EXACT, Money, text
 from engine.domain.order import OrderState, Source
-from engine.risk.basket_rows import BasketCase, judge_basket, judge_total
+from engine.risk.basket_rows import BasketCase, judge_basket, judge_total, next_step
 from engine.risk.controls import BASKET_BLOCKED
 from engine.risk.controls_case import Candidate, Role
 from engine.risk.overlay import Overlay
@@ -185,7 +185,7 @@ class Baskets:
         total = total_of(lines)
         amount = "n/a" if total is None else f"{text(total)} {self._engine.ledger.base_currency}"
         said = f"{basket.basket_id} {basket.name}: {len(lines)} orders, {amount}, {basket.state}"
-        said += f"; lines that block it: {_named(blocked)}" if blocked else ""
+        said += f"; lines that block it: {_named(blocked)}{_step_of(blocked)}" if blocked else ""
         said += f"; lines to confirm: {_named(asks)}" if asks else ""
         return co.CommandResult(
             ok=not blocked,
@@ -209,7 +209,7 @@ class Baskets:
                 self._told(basket, shown, ""),
                 ok=False,
                 code=found.code,
-                text=f"{basket.basket_id} stays staged, nothing of it was sent: {where}{found.denial.text}",
+                text=f"{basket.basket_id} stays staged, nothing of it was sent: {where}{found.denial.text}{next_step(found.denial)}",
                 denials=(found.denial,),
             )
         return self._send(basket, command, shown, verdicts)
@@ -245,7 +245,10 @@ class Baskets:
                 why = f"{order_id} of its basket was denied: {verdict.denials[0].text}"
                 engine.record(ev.ParentEnded(order_id=parent_id, state=OrderState.DENIED, why=why))
             engine.record(BasketReleased(basket_id=basket.basket_id, who=who, orders=ids))
-            said = f"nothing of {basket.basket_id} was sent: {order_id}: {verdict.denials[0].text}"
+            against, line = verdict.denials[0], basket.lines[ids.index(order_id)].line
+            said = (
+                f"nothing of {basket.basket_id} was sent: line {line} ({order_id}): {against.text}{next_step(against)}"
+            )
             return co.CommandResult(
                 ok=False, code=BLOCKED, text=said, order_id=basket.basket_id, denials=verdict.denials, lines=shown
             )
@@ -296,6 +299,11 @@ def total_of(lines: tuple[co.LineVerdict, ...]) -> Money | None:
 
 def _named(lines: list[co.LineVerdict]) -> str:
     return ", ".join(str(one.line) for one in lines[:10]) + (" ..." if len(lines) > 10 else "")
+
+
+def _step_of(blocked: list[co.LineVerdict]) -> str:
+    """What to do where it is their number that blocks them."""
+    return next((step for denial in blocked[0].denials if (step := next_step(denial))), "")
 
 
 def _no(code: str, said: str, basket_id: str = "") -> co.CommandResult:

@@ -14,6 +14,9 @@ from engine.domain.money import Money, text
 from engine.risk.controls import BASKET_BLOCKED, BASKET_CONFIRM, Row
 from engine.risk.policy import Policy
 
+_RATES = frozenset({"RATE_BROKER", "RATE_VENUE", "RATE_ACCOUNT", "RATE_SOURCE"})
+_COUNTS = frozenset({"OPEN_COUNT", "OPEN_COUNT_SYMBOL"})
+
 
 class BasketCase(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a basket that asks to leave."""
@@ -46,6 +49,22 @@ def judge_basket(case: BasketCase) -> BasketDenial | None:
     for line, denial in against:
         return BasketDenial(BASKET_CONFIRM.code, denial, line)
     return judge_total(case)
+
+
+def next_step(denial: Denial) -> str:
+    """What to do about a line that is denied because of how many lines the basket has; empty for every other reason."""
+    if denial.code in _RATES:
+        return (
+            f"; all lines of a basket leave in one second, of which {denial.limit} fit"
+            f"{denial.policy_line and f' ({denial.policy_line})'}: drop it and stage baskets of at most so many lines, "
+            "released a second apart"
+        )
+    if denial.code in _COUNTS:
+        return (
+            f"; every line is an open order, of which {denial.limit} fit{denial.policy_line and f' ({denial.policy_line})'}: "
+            "drop it, stage fewer lines, and the rest when those have ended"
+        )
+    return ""
 
 
 def judge_total(case: BasketCase) -> BasketDenial | None:

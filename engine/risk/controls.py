@@ -307,7 +307,9 @@ BASKET_BLOCKED = Row(
     code="BASKET_BLOCKED",
     place="B",
     input="lines of the basket that are denied",
-    doc="One denied line, with the lines before it counted as sent, keeps the whole basket here: mend that line, or drop the basket.",
+    doc="One denied line, with the lines before it counted as sent, keeps the whole basket here: mend that line, or drop the basket. "
+    "All lines leave in one second, so a basket has at most as many as `rate.max_per_s_source` lets its source send (20 as shipped), and of one symbol "
+    "as `open_orders.max_count_per_symbol` leaves room for (50): a longer list is several baskets, released a second apart.",
 )
 BASKET_CONFIRM = Row(
     control="C28",

@@ -103,6 +103,30 @@ def test_a_line_is_judged_with_those_before_it(
     assert lab.broker.sent == []
 
 
+@pytest.mark.parametrize(
+    ("limits", "step"),
+    [
+        (
+            {"max_per_s_source__20": "max_per_s_source: 2"},
+            "all lines of a basket leave in one second, of which 2 fit (policy.yaml:86)",
+        ),
+        (
+            {"max_count_per_symbol__50": "max_count_per_symbol: 2"},
+            "every line is an open order, of which 2 fit (policy.yaml:63)",
+        ),
+    ],
+)
+def test_a_list_with_too_many_lines_says_how_many_fit_and_what_to_do(
+    make: Callable[..., Lab], limits: dict[str, str], step: str
+) -> None:
+    lab = make(**limits)
+    staged = stage(lab, line(2, 90), line(3, 100), line(4, 110))
+    assert f"lines that block it: 4; {step}: drop it" in staged.text
+    said = release(lab).text
+    assert said.startswith("B1 stays staged, nothing of it was sent: line 4: ")
+    assert f"; {step}: drop it" in said
+
+
 def test_the_same_line_twice_is_confirmed_by_a_person_and_denied_to_a_machine(make: Callable[..., Lab]) -> None:
     lab = make()
     assert stage(lab, line(2), line(3)).ok
