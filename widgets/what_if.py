@@ -107,6 +107,12 @@ def denial_words(denial: Denial) -> str:
     return f"{word} {denial.code} {figure(denial.value)}{against}{where}"
 
 
+def unjudged_words(result: CommandResult) -> str:
+    """An answer without checks: what the state of an order refuses, or why nothing could be judged."""
+    word = "REFUSED" if result.code == "ILLEGAL" else "NOT JUDGED"
+    return f"{word} {plain(result.code)} {plain(result.text)}"
+
+
 def live_lines(echo: str, result: CommandResult, width: int, rows: int) -> list[Line]:
     """The answer below a line that is being typed: refusals first, what matters most before the rest, in at most ``rows``."""
     figures = result.preview
@@ -117,7 +123,7 @@ def live_lines(echo: str, result: CommandResult, width: int, rows: int) -> list[
         more = f"   and {len(result.denials) - 1} more" if len(result.denials) > 1 else ""
         lines += [(line, BAD) for line in wrap(f"{denial_words(result.denials[0])}{more}", width, "  ")]
     elif not result.ok:
-        lines += [(line, BAD) for line in wrap(f"NOT JUDGED {plain(result.code)} {plain(result.text)}", width, "  ")]
+        lines += [(line, BAD) for line in wrap(unjudged_words(result), width, "  ")]
     if is_unusual(figures):
         lines.append((habit_words(figures), BAD))
     if figures.get("self_cross", "none") != "none":
@@ -185,7 +191,7 @@ def preview_lines(result: CommandResult, width: int, rows: int) -> list[Line]:
         lines.append((f"{checks_words(result)}   c lists them", QUIET))
     lines += [(line, BAD) for line in refusal_lines(result.denials, width, rows - len(lines))]
     if not result.ok and not result.denials:
-        lines.append((f"NOT JUDGED {plain(result.code)} {plain(result.text)}", BAD))
+        lines += [(line, BAD) for line in wrap(unjudged_words(result), width, "  ")]
     return lines
 
 

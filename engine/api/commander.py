@@ -147,8 +147,9 @@ class Commander:
             verdict = engine.agent.judge(command.order_id, spec, command.source, "preview", dry=True)
         elif command.order_id:
             order = self._amend_target(command.order_id)
-            if isinstance(order, str):
-                return _no("ILLEGAL", f"amend {command.order_id}: {order}", command.order_id)
+            why = order if isinstance(order, str) else _never_amended(order, spec.qty)
+            if isinstance(order, str) or why:
+                return _no("ILLEGAL", f"amend {command.order_id}: {why}", command.order_id)
             verdict = self._judge_amend(order, command)
             if spec.qty > order.qty_filled:
                 spec = msgspec.structs.replace(spec, qty=spec.qty - order.qty_filled)
@@ -291,14 +292,8 @@ class Commander:
         order = self._amend_target(command.order_id)
         if isinstance(order, str):
             return self._illegal("amend", command.order_id, order)
-        if combo_of(order.spec) is not None:
-            return self._illegal("amend", order.order_id, "a combo is not amended; cancel it and place another")
-        if order.spec.link is not None and command.qty is not None and command.qty != order.qty:
-            why = "the size of an order that belongs to others cannot be changed; cancel the group and place it anew"
-            return self._illegal("amend", order.order_id, why)
         spec = amended(order, command.qty, command.limit, command.stop)
-        if spec.qty <= order.qty_filled:
-            why = f"new quantity {spec.qty} is not above the {order.qty_filled} filled; cancel the rest instead"
+        if why := _never_amended(order, spec.qty):
             return self._illegal("amend", order.order_id, why)
         parent = engine.store.orders.get(order.parent_id)
         if parent is not None and spec.qty > parent.qty:
@@ -534,6 +529,20 @@ def is_same_wish(first: co.NewOrder | co.AmendOrder, again: co.NewOrder | co.Ame
 
 def _same(one: str, other: str) -> bool:
     return one.lower().split() == other.lower().split()
+
+
+def _never_amended(order: Order, qty: Qty) -> str:
+    """Why a working order never gets these terms, whatever the gate says; empty where it may. ``qty``: its size then."""
+    if combo_of(order.spec) is not None:
+        return "a combo is not amended; cancel it and place another"
+    asked = (
+        order.parent.qty if order.parent is not None else order.qty
+    )  # a venue may have made the child smaller by itself
+    if order.spec.link is not None and qty not in {order.qty, asked}:
+        return "the size of an order that belongs to others cannot be changed; cancel the group and place it anew"
+    if qty <= order.qty_filled:
+        return f"new quantity {qty} is not above the {order.qty_filled} filled; cancel the rest instead"
+    return ""
 
 
 def _amend_candidate(

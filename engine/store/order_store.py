@@ -42,6 +42,9 @@ _WAITING = (OrderState.PENDING_NEW, OrderState.UNKNOWN)
 Booked = tuple[str, ev.Fill]
 """An execution with its order id (empty for a foreign one)."""
 
+_WISHES = frozenset({"release", "cancel", "amend", "resolve"})
+"""What a person asks for, as an illegal input calls it; every other is the name of what a venue or a broker sent."""
+
 IDLE_MAX = 2_048
 """Parents that have ended and stay at hand: what a desk shows and a venue may still speak of."""
 
@@ -76,6 +79,7 @@ class OrderStore:
         self.busted: dict[FillId, None] = {}
         self.last_counter = 0
         self.illegal_inputs = 0
+        """What a venue or broker sent against the state of an order; a person's refused wish is none."""
         self.overfills = 0
         self.ledger_id = ""
         self.cancels_unsent: dict[str, Order] = {}
@@ -153,8 +157,9 @@ class OrderStore:
             self._amends[command.intent_id] = command.order_id
             self._asked_of.setdefault(command.order_id, []).append(command.intent_id)
 
-    def _illegal(self, _seq: int, _ts_ns: int, _event: ev.IllegalInput) -> None:
-        self.illegal_inputs += 1
+    def _illegal(self, _seq: int, _ts_ns: int, event: ev.IllegalInput) -> None:
+        if event.what not in _WISHES:
+            self.illegal_inputs += 1
 
     def _add(self, order: Order, seq: int) -> None:
         """Take in a new order; whoever adds a child that is live goes on with :meth:`_change`."""

@@ -217,3 +217,18 @@ def test_the_size_of_a_member_is_not_amended_but_its_price_is(lab: Lab) -> None:
     sized = lab.submit(co.AmendOrder(source=ME, intent_id="a1", order_id=stop, qty=Qty(50)))
     moved = lab.submit(co.AmendOrder(source=ME, intent_id="a2", order_id=stop, stop=Price("188")))
     assert (sized.ok, moved.ok, len(lab.broker.amends)) == (False, True, 1)
+    assert lab.kinds().count("illegal_input") == 1
+    assert lab.engine.view().status.illegal_inputs == 0, "a person's wish is nothing that a venue sent"
+
+
+def test_the_preview_of_another_size_of_a_member_is_refused_as_the_amendment_is(lab: Lab) -> None:
+    entry = lab.submit(bracket()).order_id
+    for wire_id in legs_of(lab):
+        lab.answer(lab.ack(wire_id))
+    alone = msgspec.structs.replace(spec(ENTRY, Side.BUY, "189", qty=50), link=None)
+    told = lab.engine.what_if(co.Preview(source=ME, spec=alone, order_id=entry))
+    done = lab.submit(co.AmendOrder(source=ME, intent_id="a1", order_id=entry, qty=Qty(50)))
+    assert (told.ok, told.code) == (done.ok, done.code) == (False, "ILLEGAL")
+    assert "the size of an order that belongs to others cannot be changed" in told.text
+    same = lab.engine.what_if(co.Preview(source=ME, spec=msgspec.structs.replace(alone, qty=Qty(100)), order_id=entry))
+    assert same.ok, "its price may move"

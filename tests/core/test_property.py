@@ -62,6 +62,9 @@ class Script:
             self.store.fills.at_hand_max, self.store.fills.step = 0, 1
         self.number = 0
 
+    def refused(self) -> int:
+        return self.lab.kinds().count("illegal_input")
+
     def illegal(self) -> int:
         return self.store.illegal_inputs
 
@@ -112,7 +115,8 @@ class Script:
     def wish(self, word: str, pick: int, qty: int) -> None:
         order = self.pick(pick, WISH_APT.get(word, _is_live), list(self.store.orders.all()))
         assert order is not None
-        before, state, at = self.illegal(), order.state, {"source": ME, "order_id": order.order_id}
+        before, state, at = self.refused(), order.state, {"source": ME, "order_id": order.order_id}
+        sent_wrong = self.illegal()
         legal: bool | None = None
         match word:
             case "cancel":
@@ -144,7 +148,8 @@ class Script:
             case _:
                 self.lab.pass_time(1)
         if legal is not None:
-            assert self.illegal() == before + (not legal), f"{word} of {order.order_id} in {state}"
+            assert self.refused() == before + (not legal), f"{word} of {order.order_id} in {state}"
+            assert self.illegal() == sent_wrong, "a wish is nothing that a venue sent"
 
     # -- what a venue says --------------------------------------------------------------------------------------------------
 
