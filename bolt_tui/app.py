@@ -123,6 +123,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._keep_seen = keep_seen
         self._ticked_ns = self._asked_ns = self._noted_ns = -NS_PER_S
         self._was_slow = self._was_cut = False
+        self._was_on = True
         self._cut_ns = 0
         """Since when no engine answers; 0 where that was said."""
         self._behind: list[events.Key] | None = None
@@ -289,6 +290,10 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
                 self._cut_ns = 0
                 self._say(f"what is shown is of {clock_second(view.status.ts_ns)}Z. {WITHOUT_ENGINE}", "bad")
             return
+        is_on = view.status.halt.state == "active"
+        if is_on and not self._was_on and "is halted" in self.said:
+            self._say("trading is on again")  # what was refused for the halt would be said beside a desk that trades
+        self._was_on = is_on
         if self._was_cut:
             self._was_cut = False
             self._say(f"the engine answers again; {meanwhile(view, self._seen)}")

@@ -162,7 +162,9 @@ class DeskBase(App[str]):
             self._drawn = NEVER_DRAWN
         if isinstance(command, co.ReleaseOrder | co.ApproveOrder) and result.ok:
             self._released = command.order_id
-        elif isinstance(command, co.ReleaseBasket) and result.ok:
+        elif isinstance(
+            command, co.ReleaseBasket
+        ):  # one that was sent in part is no success, and its row moves all the same
             self._released = command.basket_id
         self._tell(result)
 

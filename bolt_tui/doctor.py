@@ -143,7 +143,7 @@ def _engine(home: Home) -> Finding:
     try:
         path = find_socket(home)
         if not is_listening(path):
-            return Finding("engine", True, "none runs; `bolt` or `bolt headless` starts one")
+            return _no_engine(home)
         with EngineClient(path) as client:
             status = client.view().status
     except (ClientError, BoltError) as error:
@@ -154,6 +154,22 @@ def _engine(home: Home) -> Finding:
     return Finding(
         "engine", True, f"process {status.pid}, {status.mode}, {status.halt.state}, journal at {status.head_seq}"
     )
+
+
+def _no_engine(home: Home) -> Finding:
+    """No engine is no fault; orders that nobody looks after are one."""
+    from bolt_tui.stored import open_stored
+
+    try:
+        stored = open_stored(home)
+        working = 0 if stored is None else stored.status().orders_working
+    except BoltError:
+        working = 0  # settings and ledger have findings of their own
+    if not working:
+        return Finding("engine", True, "none runs; `bolt` or `bolt headless` starts one")
+    orders = f"{working} order{'' if working == 1 else 's'} of its ledger may work at the venue"
+    todo = "`bolt kill` halts and cancels them without an engine; `bolt` starts one that takes them up again"
+    return Finding("engine", False, f"none runs, and {orders} with nobody to look after them", todo)
 
 
 def _ledger(home: Home) -> Finding:

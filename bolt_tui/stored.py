@@ -8,7 +8,7 @@ awaited is shown as UNKNOWN, which is what the next engine will call it, and eve
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -67,6 +67,7 @@ SELECT DISTINCT c.parent_id FROM orders c JOIN orders p ON p.order_id = c.parent
 """
 _STEERED = "SELECT payload FROM journal WHERE kind IN (?, ?) ORDER BY seq"
 _LAST_OF = "SELECT seq, ts_ns, payload FROM journal WHERE kind = ? ORDER BY seq DESC LIMIT 1"
+_LAST_COMPARED = "SELECT ts_ns, payload FROM journal WHERE kind = ? ORDER BY seq DESC LIMIT 100"
 _SPECS: msgspec.json.Decoder[OrderSpec] = ev.decoder(OrderSpec)
 
 
@@ -241,9 +242,10 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     def status(self) -> StatusView:
         """The state as the ledger and the latch have it."""
-        counts, accounts, *last = self._read(
+        counts, accounts, compared, *last = self._read(
             ("SELECT order_id LIKE 'P%' AS is_parent, state, count(*) AS n FROM orders GROUP BY 1, 2", ()),
             ("SELECT DISTINCT broker, account, currency FROM cash", ()),
+            (_LAST_COMPARED, (_kind(ev.ReconcileDone),)),
             *((_LAST_OF, (_kind(kind),)) for kind in (ev.EngineStarted, ev.PolicyLoaded, ev.TradingStateChanged)),
         )
         accounts.sort(key=lambda row: (row["broker"], row["account"], row["currency"]))
@@ -263,7 +265,13 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
             policy_hash="" if policy is None else getattr(policy[1], "policy_hash", ""),
             halt=_halt(self.home, changed),
             brokers=tuple(
-                BrokerView(broker=row["broker"], account=row["account"], state="down") for row in _distinct(accounts)
+                BrokerView(
+                    broker=row["broker"],
+                    account=row["account"],
+                    state="down",
+                    reconciled_s=_reconciled_s(compared, row["broker"], self.as_of_ns),
+                )
+                for row in _distinct(accounts)
             ),
             orders_working=sum(row["n"] for row in live if not row["is_parent"]),
             orders_unknown=sum(row["n"] for row in live if not row["is_parent"] and row["state"] in unknown),
@@ -343,6 +351,15 @@ def _named(cursor: Any) -> list[Named]:
 
 def _marks(values: tuple[str, ...]) -> str:
     return ", ".join("?" * len(values))
+
+
+def _reconciled_s(rows: Iterable[Named], broker: str, as_of_ns: int) -> float | None:
+    """Seconds from a broker's last clean comparison to the ledger's end; None where there is none among these, the newest first."""
+    for row in rows:
+        event = ev.decode_event(row["payload"])
+        if isinstance(event, ev.ReconcileDone) and event.broker == broker and event.clean:
+            return float(max(0, as_of_ns - row["ts_ns"])) / NS_PER_S
+    return None
 
 
 def _kind(event: type[msgspec.Struct]) -> str:

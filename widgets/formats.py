@@ -80,8 +80,11 @@ def figure(words: str) -> str:
 
 
 def grouped(words: str) -> str:
-    """A sentence with the thousands of its numbers grouped; times, days, ids and places in a file stay as they are."""
-    return " ".join(_grouped_word(word) for word in words.split(" "))
+    """A sentence with the thousands of its numbers grouped; times, days, ids (of a process too) and places in a file stay as they are."""
+    parts = words.split(" ")
+    return " ".join(
+        word if before in ID_BEHIND else _grouped_word(word) for before, word in zip(("", *parts), parts, strict=False)
+    )
 
 
 def _grouped_word(word: str) -> str:
@@ -91,6 +94,8 @@ def _grouped_word(word: str) -> str:
     return word.replace(core, figure(core), 1)
 
 
+ID_BEHIND = frozenset({"process", "pid"})
+"""Words behind which a number is an id."""
 _SHORT_MONEY = re.compile(r"(?<![\w.])(-?\d+)(\.\d)?(?= [A-Z]{3}\b)")
 
 

@@ -50,7 +50,8 @@ def banner_lines(halt: HaltView, now_ns: int, asked_ns: int, width: int) -> list
         return wrap(f"HALTED {hms(asked_ns)} from this desk: the gate is shut; waiting for the engine's receipt", width)
     if halt.state == "active":
         return wrap(
-            "REDUCED SCOPES " + ", ".join(f"{plain(name)} {state.upper()}" for name, state in halt.scopes), width
+            "REDUCED SCOPES " + ", ".join(f"{plain(name).rstrip(':')} {state.upper()}" for name, state in halt.scopes),
+            width,
         )
     when = f" {clock_second(halt.ts_ns)}" if halt.ts_ns else ""
     who = f" by {plain(halt.who)}" if halt.who else ""

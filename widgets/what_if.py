@@ -95,8 +95,11 @@ def shares(checks: Sequence[CheckResult], count: int) -> list[str]:
 
 def checks_words(result: CommandResult) -> str:
     """How many rules pass."""
-    passed = sum(1 for check in result.checks if check.ok)
-    return f"{passed} of {len(result.checks)} checks pass"
+    # What is no check of the gate can refuse as well: who asked for an order does not approve it.
+    denied = {denial.code for denial in result.denials}
+    others = denied - {check.code for check in result.checks}
+    passed = sum(1 for check in result.checks if check.ok and check.code not in denied)
+    return f"{passed} of {len(result.checks) + len(others)} checks pass"
 
 
 def denial_words(denial: Denial) -> str:

@@ -181,7 +181,7 @@ def status_lines(status: StatusView) -> list[str]:
     if halt.note:
         lines.append(f"halt: {halt.note}")
     lines += [f"block: {block}" for block in halt.blocks]
-    lines += [f"scope {scope}: {state}" for scope, state in halt.scopes]
+    lines += [f"scope {scope.rstrip(':')}: {state}" for scope, state in halt.scopes]
     for broker in status.brokers:
         known = "never reconciled" if broker.reconciled_s is None else f"reconciled {broker.reconciled_s:.0f} s ago"
         lines.append(

@@ -13,7 +13,7 @@ from bolt_tui.settings import Home, home_path
 from engine.domain.clock import iso
 from engine.domain.errors import SettingsError
 from engine.domain.money import Money, text
-from engine.ledger.statement import CashLines, Statement
+from engine.ledger.statement import CashLines, PositionLine, Statement
 from engine.market.carry_file import CARRY_NAME, CarryFile, read_carry
 from engine.store.place import Place, read_place
 
@@ -110,14 +110,27 @@ def _fields(one: Statement) -> dict[str, Any]:
     return {**show.fields(one), "cash": cash}
 
 
+def moved_words(held: PositionLine) -> str:
+    """How a position came from the day's opening to its end, each size written the same way: ``bought 0.1 sold 0.1``."""
+    sizes = (("opening", held.opening), ("bought", held.bought), ("sold", held.sold), ("other", held.other))
+    return " ".join(f"{name} {text(size)}" for name, size in sizes)
+
+
 def _lines(one: Statement) -> list[Line]:
     rows: list[Line] = []
     for currency, line in one.cash.items():
         rows += [(one.account, word, currency, amount, "", "", note) for word, amount, note in _cash(line, one.base)]
     for held in one.positions:
-        moved = f"opening {held.opening} bought {held.bought} sold {held.sold} other {held.other}"
         rows.append(
-            (one.account, f"position {held.symbol}", held.currency, text(held.cost), str(held.closing), "", moved)
+            (
+                one.account,
+                f"position {held.symbol}",
+                held.currency,
+                text(held.cost),
+                text(held.closing),
+                "",
+                moved_words(held),
+            )
         )
         rows.append((one.account, f"realised {held.symbol}", held.currency, text(held.realised), "", "", ""))
         if held.closing:

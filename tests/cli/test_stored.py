@@ -148,11 +148,27 @@ def test_positions_fills_events_and_status(bolt: Bolt, lab: Lab) -> None:
     assert bolt("events", "--follow").code == Exit.NO_ENGINE
 
 
+def test_a_status_from_the_ledger_says_when_a_broker_was_reconciled(bolt: Bolt, lab: Lab) -> None:
+    lab.journal.close()
+    ran = bolt("status")
+    assert "broker paper PAPER: down, reconciled 0 s ago" in ran.out
+
+
+def test_the_doctor_finds_orders_that_nobody_looks_after(bolt: Bolt, lab: Lab) -> None:
+    lab.journal.close()
+    ran = bolt("doctor")
+    told = " ".join((ran.out + ran.err).split())
+    assert ran.code == Exit.INCOMPLETE
+    assert "2 orders of its ledger may work at the venue" in told
+    assert "`bolt kill` halts and cancels them" in told
+
+
 def test_a_halt_is_told_from_the_latch(bolt: Bolt, lab: Lab) -> None:
     lab.submit(co.Halt(source=ME, why="runaway"))
     lab.journal.close()
     halt = bolt("status", "--json").json["halt"]
     assert (halt["state"], halt["why"], halt["who"]) == ("halted", "runaway", "anna")
+    assert "scope global: halted\n" in bolt("status").out
     lab.latch._path.unlink()
     assert bolt("status", "--json").json["halt"]["state"] == "halted", "a used ledger without its latch stays shut"
 

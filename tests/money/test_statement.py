@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from bolt_tui.commands.exits import Exit
+from bolt_tui.commands.statement import moved_words
 from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.money import Money, Price, Qty
@@ -82,6 +83,13 @@ def test_a_day_adds_up_with_busts_corrections_and_adjustments(lab: Lab) -> None:
     assert [str(word) for word in (held.opening, held.bought, held.sold, held.other, held.closing, held.realised)] == [
         "100", "0", "40", "0", "60", "11.6",
     ]  # fmt: skip
+
+
+def test_sizes_of_a_statement_have_no_noughts_of_sums(lab: Lab) -> None:
+    traded(lab, Side.BUY, 100, "189.01")
+    (held,) = books_of(lab).statement("paper", "PAPER", lambda _: True).positions
+    held = msgspec.structs.replace(held, bought=Qty("0.1000"), sold=Qty("0.1"), other=Qty("0.0000"))
+    assert moved_words(held).endswith(" bought 0.1 sold 0.1 other 0")
 
 
 def test_a_line_that_is_left_out_is_told(lab: Lab) -> None:

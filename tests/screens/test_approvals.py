@@ -17,6 +17,7 @@ from tests.screens.play import SMALL, answer, play, redraw
 from widgets.alerts_panel import AlertsPanel
 from widgets.blotter import Blotter
 from widgets.live_table import words_of
+from widgets.what_if import checks_words
 
 Act = Callable[[Pilot[str], FakeEngine], Awaitable[None]]
 REFUSED = msgspec.structs.replace(
@@ -148,3 +149,11 @@ def test_where_no_pane_shows_them_alerts_are_shown_before_they_are_acknowledged(
         assert "new" not in pilot.app.screen.words
 
     play(script, view=frozen.waiting(), size=SMALL)
+
+
+def test_a_refusal_that_is_no_check_of_the_gate_is_counted_as_one_that_does_not_pass() -> None:
+    refused = msgspec.structs.replace(frozen.PASSED, denials=REFUSED.denials)
+    count = len(frozen.PASSED.checks)
+    assert checks_words(frozen.PASSED) == f"{count} of {count} checks pass"
+    assert checks_words(refused) == f"{count} of {count + 1} checks pass"
+    assert checks_words(frozen.DENIED).startswith("1 of 3 ")

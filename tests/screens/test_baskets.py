@@ -214,17 +214,20 @@ def test_a_basket_stands_above_its_orders_and_is_cancelled_as_one() -> None:
     assert sorted(play(script, view=frozen.with_baskets()).cancelled()) == ["P110", "P111"]
 
 
-@pytest.mark.parametrize("kind", ["order", "basket"])
+@pytest.mark.parametrize("kind", ["order", "basket", "basket sent in part"])
 def test_what_was_released_does_not_stand_below_the_heading_of_what_is_staged(kind: str) -> None:
     async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
         panel = pilot.app.query_one(Blotter)
         day = engine.view()
         engine.answer = frozen.basket_judged()
-        panel.select("B2" if kind == "basket" else "P101")
+        chosen = "P101" if kind == "order" else "B2"
+        panel.select(chosen)
         await pilot.press("r")
         engine.wait(1)
+        if kind == "basket sent in part":
+            engine.answer = co.CommandResult(ok=False, code="PARTLY", text="298 of 300 were sent")
         await pilot.press("enter")
-        if kind == "basket":
+        if kind != "order":
             engine.show(
                 baskets=(day.baskets[0], msgspec.structs.replace(day.baskets[1], state="released", orders=("P107",)))
             )
@@ -234,7 +237,7 @@ def test_what_was_released_does_not_stand_below_the_heading_of_what_is_staged(ki
                 for one in day.orders
             ])  # fmt: skip
         await redraw(pilot)
-        assert panel.selected == ("B2" if kind == "basket" else "P101")
+        assert panel.selected == chosen
         ids = [row.id for row in panel.rows]
         assert "#staged" not in ids[: ids.index(panel.selected)]
 

@@ -736,3 +736,20 @@ def test_without_an_engine_orders_book_and_hours_do_not_look_live() -> None:
         assert not any(states[one].endswith("!") for one in shown)
 
     play(script, FakeEngine(frozen.working_day()))
+
+
+def test_a_refusal_for_a_halt_does_not_outlive_the_halt() -> None:
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        app = pilot.app
+        assert isinstance(app, Desk)
+        on = engine.picture.status.halt
+        engine.show_halt(msgspec.structs.replace(on, state="halted"))
+        app._tick()
+        app._say("DENIED HALTED: global is halted (MANUAL, desk:anna)", "bad")
+        app._tick()
+        assert "is halted" in app.said
+        engine.show_halt(on)
+        app._tick()
+        assert app.said == "trading is on again"
+
+    play(script)

@@ -64,6 +64,7 @@ def test_a_size_that_is_there_is_never_shown_as_nothing_nor_as_more(size: str, w
         ("order amount 179006625 is above 5000000 (policy.yaml:114)", "order amount 179,006,625 is above 5,000,000 (policy.yaml:114)"),
         ("margin 7.7% of equity (76815.88 USD)", "margin 7.7% of equity (76,815.88 USD)"),
         ("buy 60 AAPL 189.42 at 14:42:06 on 2026-11-28", "buy 60 AAPL 189.42 at 14:42:06 on 2026-11-28"),
+        ("connected to venue process 19526", "connected to venue process 19526"),
         ("P10412  of C2111, row 41207;", "P10412  of C2111, row 41,207;"),
     ],
 )  # fmt: skip
