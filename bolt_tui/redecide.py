@@ -71,6 +71,8 @@ class Redecided(msgspec.Struct, frozen=True, kw_only=True):
     """Every row of the session was made again."""
     text: str
     """What is missing or different, empty where it is proven."""
+    is_running: bool = False
+    """An engine still adds to it, and all that its closed chunks hold came out the same: the rest is decided when it has ended."""
 
 
 class _Moved:
@@ -147,13 +149,14 @@ class _TapeBroker:
         """As above."""
 
 
-def redecide(place: Place, tape: Path, scratch: Path) -> tuple[Redecided, ...]:
+def redecide(place: Place, tape: Path, scratch: Path, holder: int = 0) -> tuple[Redecided, ...]:
     """Decide every recorded session of a ledger again.
 
     Args:
         place: the ledger.
         tape: the folder of its tape.
         scratch: an empty folder.
+        holder: process that writes the ledger now, 0 for none: its session is not over.
 
     Raises:
         StoreError: the ledger cannot be read.
@@ -167,7 +170,15 @@ def redecide(place: Place, tape: Path, scratch: Path) -> tuple[Redecided, ...]:
         if anchors:
             folder = scratch / str(number)
             folder.mkdir()
-            found.append(_Session(rows, first, last, anchors, tape, folder).run())
+            runs = holder if last == len(rows) else 0
+            found.append(_Session(rows, first, last, anchors, tape, folder, runs).run())
+        elif holder and last == len(rows) and any(tape.glob("*/*.open")):
+            found.append(
+                Redecided(
+                    first_seq=rows[first][0].seq, last_seq=rows[-1][0].seq, chunks=0, inputs=0, rows=0, is_proven=False,
+                    text=_still_runs(holder, "nothing of its tape is closed yet"), is_running=True,
+                )
+            )  # fmt: skip
     if not found:
         raise DataError(
             f"ledger {place}: no session of it was recorded on a tape; record with `tape: {{record: true}}` in settings.yaml"
@@ -201,7 +212,9 @@ class _Session:
         anchors: list[ev.TapeAnchored],
         tape: Path,
         folder: Path,
+        holder: int = 0,
     ) -> None:
+        self.holder = holder
         self.rows, self.first, self.last = rows, first, last
         self.anchors = sorted(anchors, key=lambda anchor: anchor.name)
         self.folder = folder
@@ -380,6 +393,11 @@ class _Session:
         missing = self.last - self.first - same
         if missing > 0:
             kept = self.rows[self.first + same][0]
+            if self.holder and not self.fault:
+                said = _still_runs(
+                    self.holder, f"{missing} rows from row {kept.seq} on came behind the closed part of its tape"
+                )
+                return msgspec.structs.replace(self._said(same, said), is_running=True)
             why = self.fault or "the tape ends before (an engine that was killed leaves its last second unwritten)"
             return self._said(same, f"{missing} rows from row {kept.seq} ({kept.kind}) on were not made again: {why}")
         return self._said(same, "" if missing == 0 else f"{-missing} rows more were made than the ledger holds")
@@ -394,6 +412,12 @@ class _Session:
             is_proven=not text,
             text=text and f"{text}{self.other_code}",
         )
+
+
+def _still_runs(holder: int, what: str) -> str:
+    """Why the end of a session that is not over was not decided again."""
+    engine = f"engine process {holder}" if holder > 0 else "an engine"
+    return f"the session is still running ({engine}), and {what}; `bolt stop`, then ask again"
 
 
 def _difference(kept: Row, made: Row) -> str:

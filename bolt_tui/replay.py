@@ -195,7 +195,7 @@ def _drop(ledger: Place | None) -> None:
 
 
 def decide_again(args: argparse.Namespace, out: Output) -> int:
-    """Decide the recorded sessions of a ledger again; 0 where every row came out the same.
+    """Decide the recorded sessions of a ledger again; 0 where every row came out the same, 1 where one did not or a session is not over.
 
     Raises:
         InputError: no ledger was named, or it cannot be decided again.
@@ -203,6 +203,7 @@ def decide_again(args: argparse.Namespace, out: Output) -> int:
     from bolt_tui.redecide import redecide
     from bolt_tui.settings import Home, home_path
     from engine.domain.errors import SettingsError
+    from engine.store.link import holder_of
     from engine.store.place import read_place
 
     if not args.ledger:
@@ -212,9 +213,10 @@ def decide_again(args: argparse.Namespace, out: Output) -> int:
     place = read_place(args.ledger, root)
     beside = Path(args.ledger).parent / "tape" if isinstance(place, Path) else Home(root).tape
     with tempfile.TemporaryDirectory(prefix="bolt-redecide-") as folder:
-        found = redecide(place, beside, Path(folder))
+        found = redecide(place, beside, Path(folder), holder_of(place))
     for one in found:
-        proof = "PROVEN: every row was decided again, byte for byte" if one.is_proven else f"NOT PROVEN: {one.text}"
+        word = "NOT OVER" if one.is_running else "NOT PROVEN"
+        proof = "PROVEN: every row was decided again, byte for byte" if one.is_proven else f"{word}: {one.text}"
         out.line(
             f"session of rows {one.first_seq} to {one.last_seq}: {one.inputs} inputs of {one.chunks} chunks, {one.rows} rows the same. {proof}"
         )

@@ -105,6 +105,10 @@ def test_a_killed_engine_leaves_a_tape_that_proves_what_it_holds(bolt: Bolt, liv
     wait_for_market(live)
     assert bolt("strategy", "on", "Mine", "symbol=AAPL").code == 0
     assert bolt("strategy", "on", "Later", "symbol=AAPL").code == 1
+    until(lambda: any(part.stat().st_size for part in live.tape.glob("*/*.open")), "the tape of its first second")
+    early = bolt("replay", "--ledger", str(live.ledger))
+    assert (early.code, early.out.count("NOT OVER: the session is still running (engine process ")) == (1, 1)
+    assert "killed" not in early.out.splitlines()[-1], "the engine that runs was not killed"
     other = Latch.attach(live.latch)
     other.trip(HaltScope(HaltScopeKind.SYMBOL, "AAPL"))  # by a process that leaves no word beside it
     assert bolt("order", "b 10 AAPL @take").code == 5
