@@ -31,7 +31,7 @@ from bolt_tui.order_keys import OrderKeys
 from bolt_tui.painter import CellPainter
 from bolt_tui.pane_keys import PaneKeys
 from bolt_tui.screens.dialog import DIALOG_CSS, Dialog
-from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
+from bolt_tui.screens.dialogs import CardScreen, QuitAloneScreen, QuitScreen, Quitting, RearmScreen
 from bolt_tui.screens.filter_bar import FilterBar, FilterWords
 from bolt_tui.screens.flatten import FlattenScreen
 from bolt_tui.screens.floor import Floor
@@ -466,10 +466,11 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         if not self._is_ours:
             self.exit(DeskExit.LEAVE)
             return
-        if isinstance(self.screen, QuitScreen):
+        if isinstance(self.screen, Quitting):
             return
         status = self._port.view().status
-        self.push_screen(QuitScreen(status.orders_working, status.parents_open, status.orders_unknown), self._leave)
+        made = QuitScreen if self._port.connected else QuitAloneScreen
+        self.push_screen(made(status.orders_working, status.parents_open, status.orders_unknown), self._leave)
 
     def _leave(self, choice: str | None) -> None:
         if choice:

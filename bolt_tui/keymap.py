@@ -32,6 +32,7 @@ class Place(StrEnum):
     FILTER = "filter line"
     BASKET = "basket"
     PATH = "basket file"
+    ALONE = "quit, where no engine answers"
 
 
 class Key(msgspec.Struct, frozen=True):
@@ -53,7 +54,7 @@ class Key(msgspec.Struct, frozen=True):
     """How the footer writes it, where not as its first key."""
 
 
-E, D, L, P, Q, R, W, F, C, A, J, S, K, Z = Place
+E, D, L, P, Q, R, W, F, C, A, J, S, K, Z, N = Place
 KEYS: tuple[Key, ...] = (
     Key("halt", "ctrl+g", "halt", "HALT", "halt: shut the gate and cancel what works; asks nothing", E, "HALT trading now"),
     Key("halt-f9", "f9", "halt", "", "the same halt; plain ^G inside a paste halts too", E),
@@ -138,6 +139,9 @@ KEYS: tuple[Key, ...] = (
     Key("quit-stop", "o", "choose('stop')", "stop", "stop the engine; orders stay at the venue", Q),
     Key("quit-leave", "l", "choose('leave')", "leave", "leave; the engine goes on", Q),
     Key("quit-stay", "escape", "choose('')", "stay", "stay", Q),
+    Key("alone-cancel", "c", "choose('stop_cancel')", "halt+cancel", "halt, and cancel all orders at the venue from here", N),
+    Key("alone-leave", "l", "choose('leave')", "leave", "leave; the orders stay at the venue", N),
+    Key("alone-stay", "escape", "choose('')", "stay", "stay", N),
     Key("rearm-next", "enter", "", "next", "next field; behind the reason: ask the engine", R, is_bound=False),
     Key("rearm-drop", "escape", "drop", "stay halted", "stay halted", R),
     Key("flatten-go", "enter", "", "flatten", "behind the typed word: halt, cancel, close", W, is_bound=False),

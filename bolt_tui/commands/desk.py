@@ -33,6 +33,7 @@ from bolt_tui.settings import (
     open_home,
 )
 from bolt_tui.strategy_starts import named, start
+from engine.domain.commands import Halt
 from engine.domain.errors import BoltError
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def run_desk(context: Context) -> Exit:
                 )
     finally:
         key.close()
-    return _leave(context, home, choice, thread)
+    return leave(context, home, choice, thread)
 
 
 def _is_slow(link: str, env: Environment) -> bool:
@@ -252,7 +253,7 @@ def _screen_encoding() -> str:
     return getattr(sys.__stderr__, "encoding", "") or ""
 
 
-def _leave(context: Context, home: Home, choice: str, thread: EngineThread | None) -> Exit:
+def leave(context: Context, home: Home, choice: str, thread: EngineThread | None) -> Exit:
     """Apply what the person chose on quitting: ``leave``, ``stop`` or ``stop_cancel``."""
     from bolt_tui.commands.engine import report_end
     from bolt_tui.stopping import Ended, stop_engine
@@ -260,14 +261,14 @@ def _leave(context: Context, home: Home, choice: str, thread: EngineThread | Non
     if thread is None and choice not in {"stop", "stop_cancel"}:
         if is_running(home):
             context.out.say("bolt: the engine goes on; `bolt` shows it again, `bolt stop` ends it")
-        return Exit.OK
+            return Exit.OK
+        return _say_left(context, home)
     cancel = choice == "stop_cancel"
     try:
         with EngineClient(find_socket(home)) as client:
             ended = stop_engine(client, client.view(), home, context.source, cancel=cancel)
-    except NoEngine:
-        context.out.say("bolt: the engine had ended already")
-        return Exit.OK
+    except NoEngine as error:
+        return leave_alone(context, home, error, cancel=cancel)
     finally:
         if thread is not None:
             thread.stop(cancel=cancel)
@@ -276,3 +277,36 @@ def _leave(context: Context, home: Home, choice: str, thread: EngineThread | Non
         if isinstance(ended, Ended)
         else context.report(ended)
     )
+
+
+def leave_alone(context: Context, home: Home, error: NoEngine, *, cancel: bool) -> Exit:
+    """Leave where no engine answers: cancel by the kill procedure where that was chosen, then end what it has left running.
+
+    Raises:
+        NoEngine: an engine lives and does not answer; what was to be cancelled was, and its venue is left alone.
+    """
+    from bolt_tui.commands.engine import end_lonely_venue
+    from bolt_tui.commands.halt import halt_and_show
+
+    if cancel:
+        context.out.say("bolt: no engine answers; its orders are cancelled at the venue from here")
+        command = Halt(source=context.source, why="quit: cancel all orders of an engine that does not answer")
+        code = halt_and_show(context, home, command)
+    else:
+        code = _say_left(context, home)
+    end_lonely_venue(context, home, error)
+    return code
+
+
+def _say_left(context: Context, home: Home) -> Exit:
+    """Say what an engine that ended by itself has left, as its ledger has it; INCOMPLETE where orders are."""
+    from bolt_tui.stopping import AtWork, what_became
+
+    found = what_became(home, AtWork((), ()), 0)
+    context.out.say("bolt: the engine had ended already; as its ledger has it:")
+    for text in found.lines():
+        context.out.say(f"bolt: {text}")
+    if not (found.left or found.fault):
+        return Exit.OK
+    context.out.say("bolt: `bolt kill` halts, and cancels at the venue what works there, without an engine")
+    return Exit.INCOMPLETE

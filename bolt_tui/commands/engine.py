@@ -59,7 +59,7 @@ def stop(context: Context) -> Exit:
             ended = stop_engine(client, view, context.found, context.source, cancel=args.cancel)
             context.out.progress_end()
     except NoEngine as error:
-        _end_lonely_venue(context, error)
+        end_lonely_venue(context, context.found, error)
         raise
     if not isinstance(ended, Ended):
         return context.report(ended)
@@ -86,7 +86,7 @@ def report_end(context: Context, home: Home, ended: Ended, *, cancel: bool, is_s
     return Exit.INCOMPLETE if ended.fault or (cancel and (ended.left or ended.algorithms)) else Exit.OK
 
 
-def _end_lonely_venue(context: Context, error: NoEngine) -> None:
+def end_lonely_venue(context: Context, home: Home, error: NoEngine) -> None:
     """A venue lives on alone after a crash of its engine; stopping ends that too, and the crashed session has its report.
 
     Raises:
@@ -96,7 +96,6 @@ def _end_lonely_venue(context: Context, error: NoEngine) -> None:
     from brokers.paperbroker import is_venue_running, stop_venue
     from engine.store.link import holder_of
 
-    home = context.found
     holder = holder_of(home.place)
     if holder:
         msg = (

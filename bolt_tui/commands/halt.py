@@ -65,11 +65,16 @@ def kill(context: Context) -> Exit:
     command = Halt(
         source=context.source, scope=read_scope(args.scope), why=args.why, flatten=args.flatten, drill=args.drill
     )
+    return halt_and_show(context, context.home, command)
+
+
+def halt_and_show(context: Context, home: Home, command: Halt) -> Exit:
+    """The whole halt: latch, procedure and the receipt in words; INCOMPLETE where a person must look at the broker."""
     is_latched = True
     if not command.drill:
-        is_latched = trip(context.home, command)
+        is_latched = trip(home, command)
         context.out.say("bolt: HALTED" + (", durable" if is_latched else "; its record could NOT be written to disk"))
-    outcome = carry_out(context.home, command, is_latched=is_latched, progress=context.out.progress)
+    outcome = carry_out(home, command, is_latched=is_latched, progress=context.out.progress)
     context.out.progress_end()
     context.out.object("halt", msgspec.to_builtins(outcome))
     for text in outcome_lines(outcome, command):

@@ -24,11 +24,11 @@ REARM_WORD = "REARM"
 WIDTH = 74
 
 
-class QuitScreen(Dialog[str]):
-    """What becomes of the engine: a :class:`DeskExit`, or nothing to stay."""
+class Quitting:
+    """What both ways to quit have in common."""
 
-    PLACE = Place.QUIT
-    BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
+    PLACE: ClassVar[Place]
+    TITLE_WORDS: ClassVar[str]
 
     def __init__(self, working: int, parents: int, unknown: int) -> None:
         super().__init__()
@@ -39,21 +39,62 @@ class QuitScreen(Dialog[str]):
         working, parents, unknown = self._counts
         counts = f"{counted(working, 'order')} at work, {counted(parents, 'parent')} open"
         counts += f", {unknown} UNKNOWN (a person must look at the broker)" if unknown else ""
-        lines = [
+        with Vertical(id="dialog") as box:
+            box.border_title = self.TITLE_WORDS
+            yield Static(Content("\n".join(self.lines(counts, working))))
+
+    def lines(self, counts: str, working: int) -> list[str]:
+        """What each key does."""
+        raise NotImplementedError
+
+
+class QuitScreen(Quitting, Dialog[str]):
+    """What becomes of the engine."""
+
+    PLACE = Place.QUIT
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
+    TITLE_WORDS = "QUIT: what becomes of the engine?"
+
+    def lines(self, counts: str, working: int) -> list[str]:
+        """The dialog's words."""
+        return [
             f"{counts}.",
             "",
             f" c    cancel all orders ({working}), then stop the engine",
-            f" o    stop the engine; {counted(working, 'order')} {'stays' if working == 1 else 'stay'} at the venue",
+            f" o    stop the engine; {_stay(working)} at the venue",
             " l    leave; the engine goes on, `bolt` shows it again",
             " esc  stay",
         ]
-        with Vertical(id="dialog") as box:
-            box.border_title = "QUIT: what becomes of the engine?"
-            yield Static(Content("\n".join(lines)))
 
     def action_choose(self, choice: str) -> None:
-        """Take one."""
+        """Take a :class:`DeskExit`, or nothing to stay."""
         self.dismiss(DeskExit(choice) if choice else "")
+
+
+class QuitAloneScreen(Quitting, Dialog[str]):
+    """What becomes of the orders of an engine that answers no more: nobody is there to be stopped, or to go on."""
+
+    PLACE = Place.ALONE
+    BINDINGS: ClassVar[list[BindingType]] = bindings(PLACE)
+    TITLE_WORDS = "QUIT: no engine answers; what becomes of its orders?"
+
+    def lines(self, counts: str, working: int) -> list[str]:
+        """The dialog's words."""
+        return [
+            f"When it was last heard: {counts}.",
+            "",
+            " c    halt, and cancel all orders at the venue; the receipt is shown",
+            f" l    leave; {_stay(working)} at the venue: `bolt kill` cancels there",
+            " esc  stay",
+        ]
+
+    def action_choose(self, choice: str) -> None:
+        """Take a :class:`DeskExit`, or nothing to stay."""
+        self.dismiss(DeskExit(choice) if choice else "")
+
+
+def _stay(working: int) -> str:
+    return f"{counted(working, 'order')} {'stays' if working == 1 else 'stay'}"
 
 
 class RearmScreen(Dialog[bool]):

@@ -17,6 +17,7 @@ import pytest
 
 from bolt_tui.client import EngineClient
 from bolt_tui.commands.context import Context
+from bolt_tui.commands.desk import leave
 from bolt_tui.commands.engine import report_end
 from bolt_tui.commands.exits import Exit
 from bolt_tui.demo import is_ready, run_demo
@@ -166,6 +167,32 @@ def test_a_stop_ends_the_venue_of_a_dead_engine_and_not_that_of_a_hung_one(
         assert "it did not end cleanly" in ran.err, "the crashed session has its report too"
     else:
         assert f"process {pid_of_last()} holds the ledger" in ran.err
+
+
+def test_leaving_a_desk_whose_engine_died_says_what_works_and_cancels_it_where_asked(bolt: Bolt, live: Home) -> None:
+    wait_for_market(live)
+    rest_an_order(bolt)
+    os.kill(pid_of_last(), signal.SIGKILL)
+    _children[-1].wait(20)
+
+    def left(choice: str) -> tuple[Exit, str, str]:
+        data, words = io.StringIO(), io.StringIO()
+        desk = Context(argparse.Namespace(), Output(data, words, json=False))
+        return leave(desk, live, choice, None), data.getvalue(), words.getvalue()
+
+    code, _, words = left("leave")
+    assert code == Exit.INCOMPLETE
+    assert "1 order is left at the venue" in words
+    assert "`bolt kill` halts" in words
+    assert not venue_is_gone(live)
+    code, receipt, _ = left("stop_cancel")
+    assert code == Exit.OK
+    assert "clean: nothing works any more" in receipt
+    (made,) = live.receipts.glob("*.json")
+    assert f"receipt: {made}" in receipt
+    assert json.loads(made.read_bytes())["brokers"][0]["cancelled"] == 1
+    assert state(live) is TradingState.HALTED
+    assert venue_is_gone(live)
 
 
 def test_an_order_beyond_the_limits_is_denied_with_its_line(bolt: Bolt, live: Home) -> None:

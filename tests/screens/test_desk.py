@@ -531,6 +531,24 @@ def test_quit_asks_what_becomes_of_our_engine(key: str, end: DeskExit | None) ->
     assert found == [end]
 
 
+@pytest.mark.parametrize(("key", "end"), [("c", DeskExit.STOP_CANCEL), ("o", None), ("l", DeskExit.LEAVE)])
+def test_quit_offers_no_engine_that_does_not_answer(key: str, end: DeskExit | None) -> None:
+    found: list[str | None] = []
+
+    async def script(pilot: Pilot[str], engine: FakeEngine) -> None:
+        engine.connected = False
+        await pilot.press("ctrl+q")
+        words = " ".join(str(part.render()) for part in pilot.app.screen.query("Static, FooterLine"))
+        assert "halt, and cancel all orders at the venue;" in words
+        assert "stop" not in words
+        assert "the engine goes on" not in words
+        await pilot.press(key)
+        found.append(pilot.app.return_value)
+
+    play(script)
+    assert found == [end]
+
+
 def test_leaving_an_engine_of_somebody_else_asks_nothing() -> None:
     found: list[str | None] = []
 

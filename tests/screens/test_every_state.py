@@ -19,7 +19,7 @@ from bolt_tui.compositor import DeskScreen
 from bolt_tui.halt_keys import HALT_KEYS
 from bolt_tui.screens.basket import BasketFileScreen, BasketScreen
 from bolt_tui.screens.dialog import Dialog
-from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
+from bolt_tui.screens.dialogs import CardScreen, QuitAloneScreen, QuitScreen, RearmScreen
 from bolt_tui.screens.flatten import FlattenScreen
 from bolt_tui.screens.jump import JumpScreen
 from bolt_tui.screens.line_dialog import LineScreen
@@ -86,6 +86,11 @@ async def cut_off(pilot: Pilot[str], engine: FakeEngine) -> None:
     await redraw(pilot)
 
 
+async def quit_alone(pilot: Pilot[str], engine: FakeEngine) -> None:
+    await cut_off(pilot, engine)
+    await pressed("ctrl+q")(pilot, engine)
+
+
 async def halted(pilot: Pilot[str], engine: FakeEngine) -> None:
     engine.show_halt(frozen.halted(done=False))
     await redraw(pilot)
@@ -143,6 +148,7 @@ STATES: dict[str, tuple[Act, type[Screen[Any]]]] = {
     "basket": (basket, BasketScreen),
     "basket file": (pressed("B", *keys("rebal")), BasketFileScreen),
     "no engine": (cut_off, DeskScreen),
+    "quit without an engine": (quit_alone, QuitAloneScreen),
 }
 """How to come to each state, and the screen that is then on top."""
 
