@@ -269,7 +269,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
                     broker=row["broker"],
                     account=row["account"],
                     state="down",
-                    reconciled_s=_reconciled_s(compared, row["broker"], self.as_of_ns),
+                    reconciled_s=_reconciled_s(compared, row["broker"], SystemClock().now_ns()),
                 )
                 for row in _distinct(accounts)
             ),
@@ -353,12 +353,12 @@ def _marks(values: tuple[str, ...]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _reconciled_s(rows: Iterable[Named], broker: str, as_of_ns: int) -> float | None:
-    """Seconds from a broker's last clean comparison to the ledger's end; None where there is none among these, the newest first."""
+def _reconciled_s(rows: Iterable[Named], broker: str, now_ns: int) -> float | None:
+    """Seconds since a broker's last clean comparison; None where there is none among these, the newest first."""
     for row in rows:
         event = ev.decode_event(row["payload"])
         if isinstance(event, ev.ReconcileDone) and event.broker == broker and event.clean:
-            return float(max(0, as_of_ns - row["ts_ns"])) / NS_PER_S
+            return float(max(0, now_ns - row["ts_ns"])) / NS_PER_S
     return None
 
 

@@ -13,6 +13,7 @@ from bolt_tui.commands.look_back import check_past
 from bolt_tui.commands.older import say_left_out, with_ended
 from engine.domain.clock import NS_PER_MS, hms
 from engine.domain.errors import SettingsError
+from engine.domain.money import padded
 from engine.views import BasketView, BookView, CostView, DeskView, FillView, LimitView, LogLine, OrderView, QuoteView
 
 if TYPE_CHECKING:
@@ -155,21 +156,28 @@ def watch(context: Context) -> Exit:
         msg = f"no known symbol: {', '.join(sorted(unknown))}; `bolt watch` without a name lists all that are quoted"
         raise SettingsError(msg)
     context.out.object("quotes", {"quotes": rows, **marks})
-    context.out.table(QUOTE_HEADERS, [_quote_row(quote, view.status.ts_ns) for quote in rows], QUOTE_RIGHT)
+    context.out.table(QUOTE_HEADERS, [_quote_row(quote, view) for quote in rows], QUOTE_RIGHT)
     if not rows and marks["read_from"] == "engine":
         context.out.say("bolt: no quotes yet")
     return Exit.OK
 
 
-def _quote_row(quote: QuoteView, now_ns: int) -> tuple[str, ...]:
+def _digits(view: DeskView, symbol: str) -> int:
+    """Decimals of a symbol's ticks: a price is told with all of them, as the desk shows it."""
+    return next((made.tick_digits for made in view.instruments if made.symbol == symbol), 0)
+
+
+def _quote_row(quote: QuoteView, view: DeskView) -> tuple[str, ...]:
+    now_ns, digits = view.status.ts_ns, _digits(view, quote.symbol)
+    bid, ask, last = ("-" if price is None else padded(price, digits) for price in (quote.bid, quote.ask, quote.last))
     return (
         quote.symbol,
         quote.venue,
         show.number(quote.bid_qty),
-        show.number(quote.bid),
-        show.number(quote.ask),
+        bid,
+        ask,
         show.number(quote.ask_qty),
-        show.number(quote.last),
+        last,
         quote.change_pct,
         str(max(0, now_ns - quote.ts_ns) // NS_PER_MS),
         "STALE" if quote.stale else quote.status,
@@ -190,19 +198,19 @@ def book(context: Context) -> Exit:
         msg = f"no book of {symbol} {when}; books there are: {known}"
         raise SettingsError(msg)
     context.out.object("book", {"book": found, **marks})
-    context.out.table(BOOK_HEADERS, _ladder(found, view.orders), BOOK_HEADERS)
+    context.out.table(BOOK_HEADERS, _ladder(found, view.orders, _digits(view, symbol)), BOOK_HEADERS)
     return Exit.OK
 
 
-def _ladder(book: BookView, orders: Iterable[OrderView]) -> list[tuple[str, ...]]:
+def _ladder(book: BookView, orders: Iterable[OrderView], digits: int) -> list[tuple[str, ...]]:
     mine: dict[tuple[str, Any], Any] = {}
     for order in orders:
         if order.symbol == book.symbol and order.state.is_live and order.parent_id and order.limit is not None:
             key = (order.side.letter, order.limit)
             mine[key] = mine.get(key, 0) + (order.qty - order.qty_filled)
     rows: list[tuple[str, ...]] = []
-    rows += [("", "", str(price), str(size), _own(mine, "S", price)) for price, size in reversed(book.asks)]
-    return rows + [(_own(mine, "B", price), str(size), str(price), "", "") for price, size in book.bids]
+    rows += [("", "", padded(price, digits), str(size), _own(mine, "S", price)) for price, size in reversed(book.asks)]
+    return rows + [(_own(mine, "B", price), str(size), padded(price, digits), "", "") for price, size in book.bids]
 
 
 def _own(mine: dict[tuple[str, Any], Any], side: str, price: object) -> str:

@@ -90,7 +90,9 @@ def test_csv_has_one_header_and_nothing_else_on_stdout(bolt: Bolt, engine: Serve
 def test_plain_says_each_figure_with_its_name(bolt: Bolt, engine: Served) -> None:
     del engine
     assert bolt("orders", "--plain").out.splitlines()[0].startswith("id P1, state WORK, side buy, qty 100, filled 0,")
-    assert "last 189.07, change% +0.42, age ms 0, state STALE." in bolt("watch", "--plain").out
+    told = bolt("watch", "--plain").out
+    assert "last 189.07, change% +0.42, age ms 0, state STALE." in told
+    assert "ask 189.10," in told, "with the decimals of the tick"
     assert "-" not in bolt("orders", "--plain").out.split("algo")[0], "what is not there is not said"
 
 
@@ -98,8 +100,8 @@ def test_the_log_is_shown_and_a_book_has_own_orders_beside_it(bolt: Bolt, engine
     del engine
     assert "FILL  P1     buy 100 AAPL 189.05, fee 0.30" in bolt("log").out
     rows = bolt("book", "AAPL").out.splitlines()
-    assert rows[1].split() == ["189.1", "300"]
-    assert rows[-1].split() == ["100", "900", "10"]
+    assert rows[1].split() == ["189.10", "300"], "with the decimals of the tick"
+    assert rows[-1].split() == ["100", "900", "10.00"]
 
 
 def test_limits_come_fullest_first_and_costs_with_their_parts(bolt: Bolt, engine: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -151,7 +152,7 @@ def test_positions_fills_events_and_status(bolt: Bolt, lab: Lab) -> None:
 def test_a_status_from_the_ledger_says_when_a_broker_was_reconciled(bolt: Bolt, lab: Lab) -> None:
     lab.journal.close()
     ran = bolt("status")
-    assert "broker paper PAPER: down, reconciled 0 s ago" in ran.out
+    assert re.search(r"broker paper PAPER: down, reconciled \d+ s ago", ran.out)
 
 
 def test_the_doctor_finds_orders_that_nobody_looks_after(bolt: Bolt, lab: Lab) -> None:
