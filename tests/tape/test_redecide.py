@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from bolt_tui.launch import _children, start_engine
+from bolt_tui.redecide import redecide
 from bolt_tui.settings import Home, ensure_policy
 from brokers.paperbroker import stop_venue
 from engine.domain.commands import HaltScope, HaltScopeKind
+from engine.domain.events import AlertRaised
 from engine.risk.latch import Latch
+from engine.store.journal import Journal
 from tests.cli.conftest import bolt, home  # noqa: F401 - fixtures
 from tests.cli.test_live import Bolt, end_child, rest_an_order, status, wait_for_market
 from tests.server.fakes import until
@@ -93,7 +96,7 @@ def test_a_day_is_decided_again_and_a_change_of_the_tape_is_found(bolt: Bolt, li
     assert "is missing" in bolt("ledger", "verify").out
 
 
-def test_a_killed_engine_leaves_a_tape_that_proves_what_it_holds(bolt: Bolt, live: Home) -> None:  # noqa: F811 - as above
+def test_a_killed_engine_leaves_a_tape_that_proves_what_it_holds(bolt: Bolt, live: Home, tmp_path: Path) -> None:  # noqa: F811 - as above
     wait_for_market(live)
     assert bolt("order", "b 10 AAPL @take", "--wait", "15").code == 0
     until(lambda: any(part.stat().st_size for part in live.tape.glob("*/*.open")), "the tape of the first second")
@@ -123,6 +126,17 @@ def test_a_killed_engine_leaves_a_tape_that_proves_what_it_holds(bolt: Bolt, liv
     killed, after = told["sessions"]
     assert after["is_proven"], told
     assert killed["rows"] > 3, "the chunk that was open is proven too, up to its last second"
+    journal = Journal.open(live.ledger, 0, lambda: "", "USD")
+    journal.append(
+        max(row.ts_ns for row in journal.read()),
+        AlertRaised(severity="info", code="LATER", text="behind the closed tape"),
+    )
+    journal.commit()
+    journal.close()
+    for holder, word in ((77, "still running (engine process 77), and "), (0, "an engine that was killed")):
+        (tmp_path / word[:3]).mkdir()
+        last = redecide(live.ledger, live.tape, tmp_path / word[:3], holder)[-1]
+        assert (last.is_running, last.is_proven, word in last.text) == (bool(holder), False, True), last
     mine.write_text(STRATEGY.format(name="Other"))
     _, other_code = bolt("replay", "--ledger", str(live.ledger), "--json").json["sessions"]
     assert other_code["text"].endswith("; strategy file mine.py is another now: put back the one of then")
