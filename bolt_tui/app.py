@@ -39,7 +39,7 @@ from bolt_tui.screens.footer import FooterLine
 from bolt_tui.settings import Settings
 from engine.domain import commands as co
 from engine.domain.clock import NS_PER_S, Clock, SystemClock
-from engine.views import DeskView
+from engine.views import DeskView, HaltView
 from widgets.ascii_filter import AsciiFilter
 from widgets.blotter import Blotter
 from widgets.formats import clock_second
@@ -87,6 +87,7 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         exports: folder for exported tables.
         unlisted: what is known of a symbol that no broker lists.
         alerts: keeps the price alerts for the next desk.
+        halted_here: the halt that this process ran by itself, for while no engine shows one.
         has_few_colours: the terminal knows sixteen colours; decides what the theme ``auto`` is.
     """
 
@@ -114,10 +115,12 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         exports: Path | None = None,
         unlisted: Callable[[str], str] | None = None,
         alerts: AlertFile | None = None,
+        halted_here: Callable[[], HaltView | None] = lambda: None,
     ) -> None:
         super().__init__(port, clock or SystemClock())
         self.exports = exports
         self._link = link
+        self._halted_here = halted_here
         self._drain = Drain()
         self._seen = seen
         self._keep_seen = keep_seen
@@ -321,15 +324,14 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         view = self._port.view()
         now_ns = self._clock.now_ns()
         trouble = "" if self._port.connected else self._port.link_text or "the line is down"
-        if self._halt_asked_ns and (
-            view.status.halt.state == "halted" or now_ns - self._halt_asked_ns > ASKED_SHOWN_NS
-        ):
+        halt = self._halt_of(view)
+        if self._halt_asked_ns and (halt.state == "halted" or now_ns - self._halt_asked_ns > ASKED_SHOWN_NS):
             self._halt_asked_ns = 0
         self._part(StatusBar).draw(view, trouble)
         if isinstance(self._port, LooksBack):
             self._part(PastBanner).draw(self._port.words(), self._port.missing())
             now_ns = view.status.ts_ns
-        self._part(KillBanner).draw(view.status.halt, now_ns, self._halt_asked_ns)
+        self._part(KillBanner).draw(halt, now_ns, self._halt_asked_ns)
         self._draw_footer()
         state = (self._port.version(), now_ns // NS_PER_S, self._symbol)
         if bool(trouble) != self._is_old:
@@ -338,6 +340,11 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
             return
         self._drawn = state
         self._draw_panes(self._ageing.of(view) if trouble else view, now_ns)
+
+    def _halt_of(self, view: DeskView) -> HaltView:
+        """The engine's halt; that of this process where no engine answers and none has been heard since."""
+        here = None if self._port.connected else self._halted_here()
+        return here if here is not None and here.ts_ns > view.status.ts_ns else view.status.halt
 
     def _draw_panes(self, view: DeskView, now_ns: int) -> None:
         self._part(DayLine).draw(view)

@@ -47,7 +47,7 @@ def banner_lines(halt: HaltView, now_ns: int, asked_ns: int, width: int) -> list
     if halt.state == "active" and not asked_ns and not halt.scopes:
         return []
     if asked_ns and halt.state != "halted":
-        return wrap(f"HALTED {hms(asked_ns)} from this desk: the gate is shut; waiting for the engine's receipt", width)
+        return wrap(f"HALTED {hms(asked_ns)} from this desk: the gate is shut; waiting for the receipt", width)
     if halt.state == "active":
         return wrap(
             "REDUCED SCOPES " + ", ".join(f"{plain(name).rstrip(':')} {state.upper()}" for name, state in halt.scopes),

@@ -212,6 +212,7 @@ def run_desk(context: Context) -> Exit:
                     keep_seen=lambda seen: keep(home.root, seen),
                     exports=home.root / "exports",
                     alerts=AlertFile(home.root),
+                    halted_here=key.halted_here,
                     unlisted=names_in(home.instruments),
                 )
     finally:

@@ -208,6 +208,41 @@ def outcome_lines(outcome: Outcome, command: Halt) -> list[str]:
     return lines
 
 
+UNTIL_REARMED = "no engine runs: the next one begins halted, until it is re-armed"
+
+
+def view_of(outcome: Outcome, now_ns: int) -> HaltView:
+    """A halt whose procedure ran in this process, as the desk shows one that the engine ran; of ``now_ns`` where there is no receipt."""
+    done = HaltView(
+        state=TradingState.HALTED.value,
+        durable=outcome.is_latched,
+        verified=outcome.is_clean,
+        receipt_path=outcome.receipt_path,
+        ts_ns=now_ns,
+        note=outcome.text or UNTIL_REARMED,
+    )
+    if not outcome.receipt:
+        return msgspec.structs.replace(done, unreachable=("the broker",))
+    try:
+        receipt = decoder(Receipt).decode(msgspec.json.encode(outcome.receipt))
+    except (msgspec.DecodeError, ValueError):
+        return msgspec.structs.replace(done, note=outcome.text or "look at the receipt, and at the broker")
+    brokers = receipt.brokers
+    return msgspec.structs.replace(
+        done,
+        who=receipt.who,
+        why=receipt.why,
+        ts_ns=receipt.started_ns,
+        found=sum(one.found for one in brokers),
+        cancels_sent=sum(one.cancels_sent for one in brokers),
+        cancels_confirmed=sum(one.cancelled for one in brokers),
+        unknown=sum(len(one.survivors) for one in brokers),
+        kept=sum(len(one.kept) for one in brokers),
+        residual=tuple(f"{one.broker} {left}" for one in brokers for left in one.survivors),
+        unreachable=tuple(one.broker for one in brokers if one.unreachable),
+    )
+
+
 def _receipt_lines(receipt: dict[str, Any]) -> list[str]:
     """A receipt in words; field by field where it is of another version."""
     if not receipt:
@@ -232,6 +267,7 @@ class HaltKey:
     def __init__(self, home: Home, here: Here | None = None) -> None:
         self.outcome: Outcome | None = None
         """Of the last procedure that ended."""
+        self._halted_here: HaltView | None = None
         self._home = home
         self._here = here
         self._latch = open_latch(home)
@@ -243,15 +279,23 @@ class HaltKey:
         if self._working.acquire(blocking=False):
             threading.Thread(target=self._work, args=(name or who(),), name="bolt-halt", daemon=True).start()
 
+    def halted_here(self) -> HaltView | None:
+        """The halt of the last press, where its procedure ran in this process and is at its end."""
+        return self._halted_here
+
     def close(self) -> None:
         """Let go of the latch."""
         self._latch.close()
 
     def _work(self, name: str) -> None:
         command = Halt(source=Source(SourceKind.DESK, name), why="halt key")
+        self._halted_here = None
         try:
             is_latched = trip(self._home, command)
-            self.outcome = carry_out(self._home, command, is_latched=is_latched, here=self._here)
+            outcome = carry_out(self._home, command, is_latched=is_latched, here=self._here)
+            if outcome.by != "engine":
+                self._halted_here = view_of(outcome, SystemClock().now_ns())
+            self.outcome = outcome
         except (BoltError, OSError) as error:
             _LOG.error("the halt's procedure failed behind the latch: %s", error)
         finally:

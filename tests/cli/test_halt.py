@@ -15,8 +15,9 @@ from bolt_tui.commands.halt import HaltKey, Outcome, open_latch
 from bolt_tui.settings import Home
 from engine.domain.commands import CommandResult, Halt, HaltScope, HaltScopeKind, Rearm
 from engine.domain.errors import SettingsError
-from engine.domain.events import TradingState
+from engine.domain.events import TradingState, encode
 from engine.domain.order import SourceKind
+from engine.oms.receipt import BrokerReceipt, Receipt
 from engine.risk.latch import read_notes
 from engine.views import HaltView
 from tests.cli.conftest import Ran
@@ -104,6 +105,35 @@ def test_the_key_halts_with_a_hung_engine_and_returns_at_once(home: Home) -> Non
     assert key.outcome is not None
     assert key.outcome.by == "here"
     assert key.outcome.is_latched
+
+
+RECEIPT = Receipt(
+    halt_id="K1", who="anna", why="halt key", scope=HaltScope(), drill=False, started_ns=7, ended_ns=8, durable=True,
+    flatten=False, steps=(), brokers=(BrokerReceipt(broker="paper", found=2, cancelled=1, survivors=("buy 5 AAPL",)),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("receipt", "said"),
+    [
+        (RECEIPT, "1 of 2 orders gone at the venue, 1 still open"),
+        (None, "the broker did not answer, what works there is NOT KNOWN"),
+    ],
+)
+def test_the_key_shows_the_halt_that_it_ran_without_an_engine(home: Home, receipt: Receipt | None, said: str) -> None:
+    made = {} if receipt is None else msgspec.json.decode(encode(receipt))
+    ended = Outcome(is_latched=True, by="here", is_clean=False, receipt=made, receipt_path="K1.json" if made else "")
+    key = HaltKey(home, lambda home, command, is_durable: ended)
+    assert key.halted_here() is None
+    key.press("anna")
+    until(lambda: key.outcome is not None, "the procedure's end")
+    key.close()
+    halt = key.halted_here()
+    assert halt is not None
+    assert (halt.state, halt.done, halt.verified, halt.counts()) == ("halted", True, False, said)
+    assert halt.receipt_path == ended.receipt_path
+    assert halt.residual == (("paper buy 5 AAPL",) if made else ())
+    assert halt.ts_ns == 7 or not made
 
 
 class Stalled:

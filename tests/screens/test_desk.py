@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import msgspec
@@ -14,14 +15,14 @@ from bolt_tui.commands.desk import refuse_terminal
 from bolt_tui.screens.dialogs import CardScreen, QuitScreen, RearmScreen
 from bolt_tui.screens.order_form import FormScreen
 from bolt_tui.screens.preview import PreviewScreen
-from bolt_tui.settings import Environment
+from bolt_tui.settings import Environment, Settings
 from bolt_tui.themes import shipped
 from engine.domain import commands as co
 from engine.domain.order import OrderState
 from tests.screens import frozen
 from tests.screens.fake_engine import FakeEngine
 from tests.screens.frozen import order
-from tests.screens.play import LARGE, SIZES, SMALL, answer, keys, play, redraw, type_line
+from tests.screens.play import HZ, LARGE, SIZES, SMALL, answer, keys, play, playing, redraw, type_line
 from widgets.answer_lines import AnswerLines
 from widgets.blotter import Blotter
 from widgets.kill_banner import KillBanner, banner_lines
@@ -485,6 +486,27 @@ def test_the_halt_is_said_at_once_though_no_engine_answers() -> None:
         assert "NO ENGINE" in pilot.app.screen.query_one(StatusBar).render().plain
 
     assert play(script).halts
+
+
+def test_the_receipt_of_a_halt_without_an_engine_is_shown_until_one_is_heard() -> None:
+    engine = FakeEngine()
+    here = msgspec.structs.replace(frozen.halted(), receipt_path="K1.json", ts_ns=engine.picture.status.ts_ns + 1)
+    app = Desk(engine, Settings(), is_ours=True, clock=engine.clock, hz=HZ, halted_here=lambda: here)
+
+    async def run() -> None:
+        async with playing(app, (200, 40)) as pilot:
+            banner = app.screen.query_one(KillBanner)
+            assert "".join(banner.lines) == "", "an engine answers, and says that all is active"
+            engine.connected = False
+            await pilot.press("ctrl+g")
+            assert any("receipt K1.json" in line for line in banner.lines)
+            assert not any("waiting" in line for line in banner.lines)
+            status = msgspec.structs.replace(engine.picture.status, ts_ns=here.ts_ns + 1)
+            engine.show(status=status)
+            await redraw(pilot)
+            assert not any("K1.json" in line for line in banner.lines), "an engine was heard since, and re-armed"
+
+    asyncio.run(run())
 
 
 def test_rearm_needs_the_word_and_a_reason_and_shows_the_refusal() -> None:
