@@ -9,11 +9,12 @@ import pytest
 from bolt_tui.commands.exits import Exit
 from bolt_tui.settings import Home
 from bolt_tui.stored import ROWS_MAX
+from engine.api.picture import FILLS_MAX
 from engine.domain.order import OrderState
 from tests.cli.conftest import Ran
 from tests.cli.test_stored import order
 from tests.core.lab import Lab
-from tests.server.fakes import FakeDoor, order_row, serving
+from tests.server.fakes import FakeDoor, fill_row, order_row, serving
 
 Bolt = Callable[..., Ran]
 REFUSED = 3
@@ -49,6 +50,16 @@ def test_what_a_picture_lacks_is_read_from_the_ledger(bolt: Bolt, home: Home, le
         blotter = bolt("blotter", "--json").json
         assert [fill["fill_key"] for fill in blotter["fills"]] == ["k1"]
         assert "left out" not in bolt("blotter").err
+
+
+def test_more_fills_than_a_picture_holds_are_read_from_the_ledger(bolt: Bolt, home: Home, ledger: Lab) -> None:
+    del ledger
+    door = FakeDoor()
+    door.fills = tuple(fill_row(1_000 + at) for at in range(FILLS_MAX))
+    with serving(home.socket, door):
+        rows = bolt("fills", "--limit", str(FILLS_MAX + 9), "--json").json["fills"]
+        assert (rows[0]["fill_key"], len(rows)) == ("k1", FILLS_MAX + 1)
+        assert len(bolt("fills", "--limit", "7", "--json").json["fills"]) == 7
 
 
 def test_how_many_older_rows_are_left_out_is_said(bolt: Bolt, home: Home, ledger: Lab) -> None:
