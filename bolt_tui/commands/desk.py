@@ -38,6 +38,7 @@ from engine.domain.errors import BoltError
 
 if TYPE_CHECKING:
     from bolt_tui.commands.context import Context
+    from engine.views import HaltView
 
 _LOG = logging.getLogger("bolt.desk")
 FAST_HZ = 10
@@ -215,9 +216,11 @@ def run_desk(context: Context) -> Exit:
                     halted_here=key.halted_here,
                     unlisted=names_in(home.instruments),
                 )
+            here = key.halted_here()
+            halted = here if here is not None and here.ts_ns > link.view().status.ts_ns else None
     finally:
         key.close()
-    return leave(context, home, choice, thread)
+    return leave(context, home, choice, thread, halted)
 
 
 def _is_slow(link: str, env: Environment) -> bool:
@@ -254,8 +257,13 @@ def _screen_encoding() -> str:
     return getattr(sys.__stderr__, "encoding", "") or ""
 
 
-def leave(context: Context, home: Home, choice: str, thread: EngineThread | None) -> Exit:
-    """Apply what the person chose on quitting: ``leave``, ``stop`` or ``stop_cancel``."""
+def leave(
+    context: Context, home: Home, choice: str, thread: EngineThread | None, halted: HaltView | None = None
+) -> Exit:
+    """Apply what the person chose on quitting: ``leave``, ``stop`` or ``stop_cancel``.
+
+    ``halted``: the halt that this process ran by itself after the engine was last heard.
+    """
     from bolt_tui.commands.engine import report_end
     from bolt_tui.stopping import Ended, stop_engine
 
@@ -263,13 +271,13 @@ def leave(context: Context, home: Home, choice: str, thread: EngineThread | None
         if is_running(home):
             context.out.say("bolt: the engine goes on; `bolt` shows it again, `bolt stop` ends it")
             return Exit.OK
-        return _say_left(context, home)
+        return _say_left(context, home, halted)
     cancel = choice == "stop_cancel"
     try:
         with EngineClient(find_socket(home)) as client:
             ended = stop_engine(client, client.view(), home, context.source, cancel=cancel)
     except NoEngine as error:
-        return leave_alone(context, home, error, cancel=cancel)
+        return leave_alone(context, home, error, halted, cancel=cancel)
     finally:
         if thread is not None:
             thread.stop(cancel=cancel)
@@ -280,7 +288,7 @@ def leave(context: Context, home: Home, choice: str, thread: EngineThread | None
     )
 
 
-def leave_alone(context: Context, home: Home, error: NoEngine, *, cancel: bool) -> Exit:
+def leave_alone(context: Context, home: Home, error: NoEngine, halted: HaltView | None, *, cancel: bool) -> Exit:
     """Leave where no engine answers: cancel by the kill procedure where that was chosen, then end what it has left running.
 
     Raises:
@@ -294,15 +302,19 @@ def leave_alone(context: Context, home: Home, error: NoEngine, *, cancel: bool) 
         command = Halt(source=context.source, why="quit: cancel all orders of an engine that does not answer")
         code = halt_and_show(context, home, command)
     else:
-        code = _say_left(context, home)
+        code = _say_left(context, home, halted)
     end_lonely_venue(context, home, error)
     return code
 
 
-def _say_left(context: Context, home: Home) -> Exit:
-    """Say what an engine that ended by itself has left, as its ledger has it; INCOMPLETE where orders are."""
+def _say_left(context: Context, home: Home, halted: HaltView | None) -> Exit:
+    """Say what an engine that ended by itself has left, as a halt since found it, else its ledger; INCOMPLETE where orders are."""
     from bolt_tui.stopping import AtWork, what_became
 
+    if halted is not None:
+        context.out.say(f"bolt: the engine had ended already; halted from this desk since: {halted.counts()}")
+        context.out.say(f"bolt: receipt: {halted.receipt_path or 'none'}; {halted.note}")
+        return Exit.OK if halted.verified else Exit.INCOMPLETE
     found = what_became(home, AtWork((), ()), 0)
     context.out.say("bolt: the engine had ended already; as its ledger has it:")
     for text in found.lines():

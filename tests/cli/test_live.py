@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from bolt_tui.client import EngineClient
@@ -31,6 +32,7 @@ from brokers.paperbroker import ensure_venue, stop_venue
 from engine.domain.errors import SettingsError, StoreError, StoreLocked
 from engine.domain.events import TradingState
 from engine.store.lock import LedgerLock
+from engine.views import HaltView
 from tests.cli.conftest import Ran
 from tests.cli.test_halt import state
 from tests.server.fakes import until
@@ -175,15 +177,21 @@ def test_leaving_a_desk_whose_engine_died_says_what_works_and_cancels_it_where_a
     os.kill(pid_of_last(), signal.SIGKILL)
     _children[-1].wait(20)
 
-    def left(choice: str) -> tuple[Exit, str, str]:
+    def left(choice: str, halted: HaltView | None = None) -> tuple[Exit, str, str]:
         data, words = io.StringIO(), io.StringIO()
         desk = Context(argparse.Namespace(), Output(data, words, json=False))
-        return leave(desk, live, choice, None), data.getvalue(), words.getvalue()
+        return leave(desk, live, choice, None, halted), data.getvalue(), words.getvalue()
 
     code, _, words = left("leave")
     assert code == Exit.INCOMPLETE
     assert "1 order is left at the venue" in words
     assert "`bolt kill` halts" in words
+    halted = HaltView(state="halted", found=1, cancels_confirmed=1, receipt_path="K1.json")
+    code, _, words = left("leave", halted)
+    assert code == Exit.OK
+    assert "1 of 1 order gone at the venue, 0 still open" in words
+    assert "left at the venue" not in words
+    assert left("leave", msgspec.structs.replace(halted, verified=False))[0] == Exit.INCOMPLETE
     assert not venue_is_gone(live)
     code, receipt, _ = left("stop_cancel")
     assert code == Exit.OK
