@@ -91,6 +91,7 @@ OTHER_CODES = {
     "NET_COLLAR": "The net price pays more than the middle of the legs and the price collar of the smallest of them (price.collar_pct).",
     "NET_FAR": "The net price is absurdly far from the middle of the legs (price.far_pct).",
     "SPLIT_REST": "A split stopped an order that was worked over time; the alert has what is left of it in new units, as a line to place.",
+    "AMENDED_OTHERWISE": "A venue says that it amended an order, but to another price than it was asked for: amend it again, or cancel it.",
     "LEG_RISK": "A combo that is not guaranteed ended with a leg filled and another one not: close what stands alone, or fill the missing leg.",
     "LINK_STAGED": "Orders that belong together cannot be staged; place them, or stage each by itself.",
 }

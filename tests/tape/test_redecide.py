@@ -75,7 +75,7 @@ def test_a_day_is_decided_again_and_a_change_of_the_tape_is_found(bolt: Bolt, li
     assert told["ok"], told["sessions"]
     (session,) = told["sessions"]
     assert session["rows"] == proof["rows"] - 1, "every row behind the first one"
-    assert session["inputs"] > 100
+    assert session["inputs"] > 50  # how many ticks come meanwhile is the machine's affair
     kinds = {json.loads(line)[0] for path in chunks(live) for line in gzip.decompress(path.read_bytes()).splitlines()}
     assert {"start", "tick", "broker", "time", "release", "command"} <= kinds
     out = tmp_path / "aapl.csv.gz"
