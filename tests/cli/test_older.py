@@ -12,7 +12,7 @@ from bolt_tui.stored import ROWS_MAX
 from engine.api.picture import FILLS_MAX
 from engine.domain.order import OrderState
 from tests.cli.conftest import Ran
-from tests.cli.test_stored import order
+from tests.cli.test_stored import lab_with_a_fill, order
 from tests.core.lab import Lab
 from tests.server.fakes import FakeDoor, fill_row, order_row, serving
 
@@ -24,12 +24,7 @@ REFUSED = 3
 @pytest.fixture
 def ledger(home: Home) -> Iterator[Lab]:
     """An order that filled first (P1), and so many denied ones behind it that one list cannot hold all."""
-    lab = Lab(home.root, ledger=home.ledger)
-    lab.connect()
-    lab.submit(order("filled", 100, "189.02", "b 100 AAPL @take"))
-    wire_id = lab.broker.sent[0].wire_id
-    lab.answer(lab.ack(wire_id))
-    lab.answer(lab.fill(wire_id, 100, "k1"))
+    lab = lab_with_a_fill(home)
     yield lab
     lab.journal.close()
     lab.latch.close()

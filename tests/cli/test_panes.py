@@ -17,8 +17,8 @@ from bolt_tui.settings import Home
 from engine.domain.money import Money, Price, Qty
 from engine.views import BookView, CostView, DeskView, ExposureView, LimitView, LogLine, QuoteView
 from tests.cli.conftest import Ran
-from tests.cli.test_stored import order
-from tests.core.lab import AAPL, START_NS, Lab
+from tests.cli.test_stored import lab_with_a_fill
+from tests.core.lab import AAPL, START_NS
 from tests.server.fakes import FakeDoor, Served, fill_row, order_row, position_row, serving
 
 Bolt = Callable[..., Ran]
@@ -125,12 +125,7 @@ def test_an_unknown_symbol_is_named(bolt: Bolt, engine: Served) -> None:
 
 
 def test_without_an_engine_the_ledger_answers_or_says_why_not(bolt: Bolt, home: Home) -> None:
-    lab = Lab(home.root, ledger=home.ledger)
-    lab.connect()
-    lab.submit(order("filled", 100, "189.02", "b 100 AAPL @take"))
-    wire_id = lab.broker.sent[0].wire_id
-    lab.answer(lab.ack(wire_id))
-    lab.answer(lab.fill(wire_id, 100, "k1"))
+    lab = lab_with_a_fill(home)
     lab.journal.close()
     lab.latch.close()
     ran = bolt("blotter", "--csv")

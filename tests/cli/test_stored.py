@@ -61,6 +61,17 @@ def order(intent: str, qty: int, limit: str, words: str) -> NewOrder:
     return NewOrder(source=ME, intent_id=intent, spec=spec, why="", words=words)
 
 
+def lab_with_a_fill(home: Home) -> Lab:
+    """An engine on the home's ledger whose first order (P1) has filled."""
+    lab = Lab(home.root, ledger=home.ledger)
+    lab.connect()
+    lab.submit(order("filled", 100, "189.02", "b 100 AAPL @take"))
+    wire_id = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire_id))
+    lab.answer(lab.fill(wire_id, 100, "k1"))
+    return lab
+
+
 def test_orders_are_told_with_their_age_and_an_awaited_answer_is_unknown(bolt: Bolt, lab: Lab) -> None:
     lab.journal.close()
     ran = bolt("orders")

@@ -226,7 +226,7 @@ def test_a_venue_that_fills_too_much_is_no_fault_of_ours(desk: Desk) -> None:
     assert desk.risk.history.committed("P1") == 120
 
 
-def test_a_fill_in_conflict_halts_its_symbol(desk: Desk) -> None:
+def conflict() -> FillConflict:
     fill = Fill(
         broker="paper",
         account="PAPER",
@@ -237,24 +237,18 @@ def test_a_fill_in_conflict_halts_its_symbol(desk: Desk) -> None:
         price=Price(1),
         ts_ns=NOW,
     )
-    desk.on(FillConflict(fill=fill, booked=fill))
+    return FillConflict(fill=fill, booked=fill)
+
+
+def test_a_fill_in_conflict_halts_its_symbol(desk: Desk) -> None:
+    desk.on(conflict())
     (trip,) = desk.monitor.urgent()
     assert (trip.scope, trip.state, trip.code) == (SYMBOL, HALTED, "FILL_CONFLICT")
     assert desk.monitor.urgent() == ()
 
 
 def test_a_fill_in_conflict_that_was_told_before_is_not_told_again_by_a_rebuild(desk: Desk) -> None:
-    fill = Fill(
-        broker="paper",
-        account="PAPER",
-        fill_key="k",
-        symbol="AAPL",
-        side=Side.BUY,
-        qty=Qty(1),
-        price=Price(1),
-        ts_ns=NOW,
-    )
-    desk.on(FillConflict(fill=fill, booked=fill))
+    desk.on(conflict())
     for state, code in ((HALTED, "FILL_CONFLICT"), (TradingState.ACTIVE, "REARM")):
         desk.on(TradingStateChanged(scope=SYMBOL, state=state, code=code, who="engine", why="x"))
     assert desk.monitor.urgent() == ()
