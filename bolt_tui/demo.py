@@ -24,6 +24,7 @@ from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import CancelOrder, CommandResult
 from engine.domain.errors import BoltError, StoreLocked
 from engine.domain.ids import new_intent_id
+from engine.domain.instrument import digits_of
 from engine.domain.order import OrderState, Source, SourceKind
 from engine.intake.drafts import GrammarError
 from engine.intake.grammar import parse_order
@@ -189,12 +190,17 @@ def report(home: Home, out: Output, session: Session, view: DeskView, error: str
         "ledger": proof,
     }
     out.object("demo", fields)
+    digits = digits_of(view.instruments)
     out.line("ORDERS")
-    out.table(show.ORDER_HEADERS, [show.order_row(row) for row in view.orders], show.ORDER_RIGHT)
+    out.table(show.ORDER_HEADERS, [show.order_row(row, digits(row.symbol)) for row in view.orders], show.ORDER_RIGHT)
     out.line("\nFILLS")
-    out.table(show.FILL_HEADERS, [show.fill_row(row) for row in view.fills], show.FILL_RIGHT)
+    out.table(show.FILL_HEADERS, [show.fill_row(row, digits(row.symbol)) for row in view.fills], show.FILL_RIGHT)
     out.line("\nPOSITIONS")
-    out.table(show.POSITION_HEADERS, [show.position_row(row) for row in view.positions], show.POSITION_RIGHT)
+    out.table(
+        show.POSITION_HEADERS,
+        [show.position_row(row, digits(row.symbol)) for row in view.positions],
+        show.POSITION_RIGHT,
+    )
     out.line(f"\nP&L  {show.number(view.status.pnl_day)} {view.status.currency}")
     out.line()
     for text in real_lines:

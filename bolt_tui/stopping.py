@@ -11,11 +11,13 @@ from bolt_tui.client import EngineClient
 from bolt_tui.settings import Home
 from engine.domain.commands import CommandResult, StopEngine
 from engine.domain.errors import StoreError
-from engine.domain.money import text
-from engine.domain.order import OrderState, Source
+from engine.domain.money import padded, text
+from engine.domain.order import TOUCHED, OrderState, OrderType, Source
 from engine.views import DeskView, OrderView
 
 STOP_DEADLINE_S = 20.0
+_NAMED_BY_PRICES = {OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT, OrderType.LIMIT_IF_TOUCHED}
+"""``limit 188.90`` and ``stop 188.40 limit 188.10`` say what kind of order it is."""
 
 
 class AtWork(msgspec.Struct, frozen=True):
@@ -116,7 +118,7 @@ def what_became(home: Home, before: AtWork, pid: int) -> Ended:
         if stored is None:
             return Ended(ended=True, pid=pid)
         states = stored.states(tuple(row.order_id for row in before.orders))
-        open_orders = stored.orders(with_ended=False)
+        open_orders, digits = stored.orders(with_ended=False), stored.digits()
     except StoreError as error:
         return Ended(ended=True, pid=pid, left=len(before.orders), fault=str(error))
     ends = [state for state in states.values() if state.is_terminal]
@@ -131,16 +133,20 @@ def what_became(home: Home, before: AtWork, pid: int) -> Ended:
         left=len(left),
         unknown=sum(row.state is OrderState.UNKNOWN for row in left),
         algorithms=sum(row.state.is_live and row.state is not OrderState.STAGED for row in parents),
-        orders_left=tuple(map(left_words, left)),
+        orders_left=tuple(left_words(row, digits(row.symbol)) for row in left),
     )
 
 
-def left_words(row: OrderView) -> str:
-    """An order that is left, with every price of it: ``C732 new sell 100 MSFT stop_limit stop 188.40 limit 188.10``."""
-    words = [row.order_id, row.state.value, row.side.value, text(row.qty), row.symbol, row.type]
-    words += [] if row.stop is None else ["stop", text(row.stop)]
-    words += [] if row.limit is None else ["limit", text(row.limit)]
-    return " ".join(word for word in (*words, row.terms) if word)
+def left_words(row: OrderView, digits: int) -> str:
+    """An order that is left, with every price of it: ``C732 new sell 100 MSFT stop 188.40 limit 188.10``.
+
+    Its type is said where its prices do not say it. ``digits``: decimals that a price has at least.
+    """
+    words = [row.order_id, row.state.value, row.side.value, text(row.qty), row.symbol]
+    words += [] if row.type in _NAMED_BY_PRICES else [row.type]
+    words += [] if row.stop is None else ["touch" if row.type in TOUCHED else "stop", padded(row.stop, digits)]
+    words += [] if row.limit is None else ["limit", padded(row.limit, digits)]
+    return " ".join(word for word in (*words, row.terms(digits)) if word)
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -21,7 +21,7 @@ from engine.api.commander import is_same_wish, wish
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, SystemClock, iso
 from engine.domain.commands import AmendOrder, CommandResult, LookUp, NewOrder
-from engine.domain.instrument import Instrument
+from engine.domain.instrument import Digits, Instrument, digits_of
 from engine.domain.money import EXACT, ZERO_QTY, Money, Price, Qty, ratio
 from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind, source_of_wire, urgency_of
 from engine.domain.parent_events import ApprovalAsked, ParentPaused, ParentResumed
@@ -202,19 +202,24 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     def positions(self, symbol: str = "") -> tuple[PositionView, ...]:
         """Every position; without marks, as no price comes here."""
         rows, defined = self._read(
-            ("SELECT * FROM positions WHERE (? = '' OR symbol = ?)", (symbol, symbol)),
-            (
-                "SELECT payload FROM journal WHERE kind = ? AND (seq <= ? OR seq > ?) ORDER BY seq",
-                (_kind(ev.InstrumentDefined), DEFINED_WITHIN, self.head_seq - DEFINED_WITHIN),
-            ),
+            ("SELECT * FROM positions WHERE (? = '' OR symbol = ?)", (symbol, symbol)), self._definitions()
         )
-        made: dict[str, Instrument] = {}
-        for row in defined:
-            event = ev.decode_event(row["payload"])
-            if isinstance(event, ev.InstrumentDefined):
-                made[event.instrument.symbol] = event.instrument
+        made = _instruments(defined)
         rows.sort(key=lambda row: (row["broker"], row["account"], row["symbol"]))  # each store has an order of its own
         return tuple(_position(row, made.get(row["symbol"])) for row in rows)
+
+    def digits(self) -> Digits:
+        """How many decimals the prices of a symbol are told with: its tick's, as it was defined last."""
+        (defined,) = self._read(self._definitions())
+        return digits_of(_instruments(defined).values())
+
+    def _definitions(self) -> tuple[str, tuple[object, ...]]:
+        """Asks for the rows that define instruments."""
+        kind = _kind(ev.InstrumentDefined)
+        return (
+            "SELECT payload FROM journal WHERE kind = ? AND (seq <= ? OR seq > ?) ORDER BY seq",
+            (kind, DEFINED_WITHIN, self.head_seq - DEFINED_WITHIN),
+        )
 
     def baskets(self) -> tuple[BasketView, ...]:
         """The last baskets, staged, released and dropped."""
@@ -232,10 +237,11 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     def log(self, limit: int) -> tuple[LogLine, ...]:
         """The last lines of the trade log, oldest first."""
         found: deque[LogLine] = deque(maxlen=min(limit, ROWS_MAX))
+        digits = self.digits()
         for seq, ts_ns, event in self.events(max(1, self.head_seq - LOG_WITHIN + 1), -1):
-            told = (
-                log_lines.line(seq, ts_ns, event, None, ledger_id=self.ledger_id) if log_lines.is_told(event) else None
-            )
+            told = None
+            if log_lines.is_told(event):
+                told = log_lines.line(seq, ts_ns, event, None, digits, self.ledger_id)
             if told is not None:
                 found.append(told)
         return tuple(found)
@@ -453,6 +459,12 @@ def _fill(row: Named, ledger_id: str) -> FillView:
         busted=bool(row["busted"]),
         source=source_of_wire(event.fill.wire_id, ledger_id).value if isinstance(event, ev.ForeignFillSeen) else "",
     )
+
+
+def _instruments(defined: Iterable[Named]) -> dict[str, Instrument]:
+    """By symbol, each as it was defined last."""
+    events = (ev.decode_event(row["payload"]) for row in defined)
+    return {event.instrument.symbol: event.instrument for event in events if isinstance(event, ev.InstrumentDefined)}
 
 
 def _position(row: Named, made: Instrument | None) -> PositionView:

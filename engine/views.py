@@ -11,7 +11,7 @@ import msgspec
 from engine.domain.clock import iso
 from engine.domain.commands import Denial
 from engine.domain.instrument import Instrument
-from engine.domain.money import Money, Price, Qty, text
+from engine.domain.money import Money, Price, Qty, padded, text
 from engine.domain.order import STATES, OrderState, Side
 
 SCHEMA = 1
@@ -75,10 +75,12 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     updated_ns: int
     is_foreign: bool = False
 
-    @property
-    def terms(self) -> str:
-        """Terms that have no column of their own: ``trail 0.50 show 100 until 2026-11-30T20:00:00Z at SIMB``; empty where it has none."""
-        said = [] if self.trail is None else [f"trail {text(self.trail)}"]
+    def terms(self, digits: int) -> str:
+        """Terms that have no column of their own: ``trail 0.50 show 100 until 2026-11-30T20:00:00Z at SIMB``; empty where it has none.
+
+        ``digits``: decimals that a price has at least.
+        """
+        said = [] if self.trail is None else [f"trail {padded(self.trail, digits)}"]
         said += [] if self.display is None else [f"show {text(self.display)}"]
         said += [f"until {iso(self.expires_ns)[:19]}Z"] if self.expires_ns else []
         said += [f"at {self.venue}"] if self.venue else []

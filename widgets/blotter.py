@@ -426,7 +426,7 @@ def _note(order: OrderView, digits: int, *, has_both: bool) -> str:
     if order.is_foreign:
         parts.append("foreign")
     flags = order.flags.replace("-only", "")
-    return plain(" ".join(part for part in (*parts, order.terms, flags, own_note(order)) if part))
+    return plain(" ".join(part for part in (*parts, order.terms(digits), flags, own_note(order)) if part))
 
 
 def own_note(order: OrderView) -> str:

@@ -17,6 +17,7 @@ from engine.api.picture import FILLS_MAX
 from engine.domain.clock import iso
 from engine.domain.errors import SettingsError
 from engine.domain.events import AnyEvent, encode, kind_of
+from engine.domain.instrument import digits_of
 from engine.domain.order import OrderState
 from engine.views import DeskView, OrderView
 
@@ -71,9 +72,11 @@ def orders(context: Context) -> Exit:
     try:
         view, marks = now_or_then(context)
         found = with_ended(context, view, marks, symbol)[0] if args.all else view.orders
+        digits = digits_of(view.instruments)
     except NoEngine as error:
         stored = context.stored(error)
         found, marks = stored.orders(with_ended=args.all, symbol=symbol), stored.marks()
+        digits = stored.digits()
         if args.all:
             say_left_out(context, marks, stored.count(symbol) - len(found), symbol)
     rows = [row for row in found if (args.all or not row.state.is_terminal) and symbol in {"", row.symbol}]
@@ -81,7 +84,7 @@ def orders(context: Context) -> Exit:
         rows = [row for row in rows if row.awaits or row.waits or row.state is OrderState.SUSPENDED]
     rows.sort(key=lambda row: (order_number(row.parent_id or row.order_id), bool(row.parent_id), row.created_ns))
     context.out.object("orders", {"orders": rows, **marks})
-    context.out.table(show.ORDER_HEADERS, [show.order_row(row) for row in rows], show.ORDER_RIGHT)
+    context.out.table(show.ORDER_HEADERS, [show.order_row(row, digits(row.symbol)) for row in rows], show.ORDER_RIGHT)
     if not rows and args.waiting:
         context.out.say("bolt: no order waits for a trigger or a second person")
     elif not rows:
@@ -102,12 +105,15 @@ def positions(context: Context) -> Exit:
     try:
         view, marks = now_or_then(context)
         rows = [row for row in view.positions if symbol in {"", row.symbol}]
-        pnl, currency = view.status.pnl_day, view.status.currency
+        pnl, currency, digits = view.status.pnl_day, view.status.currency, digits_of(view.instruments)
     except NoEngine as error:
         stored = context.stored(error)
         rows, marks, pnl, currency = list(stored.positions(symbol)), stored.marks(), None, ""
+        digits = stored.digits()
     context.out.object("positions", {"positions": rows, "pnl_day": pnl, "currency": currency, **marks})
-    context.out.table(show.POSITION_HEADERS, [show.position_row(row) for row in rows], show.POSITION_RIGHT)
+    context.out.table(
+        show.POSITION_HEADERS, [show.position_row(row, digits(row.symbol)) for row in rows], show.POSITION_RIGHT
+    )
     if not rows:
         context.out.say("bolt: no positions")
     return Exit.OK
@@ -118,14 +124,15 @@ def fills(context: Context) -> Exit:
     symbol, limit = context.args.symbol.upper(), row_limit(context)
     try:
         view, marks = now_or_then(context)
+        digits = digits_of(view.instruments)
         rows = [row for row in view.fills if symbol in {"", row.symbol}][-limit:]
         if len(rows) < limit and len(view.fills) >= FILLS_MAX and not (context.args.at or context.args.ledger):
             rows = with_older_fills(context, rows, limit, symbol)
     except NoEngine as error:
         stored = context.stored(error)
-        rows, marks = list(stored.fills(limit, symbol)), stored.marks()
+        rows, marks, digits = list(stored.fills(limit, symbol)), stored.marks(), stored.digits()
     context.out.object("fills", {"fills": rows, **marks})
-    context.out.table(show.FILL_HEADERS, [show.fill_row(row) for row in rows], show.FILL_RIGHT)
+    context.out.table(show.FILL_HEADERS, [show.fill_row(row, digits(row.symbol)) for row in rows], show.FILL_RIGHT)
     if not rows:
         context.out.say("bolt: no fills")
     return Exit.OK

@@ -31,6 +31,7 @@ from engine.domain.commands import (
 from engine.domain.errors import SettingsError
 from engine.domain.events import QuoteSeen
 from engine.domain.ids import check_intent_id, new_intent_id
+from engine.domain.instrument import digits_of
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState
 from engine.intake.drafts import GrammarError, NewOrderDraft
@@ -80,7 +81,7 @@ def order(context: Context) -> Exit:
         return _asked_of_the_ledger(context, intent_id, line, error)
     if row is None or result.code == "INTENT_REUSED":
         return context.report(result, intent_id=intent_id)
-    return _report_end(context, result, row, intent_id)
+    return _report_end(context, result, row, intent_id, digits_of(view.instruments)(row.symbol))
 
 
 def _refuse_other_lines(line: str) -> None:
@@ -250,11 +251,11 @@ def _wait(context: Context, client: EngineClient, view: DeskView, order_id: str,
     return found
 
 
-def _report_end(context: Context, result: CommandResult, row: OrderView, intent_id: str) -> Exit:
+def _report_end(context: Context, result: CommandResult, row: OrderView, intent_id: str, digits: int) -> Exit:
     context.out.object(
         "result", {**show.result_fields(result), "state": row.state, "intent_id": intent_id, "order": row}
     )
-    context.out.table(show.ORDER_HEADERS, [show.order_row(row)], show.ORDER_RIGHT)
+    context.out.table(show.ORDER_HEADERS, [show.order_row(row, digits)], show.ORDER_RIGHT)
     for denial in row.denials:
         context.out.line(show.denial_line(denial))
     if row.state in {OrderState.UNKNOWN, OrderState.KILLED}:
@@ -295,9 +296,11 @@ def approve(context: Context) -> Exit:
     """A second person's word on a waiting order, as it is shown here."""
     args, order_id = context.args, context.args.order_id.upper()
     with context.visitor() as client:
-        row = next((one for one in client.view().orders if one.order_id == order_id), None)
+        view = client.view()
+        row = next((one for one in view.orders if one.order_id == order_id), None)
         if row is not None and row.awaits:
-            context.out.table(show.ORDER_HEADERS, [show.order_row(row)], show.ORDER_RIGHT)
+            digits = digits_of(view.instruments)(row.symbol)
+            context.out.table(show.ORDER_HEADERS, [show.order_row(row, digits)], show.ORDER_RIGHT)
         digest = args.hash or (row.awaits if row is not None else "")
         command = ApproveOrder(
             source=context.source, order_id=order_id, order_hash=digest, confirmed=frozenset(args.confirm)

@@ -13,6 +13,7 @@ from bolt_tui.commands.look_back import check_past
 from bolt_tui.commands.older import say_left_out, with_ended
 from engine.domain.clock import NS_PER_MS, hms
 from engine.domain.errors import SettingsError
+from engine.domain.instrument import Digits, digits_of
 from engine.domain.money import padded
 from engine.views import BasketView, BookView, CostView, DeskView, FillView, LimitView, LogLine, OrderView, QuoteView
 
@@ -33,18 +34,20 @@ def blotter(context: Context) -> Exit:
     try:
         view, marks = now_or_then(context)
         found, fills = with_ended(context, view, marks, symbol, FILLS_MAX)
-        baskets = view.baskets
+        baskets, digits = view.baskets, digits_of(view.instruments)
     except NoEngine as error:
         stored = context.stored(error)
         found, fills = stored.orders(with_ended=True, symbol=symbol), stored.fills(FILLS_MAX, symbol)
-        baskets, marks = stored.baskets(), stored.marks()
+        baskets, marks, digits = stored.baskets(), stored.marks(), stored.digits()
         say_left_out(context, marks, stored.count(symbol) - len(found), symbol)
     orders = [row for row in found if symbol in {"", row.symbol}]
     wanted = {row.order_id for row in orders}
     own = [fill for fill in fills if fill.order_id in wanted]
     baskets = tuple(one for one in baskets if not symbol or wanted & {*one.orders})
     context.out.object("blotter", {"orders": orders, "fills": own, "baskets": baskets, **marks})
-    context.out.table(show.ORDER_HEADERS, [*map(_basket_row, baskets), *tree(orders, own, baskets)], show.ORDER_RIGHT)
+    context.out.table(
+        show.ORDER_HEADERS, [*map(_basket_row, baskets), *tree(orders, own, digits, baskets)], show.ORDER_RIGHT
+    )
     if not orders and not baskets:
         context.out.say("bolt: no orders yet; `bolt order 'b 100 AAPL @mkt'` places one")
     return Exit.OK
@@ -61,7 +64,7 @@ def _basket_row(basket: BasketView) -> tuple[str, ...]:
 
 
 def tree(
-    orders: Iterable[OrderView], fills: Iterable[FillView], baskets: Iterable[BasketView] = ()
+    orders: Iterable[OrderView], fills: Iterable[FillView], digits: Digits, baskets: Iterable[BasketView] = ()
 ) -> list[tuple[str, ...]]:
     """Rows of a blotter: each parent, its children behind it, and behind each order its executions; a parent names its basket."""
     basket_of = {order_id: basket.basket_id for basket in baskets for order_id in basket.orders}
@@ -72,20 +75,20 @@ def tree(
     for order in sorted(
         orders, key=lambda row: (order_number(row.parent_id or row.order_id), bool(row.parent_id), row.created_ns)
     ):
-        *cells, note = show.order_row(order)
+        *cells, note = show.order_row(order, digits(order.symbol))
         of = basket_of.get(order.order_id)
         rows.append((*cells, f"of {of}; {note}".rstrip("; ") if of else note))
-        rows += [_fill_in_tree(fill) for fill in by_order.get(order.order_id, ())]
+        rows += [_fill_in_tree(fill, digits(fill.symbol)) for fill in by_order.get(order.order_id, ())]
     return rows
 
 
-def _fill_in_tree(fill: FillView) -> tuple[str, ...]:
+def _fill_in_tree(fill: FillView, digits: int) -> tuple[str, ...]:
     marks = [
         word for word, on in (("late", fill.late), ("busted", fill.busted), ("overfill", bool(fill.overfill))) if on
     ]
     note = " ".join([f"{hms(fill.ts_ns)} {fill.venue} fee {fill.fee} {fill.fee_currency}".rstrip(), *marks])
     return (
-        "    fill", "FILL", fill.side.letter, "", str(fill.qty), fill.symbol, fill.liquidity, "", "", str(fill.price), "", "", "",
+        "    fill", "FILL", fill.side.letter, "", str(fill.qty), fill.symbol, fill.liquidity, "", "", show.price(fill.price, digits), "", "", "",
         note,
     )  # fmt: skip
 
@@ -155,29 +158,25 @@ def watch(context: Context) -> Exit:
     if unknown:
         msg = f"no known symbol: {', '.join(sorted(unknown))}; `bolt watch` without a name lists all that are quoted"
         raise SettingsError(msg)
+    digits = digits_of(view.instruments)
     context.out.object("quotes", {"quotes": rows, **marks})
-    context.out.table(QUOTE_HEADERS, [_quote_row(quote, view) for quote in rows], QUOTE_RIGHT)
+    context.out.table(
+        QUOTE_HEADERS, [_quote_row(quote, view.status.ts_ns, digits(quote.symbol)) for quote in rows], QUOTE_RIGHT
+    )
     if not rows and marks["read_from"] == "engine":
         context.out.say("bolt: no quotes yet")
     return Exit.OK
 
 
-def _digits(view: DeskView, symbol: str) -> int:
-    """Decimals of a symbol's ticks: a price is told with all of them, as the desk shows it."""
-    return next((made.tick_digits for made in view.instruments if made.symbol == symbol), 0)
-
-
-def _quote_row(quote: QuoteView, view: DeskView) -> tuple[str, ...]:
-    now_ns, digits = view.status.ts_ns, _digits(view, quote.symbol)
-    bid, ask, last = ("-" if price is None else padded(price, digits) for price in (quote.bid, quote.ask, quote.last))
+def _quote_row(quote: QuoteView, now_ns: int, digits: int) -> tuple[str, ...]:
     return (
         quote.symbol,
         quote.venue,
         show.number(quote.bid_qty),
-        bid,
-        ask,
+        show.price(quote.bid, digits),
+        show.price(quote.ask, digits),
         show.number(quote.ask_qty),
-        last,
+        show.price(quote.last, digits),
         quote.change_pct,
         str(max(0, now_ns - quote.ts_ns) // NS_PER_MS),
         "STALE" if quote.stale else quote.status,
@@ -198,7 +197,7 @@ def book(context: Context) -> Exit:
         msg = f"no book of {symbol} {when}; books there are: {known}"
         raise SettingsError(msg)
     context.out.object("book", {"book": found, **marks})
-    context.out.table(BOOK_HEADERS, _ladder(found, view.orders, _digits(view, symbol)), BOOK_HEADERS)
+    context.out.table(BOOK_HEADERS, _ladder(found, view.orders, digits_of(view.instruments)(symbol)), BOOK_HEADERS)
     return Exit.OK
 
 
@@ -289,7 +288,9 @@ def tca(context: Context) -> Exit:
         msg = f"{wanted} has no costs yet: it is no parent that has filled; `bolt tca` lists those that have"
         raise SettingsError(msg)
     context.out.object("tca", {"costs": costs, **marks})
-    context.out.table(COST_HEADERS, [_cost_row(row) for row in costs], COST_RIGHT)
+    digits, symbols = digits_of(view.instruments), {row.order_id: row.symbol for row in view.orders}
+    rows = [_cost_row(row, digits(symbols.get(row.order_id, ""))) for row in costs]
+    context.out.table(COST_HEADERS, rows, COST_RIGHT)
     if not costs:
         context.out.say("bolt: no parent has filled yet")
     return Exit.OK
@@ -299,10 +300,11 @@ def _has_filled(row: CostView) -> bool:
     return bool(row.venues) or row.slip_bp is not None
 
 
-def _cost_row(row: CostView) -> tuple[str, ...]:
-    figures = (row.slip_bp, row.timing_bp, row.execution_bp, row.fees_bp, row.fees, row.market_vwap)
+def _cost_row(row: CostView, digits: int) -> tuple[str, ...]:
+    figures = (row.slip_bp, row.timing_bp, row.execution_bp, row.fees_bp, row.fees)
     venues = " ".join(f"{share.venue}:{share.qty}" for share in row.venues)
-    return (row.order_id, str(row.arrival), *(show.number(figure) for figure in figures), _after(row), venues)
+    arrival, vwap = show.price(row.arrival, digits), show.price(row.market_vwap, digits)
+    return (row.order_id, arrival, *map(show.number, figures), vwap, _after(row), venues)
 
 
 def _after(row: CostView) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.domain.clock import NS_PER_S, hms, iso
 from engine.domain.commands import CommandResult, Denial
+from engine.domain.money import padded
 from engine.domain.order import STATES, SourceKind
 from engine.views import BrokerView, FeedView, FillView, HoursView, OrderView, PositionView, StatusView
 
@@ -79,8 +80,13 @@ ORDER_HEADERS = (
 ORDER_RIGHT = ("QTY", "FILLED", "LIMIT", "STOP", "AVG")
 
 
-def order_row(row: OrderView) -> tuple[str, ...]:
-    """One order; a child is indented under its parent's."""
+def price(value: Decimal | None, digits: int) -> str:
+    """A price with the decimals of its tick and all of its own, as the desk writes it; a dash where there is none."""
+    return "-" if value is None else padded(value, digits)
+
+
+def order_row(row: OrderView, digits: int) -> tuple[str, ...]:
+    """One order; a child is indented under its parent's. ``digits``: decimals that its prices have at least."""
     return (
         f"  {row.order_id}" if row.parent_id else row.order_id,
         row.word + (" STALE" if row.stale else ""),
@@ -88,10 +94,10 @@ def order_row(row: OrderView) -> tuple[str, ...]:
         str(row.qty),
         str(row.qty_filled),
         row.symbol,
-        " ".join(word for word in (row.type, row.terms, row.flags) if word),
-        number(row.limit),
-        number(row.stop),
-        number(row.avg_price),
+        " ".join(word for word in (row.type, row.terms(digits), row.flags) if word),
+        price(row.limit, digits),
+        price(row.stop, digits),
+        price(row.avg_price, digits),
         row.tif,
         f"{row.algo} {row.progress_pct}%" if row.algo not in {"", "direct"} else row.algo,
         row.source,
@@ -103,8 +109,8 @@ FILL_HEADERS = ("TIME", "ORDER", "SIDE", "QTY", "SYMBOL", "PRICE", "VENUE", "LIQ
 FILL_RIGHT = ("QTY", "PRICE", "FEE")
 
 
-def fill_row(row: FillView) -> tuple[str, ...]:
-    """One execution."""
+def fill_row(row: FillView, digits: int) -> tuple[str, ...]:
+    """One execution. ``digits``: decimals that its price has at least."""
     is_exit = row.source == SourceKind.HALT
     marks = [
         word
@@ -122,7 +128,7 @@ def fill_row(row: FillView) -> tuple[str, ...]:
         row.side.letter,
         str(row.qty),
         row.symbol,
-        str(row.price),
+        price(row.price, digits),
         row.venue,
         row.liquidity,
         f"{row.fee} {row.fee_currency}".strip(),
@@ -146,15 +152,15 @@ POSITION_HEADERS = (
 POSITION_RIGHT = ("QTY", "AVG", "MARK", "UNREALISED", "REALISED", "FEES", "LIMIT%")
 
 
-def position_row(row: PositionView) -> tuple[str, ...]:
-    """One position."""
+def position_row(row: PositionView, digits: int) -> tuple[str, ...]:
+    """One position. ``digits``: decimals that its prices have at least."""
     return (
         row.broker,
         row.account,
         row.symbol,
         str(row.qty) if row.bare is None else f"{row.qty} ({row.bare} bare)",
-        number(row.avg_price),
-        f"{number(row.mark)} STALE" if row.mark_stale else number(row.mark),
+        price(row.avg_price, digits),
+        f"{price(row.mark, digits)} STALE" if row.mark_stale else price(row.mark, digits),
         number(row.unrealised),
         str(row.realised),
         str(row.fees),

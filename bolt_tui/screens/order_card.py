@@ -27,7 +27,7 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
                     else []
                 ),
                 order.tif,
-                order.terms,
+                order.terms(digits),
                 order.flags,
             )
             if word

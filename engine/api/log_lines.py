@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from engine.domain import events as ev
@@ -11,6 +9,7 @@ from engine.domain.basket_events import BasketDropped, BasketReleased, BasketSta
 from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.ids import is_exit_wire_id
+from engine.domain.instrument import Digits, digits_of
 from engine.domain.money import padded
 from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
 from engine.domain.order import AlgoSpec, OrderSpec
@@ -58,12 +57,7 @@ _STEP_LISTS = {
 _STEP_FLAGS = {"durable": "not durable yet", "verified": "NOT verified", "clean": "NOT clean"}
 
 
-Digits = Callable[[str], int]
-
-
-def _as_they_are(_symbol: str) -> int:
-    """Prices are said as they are."""
-    return 0
+_AS_THEY_ARE = digits_of(())
 
 
 def is_told(event: ev.AnyEvent) -> bool:
@@ -78,7 +72,7 @@ def line(
     ts_ns: int,
     event: ev.AnyEvent,
     order: Order | None,
-    digits: Digits = _as_they_are,
+    digits: Digits = _AS_THEY_ARE,
     ledger_id: str = "",
 ) -> LogLine | None:
     """The log line of an event; None for those that only machines read.
@@ -144,7 +138,7 @@ def _order_words(event: ev.AnyEvent, order: Order | None, digits: Digits) -> tup
         case ev.OrderExpired():
             return "EXP", about, "info"
         case ev.OrderAmended():
-            return "AMD", _amended_words(event), "info"
+            return "AMD", _amended_words(event, 0 if order is None else digits(order.spec.symbol)), "info"
         case ev.AmendRejected():
             return "AMDREJ", f"{event.code} {event.text}", "warn"
         case ev.OrderKilled():
@@ -188,10 +182,12 @@ def _without_echo(about: str, why: str) -> str:
     return f"{about} {rest if first == last else why}".rstrip()
 
 
-def _amended_words(event: ev.OrderAmended) -> str:
+def _amended_words(event: ev.OrderAmended, digits: int) -> str:
     """The new terms; a price that the order has not is left out."""
     prices = (("limit", event.limit), ("stop", event.stop))
-    return " ".join([f"quantity {event.qty}", *(f"{name} {price}" for name, price in prices if price is not None)])
+    return " ".join(
+        [f"quantity {event.qty}", *(f"{name} {padded(price, digits)}" for name, price in prices if price is not None)]
+    )
 
 
 def _ended_words(event: ev.ParentEnded) -> str:

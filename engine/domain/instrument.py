@@ -7,6 +7,7 @@ reason until greeks, assignment and settlement are modelled; combinations are or
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -174,6 +175,16 @@ def _units(value: Decimal, digits: int, symbol: str, what: str) -> int:
         msg = f"{symbol} {what} {value} has more than {digits} decimals"
         raise InstrumentError(msg)
     return whole
+
+
+Digits = Callable[[str], int]
+"""How many decimals the prices of a symbol are told with at least."""
+
+
+def digits_of(instruments: Iterable[Instrument]) -> Digits:
+    """Those of each symbol's ticks; none for a symbol that is not among them, whose prices are told as they are."""
+    known = {made.symbol: made.tick_digits for made in instruments}
+    return lambda symbol: known.get(symbol, 0)
 
 
 def _digits(value: Decimal) -> int:

@@ -96,6 +96,22 @@ def test_plain_says_each_figure_with_its_name(bolt: Bolt, engine: Served) -> Non
     assert "-" not in bolt("orders", "--plain").out.split("algo")[0], "what is not there is not said"
 
 
+def test_prices_have_the_decimals_of_the_tick_in_every_list(bolt: Bolt, engine: Served) -> None:
+    """189.10 was told as 189.1 by `bolt orders` and its siblings, and as 189.10 by the desk."""
+    del engine
+
+    def first(word: str, *names: str) -> tuple[str, ...]:
+        row = next(csv.DictReader(io.StringIO(bolt(word, "--csv").out)))
+        return tuple(row[name] for name in names)
+
+    assert first("orders", "limit", "stop") == ("10.00", "")
+    assert first("fills", "price") == ("10.00",)
+    assert first("positions", "avg", "mark") == ("10.00", "10.10")
+    tree = [row["limit"] or row["avg"] for row in csv.DictReader(io.StringIO(bolt("blotter", "--csv").out))]
+    assert tree == ["10.00"] * 3, "parent, its fill and its child"
+    assert json.loads(bolt("orders", "--json").out)["orders"][0]["limit"] == "10", "a machine reads what it always read"
+
+
 def test_the_log_is_shown_and_a_book_has_own_orders_beside_it(bolt: Bolt, engine: Served) -> None:
     del engine
     assert "FILL  P1     buy 100 AAPL 189.05, fee 0.30" in bolt("log").out

@@ -31,7 +31,7 @@ from tests.core.lab import ME, START_NS, Lab, _let_go
 Bolt = Callable[..., Ran]
 SAME = (
     "order_id", "parent_id", "wire_id", "intent_id", "symbol", "side", "qty", "qty_filled", "type", "limit", "stop", "tif",
-    "trail", "display", "venue", "expires_ns", "terms",
+    "trail", "display", "venue", "expires_ns",
     "flags", "algo", "progress_pct", "broker", "account", "source", "created_ns", "updated_ns", "is_foreign",
 )  # fmt: skip
 
@@ -127,15 +127,21 @@ def test_terms_without_a_column_are_told_by_the_engine_the_ledger_and_a_stop(bol
     lab.submit(NewOrder(source=ME, intent_id="rare", spec=spec, why="", staged=True))
     told = "show 100 until 2023-11-14T23:13:20Z at XSIM"
     row = next(row for row in lab.engine.view().orders if row.intent_id == "rare")
-    assert row.terms == told
+    assert row.terms(2) == told
     assert spec_of(row).display == Qty(100)
-    assert left_words(row) == f"{row.order_id} staged buy 200 AAPL limit limit 188.5 {told}"
+    assert left_words(row, 2) == f"{row.order_id} staged buy 200 AAPL limit 188.50 {told}"
     stop = msgspec.structs.replace(
         row, type="stop", limit=None, stop=Price("188.4"), display=None, venue="", expires_ns=0
     )
-    assert left_words(stop) == f"{row.order_id} staged buy 200 AAPL stop stop 188.4"
+    assert left_words(stop, 2) == f"{row.order_id} staged buy 200 AAPL stop 188.40"
+    trail = msgspec.structs.replace(stop, type="trailing_stop", stop=None, trail=Price("0.5"))
+    assert left_words(trail, 2) == f"{row.order_id} staged buy 200 AAPL trailing_stop trail 0.50"
+    touched = msgspec.structs.replace(stop, type="market_if_touched")
+    assert left_words(touched, 2) == f"{row.order_id} staged buy 200 AAPL market_if_touched touch 188.40"
     lab.journal.close()
     assert told in bolt("orders").out
+    assert "  188.50  " in bolt("orders").out, "without the decimals of the tick"
+    assert "AAPL limit 188.50" in "".join(bolt("log").out.splitlines())
     kept = next(one for one in bolt("orders", "--json").json["orders"] if one["intent_id"] == "rare")
     assert (kept["display"], kept["venue"], kept["expires_ns"]) == ("100", "XSIM", spec.expires_ns)
 

@@ -106,6 +106,14 @@ def test_a_grid_that_is_finer_than_the_tick_adds_no_noughts() -> None:
     assert make_instrument("ES", "future", "XSIM", "USD", "0.25").tick_digits == 2
 
 
+def test_an_amended_price_has_the_decimals_of_the_tick_where_the_order_is_known() -> None:
+    spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(60), type=OrderType.LIMIT, limit=Price("189.4"))
+    event = ev.OrderAmended(order_id="C1", qty=Qty(50), limit=Price("189.1"), stop=None, ts_ns=1)
+    said = log_lines.line(1, 1, event, Order("C1", spec, ME, OrderState.NEW, 1), lambda symbol: {"AAPL": 2}[symbol])
+    assert said is not None
+    assert said.text == "quantity 50 limit 189.10"
+
+
 def test_an_amended_stop_is_told_with_its_stop() -> None:
     told = [
         log_lines.line(1, 1, ev.OrderAmended(order_id="C1", qty=Qty(50), limit=limit, stop=stop, ts_ns=1), None)
