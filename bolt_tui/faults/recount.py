@@ -62,6 +62,9 @@ class _Venue:
         self.moved: dict[str, str] = {}
         self.on_disk: dict[str, int] = {}
         position: dict[str, int] = defaultdict(int)
+        units: dict[str, int] = defaultdict(
+            lambda: 1
+        )  # by symbol, and by execution as it was then: how often it was split
         for row in log:
             what, wire = row["what"], row.get("wire", "")
             if what == "new":
@@ -76,6 +79,7 @@ class _Venue:
                 self.most[wire] = max(self.most[wire], row["qty"])
             elif what == "fill":
                 self.fills[row["key"]] = row
+                units[row["key"]] = units[row["symbol"]]
                 before = position[row["symbol"]]
                 position[row["symbol"]] += _signed(row)
                 # What the venue filled beyond the order is the venue's doing: the exit is judged by what it asked for.
@@ -83,10 +87,12 @@ class _Venue:
                 if wire and self.accepted[wire]["session"] and before * meant < 0:
                     self.turned.append(f"exit {wire} turned {row['symbol']} from {before} to {position[row['symbol']]}")
             elif what == "bust":
-                position[self.fills[row["key"]]["symbol"]] -= _signed(self.fills.pop(row["key"]))
+                gone = self.fills.pop(row["key"])
+                position[gone["symbol"]] -= _signed(gone) * units[gone["symbol"]] // units[row["key"]]
             elif what == "moved":
                 self.moved[row["key"]] = row["kind"]
                 position[row["symbol"]] *= row["factor"]
+                units[row["symbol"]] *= row["factor"]
             elif what == "overfill":
                 self.overfilled[wire] += row["qty"]
             elif what == "end":

@@ -10,7 +10,7 @@ later stays exact.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -48,6 +48,9 @@ class Split(msgspec.Struct, frozen=True, tag=True):
     """Signed position afterwards, as the broker states it (fractions are paid out in cash)."""
 
 
+Booking = Entry | Split
+
+
 class Position:
     """Signed quantity, open lots, cost, realised result and fees of one symbol in one account.
 
@@ -69,7 +72,7 @@ class Position:
         """Before fees."""
         self.fees: Money = ZERO_MONEY
         """Those paid in the position's own currency."""
-        self.entries: Shelf[str, Entry | Split] = Shelf(Entry | Split)
+        self.entries: Shelf[str, Booking] = Shelf(Booking)
         """Every booking by its key, in the order they count."""
 
     def entry(self, qty: Qty, price: Decimal, fee: Money) -> Entry:
@@ -84,8 +87,8 @@ class Position:
     def insert(self, key: str, entry: Entry, before: str) -> None:
         """Put a booking that came late before one that it should have come before; its key must be new."""
 
-        def placed(held: Mapping[str, Entry | Split]) -> dict[str, Entry | Split]:
-            found: dict[str, Entry | Split] = {}
+        def placed(held: Mapping[str, Booking]) -> dict[str, Booking]:
+            found: dict[str, Booking] = {}
             for name, was in held.items():
                 if name == before:
                     found[key] = entry
@@ -107,7 +110,7 @@ class Position:
             self.entries[key] = split
             return self._split(split)
 
-        def placed(held: Mapping[str, Entry | Split]) -> dict[str, Entry | Split]:
+        def placed(held: Mapping[str, Booking]) -> dict[str, Booking]:
             before = {name: was for name, was in held.items() if name not in later}
             return {**before, key: split, **{name: held[name] for name in later}}
 
@@ -116,14 +119,23 @@ class Position:
 
     def remove(self, key: str) -> None:
         """Undo one booking, as if it had never been."""
-        del self.entries[key]
-        self._work_out()
+        self._rearrange(lambda held: {name: was for name, was in held.items() if name != key})
+
+    def without(self, keys: Collection[str]) -> Qty:
+        """What would be held if these bookings were undone; one that is not here changes nothing."""
+        held = {name: was for name, was in self.entries.items() if name not in keys}
+        return _walked(_restated(held, _before_splits(self.entries)))
 
     def replace(self, key: str, new_key: str, entry: Entry) -> None:
         """Put a corrected booking where the wrong one stood: it is the same execution, so it keeps its turn."""
-        self.entries.rearrange(
+        self._rearrange(
             lambda held: dict((new_key, entry) if name == key else (name, was) for name, was in held.items())
         )
+
+    def _rearrange(self, change: Callable[[Mapping[str, Booking]], dict[str, Booking]]) -> None:
+        """Change what was booked, and work out anew what follows from it."""
+        before = _before_splits(self.entries)
+        self.entries.rearrange(lambda held: _restated(change(held), before))
         self._work_out()
 
     def _work_out(self) -> None:
@@ -178,6 +190,43 @@ class Position:
     def unrealised(self, mark: Decimal) -> Money:
         """Result of what is open at a mark, exact."""
         return notional(Price(mark), self.qty, self.multiplier) - self.cost
+
+
+def _before_splits(entries: Mapping[str, Booking]) -> dict[str, Qty]:
+    """By its key: what was held when a split came, by the bookings here."""
+    qty, found = ZERO_QTY, {}
+    for key, entry in entries.items():
+        if isinstance(entry, Split):
+            found[key], qty = qty, entry.qty
+        else:
+            qty = qty + entry.qty
+    return found
+
+
+def _restated(entries: Mapping[str, Booking], before: Mapping[str, Qty]) -> dict[str, Booking]:
+    """The bookings, with what splits left stated anew where an execution in front of them was undone or corrected.
+
+    A broker that stated what the bookings of then come to has undone it since, so its share goes from the statement too. One that stated
+    something else knew of it already: its word stands.
+    """
+    qty, found = ZERO_QTY, dict(entries)
+    for key, entry in entries.items():
+        if not isinstance(entry, Split):
+            qty = qty + entry.qty
+            continue
+        new, old = entry.ratio
+        if qty != before[key] and entry.qty == share_of(before[key], new, old, entry.qty):
+            found[key] = Split(entry.ratio, share_of(qty, new, old, entry.qty))
+        qty = found[key].qty
+    return found
+
+
+def _walked(entries: Mapping[str, Booking]) -> Qty:
+    """What is held behind all of them."""
+    qty = ZERO_QTY
+    for entry in entries.values():
+        qty = entry.qty if isinstance(entry, Split) else qty + entry.qty
+    return qty
 
 
 def share_of(qty: Qty, new: int, old: int, like: Qty) -> Qty:

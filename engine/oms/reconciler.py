@@ -299,14 +299,26 @@ class Reconciler:
         found = []
         for symbol, fills in missing.items():
             late = young.get(symbol, [])
-            if late and _sum([*late, *(fill for _, fill in fills)]) == -gaps[symbol]:
+            change = self._change_without(snapshot, symbol)
+            if late and change([*late, *(fill for _, fill in fills)]) == gaps[symbol]:
                 names = ", ".join(fill.fill_key for fill in late)
                 self._too_young.setdefault((snapshot.broker, snapshot.account), {})[symbol] = names
-            elif _sum([fill for _, fill in fills]) == -gaps[symbol]:
+            elif change([fill for _, fill in fills]) == gaps[symbol]:
                 for order_id, fill in fills:
                     self._record(ev.FillBusted(order_id=order_id, fill=fill))
                     found.append(_told("fill", fill.fill_key, f"{fill.qty} {symbol} @{fill.price}", "undone"))
         return found
+
+    def _change_without(self, snapshot: bi.Snapshot, symbol: str) -> Callable[[list[ev.Fill]], Qty]:
+        """By how much the position changes if executions were undone, in the units of now: a split may have come since."""
+        position = self._ledger.position(snapshot.broker, snapshot.account, symbol)
+
+        def change(fills: list[ev.Fill]) -> Qty:
+            if position is None:
+                return ZERO_QTY
+            return position.without({fill.fill_key for fill in fills}) - position.qty
+
+        return change
 
     def _noting_young(self, snapshot: bi.Snapshot, found: list[ev.Difference]) -> list[ev.Difference]:
         """The same differences; those that an execution may explain which is too young to be called undone say so."""
@@ -475,10 +487,6 @@ class Reconciler:
 
 def _key_of(item: ev.Fill | Movement) -> str:
     return item.key if isinstance(item, Movement) else item.fill_key
-
-
-def _sum(fills: list[ev.Fill]) -> Qty:
-    return Qty(sum((fill.qty * fill.side.sign for fill in fills), ZERO_QTY))
 
 
 def _has_terms(seen: bi.VenueOrder, amend: ev.AmendIntent) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from engine.domain import events as ev
 from engine.domain.money import Money, Price, Qty
+from engine.domain.movements import Movement, MovementKind
 from engine.domain.order import OrderType, Side, Tif
 from engine.oms import broker_interface as bi
 from tests.core.lab import Lab
@@ -83,6 +84,28 @@ def test_an_execution_missing_in_one_list_only_stays_booked_and_is_shown(lab: La
     look_again(lab, positions=(bi.VenuePosition("AAPL", Qty(90)),), cash=cash)
     assert lab.engine.ledger.qty("PAPER", "AAPL") == 100
     assert not lab.engine.reconciler.last["paper", "PAPER"].clean
+
+
+def test_a_bust_of_before_a_split_that_nobody_heard_of_is_explained_in_new_units(lab: Lab) -> None:
+    """Seed 200333 again, with the engine dead when the venue undid it: 20 old shares are 40 new ones."""
+    lab.buy(100, "189.10")
+    wire_id = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire_id))
+    lab.answer(lab.fill(wire_id, 80, "k1"))
+    lab.answer(lab.fill(wire_id, 20, "k2"))
+    kept = next(fill for _, fill in lab.engine.store.fills.values() if fill.fill_key == "k1")
+    split = Movement(
+        broker="paper", account="PAPER", key="s1", kind=MovementKind.SPLIT, ts_ns=lab.clock.now_ns() + 1, symbol="AAPL", ratio=(2, 1),
+        qty=Qty(200),
+    )  # fmt: skip
+    lab.answer(bi.Moved(broker="paper", ts_ns=lab.clock.now_ns(), movement=split))
+    held = (bi.VenuePosition("AAPL", Qty(160)),)
+    cash = {"USD": Money("1000000") - Money("189.02") * 80}
+    orders = (seen(lab, wire_id, 80, "filled"),)
+    look_again(lab, fills=(kept,), positions=held, cash=cash, orders=orders, movements=(split,))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 160
+    assert lab.engine.reconciler.last["paper", "PAPER"].clean
+    assert lab.engine.ledger.conservation_faults() == []
 
 
 def test_an_order_that_ended_filled_with_a_busted_part_does_not_wait_for_it_for_ever(lab: Lab) -> None:

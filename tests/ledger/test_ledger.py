@@ -248,6 +248,46 @@ def test_executions_and_a_split_count_as_the_venue_made_them_in_whatever_order_t
     assert made.ledger.conservation_faults() == []
 
 
+@pytest.mark.parametrize(("stated", "held"), [(1960, 2000), (2000, 2000), (1234, 1234)])
+def test_an_execution_of_before_a_split_is_undone_in_the_units_of_behind_it(stated: int, held: int) -> None:
+    """Seed 200333: the broker stated 1960 with a sale of 20 in it, undid that sale, and 1960 stood for ever.
+
+    Where its statement already was without the sale, or comes from something else, its word stands.
+    """
+    split = Movement(
+        broker="paper", account="PAPER", key="s1", kind=MovementKind.SPLIT, ts_ns=30, symbol="AAPL", ratio=(2, 1),
+        qty=Qty(stated),
+    )  # fmt: skip
+    books = Books(AAPL)
+    books.book(fill("0", "buy", "1000", "100", ts_ns=10))
+    books.take(ev.ForeignFillSeen(fill=fill("1", "sell", "20", "101", ts_ns=20)))
+    books.take(MovementBooked(movement=split))
+    position = books.ledger.position("paper", "PAPER", "AAPL")
+    assert position is not None
+    assert (position.qty, position.without({"1"}), position.without({"nothing"})) == (
+        Qty(stated),
+        Qty(held),
+        Qty(stated),
+    )
+    books.take(ev.FillBusted(order_id="", fill=fill("1", "sell", "20", "101", ts_ns=20)))
+    assert (position.qty, position.cost, books.said()["cash"]) == (Qty(held), Money(100_000), "-100000")
+    assert books.ledger.conservation_faults() == []
+
+
+def test_a_correction_of_before_a_split_counts_in_the_units_of_behind_it() -> None:
+    books = Books(AAPL)
+    books.book(fill("0", "buy", "100", "10", ts_ns=10))
+    split = Movement(
+        broker="paper", account="PAPER", key="s1", kind=MovementKind.SPLIT, ts_ns=30, symbol="AAPL", ratio=(1, 4),
+        qty=Qty(25),
+    )  # fmt: skip
+    books.take(MovementBooked(movement=split))
+    books.book(fill("1", "sell", "5", "41", ts_ns=40))
+    books.book(fill("0b", "buy", "90", "10", ts_ns=10, corrects="0"))
+    assert books.said()["qty"] == "17", "22 of 90 for four, less 5"
+    assert books.ledger.conservation_faults() == []
+
+
 def test_adjustments_bring_cash_and_positions() -> None:
     books = Books(AAPL, ES)
     books.adjust(cash="1000")
