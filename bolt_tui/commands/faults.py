@@ -26,6 +26,8 @@ SEEDS = 100
 SHRUNK_MAX = 3
 """Failing seeds that are shrunk."""
 NUMBER_MAX = 10**9
+JOBS_MAX = 256
+"""Worker processes: each is a copy of this one, with an engine of its own."""
 MIXED = ("faults", "steps", "orders", "market")
 
 
@@ -41,7 +43,8 @@ class Source(msgspec.Struct, frozen=True):
 
 def faults(context: Context) -> Exit:
     """Play seeded schedules, or those of a file, and judge them."""
-    from bolt_tui.faults.campaign import campaign, scratch
+    from bolt_tui.faults.campaign import campaign
+    from bolt_tui.faults.scratch import scratch
     from engine.domain.clock import SystemClock
 
     args = context.args
@@ -71,10 +74,10 @@ def _source(args: argparse.Namespace) -> Source:
     from bolt_tui.faults.mix import read_mix, read_schedules
     from bolt_tui.faults.schedule import make
 
-    for name, least in (("seeds", 1), ("seed", 0), ("jobs", 0)):
+    for name, least, most in (("seeds", 1, NUMBER_MAX), ("seed", 0, NUMBER_MAX), ("jobs", 0, JOBS_MAX)):
         given = getattr(args, name)
-        if given is not None and not least <= given <= NUMBER_MAX:
-            raise SettingsError(f"--{name} was {given}; give a number from {least} to {NUMBER_MAX}")
+        if given is not None and not least <= given <= most:
+            raise SettingsError(f"--{name} was {given}; give a number from {least} to {most}")
     mixed = {name: getattr(args, name) for name in MIXED if getattr(args, name)}
     words = "".join(f" --{name} {value}" for name, value in mixed.items())
     if not args.schedule:
@@ -126,7 +129,8 @@ def _shrunk(folder: Path, source: Source, seed: int) -> str:
 
 def _one(context: Context, source: Source, dump: Path | None) -> Exit:
     """Play one schedule, or some of its parts, and tell it whole."""
-    from bolt_tui.faults.campaign import Lab, scratch
+    from bolt_tui.faults.campaign import Lab
+    from bolt_tui.faults.scratch import scratch
 
     schedule = source.make(source.seeds[0])
     names = [name for name in context.args.only.split(",") if name and name != "a0"]

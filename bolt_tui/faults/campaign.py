@@ -7,12 +7,11 @@ import json
 import os
 import selectors
 import shutil
-import tempfile
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -21,6 +20,7 @@ from bolt_tui.faults.life import preload
 from bolt_tui.faults.person import RESOLVED_NS_MAX
 from bolt_tui.faults.run import play
 from bolt_tui.faults.schedule import FAULTS, NONE, ORDERS, Mix, Schedule
+from bolt_tui.faults.scratch import LabError, be_ended_by_others, scratch
 from bolt_tui.faults.world import Outcome
 from bolt_tui.resources import data_file
 from engine.domain.clock import NS_PER_S
@@ -32,7 +32,6 @@ SHRINK_MAX = 400
 """Runs that a shrink may take."""
 CAUGHT_UP_NS = 3 * NS_PER_S
 """So long after the last fault everything is as if there had been none."""
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 RULES = ("lost", "doubled", "unresolved", "short", "leaked", "broken")
 """What must be 0: ``short`` counts wishes that the run without faults brought to the venue and this one did not, although none of
 its own faults refused them; ``leaked`` new orders that left behind a shut gate; ``broken`` engines that ended by themselves.
@@ -42,10 +41,6 @@ COUNTED = ("sent", "accepted", "wishes", "wishes_quiet", "wishes_refused")
 Make = Callable[[int], Schedule]
 """The schedule of a seed."""
 _Worked = dict[str, dict[str, int]]
-
-
-class LabError(BoltError):
-    """The laboratory cannot run as asked."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,11 +169,15 @@ def _whole(schedule: Schedule, wishes: Sequence[str]) -> set[str]:
 
 
 def _keep(folder: Path, schedule: Schedule, log: list[dict[str, Any]], target: Path) -> None:
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "schedule.json").write_bytes(encode(schedule) + b"\n")
-    (target / "venue.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")
-    for path in folder.glob("ledger.db*"):
-        shutil.copy2(path, target / path.name)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        (target / "schedule.json").write_bytes(encode(schedule) + b"\n")
+        (target / "venue.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log), encoding="utf-8")
+        for path in folder.glob("ledger.db*"):
+            shutil.copy2(path, target / path.name)
+    except OSError as error:
+        msg = f"--dump {target} cannot be written: {error.strerror}; name a folder on a disk with room"
+        raise LabError(msg) from None
 
 
 def _idle(schedule: Schedule, out: Outcome, worked: _Worked, quiet: _Worked) -> list[str]:
@@ -260,14 +259,6 @@ class Tally(msgspec.Struct, kw_only=True):
         return [(kind, point) for kind in mix.faults for point in mix.points if point not in self.matrix[kind]]
 
 
-@contextmanager
-def scratch() -> Iterator[Path]:
-    """A folder that is gone afterwards; in memory where the system has such a place, for ten thousand ledgers."""
-    base = MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="bolt-faults-", dir=base) as folder:
-        yield Path(folder)
-
-
 def campaign(
     seeds: Sequence[int],
     make: Make,
@@ -288,8 +279,10 @@ def campaign(
     gc.freeze()
     tally = Tally()
     with scratch() as folder:
-        workers = [_Worker(folder / f"worker{number}", seeds[number::jobs], make, dump) for number in range(jobs)]
+        workers: list[_Worker] = []
         try:
+            for number in range(jobs):
+                workers.append(_Worker(folder / f"worker{number}", seeds[number::jobs], make, dump, workers))
             for verdict in _verdicts(workers):
                 tally.add(verdict)
                 told(tally)
@@ -297,7 +290,9 @@ def campaign(
                     break
         finally:
             for worker in workers:
-                worker.end()
+                worker.reader.close()
+            for worker in workers:
+                os.waitpid(worker.pid, 0)
     gc.unfreeze()
     if tally.schedules < len(seeds) and len(tally.failing) < fails_max:
         msg = (
@@ -308,15 +303,21 @@ def campaign(
 
 
 class _Worker:
-    """A forked process that judges its share of the seeds and writes a line for each."""
+    """A forked process that judges its share of the seeds and writes a line for each. It ends when nobody reads them."""
 
-    def __init__(self, folder: Path, seeds: Sequence[int], make: Make, dump: Path | None) -> None:
+    def __init__(
+        self, folder: Path, seeds: Sequence[int], make: Make, dump: Path | None, others: Sequence[_Worker]
+    ) -> None:
+        self.reader: BinaryIO
         ours, theirs = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
             try:
+                be_ended_by_others()
                 os.close(ours)
+                for other in others:
+                    other.reader.close()  # a copy of it here would keep that one at work
                 folder.mkdir()
                 lab = Lab(folder, dump)
                 with os.fdopen(theirs, "wb") as out:
@@ -327,17 +328,15 @@ class _Worker:
                 code = 0
             except BrokenPipeError:
                 code = 0
+            except (BoltError, OSError) as error:
+                print(f"bolt: the laboratory cannot go on: {error}", file=sys.stderr)
             except Exception:  # loop edge: told here; the verdicts that are missing then fail the campaign
                 traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 os._exit(code)
         os.close(theirs)
         self.reader = os.fdopen(ours, "rb")
-
-    def end(self) -> None:
-        """Let it end; it notices that nobody reads."""
-        self.reader.close()
-        os.waitpid(self.pid, 0)
 
 
 def _verdicts(workers: Sequence[_Worker]) -> Iterator[Verdict]:

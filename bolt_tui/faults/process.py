@@ -12,7 +12,12 @@ from pathlib import Path
 from bolt_tui.faults import pipe
 from bolt_tui.faults.life import live
 from bolt_tui.faults.schedule import Crash
+from bolt_tui.faults.scratch import be_ended_by_others
+from engine.domain.errors import StoreUnwritable
 from engine.risk.policy import PolicyHolder
+
+NO_ROOM = 75
+"""Exit code of an engine whose ledger takes no writes: nobody here breaks a disk, so it is the laboratory's trouble and no finding."""
 
 
 class Process:
@@ -27,10 +32,14 @@ class Process:
         if self.pid == 0:
             code = 1
             try:
+                be_ended_by_others()
                 gc.disable()  # a life is short, and looking for cycles copies every page of the parent
                 ours.close()
                 live(pipe.Pipe(theirs), folder, policy, crash, now_ns, lag, number)
                 code = 0
+            except StoreUnwritable as error:
+                print(f"bolt: {error}", file=sys.stderr)
+                code = NO_ROOM
             except BaseException:  # loop edge: the process is the engine's own; its end is judged by who forked it
                 traceback.print_exc()
             finally:

@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from bolt_tui.faults import pipe
-from bolt_tui.faults.process import Process
+from bolt_tui.faults.process import NO_ROOM, Process
 from bolt_tui.faults.schedule import BEGINS_NS, Crash, Schedule
+from bolt_tui.faults.scratch import LabError
 from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.risk.policy import PolicyHolder
 
@@ -170,6 +171,8 @@ class World:
         assert process is not None
         how, number = process.reap(), self.out.lives - 1
         crash = self._crashes.get(number)
+        if how == -NO_ROOM:
+            raise LabError(f"{self._folder} takes no writes, as said above; free space there")
         if how != signal.SIGKILL or crash is None:
             self.out.broke = f"engine {number} ended by itself ({how})"
             return
