@@ -406,7 +406,7 @@ def _trips(page: bytes | bytearray) -> int:
     return int(struct.unpack_from("<I", page, _TRIPS_AT)[0])
 
 
-def _header_is_sound(head: bytes) -> bool:
+def _header_is_sound(head: bytes | bytearray) -> bool:
     return (
         head[:8] == MAGIC
         and head[_VERSION_AT] == VERSION
@@ -437,7 +437,8 @@ def _find(page: bytes | bytearray, digest: bytes) -> int:
 
 
 def _tighten(page: bytearray, scope: HaltScope, state: TradingState, digest: bytes) -> None:
-    damaged = not _table_is_sound(page)
+    # Sealed again below: what reads HALTED because a checksum is wrong must not read ACTIVE because somebody tripped a symbol.
+    damaged = not (_header_is_sound(page[:HEADER]) and _table_is_sound(page))
     if scope.kind is HaltScopeKind.GLOBAL or damaged:
         now = _STATE.get(page[_GLOBAL_AT], TradingState.HALTED)
         page[_GLOBAL_AT] = _CODE[TradingState.HALTED if damaged else stricter(now, state)]

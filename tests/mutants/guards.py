@@ -7,6 +7,7 @@ from dataclasses import dataclass
 CORE = ("tests/core",)
 PACKED = ("tests/core/test_packing.py",)
 HALT = ("tests/oms/test_halt.py",)
+ANSWERS, TRIPPED = ("tests/core/test_answers.py",), ("tests/risk/test_latch.py",)
 POWER = ("-m", "proof", "tests/crash/test_power_cut.py")
 ORDERS, AGENT, COMMANDER = "engine/oms/orders.py", "engine/execution/execution_agent.py", "engine/api/commander.py"
 ENGINE, STEPS, CONNECTION = "engine/api/engine.py", "engine/oms/halt.py", "engine/store/connection.py"
@@ -289,4 +290,45 @@ GUARDS = (
     Mutant("server-asked-again", "a commit without an answer is decided by the server's last row", JOURNAL,
            "return None if is_in_doubt and self._is_written(batch) else self._transact(batch)", "return self._transact(batch)",
            ("tests/store/test_server.py",)),
+    Mutant("rejected-after-ack", "what the venue had, and was lost sight of, cannot be rejected", ORDERS,
+           "return made, state in ANSWERABLE and not order.acked_ns and not order.qty_filled", "return made, state in ANSWERABLE", ANSWERS),
+    Mutant("acked-once", "a second acknowledgement changes nothing", ORDERS,
+           "return made, not order.acked_ns and not state.is_terminal", "return made, not state.is_terminal", ANSWERS),
+    Mutant("amended-to-nothing", "a venue's amendment to nothing is none", ORDERS,
+           "return made, is_expected and event.qty > 0", "return made, is_expected", ANSWERS),
+    Mutant("undone-of-its-symbol", "an execution of another symbol is not undone for its number", ORDERS,
+           " and fill.symbol == event.symbol:", ":", ANSWERS),
+    Mutant("undone-of-its-broker", "nor one of another broker", ORDERS, "if key[0] == event.broker and key[2]", "if key[2]", ANSWERS),
+    Mutant("group-killed-at-once", "a halt of one leg's symbol kills the whole group before its hand-over", ORDERS,
+           "is_covered = any(covers(", "is_covered = all(covers(", ANSWERS),
+    Mutant("undone-in-new-units", "an execution of before a split is undone in the units of behind it", "engine/ledger/positions.py",
+           "        if qty != before[key] and entry.qty == share_of(before[key], new, old, entry.qty):\n", "        if qty is before:\n",
+           ("tests/ledger/test_ledger.py",)),
+    Mutant("split-stated-knowing", "a statement of a split that already was without it stands", "engine/ledger/positions.py",
+           "if qty != before[key] and entry.qty == share_of(before[key], new, old, entry.qty):", "if qty != before[key]:",
+           ("tests/ledger/test_ledger.py",)),
+    Mutant("undone-unheard-new-units", "a bust of before a split that nobody heard of is looked for in new units", RECONCILER,
+           "return position.without({fill.fill_key for fill in fills}) - position.qty",
+           "return Qty(-sum((fill.qty * fill.side.sign for fill in fills), ZERO_QTY))", ("tests/faults/test_found.py",)),
+    Mutant("exit-of-something-cheap", "an exit asks for a tick, never for less than nothing", "engine/oms/halt_plan.py",
+           "return worst if worst > 0 or instrument.price_negative else", "return worst if worst else", HALT),
+    Mutant("exit-minimum", "an exit is no smaller than the venue takes", "engine/oms/halt_plan.py",
+           "if not qty or (instrument.qty_min is not None and qty < instrument.qty_min):", "if not qty:", HALT),
+    Mutant("kill-left-behind", "a broker that was left behind goes on with nothing", STEPS,
+           "        self._left.set()\n        self._set(verified=False", "        self._set(verified=False", HALT),
+    Mutant("kill-left-behind-told", "what it says then changes no receipt", STEPS,
+           "        if not (self._left.is_set() and self.is_over):\n", "        if self:\n", HALT),
+    Mutant("no-exit-beside-orders", "no exit leaves while an order works that may close the same position", STEPS,
+           "positions = self._try(lambda session: session.positions()) if working == [] else None",
+           "positions = self._try(lambda session: session.positions())", HALT),
+    Mutant("latch-damaged-header", "no trip makes a damaged latch sound again: its head", LATCH,
+           "damaged = not (_header_is_sound(page[:HEADER]) and _table_is_sound(page))", "damaged = not _table_is_sound(page)", TRIPPED),
+    Mutant("latch-damaged-table", "nor its table", LATCH,
+           "damaged = not (_header_is_sound(page[:HEADER]) and _table_is_sound(page))", "damaged = not _header_is_sound(page[:HEADER])", TRIPPED),
+    Mutant("latch-cut-to-nothing", "a latch that was cut is not looked at", LATCH,
+           "return state.st_nlink > 0 and state.st_size == SIZE", "return state.st_nlink > 0", TRIPPED),
+    Mutant("latch-lift-locked", "nothing is lifted without the lock", LATCH,
+           "if not locked or self.trips() != seen_trips:", "if self.trips() != seen_trips:", TRIPPED),
+    Mutant("note-only-stops", "a trip file only ever stops", LATCH,
+           "return note if note.state is not TradingState.ACTIVE else", "return note if note else", TRIPPED),
 )  # fmt: skip

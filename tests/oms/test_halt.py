@@ -351,6 +351,62 @@ def test_a_dead_and_a_hung_broker_delay_nobody() -> None:
     assert hook.data["receipt"]["unreachable"] == "dead;hung"
 
 
+class Back(Fake):
+    """A venue that hangs until its lane is left behind, and then answers as if nothing had been."""
+
+    def __init__(self) -> None:
+        super().__init__(order(1), name="back")
+        self.left: threading.Event | None = None
+        self.ended = threading.Event()
+
+    def pause(self, left: threading.Event, pause_s: float) -> None:
+        """A lane rests: what it waits for meanwhile is set when it is left behind."""
+        if threading.current_thread().name == "halt-back":
+            self.left = left
+        left.wait(pause_s)
+
+    def open_orders(self) -> tuple[VenueOrder, ...]:
+        if self.left is None:
+            raise VenueError("once more")
+        self.left.wait(5)
+        return super().open_orders()
+
+    def close(self) -> None:
+        if self.left is not None:
+            self.ended.set()
+
+
+class Patient(Fake):
+    """A venue whose last answer comes when the other lane has ended."""
+
+    other: Back
+
+    def cash(self) -> Mapping[str, Money]:
+        self.other.ended.wait(10)
+        return super().cash()
+
+
+def test_what_a_broker_says_when_it_was_left_behind_changes_nothing_on_the_receipt() -> None:
+    back, patient = Back(), Patient(order(2))
+    patient.other = back
+    receipt = run_halt(
+        # A flatten has a time of its own: the other lane may wait in it.
+        msgspec.structs.replace(
+            FLATTEN, deadline_ns=100 * NS_PER_MS, grace_ns=100 * NS_PER_MS, flatten_deadline_ns=10 * NS_PER_S
+        ),
+        {"back": back.session, "paper": patient.session},
+        clock=SystemClock(),
+        trip=lambda: None,
+        record_durable=lambda: True,
+        on_step=Hook().on_step,
+        next_wire_id=emergency_wire_ids("TESTS"),
+        pause=back.pause,
+    )
+    assert back.ended.is_set()
+    assert not receipt.brokers[0].verified
+    assert receipt.brokers[0].unreachable.startswith("no answer in time")
+
+
 class Growing(Fake):
     """A venue where another order arrives at every look."""
 
@@ -496,6 +552,53 @@ def test_exits_are_collared_reduce_only_and_widen() -> None:
     assert [(left.symbol, left.qty) for left in part.residual] == [("COIN", Qty("-0.05"))]
     assert part.residual[0].reason.startswith("less than can be ordered")
     assert len(set(part.exits)) == 5
+
+
+def test_an_exit_of_something_cheap_asks_for_a_tick_and_never_for_less_than_nothing() -> None:
+    cheap = make_instrument("CHEAP", "equity", "SIMA", "USD", "0.01")
+    fake = Fake(CHEAP="10")
+    fake.quotes["CHEAP"] = (Price("0.03"), Price("0.04"), 0)
+    plan = msgspec.structs.replace(FLATTEN, collar_ticks=5, instruments={"CHEAP": cheap})
+    assert halt(plan, fake).brokers[0].residual == ()
+    assert [one.spec.limit for one in fake.placed] == [Price("0.01")]
+
+
+def test_less_than_the_venue_takes_is_left_and_said() -> None:
+    block = make_instrument("BLOCK", "equity", "SIMA", "USD", "0.01", qty_min="5")
+    fake = Fake(BLOCK="3")
+    fake.quotes["BLOCK"] = (Price("10"), Price("10.01"), 0)
+    residual = halt(msgspec.structs.replace(FLATTEN, instruments={"BLOCK": block}), fake).brokers[0].residual
+    assert not fake.placed
+    assert residual[0].reason == "less than can be ordered (lot 1, minimum 5)"
+
+
+class Arriving(Fake):
+    """An order that was on its way arrives behind the clean verification, and its first cancel does nothing."""
+
+    def __init__(self, **held: str) -> None:
+        super().__init__(mass=False, **held)
+        self.beside: list[bool] = []
+
+    def positions(self) -> tuple[VenuePosition, ...]:
+        if self.calls.count("positions") == 1:
+            self.orders["V9"], self.stubborn = order(9, Side.SELL, "10"), {"V9"}
+        return super().positions()
+
+    def cancel(self, order: VenueOrder) -> None:
+        super().cancel(order)
+        self.stubborn.clear()
+
+    def place(self, order: WireOrder) -> str:
+        self.beside.append(bool(self.orders))
+        return super().place(order)
+
+
+def test_no_exit_leaves_while_an_order_works_that_may_sell_the_same_position() -> None:
+    fake = Arriving(AAPL="10")
+    receipt = halt(FLATTEN, fake, clock=SimClock(NS_PER_S))
+    assert fake.calls.count("cancel V9") == 2
+    assert fake.beside == [False]
+    assert (receipt.is_clean, fake.held["AAPL"]) == (True, Qty(0))
 
 
 @pytest.mark.parametrize(

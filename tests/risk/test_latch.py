@@ -216,6 +216,37 @@ def test_a_flipped_byte_of_the_table_reads_halted(path: Path) -> None:
         assert Latch.attach(path).read((PAPER,)) is HALTED, at
 
 
+@pytest.mark.parametrize("scope", [AAPL, PAPER], ids=["same", "other"])
+def test_no_trip_makes_a_damaged_latch_sound_again(path: Path, scope: HaltScope) -> None:
+    """It writes new checksums over what was damaged: a symbol's trip made an engine active that a flipped bit had halted."""
+    latch = Latch.open(path, ledger_used=False)
+    latch.trip(AAPL, REDUCING)
+    good = path.read_bytes()
+    for at in range(module.HEADER + module.ENTRY):
+        path.write_bytes(good[:at] + bytes([good[at] ^ 0x10]) + good[at + 1 :])
+        damaged = Latch.attach(path)
+        assert damaged.read((AAPL,)) is HALTED, at
+        damaged.trip(scope, REDUCING)
+        assert damaged.read() is Latch.attach(path).read() is HALTED, at
+        damaged.close()
+
+
+@pytest.mark.parametrize("left", [10, 0])
+def test_a_latch_that_is_cut_ends_no_process_that_reads_it(path: Path, left: int) -> None:
+    """Where nothing is left of it, a look at the mapped bytes would be the process's end."""
+    Latch.open(path, ledger_used=False)
+    elsewhere(path, f"import os; os.truncate(sys.argv[1], {left}); assert latch.read() is TradingState.HALTED")
+
+
+def test_nothing_is_lifted_without_the_lock(path: Path) -> None:
+    latch = Latch.open(path, ledger_used=False)
+    latch.trip(AAPL)
+    seen = latch.trips()
+    with beside(path, "fcntl.flock(latch._fd, fcntl.LOCK_EX)\nprint(1, flush=True)\nsys.stdin.read()"):
+        assert not latch.lift(AAPL, seen)
+    assert latch.read((AAPL,)) is HALTED
+
+
 def test_a_latch_cut_or_removed_under_a_running_engine_reads_halted(path: Path) -> None:
     latch = Latch.open(path, ledger_used=False)
     os.truncate(path, 10)
@@ -497,6 +528,13 @@ def test_trip_files_are_read_oldest_first_and_survive_nonsense(tmp_path: Path) -
     assert [item.ts_ns for item in notes] == [1, 2, 0]
     assert notes[1] == note
     assert (notes[2].code, notes[2].scope, notes[2].state) == ("TRIP_FILE_BAD", GLOBAL, HALTED)
+
+
+def test_a_trip_file_that_loosens_halts(tmp_path: Path) -> None:
+    """A note is asked for by whoever may write a file there: it can only ever stop."""
+    leave_note(tmp_path, TripNote(scope=AAPL, state=ACTIVE, code="MANUAL", who="anna", why="test", ts_ns=2))
+    ((_, note),) = read_notes(tmp_path)
+    assert (note.code, note.scope, note.state, note.who) == ("TRIP_FILE_BAD", GLOBAL, HALTED, "anna")
 
 
 def test_a_note_that_cannot_be_left_is_no_error(tmp_path: Path) -> None:
