@@ -23,7 +23,7 @@ from bolt_tui.compositor import DeskScreen, hasten
 from bolt_tui.desk_base import NEVER_DRAWN
 from bolt_tui.drain import Drain
 from bolt_tui.escape_key import KeyDone, without_alt
-from bolt_tui.halt_keys import HALT_KEYS, DeskDriver
+from bolt_tui.halt_keys import HALT_KEYS, DeskDriver, HaltSeen
 from bolt_tui.keymap import Place, bindings, card, commands, goes_first
 from bolt_tui.meanwhile import Seen, meanwhile, seen_of
 from bolt_tui.order_entry import OrderEntry
@@ -220,7 +220,9 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
 
     async def on_event(self, event: events.Event) -> None:
         """Keys behind the enter that ends the filter line wait until the pane has the focus again, as they were typed for it."""
-        if not isinstance(event, events.Key) or event.is_forwarded or event.key in HALT_KEYS:
+        if isinstance(event, HaltSeen):
+            self._show_halt()
+        elif not isinstance(event, events.Key) or event.is_forwarded or event.key in HALT_KEYS:
             await super().on_event(event)
         elif event.key.startswith("alt+") and event.key not in self._own_keys:
             for key in without_alt(event, is_typing=isinstance(self.focused, Input)):
@@ -399,8 +401,12 @@ class Desk(OrderEntry, OrderKeys, PaneKeys):
         self._port.halt_now(self._who)
 
     def action_halt(self) -> None:
-        """The key's binding: where the driver saw it already, this shuts a shut gate again; and the screen says so."""
+        """Halt, where no driver of ours saw the key: from the command palette, and from any other driver."""
         self._port.halt_now(self._who)
+        self._show_halt()
+
+    def _show_halt(self) -> None:
+        """Say that a halt was asked for."""
         if isinstance(self._port, LooksBack):
             self._say(
                 "HALT sent to what runs now; the past shown here does not change. `bolt status` says what came of it",

@@ -2,6 +2,7 @@
 
 The screen's loop may be stuck, a paste may never end, an escape sequence may be cut in two: none of it delays a halt.
 A ``^G`` anywhere halts, inside a paste too: stopping is the safe side, and undoing it is a deliberate act.
+One press is acted upon once: the screen is told that it was, as :class:`HaltSeen`, and only says so when it gets there.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ _F9 = re.compile(rb"\x1b\[20(?:;([0-9]+)(?::([0-9]+))?)?~")
 _UNFINISHED = re.compile(rb"\x1b(?:\[[0-9;:]*|\][^\x07\x1b]*)?\Z")
 
 
+class HaltSeen(events.Key):
+    """A halt key that the input thread has acted upon already: the screen, which may see it a second later, has only to show it."""
+
+
 class HaltScanner:
     """Finds the halt keys in a stream of bytes that may be cut anywhere."""
 
@@ -64,6 +69,9 @@ def _is_press(match: re.Match[bytes]) -> bool:
 class DeskDriver(LinuxDriver):
     """Textual's driver for Linux and macOS, with the halt keys acted upon in its input thread."""
 
+    _has_halted = False
+    """The bytes that were read last showed a halt key, and it was acted upon: what is made of them is the same press."""
+
     def run_input_thread(self) -> None:
         """Read, look for a halt, then hand on what Textual's parser makes of it."""
         scanner, parser, escapes = HaltScanner(), XTermParser(self._debug), EscapeApart()
@@ -75,12 +83,14 @@ class DeskDriver(LinuxDriver):
                     data = os.read(self.fileno, READ_BYTES)
                     if not data:
                         break
-                    if scanner.feed(data):
+                    self._has_halted = scanner.feed(data)
+                    if self._has_halted:
                         self._halt()
                     if ANSWER.search(data):
                         self._drained()
                     pieces = escapes.feed(data)
                 else:
+                    self._has_halted = False
                     pieces = escapes.flush()
                 for piece in pieces:
                     for message in [piece] if isinstance(piece, events.Key) else parser.feed(decode(piece)):
@@ -94,9 +104,11 @@ class DeskDriver(LinuxDriver):
             pass
 
     def process_message(self, message: Message) -> None:
-        """A halt key in a form that the bytes did not show halts as well; halting twice does no harm."""
+        """A halt key goes on as seen; one in a form that its bytes did not show halts here."""
         if isinstance(message, events.Key) and message.key in HALT_KEYS:
-            self._halt()
+            if not self._has_halted:
+                self._halt()
+            message = HaltSeen(message.key, message.character)
         super().process_message(message)
 
     def ask_drained(self) -> None:

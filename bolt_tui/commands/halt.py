@@ -2,7 +2,9 @@
 
 The order of acts is the promise: the latch is tripped before anything is asked of anybody, then a trip file is left for
 the journal, then the running engine is asked. Where none answers within a second, the procedure runs here with broker
-sessions of its own; the gate of a hung engine is shut by the latch meanwhile.
+sessions of its own; the gate of a hung engine is shut by the latch meanwhile. The desk's key leaves its trip file beside the
+question to the engine, which waits for no disk then: an engine that finds the latch tripped by nobody that it knows begins a
+procedure of its own, so that one press ran two.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,7 @@ from engine.domain.commands import CommandResult, Halt, HaltScope, Rearm
 from engine.domain.errors import BoltError, SettingsError
 from engine.domain.events import TradingState, decoder
 from engine.domain.order import Source, SourceKind
+from engine.oms.halt import in_thread
 from engine.oms.receipt import Receipt, words
 from engine.risk.kill_switch import scope_words
 from engine.risk.latch import Latch, TripNote, leave_note
@@ -41,8 +45,12 @@ PROCEDURE_S = 60.0
 REARM_WORD = "REARM"
 _LOG = logging.getLogger("bolt.halt")
 Progress = Callable[[str], None]
-Here = Callable[[Home, Halt, bool], "Outcome"]
-"""Runs the procedure in this process; the last argument says whether who, why and scope are on disk."""
+IsDurable = Callable[[], bool]
+"""Whether latch, who, why and scope are on disk; may wait for it."""
+Here = Callable[[Home, Halt, IsDurable], "Outcome"]
+"""Runs the procedure in this process."""
+RECORD_S = 10.0
+"""How long the desk's key waits for the disk, at its end, before it says that the record is not there."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +82,7 @@ def halt_and_show(context: Context, home: Home, command: Halt) -> Exit:
     if not command.drill:
         is_latched = trip(home, command)
         context.out.say("bolt: HALTED" + (", durable" if is_latched else "; its record could NOT be written to disk"))
-    outcome = carry_out(home, command, is_latched=is_latched, progress=context.out.progress)
+    outcome = carry_out(home, command, is_durable=lambda: is_latched, progress=context.out.progress)
     context.out.progress_end()
     context.out.object("halt", msgspec.to_builtins(outcome))
     for text in outcome_lines(outcome, command):
@@ -111,15 +119,15 @@ def open_latch(home: Home) -> Latch:
 
 
 def carry_out(
-    home: Home, command: Halt, *, is_latched: bool, progress: Progress | None = None, here: Here | None = None
+    home: Home, command: Halt, *, is_durable: IsDurable, progress: Progress | None = None, here: Here | None = None
 ) -> Outcome:
     """The procedure behind the latch, by the running engine or by this process."""
     found = _by_engine(home, command, progress)
     if found is None:
         if progress is not None:
             progress("no engine answers; asking the brokers directly ...")
-        found = (here or by_sessions)(home, command, is_latched)
-    return msgspec.structs.replace(found, is_latched=is_latched)
+        found = (here or by_sessions)(home, command, is_durable)
+    return msgspec.structs.replace(found, is_latched=is_durable())
 
 
 def _by_engine(home: Home, command: Halt, progress: Progress | None) -> Outcome | None:
@@ -175,12 +183,12 @@ def outcome_of(halt: HaltView) -> Outcome:
     )
 
 
-def by_sessions(home: Home, command: Halt, is_durable: bool) -> Outcome:
+def by_sessions(home: Home, command: Halt, is_durable: IsDurable) -> Outcome:
     """Run the procedure in this process, with broker sessions of its own."""
     from bolt_tui.wiring import halt_here
 
     try:
-        return msgspec.convert(halt_here(home, command, record=lambda: is_durable), Outcome)
+        return msgspec.convert(halt_here(home, command, record=is_durable), Outcome)
     except (BoltError, OSError) as error:
         text = (
             f"no engine answers, and the procedure could not run here: {error}. The gate stays shut; look at the broker"
@@ -257,14 +265,40 @@ def _plain(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
+class _Recording:
+    """A halt's way to the disk, in a thread of its own: the engine and the brokers are asked meanwhile."""
+
+    def __init__(self, write: Callable[[], bool]) -> None:
+        self._write = write
+        self._is_durable = False
+        self._ended = threading.Event()
+        in_thread(self._work, "bolt-halt-record")
+
+    def _work(self) -> None:
+        try:
+            self._is_durable = self._write()
+        except (BoltError, OSError) as error:
+            _LOG.error("the halt's record could not be written: %s", error)
+        finally:
+            self._ended.set()
+
+    def is_durable(self) -> bool:
+        """Whether latch and trip file are on disk; waits for them no longer than RECORD_S."""
+        self._ended.wait(RECORD_S)
+        return self._is_durable
+
+
 class HaltKey:
     """The desk's halt: returns at once, works with the screen blocked and the line down.
 
     The latch is tripped in the thread that saw the key. The rest runs in one thread; pressed again meanwhile, the key
     trips the latch again and starts no second procedure.
+
+    ``write`` trips the latch down to the disk and leaves the trip file: True where both are there.
     """
 
-    def __init__(self, home: Home, here: Here | None = None) -> None:
+    def __init__(self, home: Home, here: Here | None = None, write: Callable[[Home, Halt], bool] = trip) -> None:
+        self._write = write
         self.outcome: Outcome | None = None
         """Of the last procedure that ended."""
         self._halted_here: HaltView | None = None
@@ -277,7 +311,7 @@ class HaltKey:
         """Halt everything."""
         self._latch.tighten(HaltScope(), TradingState.HALTED)  # the disk is the procedure's to wait for
         if self._working.acquire(blocking=False):
-            threading.Thread(target=self._work, args=(name or who(),), name="bolt-halt", daemon=True).start()
+            in_thread(partial(self._work, name or who()), "bolt-halt")
 
     def halted_here(self) -> HaltView | None:
         """The halt of the last press, where its procedure ran in this process and is at its end."""
@@ -291,8 +325,8 @@ class HaltKey:
         command = Halt(source=Source(SourceKind.DESK, name), why="halt key")
         self._halted_here = None
         try:
-            is_latched = trip(self._home, command)
-            outcome = carry_out(self._home, command, is_latched=is_latched, here=self._here)
+            recording = _Recording(partial(self._write, self._home, command))
+            outcome = carry_out(self._home, command, is_durable=recording.is_durable, here=self._here)
             if outcome.by != "engine":
                 self._halted_here = view_of(outcome, SystemClock().now_ns())
             self.outcome = outcome

@@ -11,7 +11,7 @@ import pytest
 
 from bolt_tui.commands.context import read_scope
 from bolt_tui.commands.exits import Exit
-from bolt_tui.commands.halt import HaltKey, Outcome, open_latch
+from bolt_tui.commands.halt import RECORD_S, HaltKey, Outcome, open_latch
 from bolt_tui.settings import Home
 from engine.domain.commands import CommandResult, Halt, HaltScope, HaltScopeKind, Rearm
 from engine.domain.errors import SettingsError
@@ -167,6 +167,21 @@ def test_the_key_waits_for_no_disk(home: Home) -> None:
     key.close()
     assert not stalled.is_waited_for
     assert list(home.trips.glob("*.json")), "the procedure wrote it down"
+
+
+@pytest.mark.parametrize("is_written", [True, False])
+def test_the_key_asks_the_engine_while_the_disk_takes_its_time(engine: Served, home: Home, is_written: bool) -> None:
+    """The engine looks at the latch twenty times a second: asked only behind the disk, it had begun a halt of its own by then."""
+    asked = threading.Event()
+    engine.door.on_submit = lambda command: asked.set()
+    engine.door.halt = halted(home.receipts / "h.json")
+    key = HaltKey(home, write=lambda home, command: asked.wait(RECORD_S / 2) and is_written)
+    key.press("anna")
+    until(lambda: key.outcome is not None, "the procedure's end")
+    key.close()
+    assert asked.is_set()
+    assert key.outcome is not None
+    assert (key.outcome.by, key.outcome.is_latched) == ("engine", is_written)
 
 
 def test_the_key_asks_the_engine_as_the_desk(engine: Served, home: Home) -> None:

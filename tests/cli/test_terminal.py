@@ -16,6 +16,7 @@ from contextlib import contextmanager
 import pytest
 
 from bolt_tui.client import EngineClient
+from bolt_tui.commands.halt import open_latch
 from bolt_tui.launch import is_running
 from bolt_tui.settings import Home, child_environment
 from brokers.paperbroker import stop_venue
@@ -214,6 +215,15 @@ def assert_ascii(terminal: Terminal, name: str) -> None:
     assert rb"\u25" not in terminal.seen, f"{name}: a character was written as its number"
 
 
+def latch_trips(home: Home) -> int:
+    """How often anybody tripped the latch: each press that is acted upon does."""
+    latch = open_latch(home)
+    try:
+        return latch.trips()
+    finally:
+        latch.close()
+
+
 def plain_words(seen: bytes) -> bytes:
     """What was drawn, without the sequences that place and colour it."""
     return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", seen)
@@ -231,7 +241,7 @@ def test_the_halt_key_halts_while_text_is_typed(home: Home, terminal: Terminal, 
 def test_the_halt_keys_work_while_the_screen_is_blocked(
     home: Home, blockable: Terminal, bolt: Callable[..., Ran], key: bytes
 ) -> None:
-    """The order is gone at the venue before the screen's thread is free again."""
+    """The order is gone at the venue before the screen's thread is free again, which then halts no second time."""
     blockable.wait_for(b"PAPER")
     wait_for_market(home)
     rest_an_order(bolt)
@@ -241,8 +251,13 @@ def test_the_halt_keys_work_while_the_screen_is_blocked(
     blockable.press(key)
     until(lambda: working(home) == 0, "the cancel at the venue")
     assert state(home) is TradingState.HALTED
+    until(lambda: bolt("status", "--json").json["halt"]["done"], "the receipt")
+    trips = latch_trips(home)
     assert not (home.root / "free").exists(), "the screen came back before the venue was asked"
     blockable.wait_for(b"HALTED")
+    blockable.press(b"?")
+    blockable.wait_for(b"KEYS")  # what was pressed before has gone through the screen
+    assert latch_trips(home) == trips, "one press was acted upon again when the screen saw it"
 
 
 def test_what_is_typed_in_one_go_arrives_whole(home: Home, terminal: Terminal) -> None:
