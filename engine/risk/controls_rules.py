@@ -13,7 +13,7 @@ from engine.domain.money import DIGITS_MAX, EXACT, ZERO_QTY, Price, Qty, Roundin
 from engine.domain.order import LinkRole, OrderSpec, OrderType, Side, SourceKind, Tif
 from engine.risk.controls_case import Case, Role, collar_price, crosses, is_exit, is_short_sale
 from engine.risk.controls_history import strategy_of
-from engine.risk.exposure import CLOSED, OPEN, SYMBOL_HALTED
+from engine.risk.exposure import CLOSED, OPEN, SYMBOL_HALTED, OpenOrder
 from engine.risk.kill_switch import scope_words
 from engine.risk.locates import located
 from engine.risk.policy import SOURCES
@@ -387,10 +387,30 @@ def self_cross(case: Case) -> Broken | None:
     worst = collar_price(case.ref, case.limit("price.collar_pct"), case.spec.side)
     for other in case.view.open_orders(None, case.spec.symbol):
         if crosses(case.spec, other, worst):
-            at = f" at {text(other.limit)}" if other.limit is not None else ""
-            found = f"{other.order_id} {other.side} {other.leaves}{at}"
-            return found, "no own opposite order", f"it could trade with our own order {found}; cancel that one first"
+            return _crossed(case, other)
     return None
+
+
+def _crossed(case: Case, other: OpenOrder) -> Broken:
+    """Which own order it could meet, why it can, and what to do."""
+    spec, collar = case.spec, case.limit("price.collar_pct")
+    at = f" at {text(other.limit)}" if other.limit is not None else ""
+    found = f"{other.order_id} {other.side} {other.leaves}{at}"
+    said = f"it could trade with our own order {found}"
+    if spec.limit is None and other.limit is not None and collar is not None:
+        said += (
+            f", as an order without a price may be done up to {text(collar.value)} % from the market ({collar.line})"
+        )
+    is_leg = spec.link is not None and spec.link.role is LinkRole.COMBO
+    if other.limit is None or is_leg:
+        return found, "no own opposite order", f"{said}; cancel {other.order_id} first"
+    is_buy = spec.side is Side.BUY
+    touch = None if case.quote is None else case.quote.ask if is_buy else case.quote.bid
+    is_clear = touch is not None and (touch < other.limit if is_buy else touch > other.limit)
+    way = (
+        f"give it a limit {'below' if is_buy else 'above'} {text(other.limit)}{' (`@take` is one)' if is_clear else ''}"
+    )
+    return found, "no own opposite order", f"{said}; {way}, or cancel {other.order_id} first"
 
 
 def short_locate(case: Case) -> Broken | None:

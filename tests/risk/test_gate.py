@@ -23,6 +23,7 @@ from engine.domain.events import (
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import (
     AlgoSpec,
+    Combo,
     Link,
     LinkRole,
     OrderSpec,
@@ -476,6 +477,35 @@ def test_own_orders_do_not_meet(world: World, mine: object, theirs: Price | None
     world.orders.append(other)
     world.spec = mine  # type: ignore[assignment]
     assert ("SELF_CROSS" in world.codes()) is is_denied
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "reaches", "way"),
+    [
+        (order(limit=None), "101", True, "give it a limit below 101 (`@take` is one), or cancel C7 first"),
+        (order(limit=None), "100.01", True, "give it a limit below 100.01, or cancel C7 first"),
+        (order(limit="100.01", side=Side.SELL), "100.02", False, "give it a limit above 100.02, or cancel C7 first"),
+        (order(limit="50"), None, False, "cancel C7 first"),
+        (order(limit=None, link=Link(LinkRole.COMBO, combo=Combo(1))), "101", True, "cancel C7 first"),
+    ],
+)
+def test_who_would_meet_an_own_order_is_told_which_and_both_ways_out(
+    world: World, mine: OrderSpec, theirs: str | None, reaches: bool, way: str
+) -> None:
+    """A market order is judged as far as its collar lets it go: the book that is seen now is no promise of where it ends."""
+    other = OpenOrder(
+        order_id="C7", account="OTHER", symbol="AAPL", side=mine.side.other, leaves=Qty(1),
+        type=OrderType.MARKET if theirs is None else OrderType.LIMIT, limit=None if theirs is None else Price(theirs),
+    )  # fmt: skip
+    world.orders.append(other)
+    world.spec = mine
+    (denial,) = [denial for denial in world.check().denials if denial.code == "SELF_CROSS"]
+    policy = world.holder.policy
+    assert policy is not None
+    collar = policy.limits(mine.account, "", "AAPL")["price.collar_pct"]
+    reach = f", as an order without a price may be done up to {collar.value} % from the market ({collar.line})"
+    met = f"C7 {other.side} 1{f' at {theirs}' if theirs else ''}"
+    assert denial.text == f"it could trade with our own order {met}{reach * reaches}; {way}"
 
 
 def test_an_untriggered_stop_of_ours_is_no_counterparty(world: World) -> None:
