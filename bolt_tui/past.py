@@ -224,7 +224,7 @@ class Past:
         return next(iter(read_journal(self._path, 1, 1))).ts_ns
 
     def step(self, lines: int) -> None:
-        """So many lines of the log on, or back where it is below zero; it stays at an end."""
+        """So many lines of the log on, or back where it is below zero (what one row says is one step); it stays at an end."""
         if lines < 0:
             at = bisect_left(self._told, self.seq)
             self._go(self._told[max(0, at + lines)] if self._told else self.seq)
@@ -260,7 +260,7 @@ class Past:
         engine.follow(seq, ts_ns, event)
         engine.journal.head_seq = engine.journal.durable_seq = seq
         self.seq, self.ts_ns = seq, ts_ns
-        if log_lines.is_told(event):
+        if any(map(log_lines.is_told, ev.parts_of(event))):
             self._told.append(seq)
 
     def words(self) -> str:

@@ -158,17 +158,17 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     def intent(self, intent_id: str, line: str) -> CommandResult | None:
         """What became of an intent, as far as the ledger knows; None where it never came here."""
         mark = f'"intent_id":"{intent_id}"'.encode()
+        kinds = tuple(_kind(kind) for kind in (ev.CommandReceived, ev.OrderPlaced, ev.AmendPlaced))
         holds = "position(? IN payload)" if isinstance(self.home.place, ServerPlace) else "instr(payload, ?)"
         found, rows = self._read(
             (
-                f"SELECT payload FROM journal WHERE kind = ? AND {holds} > 0 ORDER BY seq LIMIT 1",  # noqa: S608 - our own words
-                (_kind(ev.CommandReceived), mark),
+                f"SELECT payload FROM journal WHERE kind IN ({_marks(kinds)}) AND {holds} > 0 ORDER BY seq LIMIT 1",  # noqa: S608 - our own words
+                (*kinds, mark),
             ),
             ("SELECT order_id FROM orders WHERE intent_id = ?", (intent_id,)),
         )
         first: NewOrder | AmendOrder | None = None
-        for row in found:
-            event = ev.decode_event(row["payload"])
+        for event in (part for row in found for part in ev.parts_of(ev.decode_event(row["payload"]))):
             if isinstance(event, ev.CommandReceived) and isinstance(event.command, NewOrder | AmendOrder):
                 first = event.command
         order_id = rows[0]["order_id"] if rows else first.order_id if isinstance(first, AmendOrder) else ""
@@ -238,7 +238,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
         """The last lines of the trade log, oldest first."""
         found: deque[LogLine] = deque(maxlen=min(limit, ROWS_MAX))
         digits = self.digits()
-        for seq, ts_ns, event in self.events(max(1, self.head_seq - LOG_WITHIN + 1), -1):
+        rows = self.events(max(1, self.head_seq - LOG_WITHIN + 1), -1)
+        for seq, ts_ns, event in ((seq, ts_ns, part) for seq, ts_ns, row in rows for part in ev.parts_of(row)):
             told = None
             if log_lines.is_told(event):
                 told = log_lines.line(seq, ts_ns, event, None, digits, self.ledger_id)
@@ -433,7 +434,8 @@ def _note(row: Named) -> str:
     """What the last event of an order says of it."""
     if row["event"] is None:
         return ""
-    line = log_lines.line(row["last_seq"], row["event_ns"], ev.decode_event(row["event"]), None)
+    last = ev.parts_of(ev.decode_event(row["event"]))[-1]
+    line = log_lines.line(row["last_seq"], row["event_ns"], last, None)
     return line.text if line is not None and line.word in _NOTED else ""
 
 

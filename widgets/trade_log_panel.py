@@ -55,7 +55,7 @@ class TradeLogPanel(LiveTable):
         known = {row.id: row for row in self._shown}
         passed = self._lines if not self.filter.terms else [line for line in self._lines if self._passes(line)]
         is_wide = columns is WIDE
-        self._shown = [known.get(str(line.seq)) or log_row(line, is_wide=is_wide) for line in passed[-LINES_MAX:]]
+        self._shown = [known.get(_id(line)) or log_row(line, is_wide=is_wide) for line in passed[-LINES_MAX:]]
         self.show(self._shown, frame.now_ns)
 
     def _passes(self, line: LogLine) -> bool:
@@ -84,4 +84,9 @@ def log_row(line: LogLine, *, is_wide: bool = True) -> Row:
     """One line as a row."""
     when = hms(line.ts_ns) if is_wide else clock_second(line.ts_ns)
     tone = TONES.get(line.word) or SEVERE.get(line.severity, "")
-    return Row(str(line.seq), (f" {when}", Cell(plain(line.word), tone), line.order_id, grouped(plain(line.text))))
+    return Row(_id(line), (f" {when}", Cell(plain(line.word), tone), line.order_id, grouped(plain(line.text))))
+
+
+def _id(line: LogLine) -> str:
+    """One row of the journal may have several lines, each with a word of its own."""
+    return f"{line.seq}.{line.word}"

@@ -51,7 +51,7 @@ class LabJournal(Journal):
         found = []
         for row in batch.rows:
             match row[2]:
-                case "order_intent":
+                case "order_intent" | "order_placed":
                     found.append("intent")
                 case "order_acked":
                     found.append("ack")

@@ -134,6 +134,8 @@ class _Books:
         if kind not in {
             "command",
             "order_intent",
+            "order_placed",
+            "amend_placed",
             "parent_accepted",
             "parent_stopping",
             "order_staged",
@@ -144,13 +146,21 @@ class _Books:
         }:
             return
         row = json.loads(payload)
-        if kind == "command":
+        if kind in {"command", "amend_placed"}:
             asked = row["command"]
             if asked["cmd"] == "amend" and asked["qty"] is not None:
                 self.asked[asked["order_id"]] = max(int(asked["qty"]), self.asked.get(asked["order_id"], 0))
         elif kind == "order_intent":
             self.wires[row["wire_id"]] = row
             self.rows[row["wire_id"]] = seq
+        elif kind == "order_placed":
+            asked = row["command"]
+            self.wires[row["wire_id"]] = {
+                "order_id": row["child_id"], "parent_id": row["order_id"], "spec": asked["spec"], "source": asked["source"],
+                "wire_id": row["wire_id"],
+            }  # fmt: skip
+            self.rows[row["wire_id"]] = seq
+            self.parents[row["order_id"]] = {**asked, "order_id": row["order_id"], "ts_ns": ts_ns}
         elif kind == "movement_booked":
             self.moved[row["movement"]["key"]] = row["movement"]["kind"]
         elif kind in {"parent_accepted", "order_staged"}:

@@ -59,17 +59,24 @@ class Commander:
             return self._known(command)
         if isinstance(command, co.LookAtBasket) or self._engine.baskets.knows(command):
             return self._engine.baskets.decide(command)
+        match command:
+            case co.NewOrder():
+                return self._new(command)
+            case co.AmendOrder():
+                return self._amend(command)
+            case co.CancelOrder():
+                return self._cancel(command)
+            case _:
+                self._received(command)
+                return self._decide(command)
+
+    def _received(self, command: co.AnyCommand) -> None:
         self._engine.record(ev.CommandReceived(command=command))
-        return self._new(command) if isinstance(command, co.NewOrder) else self._decide(command)
 
     def _decide(self, command: co.AnyCommand) -> co.CommandResult:  # noqa: C901, PLR0911, PLR0912 - one case per command
         match command:
-            case co.CancelOrder():
-                return self._cancel(command)
             case co.CancelAll():
                 return self._cancel_all(command.symbol)
-            case co.AmendOrder():
-                return self._amend(command)
             case co.ReleaseOrder():
                 return self._release(command)
             case co.ApproveOrder():
@@ -187,7 +194,12 @@ class Commander:
 
     def _new(self, command: co.NewOrder) -> co.CommandResult:
         engine = self._engine
-        if command.linked or command.spec.link is not None:
+        is_linked = bool(command.linked) or command.spec.link is not None
+        # What is one step is one row; otherwise the command has a row of its own, before anything that follows from it.
+        is_one_step = not is_linked and engine.agent.takes_at_once(command)
+        if not is_one_step:
+            self._received(command)
+        if is_linked:
             if command.staged:
                 return _no(
                     "LINK_STAGED", "orders that belong together cannot be staged; place them, or stage each by itself"
@@ -197,8 +209,17 @@ class Commander:
         verdict = engine.agent.judge(
             order_id, command.spec, command.source, command.intent_id, confirmed=command.confirmed, why=command.why
         )
+        if verdict.ok and is_one_step:
+            return told(engine.agent.place(command, verdict))
+        if is_one_step:
+            self._received(command)
         if must_wait(command, verdict):
             return ask_approval(engine, order_id, command, verdict)
+        return self._new_in_steps(order_id, command, verdict)
+
+    def _new_in_steps(self, order_id: str, command: co.NewOrder, verdict: Verdict) -> co.CommandResult:
+        """An order that is denied, staged, or worked by an algorithm."""
+        engine = self._engine
         if not verdict.ok:
             engine.record(
                 ev.OrderDenied(
@@ -252,6 +273,17 @@ class Commander:
 
     def _cancel(self, command: co.CancelOrder) -> co.CommandResult:
         engine = self._engine
+        parent = engine.store.parents_open.get(command.order_id)
+        child = None if parent is None else engine.agent.only_child(parent)
+        if parent is None or child is None:
+            self._received(command)
+            return self._cancel_in_steps(command)
+        engine.orders.call_back(command, child, _cancelled_by(command))
+        return _cancel_asked(parent)
+
+    def _cancel_in_steps(self, command: co.CancelOrder) -> co.CommandResult:
+        """A cancel of what is no plain direct order that works at the venue."""
+        engine = self._engine
         order = engine.store.orders.get(command.order_id)
         if order is None:
             return self._illegal("cancel", command.order_id, "there is no such order")
@@ -260,13 +292,13 @@ class Commander:
             why = f"turned down by {who}" if order.awaits and who != order.source.name else "staged order dropped"
             engine.record(ev.ParentEnded(order_id=order.order_id, state=OrderState.CANCELLED, why=why))
         elif order.is_parent and order.order_id in engine.store.parents_open:
-            engine.agent.stop_parent(order, f"cancelled by {command.source.name or command.source.kind}")
+            engine.agent.stop_parent(order, _cancelled_by(command))
             engine.agent.pump()
         elif order.is_parent or not order.is_live:
             return self._illegal("cancel", order.order_id, f"it is {order.state.value}; there is nothing to cancel")
         else:
-            engine.orders.cancel(order, f"cancelled by {command.source.name or command.source.kind}")
-        return co.CommandResult(ok=True, text="cancel asked", order_id=order.order_id, state=order.state)
+            engine.orders.cancel(order, _cancelled_by(command))
+        return _cancel_asked(order)
 
     def _cancel_all(self, symbol: str) -> co.CommandResult:
         engine = self._engine
@@ -288,47 +320,59 @@ class Commander:
         engine = self._engine
         waiting = waiting_parent(engine, command.order_id)
         if waiting is not None:
+            self._received(command)
             return amend_waiting(engine, waiting, command)
         order = self._amend_target(command.order_id)
-        if isinstance(order, str):
-            return self._illegal("amend", command.order_id, order)
-        spec = amended(order, command.qty, command.limit, command.stop)
-        if why := _never_amended(order, spec.qty):
-            return self._illegal("amend", order.order_id, why)
+        spec = None if isinstance(order, str) else amended(order, command.qty, command.limit, command.stop)
+        if isinstance(order, str) or spec is None or (why := _never_amended(order, spec.qty)):
+            self._received(command)
+            return self._illegal("amend", command.order_id, order if isinstance(order, str) else why)
         parent = engine.store.orders.get(order.parent_id)
-        if parent is not None and spec.qty > parent.qty:
+        is_more = parent is not None and spec.qty > parent.qty
+        if parent is not None and is_more:
+            self._received(command)
             self._amend_parent(parent, order, qty=spec.qty)
         candidate = _amend_candidate(order, spec, command.source, command.intent_id, command.confirmed)
         verdict = engine.gate.check(candidate, engine.clock.now_ns(), full=command.source.kind.is_person)
         if not verdict.ok:
-            if parent is not None:
-                self._amend_parent(parent, order, qty=order.qty)
-            engine.record(
-                ev.OrderDenied(
-                    order_id=order.order_id,
-                    parent_id=order.parent_id,
-                    spec=spec,
-                    source=command.source,
-                    denials=verdict.denials,
-                    decision=verdict.decision,
-                    amend=True,
-                )
-            )
-            first = verdict.denials[0]
-            return co.CommandResult(
-                ok=False,
-                code=first.code,
-                text=first.text,
+            if not is_more:
+                self._received(command)
+            return self._amend_denied(parent, order, spec, command, verdict)
+        intent = ev.AmendIntent(
+            order_id=order.order_id, qty=spec.qty, limit=spec.limit, stop=spec.stop, decision=verdict.decision
+        )
+        if is_more:
+            engine.orders.send_amend(intent)
+        else:
+            engine.orders.amend(command, intent)
+        return co.CommandResult(ok=True, text="amend asked", order_id=order.order_id, state=order.state)
+
+    def _amend_denied(
+        self, parent: Order | None, order: Order, spec: OrderSpec, command: co.AmendOrder, verdict: Verdict
+    ) -> co.CommandResult:
+        """The order stands as it was; so does its parent, which may have been made larger for it."""
+        if parent is not None:
+            self._amend_parent(parent, order, qty=order.qty)
+        self._engine.record(
+            ev.OrderDenied(
                 order_id=order.order_id,
-                state=order.state,
+                parent_id=order.parent_id,
+                spec=spec,
+                source=command.source,
                 denials=verdict.denials,
-            )
-        engine.orders.send_amend(
-            ev.AmendIntent(
-                order_id=order.order_id, qty=spec.qty, limit=spec.limit, stop=spec.stop, decision=verdict.decision
+                decision=verdict.decision,
+                amend=True,
             )
         )
-        return co.CommandResult(ok=True, text="amend asked", order_id=order.order_id, state=order.state)
+        first = verdict.denials[0]
+        return co.CommandResult(
+            ok=False,
+            code=first.code,
+            text=first.text,
+            order_id=order.order_id,
+            state=order.state,
+            denials=verdict.denials,
+        )
 
     def _judge_amend(self, order: Order, command: co.Preview) -> Verdict:
         """The gate's word on new terms. The parent of a direct order would be amended with it, so it is not in the way."""
@@ -543,6 +587,14 @@ def _never_amended(order: Order, qty: Qty) -> str:
     if qty <= order.qty_filled:
         return f"new quantity {qty} is not above the {order.qty_filled} filled; cancel the rest instead"
     return ""
+
+
+def _cancelled_by(command: co.CancelOrder) -> str:
+    return f"cancelled by {command.source.name or command.source.kind}"
+
+
+def _cancel_asked(order: Order) -> co.CommandResult:
+    return co.CommandResult(ok=True, text="cancel asked", order_id=order.order_id, state=order.state)
 
 
 def _amend_candidate(

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from engine.api.aftermath import Aftermath
 from engine.api.baskets import Baskets
 from engine.api.commander import Commander
 from engine.api.day_keeper import DayKeeper
+from engine.api.followers import followers
 from engine.api.habits import Habits
 from engine.api.halt_picture import SAME_HALT_NS
 from engine.api.leg_risk import LegRisk
@@ -65,7 +64,6 @@ FORGET_EVERY = 1_000
 NOTES_REMEMBERED = 1_024
 
 ENDS = (bi.Uncertain, bi.Cancelled, bi.Expired)
-Act = Callable[[int, int, Any], None]
 OnDisk = Callable[[bool], None]
 """Called with whether something is on disk (False: it will never be)."""
 
@@ -121,9 +119,7 @@ class Engine:
         # Bound once: this way is taken a million times.
         self._take_tick, self._tell_tick = self.market.on_tick, self.host.on_tick
         self._told, self._calls = self.host.queue, self.agent.calls
-        routes = {kind: self._routes_of(kind) for kind in ev.EVENT_KINDS}
-        self._routes_rebuild = {kind: found[0] for kind, found in routes.items()}
-        self._routes_live = {kind: found[1] for kind, found in routes.items()}
+        self._routes_rebuild, self._routes_live = followers(self)
         self._ready_to_work = False
         self._was_clean = True
         self._is_running = False
@@ -214,21 +210,6 @@ class Engine:
         for act in self._routes_live[event.__class__]:
             act(seq, now_ns, event)
         return seq
-
-    def _routes_of(self, kind: type[msgspec.Struct]) -> tuple[tuple[Act, ...], tuple[Act, ...]]:
-        """Who follows a kind of event: on a rebuild, and live, where algorithms and strategies are told as well."""
-        # The order is a promise: orders and books first, then those who read them.
-        books = (self.store, self.ledger, self.days, self.fx, self.reconciler)
-        readers = (self.view_of_risk, self.gate, self.safety, self.habits, self.baskets, self.picture)
-        acts = [one.routes[kind] for one in (*books, *readers) if kind in one.routes]
-        acts += [self.host.routes[kind]] if kind in self.host.routes else []
-        live: list[Act] = [self.agent.on_event] if self.agent.hears(kind) else []
-        live += [self.host.live_routes[kind]] if kind in self.host.live_routes else []
-        live += [self.parts.told[kind]] if kind in self.parts.told else []
-        tellers = (self.leg_risk, self.split_rest)
-        live += [one.routes[kind] for one in tellers if kind in one.routes]
-        again = [one.routes_rebuild[kind] for one in tellers if kind in one.routes_rebuild]
-        return (*acts, *again), (*acts, *live)
 
     # -- inputs ----------------------------------------------------------------------------------------------------------
 

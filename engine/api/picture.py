@@ -123,7 +123,8 @@ class Picture:
         heard, self.heard = self.heard, []
         orders, changed = self._engine.store.orders, self._changed
         touched: dict[str, int] = {}
-        for seq, ts_ns, event in heard:
+        parts = ((seq, ts_ns, part) for seq, ts_ns, event in heard for part in ev.parts_of(event))
+        for seq, ts_ns, event in parts:
             has_order, is_basket = _traits(event.__class__)
             order = orders.get(event.order_id) if has_order else None  # type: ignore[union-attr] # the trait says it has one
             if order is not None:

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import msgspec
 
 from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
-from engine.domain.commands import AnyCommand, Denial, HaltScope, ResolveAs
+from engine.domain.commands import AmendOrder, AnyCommand, CancelOrder, Denial, HaltScope, NewOrder, ResolveAs
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.errors import StoreCorrupt
 from engine.domain.event import Event
@@ -204,6 +204,73 @@ class AmendIntent(Event, frozen=True, kw_only=True, tag="amend_intent"):
     limit: Price | None = None
     stop: Price | None = None
     decision: Decision
+
+
+# -- several of them in one row ------------------------------------------------------------------------------------------
+
+
+class OrderPlaced(Event, frozen=True, kw_only=True, tag="order_placed"):
+    """A direct order was asked for, the gate let it through, and its one child is about to leave: durable before the first byte does.
+
+    One row for three events (:meth:`parts`): one check at one instant decides them, and they stand or fall together.
+    """
+
+    command: NewOrder
+    order_id: str
+    child_id: str
+    wire_id: str
+    decision: Decision
+    why: str
+    """What the child says of why it is sent; the decision has the order's own words."""
+
+    def parts(self) -> tuple[AnyEvent, ...]:
+        """What followers are told, in this order."""
+        asked, decision = self.command, self.decision
+        return (
+            CommandReceived(command=asked),
+            ParentAccepted(
+                order_id=self.order_id,
+                intent_id=asked.intent_id,
+                spec=asked.spec,
+                source=asked.source,
+                decision=decision,
+            ),
+            OrderIntent(
+                order_id=self.child_id,
+                parent_id=self.order_id,
+                wire_id=self.wire_id,
+                spec=asked.spec,
+                source=asked.source,
+                decision=Decision(decision.policy_hash, decision.quote, self.why, decision.fallbacks),
+            ),
+        )
+
+
+class CancelPlaced(Event, frozen=True, kw_only=True, tag="cancel_placed"):
+    """A cancel of a direct order was asked for, and its one child is asked back of the venue. One row for three events."""
+
+    command: CancelOrder
+    child_id: str
+    why: str
+
+    def parts(self) -> tuple[AnyEvent, ...]:
+        """What followers are told, in this order."""
+        return (
+            CommandReceived(command=self.command),
+            ParentStopping(order_id=self.command.order_id, why=self.why),
+            CancelIntent(order_id=self.child_id, why=self.why),
+        )
+
+
+class AmendPlaced(Event, frozen=True, kw_only=True, tag="amend_placed"):
+    """An amend was asked for, the gate let it through, and it is about to leave. One row for two events."""
+
+    command: AmendOrder
+    intent: AmendIntent
+
+    def parts(self) -> tuple[AnyEvent, ...]:
+        """What followers are told, in this order."""
+        return CommandReceived(command=self.command), self.intent
 
 
 # -- what the venue said -----------------------------------------------------------------------------------------------
@@ -505,6 +572,9 @@ AnyEvent = (
     | OrderIntent
     | CancelIntent
     | AmendIntent
+    | OrderPlaced
+    | CancelPlaced
+    | AmendPlaced
     | OrderAcked
     | OrderRejected
     | OrderUnknown
@@ -544,8 +614,16 @@ EVENT_KINDS: tuple[type[Event], ...] = get_args(AnyEvent)
 KIND_NAMES: Mapping[type, str] = {kind: str(kind.__struct_config__.tag) for kind in EVENT_KINDS}
 """The journal kind of each event."""
 
+TOGETHER: frozenset[type[Event]] = frozenset({OrderPlaced, CancelPlaced, AmendPlaced})
+"""Rows that hold several events. Who follows the journal is told those (:func:`parts_of`), never the row itself."""
+
 Routes = Mapping[type, Callable[[int, int, Any], None]]
 """What a follower does about each kind of event it looks at: called with sequence number, time and event."""
+
+
+def parts_of(event: AnyEvent) -> tuple[AnyEvent, ...]:
+    """What a row tells, in order: the event itself, or those that it holds together."""
+    return event.parts() if isinstance(event, OrderPlaced | CancelPlaced | AmendPlaced) else (event,)
 
 
 def _encode(value: Any) -> Any:

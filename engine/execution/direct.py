@@ -8,6 +8,9 @@ from engine.domain.order import OrderSpec
 from engine.execution.algo import AlgoContext, ParentInfo
 from engine.execution.one_child import OneChild
 
+WHOLE = "the whole order at once"
+"""Why its child is sent, as the child says."""
+
 
 class Direct(OneChild):
     """Sends its child at once."""
@@ -23,7 +26,7 @@ class Direct(OneChild):
 
     def start(self, parent: ParentInfo, ctx: AlgoContext) -> None:
         """Send the child."""
-        self.send_whole(parent, ctx, "the whole order at once", "the gate denied its only child")
+        self.send_whole(parent, ctx, WHOLE, "the gate denied its only child")
 
     def resume(self, parent: ParentInfo, data: Mapping[str, str], ctx: AlgoContext) -> None:
         """Wait for the child where there is one; otherwise end: an order is not fired late on old prices."""

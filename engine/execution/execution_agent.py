@@ -14,7 +14,7 @@ import msgspec
 
 from engine.domain import events as ev
 from engine.domain.clock import Clock
-from engine.domain.commands import Denial
+from engine.domain.commands import Denial, NewOrder
 from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import LIVE, OrderSpec, OrderState, OrderType, Source, Tif
@@ -23,7 +23,9 @@ from engine.execution.algo import Algo, ChildView, ParentInfo, window
 from engine.execution.algos import ALGOS
 from engine.execution.conditional import RELEASED, watched_symbol
 from engine.execution.day_end import DAY_ENDED, DayEnds
+from engine.execution.direct import WHOLE
 from engine.oms.orders import Orders, Record
+from engine.risk.controls_case import MARKED_SHORT
 from engine.risk.controls_history import History
 from engine.risk.exposure import OPEN, RiskView
 from engine.risk.risk_manager import Candidate, RiskManager, Role, Verdict
@@ -155,11 +157,31 @@ class ExecutionAgent:
                 spec=spec,
                 source=source,
                 decision=verdict.decision
-                if not why or why == verdict.decision.why
-                else msgspec.structs.replace(verdict.decision, why=why),
+                if verdict.decision.why.startswith(why)
+                else msgspec.structs.replace(
+                    verdict.decision, why="; ".join(filter(None, (why, verdict.decision.why)))
+                ),
             )
         )
         self._day_ends.watch(self._store.get(order_id))
+
+    def takes_at_once(self, command: NewOrder) -> bool:
+        """Whether an order is a plain one that :meth:`place` sends in one step: direct, by itself, and with nobody before it."""
+        return command.spec.algo.name == "direct" and not command.staged and not self.calls
+
+    def place(self, command: NewOrder, verdict: Verdict) -> Order:
+        """Accept a direct order that passed the gate, with its one child; one check judges both, because they are one order."""
+        why = f"{WHOLE}; {MARKED_SHORT}" if verdict.decision.why.endswith(MARKED_SHORT) else WHOLE
+        parent = self._orders.place(command, verdict.decision, why)
+        self._day_ends.watch(parent)
+        return parent
+
+    def only_child(self, parent: Order) -> Order | None:
+        """The one live child of a direct parent, where it has left and nobody stops either; else None."""
+        if parent.spec.algo.name != "direct" or parent.stopping or len(parent.children_live) != 1 or self.calls:
+            return None
+        child = next(iter(parent.children_live.values()))
+        return child if self._orders.has_left(child.order_id) else None
 
     def stop_parent(self, parent: Order, why: str) -> None:
         """Let a parent send nothing more, and cancel what it has working."""
@@ -458,10 +480,7 @@ class ExecutionAgent:
                 )
             )
             return None
-        decision = verdict.decision
-        if decision.why != why:
-            decision = msgspec.structs.replace(decision, why=why)
-        return self._orders.send_child(parent_id, spec, parent.source, decision).order_id
+        return self._orders.send_child(parent_id, spec, parent.source, verdict.decision).order_id
 
     def cancel_child(self, child_id: str, why: str) -> None:
         """Ask for a cancel."""

@@ -32,6 +32,10 @@ class SubBook:
 
     def apply(self, _seq: int, _ts_ns: int, event: ev.AnyEvent) -> None:
         """Follow the journal."""
+        for part in ev.parts_of(event):
+            self._take(part)
+
+    def _take(self, event: ev.AnyEvent) -> None:
         match event:
             case ev.OrderIntent() if event.source.kind is SourceKind.STRATEGY:
                 self._strategies[event.order_id] = event.source.name

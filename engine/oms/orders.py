@@ -15,6 +15,7 @@ import msgspec
 
 from engine.domain import events as ev
 from engine.domain.clock import Clock
+from engine.domain.commands import AmendOrder, CancelOrder, NewOrder
 from engine.domain.ids import is_exit_wire_id, wire_id
 from engine.domain.money import ZERO_QTY, Price, Qty, text
 from engine.domain.order import OrderSpec, OrderState, OrderType, Source, SourceKind
@@ -69,6 +70,21 @@ class Orders:
 
     # -- out -----------------------------------------------------------------------------------------------------------
 
+    def place(self, command: NewOrder, decision: ev.Decision, why: str) -> Order:
+        """Journal a direct order that passed the gate together with the intent of its one child, and queue its send; the order."""
+        counter = self._store.next_counter()
+        child = counter + 1
+        placed = ev.OrderPlaced(
+            command=command,
+            order_id=f"P{counter}",
+            child_id=f"C{child}",
+            wire_id=wire_id(self._store.ledger_id, child),
+            decision=decision,
+            why=why,
+        )
+        self._effects.append(Effect(self._record(placed), placed.child_id))
+        return self._store.get(placed.order_id)
+
     def send_child(self, parent_id: str, spec: OrderSpec, source: Source, decision: ev.Decision) -> Order:
         """Journal the intent of a child that passed the gate and queue its send."""
         seq, order_id = self._intend(parent_id, spec, source, decision)
@@ -98,6 +114,20 @@ class Orders:
         """Journal an amend that passed the gate and queue its send."""
         seq = self._record(intent)
         self._effects.append(Effect(seq, intent.order_id, intent))
+
+    def amend(self, command: AmendOrder, intent: ev.AmendIntent) -> None:
+        """Journal an amend that passed the gate together with the command that asked for it, and queue its send."""
+        placed = ev.AmendPlaced(command=command, intent=intent)
+        self._effects.append(Effect(self._record(placed), intent.order_id, intent))
+
+    def call_back(self, command: CancelOrder, child: Order, why: str) -> None:
+        """Journal that a direct order is to be cancelled, together with the cancel of its one child, which has left; ask for that."""
+        self._record(ev.CancelPlaced(command=command, child_id=child.order_id, why=why))
+        self._brokers[child.spec.broker].send_cancel(child.wire_id, child.venue_order_id)
+
+    def has_left(self, order_id: str) -> bool:
+        """Whether a new order is no longer waiting for the disk."""
+        return not any(order_id in effect.new_ids for effect in self._effects)
 
     def cancel(self, order: Order, why: str) -> bool:
         """Ask for a cancel at once; False where there is nothing to cancel.

@@ -23,9 +23,11 @@ from engine.domain.errors import InvariantError, StoreCorrupt, StoreLocked, Stor
 from engine.domain.events import (
     KIND_NAMES,
     AmendIntent,
+    AmendPlaced,
     AnyEvent,
     LedgerOpened,
     OrderIntent,
+    OrderPlaced,
     TradingStateChanged,
     encode,
 )
@@ -52,7 +54,7 @@ LOG_BYTES_MAX = 2**30
 CHECKPOINT_ROWS = 1_000
 """The write-ahead log is folded into the file after so many rows, when nothing waits; after ten times as many in any case."""
 _NUMBERS = struct.Struct(">Qq").pack
-PRESSING = frozenset({OrderIntent, AmendIntent, TradingStateChanged})
+PRESSING = frozenset({OrderIntent, OrderPlaced, AmendIntent, AmendPlaced, TradingStateChanged})
 """Events for which somebody waits until they are on disk: an order that may leave then, a halt."""
 _NAMED = {kind: (name, name.encode() + b"\0", kind in PRESSING) for kind, name in KIND_NAMES.items()}
 """Of each event: its kind, that as it is hashed, and whether it presses."""

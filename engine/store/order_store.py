@@ -139,10 +139,11 @@ class OrderStore:
     # -- applying ----------------------------------------------------------------------------------------------------
 
     def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
-        """Change the orders as the event says."""
-        handler = self.routes.get(event.__class__)
-        if handler is not None:
-            handler(seq, ts_ns, event)
+        """Change the orders as the event says, or as each says that its row holds."""
+        for part in ev.parts_of(event):
+            handler = self.routes.get(part.__class__)
+            if handler is not None:
+                handler(seq, ts_ns, part)
 
     def _ledger_opened(self, _seq: int, _ts_ns: int, event: ev.LedgerOpened) -> None:
         self.ledger_id = event.ledger_id

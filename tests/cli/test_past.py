@@ -242,7 +242,9 @@ def test_it_is_what_the_engine_itself_showed_at_its_end(past: Past, lab: Lab) ->
 
 
 def test_steps_go_line_by_line_and_stay_at_the_ends(past: Past) -> None:
-    lines = [line.seq for line in past.view().log]
+    # What one row of the journal says is one instant, however many lines it has.
+    lines = list(dict.fromkeys(line.seq for line in past.view().log))
+    assert len(lines) < len(past.view().log)
     seen = []
     for _ in lines:
         past.step(-1)

@@ -11,8 +11,8 @@ from engine.domain.order import Side
 from engine.views import DeskView
 from tests.core.lab import Lab
 
-ROUNDS = picture.HEARD_MAX // 4
-"""A round leaves at least six events: the bound is passed."""
+ROUNDS = picture.HEARD_MAX // 3
+"""A round leaves at least four rows: the bound is passed."""
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def _worked(folder: Path, *, is_watched: bool) -> tuple[Lab, DeskView]:
         lab.answer(lab.ack(wire_id))
         lab.answer(lab.fill(wire_id, 1, f"k{number}", "189.00", side))
         assert len(lab.engine.picture.heard) <= picture.HEARD_MAX, "few wait, however seldom somebody looks"
-    assert lab.journal.head_seq > 6 * ROUNDS
+    assert lab.journal.head_seq > 4 * ROUNDS > picture.HEARD_MAX
     return lab, lab.engine.view()
 
 

@@ -217,7 +217,7 @@ class Script:
     def wishes(self) -> list[co.AnyCommand]:
         """Everything that was asked for with an intent of its own."""
         self.lab.journal.commit()
-        events = [ev.decode_event(row.payload) for row in self.lab.journal.read()]
+        events = [part for row in self.lab.journal.read() for part in ev.parts_of(ev.decode_event(row.payload))]
         commands = [event.command for event in events if isinstance(event, ev.CommandReceived)]
         return [command for command in commands if isinstance(command, co.NewOrder | co.AmendOrder)]
 

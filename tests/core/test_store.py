@@ -34,7 +34,7 @@ def sql(words: str) -> Callable[[sqlite3.Connection], object]:
 
 
 DAMAGE = {
-    "edited": sql("UPDATE journal SET payload = replace(payload, '100', '900') WHERE kind = 'order_intent'"),
+    "edited": sql("UPDATE journal SET payload = replace(payload, '100', '900') WHERE kind = 'order_placed'"),
     "removed": sql("DELETE FROM journal WHERE seq = 5"),
     "cut tail": sql("DELETE FROM journal WHERE seq >= (SELECT max(seq) FROM journal)"),
     "swapped hash": sql("UPDATE journal SET hash = zeroblob(32) WHERE seq = 4"),

@@ -1,6 +1,6 @@
 """A real engine process that places orders and is killed with SIGKILL at a named point of its own order path.
 
-``python -m tests.crash.child HOME POINT`` with POINT as ``before:order_intent``, ``after:send`` or ``none``; prints one JSON
+``python -m tests.crash.child HOME POINT`` with POINT as ``before:order_placed``, ``after:send`` or ``none``; prints one JSON
 line when everything has settled (it never gets there where the point is met).
 """
 

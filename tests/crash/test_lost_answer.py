@@ -23,7 +23,7 @@ from tests.server.fakes import until
 ROOT = Path(__file__).parents[2]
 WORDS = "b 50 AAPL @take"
 QUICK = {"after:send"}
-KNOWN = {"before:order_intent": False, "after:order_intent": True, "before:send": True, "after:send": True}
+KNOWN = {"before:order_placed": False, "after:order_placed": True, "before:send": True, "after:send": True}
 
 
 @pytest.fixture

@@ -77,7 +77,7 @@ def sent(call: Call) -> list[str]:
 
 def intents(path: Path) -> set[str]:
     """Wire ids whose intent stands in a ledger."""
-    events = [ev.decode_event(row.payload) for row in read_journal(path)]
+    events = [part for row in read_journal(path) for part in ev.parts_of(ev.decode_event(row.payload))]
     return {event.wire_id for event in events if isinstance(event, ev.OrderIntent)}
 
 

@@ -16,11 +16,11 @@ from engine.store.verify import verify
 
 ROOT = Path(__file__).parents[2]
 STEPS = (
-    "order_intent", "send", "order_acked", "order_filled", "amend_intent", "amend", "order_amended", "cancel_intent",
+    "order_placed", "send", "order_acked", "order_filled", "amend_intent", "amend", "order_amended", "cancel_placed",
     "cancel", "order_cancelled", "parent_ended",
 )  # fmt: skip
 POINTS = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
-QUICK = {"after:order_intent", "after:send", "before:order_filled"}
+QUICK = {"after:order_placed", "after:send", "before:order_filled"}
 
 
 @pytest.fixture

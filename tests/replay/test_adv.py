@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.domain.errors import InputError
-from engine.domain.events import OrderIntent, ParentAccepted, decode_event
+from engine.domain.events import OrderIntent, ParentAccepted, decode_event, parts_of
 from engine.store.journal import read_journal
 from tests.replay.tape import quotes, replay
 
@@ -22,7 +22,7 @@ def codes(result: dict[str, Any]) -> list[str]:
 
 
 def decisions(ledger: Path) -> list[tuple[str, ...]]:
-    events = [decode_event(row.payload) for row in read_journal(ledger)]
+    events = [part for row in read_journal(ledger) for part in parts_of(decode_event(row.payload))]
     return [event.decision.fallbacks for event in events if isinstance(event, (ParentAccepted, OrderIntent))]
 
 
