@@ -366,10 +366,6 @@ class EngineRiskView:
         """Whether the journal takes writes."""
         return not self._journal.failed
 
-    def version(self) -> int:
-        """Events journaled and ticks seen so far."""
-        return self._journal.head_seq + self._market.ticks
-
 
 def _sharper(order: Order) -> Price | None:
     """The limit that reaches further, of the old terms and those of an amend under way: either may trade."""

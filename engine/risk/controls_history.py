@@ -222,10 +222,6 @@ class History:
         sent = self._orders.get(order_id)
         return sent.committed() if sent else ZERO_QTY
 
-    def knows_parent(self, order_id: str) -> bool:
-        """Whether a parent was accepted and has not ended."""
-        return order_id in self._parents
-
     def algo_of(self, parent_id: str) -> tuple[str, str]:
         """Strategy and algorithm of a parent, empty where it has none."""
         parent = self._parents.get(parent_id)

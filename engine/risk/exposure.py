@@ -245,10 +245,6 @@ class RiskView(Protocol):
         """After an unclean end: true until a reconciliation is clean."""
         ...
 
-    def version(self) -> int:
-        """A number that grows by one with each journaled event and each market tick."""
-        ...
-
     def ledger_healthy(self) -> bool:
         """Whether the journal takes writes."""
         ...

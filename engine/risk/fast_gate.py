@@ -4,7 +4,7 @@ It never denies. In any doubt (an input that is missing or strange, a limit that
 says nothing, and the table judges row by row. So it makes one promise, held by tests over every row: what passes here passes the
 table. A row that the table has and :data:`COVERED` has not shuts the short way altogether.
 
-Why: a machine's order is judged as a parent and again as a child, and walking the rows costs ten times what is done here. What
+Why: a schedule's order is judged as a parent and again as each child, and walking the rows costs ten times what is done here. What
 depends on policy, instrument and broker alone is worked out once and kept while those stay the same objects; shares of the
 market's middle are compared as prices, so that nothing is divided.
 """
@@ -15,13 +15,11 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from engine.domain.clock import NS_PER_S
-from engine.domain.events import BrokerState, Decision, QuoteSeen, TradingState
+from engine.domain.events import BrokerState, Decision, TradingState
 from engine.domain.instrument import Instrument
 from engine.domain.money import EXACT, Price, Qty
-from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind, Tif
+from engine.domain.order import OrderSpec, OrderType, Side, SourceKind, Tif
 from engine.risk.controls import ROWS, Row
 from engine.risk.controls_case import MARKED_SHORT, SHARES, Candidate, Case, Role, crosses
 from engine.risk.controls_history import strategy_of
@@ -194,20 +192,6 @@ def _is_plain(candidate: Candidate, policy: Policy, made: Instrument, caps: Abil
     )
 
 
-class _Passed(msgspec.Struct, frozen=True):
-    """A direct parent that passed, and the moment at which it did."""
-
-    order_id: str
-    spec: OrderSpec
-    source: Source
-    now_ns: int
-    version: int
-    policy: Policy
-    quote: QuoteSeen
-    fallbacks: tuple[str, ...]
-    is_short: bool
-
-
 def covers(rows: Iterable[Row]) -> bool:
     """Whether these are the very rows that are looked at here."""
     return {row.code for row in rows} == COVERED
@@ -221,76 +205,25 @@ class FastGate:
         self._view, self._history = gate.view, gate.history
         self._plans: dict[tuple[object, ...], _Plan] = {}
         self.is_on = covers(ROWS)
-        self._last: _Passed | None = None
         self._fallbacks: tuple[str, ...] = ()
         self._is_short = False
         self.passed = 0
-        self.echoed = 0
-        """Of those passed: children judged by what their parent passed a moment before."""
         self.doubts = 0
 
     def decide(self, candidate: Candidate, now_ns: int) -> Decision | None:
         """The decision on an order that surely passes every row at ``now_ns``; None where the table must judge."""
         try:
-            if candidate.role is _CHILD and self._is_echo(candidate, now_ns):
-                assert self._last is not None
-                quote, fallbacks, is_short = self._last.quote, self._last.fallbacks, self._last.is_short
-                self.echoed += 1
-            else:
-                found = self._pass(candidate, now_ns)
-                quote, fallbacks, is_short = found.seen(), self._fallbacks, self._is_short
+            quote = self._pass(candidate, now_ns).seen()
         except Exception:  # loop edge: what breaks here is judged, counted and named by the table
             self.doubts += 1
             return None
         self.passed += 1
         policy = self._gate.policy.policy
         assert policy is not None
-        if candidate.role is _PARENT and candidate.spec.algo.name == "direct":
-            self._last = _Passed(
-                candidate.order_id,
-                candidate.spec,
-                candidate.source,
-                now_ns,
-                self._view.version(),
-                policy,
-                quote,
-                fallbacks,
-                is_short,
-            )
         why = candidate.why
-        if is_short:
+        if self._is_short:
             why = f"{why}; {MARKED_SHORT}" if why else MARKED_SHORT
-        return Decision(policy.hash, quote, why, fallbacks)
-
-    def _is_echo(self, candidate: Candidate, now_ns: int) -> bool:
-        """Whether this is the one child of a direct parent that passed just now, with its very terms, and nothing has happened
-        since but the parent's acceptance: then every row but C27 has judged it already. Latch and ledger are looked at again
-        all the same: other threads and processes change those.
-        """
-        last, view = self._last, self._view
-        if (
-            last is None
-            or candidate.spec is not last.spec
-            or candidate.parent_id != last.order_id
-            or now_ns != last.now_ns
-            or view.version() != last.version + 1
-            or not self._history.knows_parent(last.order_id)
-            or self._gate.policy.policy is not last.policy
-            or self._history.committed(last.order_id)
-        ):
-            return False
-        spec, source = candidate.spec, candidate.source
-        parent = view.parent(last.order_id)
-        return (
-            parent is not None
-            and not parent.committed
-            and not parent.stopping
-            and not parent.state.is_terminal
-            and parent.qty >= spec.qty
-            and source is last.source
-            and view.ledger_healthy()
-            and self._gate.kill.state_for(spec.account, strategy_of(source), spec.symbol) is _ACTIVE
-        )
+        return Decision(policy.hash, quote, why, self._fallbacks)
 
     def _pass(self, candidate: Candidate, now_ns: int) -> Quote:
         spec, role = candidate.spec, candidate.role

@@ -132,6 +132,7 @@ def test_an_amend_is_one_row_with_its_command(lab: Lab) -> None:
     before = lab.journal.head_seq
     asked = co.AmendOrder(source=SCRIPT, intent_id="a1", order_id="P1", limit=Price("188.90"))
     lab.engine.submit(asked)
+    lab.engine.release(lab.journal.durable_seq)
     assert lab.broker.amends == [], "it waits for the disk"
     lab.settle()
     assert lab.broker.amends == [wire]

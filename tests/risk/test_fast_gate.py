@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Context, Decimal, localcontext
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.domain.events import BrokerState, Decision, InstrumentDefined, OrderIntent, TradingState
+from engine.domain.events import BrokerState, InstrumentDefined, TradingState
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import Link, LinkRole, OrderSpec, OrderState, OrderType, Side, SourceKind, Tif
@@ -288,111 +287,6 @@ def test_a_trip_shuts_the_short_way_at_once(world: World) -> None:
     assert not passes(world)
     assert world.check(full=False).denials[0].code == "HALTED"
     assert world.kill.latch.read() is TradingState.HALTED
-
-
-# -- the one child of a direct parent ------------------------------------------------------------------------------------
-
-
-def child_of(world: World, **changes: Any) -> Candidate:
-    """The child of P2, with its parent's very terms where nothing else is said."""
-    terms: dict[str, Any] = {"spec": world.spec, "source": STRATEGY, "parent_id": "P2"} | changes
-    return Candidate(order_id="C3", role=Role.CHILD, **terms)
-
-
-def begin(world: World, *, accept: bool = True) -> None:
-    """P2 passes and is accepted, as the engine does it."""
-    assert passes(world)
-    world.parents["P2"] = ParentView(qty=world.spec.qty, committed=Qty(0), state=OrderState.PENDING_NEW, strategy="Dip")
-    if accept:
-        world.accept(world.spec, NOW, order_id="P2", source=STRATEGY)
-
-
-def echoes(world: World, candidate: Candidate | None = None, now_ns: int = NOW) -> bool:
-    before = world.risk.fast.echoed
-    decision = world.risk.fast.decide(candidate or child_of(world), now_ns)
-    is_echo = world.risk.fast.echoed > before
-    if is_echo:
-        verdict = world.risk.judge(candidate or child_of(world), now_ns, full=False)
-        assert verdict.ok, verdict.denials
-        assert verdict.decision == decision
-    return is_echo
-
-
-def test_a_direct_child_is_judged_by_what_its_parent_passed_a_moment_ago(world: World) -> None:
-    begin(world)
-    assert echoes(world)
-
-
-def _policy(world: World) -> None:
-    world.set_limit("order.max_qty", Decimal(11))
-
-
-def _parent(**changes: Any) -> Callable[[World], None]:
-    def act(world: World) -> None:
-        world.parents["P2"] = msgspec.structs.replace(world.parents["P2"], **changes)
-
-    return act
-
-
-def _unhealthy(world: World) -> None:
-    world.is_healthy = False
-
-
-def _latch(world: World) -> None:
-    world.kill.latch.trip()
-
-
-def _event(world: World) -> None:
-    world.cancel(0, NOW)
-
-
-def _gone(world: World) -> None:
-    del world.parents["P2"]
-
-
-def _sent(world: World) -> None:
-    """Something of it has left already, with no event since: the count of what was sent says so."""
-    decision = Decision(policy_hash="x")
-    intent = OrderIntent(
-        order_id="C9", parent_id="P2", wire_id="W9", spec=world.spec, source=STRATEGY, decision=decision
-    )
-    world.risk.on_event(world.seq, NOW, intent)
-
-
-@pytest.mark.parametrize(
-    "spoil_",
-    [
-        _policy, _parent(committed=Qty(1)), _parent(stopping=True), _parent(state=OrderState.CANCELLED), _parent(qty=Qty(9)),
-        _unhealthy, _latch, _event, _gone, _sent,
-    ],
-)  # fmt: skip
-def test_whatever_happened_meanwhile_ends_that(world: World, spoil_: Callable[[World], None]) -> None:
-    begin(world)
-    spoil_(world)
-    assert not echoes(world)
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"spec": order(qty="9")}, {"parent_id": "P1"}, {"source": msgspec.structs.replace(STRATEGY, name="Other")},
-    ],
-)  # fmt: skip
-def test_another_child_is_judged_by_itself(world: World, changes: dict[str, Any]) -> None:
-    begin(world)
-    world.parents["P1"] = world.parents["P2"]
-    assert not echoes(world, child_of(world, **changes))
-
-
-def test_a_later_moment_ends_that(world: World) -> None:
-    begin(world)
-    assert not echoes(world, now_ns=NOW + 1)
-
-
-def test_one_event_that_was_not_the_acceptance_ends_that(world: World) -> None:
-    begin(world, accept=False)
-    world.seq += 1
-    assert not echoes(world)
 
 
 # -- what stands still -----------------------------------------------------------------------------------------------------

@@ -200,9 +200,6 @@ class World:
     def recovering(self) -> bool:
         return self.is_recovering
 
-    def version(self) -> int:
-        return self.seq
-
     def ledger_healthy(self) -> bool:
         return self.is_healthy
 
