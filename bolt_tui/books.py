@@ -10,6 +10,7 @@ from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, iso
 from engine.domain.day_events import RiskDayBegan
 from engine.domain.errors import DataError, SettingsError
+from engine.domain.ledger_events import PolicyLoaded
 from engine.ledger.statement import Books
 from engine.risk.policy import parse
 from engine.risk.risk_day import span_ns
@@ -102,12 +103,12 @@ def _look(place: Place, account: str) -> tuple[Row | None, str, int]:
             event = ev.decode_event(row.payload)
             if isinstance(event, RiskDayBegan) and account in {"", event.account}:
                 cut = event.cut
-            elif isinstance(event, ev.PolicyLoaded):
+            elif isinstance(event, PolicyLoaded):
                 age_ns = _age_of(event, age_ns)
     return last, cut, age_ns
 
 
-def _age_of(event: ev.PolicyLoaded, otherwise: int) -> int:
+def _age_of(event: PolicyLoaded, otherwise: int) -> int:
     policy, _ = parse(event.text, "journal")
     return otherwise if policy is None else policy.ns("fx.max_age_s")
 

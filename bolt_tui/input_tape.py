@@ -19,6 +19,7 @@ from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, SystemClock
 from engine.domain.commands import AnyCommand, CommandResult
 from engine.domain.instrument import Instrument
+from engine.domain.ledger_events import TapeAnchored, TapePruned
 from engine.market.calendar import SessionTable
 from engine.market.feed import MarketTick
 from engine.market.history import Loaded
@@ -246,11 +247,11 @@ class InputTape:
 
     def anchor(self, engine: Engine, chunk: Chunk) -> None:
         """Let the journal hold a chunk's hash."""
-        self._record(engine, ev.TapeAnchored(name=chunk.name, sha256=chunk.sha256, rows=chunk.rows))
+        self._record(engine, TapeAnchored(name=chunk.name, sha256=chunk.sha256, rows=chunk.rows))
 
     def pruned(self, engine: Engine, days: tuple[str, ...]) -> None:
         """Let the journal say which days were removed."""
-        self._record(engine, ev.TapePruned(days=days))
+        self._record(engine, TapePruned(days=days))
 
     def _record(self, engine: Engine, event: ev.AnyEvent) -> None:
         # No input, so looks at the latch go on being counted from the one before.

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from engine.domain import events as ev
+from engine.domain.ledger_events import TapeAnchored, TapePruned
 from engine.market.tape import chunk_fault, is_chunk
 from engine.store.head import Head
 from engine.store.place import Place
@@ -38,9 +39,9 @@ class _Tapes:
 
     def apply(self, _seq: int, _ts_ns: int, event: ev.AnyEvent) -> None:
         """Take in an event."""
-        if isinstance(event, ev.TapeAnchored) and is_chunk(event.name):
+        if isinstance(event, TapeAnchored) and is_chunk(event.name):
             self.chunks[event.name] = event.sha256
-        elif isinstance(event, ev.TapePruned):
+        elif isinstance(event, TapePruned):
             self.days.update(event.days)
 
     def dirty(self) -> Changed:

@@ -22,6 +22,7 @@ from bolt_tui.settings import Home
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, Clock, SystemClock, iso
 from engine.domain.errors import SettingsError
+from engine.domain.strategy_events import StrategyChanged
 
 QUEUE_MAX = 256
 """Lines that may wait; a further one is dropped and counted."""
@@ -31,7 +32,7 @@ KINDS: dict[str, tuple[type[msgspec.Struct], ...]] = {
     "halts": (ev.TradingStateChanged,),
     "alerts": (ev.AlertRaised, ev.FillConflict),
     "brokers": (ev.BrokerChanged,),
-    "strategies": (ev.StrategyChanged,),
+    "strategies": (StrategyChanged,),
     "rejects": (ev.OrderRejected,),
     "fills": (ev.OrderFilled,),
 }

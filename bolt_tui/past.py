@@ -26,6 +26,7 @@ from engine.domain.clock import NS_PER_S, Clock, SimClock, SystemClock, iso
 from engine.domain.commands import AnyCommand, CommandResult, LookAtBasket, Preview
 from engine.domain.errors import DataError, SettingsError, StoreError
 from engine.domain.instrument import Instrument
+from engine.domain.ledger_events import InstrumentDefined, PolicyLoaded, TapeAnchored
 from engine.domain.money import Price, Qty
 from engine.market.volume import flat_weights
 from engine.oms import broker_interface as bi
@@ -139,7 +140,7 @@ class Past:
         self.last_seq: int = ends[1]
         named = [(ts_ns, ev.decode_event(payload)) for ts_ns, payload in anchors] if tape is not None else []
         self._market = PastMarket(
-            tape or folder, [(ts_ns, event) for ts_ns, event in named if isinstance(event, ev.TapeAnchored)]
+            tape or folder, [(ts_ns, event) for ts_ns, event in named if isinstance(event, TapeAnchored)]
         )
         self._engine = self._fresh()
         self.seq = 0
@@ -253,9 +254,9 @@ class Past:
     def _apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
         engine = self._engine
         self._clock.set_ns(max(ts_ns, self._clock.now_ns()))
-        if isinstance(event, ev.PolicyLoaded):
+        if isinstance(event, PolicyLoaded):
             self._policy.policy = parse(event.text)[0]
-        elif isinstance(event, ev.InstrumentDefined):
+        elif isinstance(event, InstrumentDefined):
             engine.market.instruments[event.instrument.symbol] = event.instrument
         engine.follow(seq, ts_ns, event)
         engine.journal.head_seq = engine.journal.durable_seq = seq

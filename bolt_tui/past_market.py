@@ -17,7 +17,8 @@ import msgspec
 from engine.api.market_state import MarketState
 from engine.domain.clock import NS_PER_S, hms
 from engine.domain.errors import DataError
-from engine.domain.events import TapeAnchored, decoder
+from engine.domain.events import decoder
+from engine.domain.ledger_events import TapeAnchored
 from engine.market.feed import MarketTick
 from engine.market.tape import TapeRow, first_row, is_chunk, open_rows, read_chunk
 from engine.market.tape_days import TICK

@@ -16,7 +16,8 @@ import msgspec
 from bolt_tui.tape_middles import Answer, Chunk, Question
 from engine.api.markouts import Middles
 from engine.domain.errors import BoltError, DataError
-from engine.domain.events import ENCODER, TapeAnchored, decode_event
+from engine.domain.events import ENCODER, decode_event
+from engine.domain.ledger_events import TapeAnchored
 from engine.market.tape import is_chunk
 from engine.store.link import DATABASE_ERRORS, open_reader
 from engine.store.place import Place

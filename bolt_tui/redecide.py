@@ -22,6 +22,14 @@ from engine.domain import events as ev
 from engine.domain.clock import SimClock
 from engine.domain.errors import DataError
 from engine.domain.instrument import Instrument
+from engine.domain.ledger_events import (
+    EngineStarted,
+    EngineStopped,
+    LedgerOpened,
+    PolicyLoaded,
+    TapeAnchored,
+    TapePruned,
+)
 from engine.domain.money import Price, Qty
 from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_loader import load_strategies
@@ -36,7 +44,7 @@ from engine.risk.policy import PolicyHolder
 from engine.store.journal import Journal, Row, read_journal
 from engine.store.place import Place
 
-FROM_TAPE = (ev.TapeAnchored, ev.TapePruned)
+FROM_TAPE = (TapeAnchored, TapePruned)
 """Rows that the tape itself made: they follow its threads, not the inputs."""
 
 _READ: dict[str, msgspec.json.Decoder[Any]] = {
@@ -163,7 +171,7 @@ def redecide(place: Place, tape: Path, scratch: Path, holder: int = 0) -> tuple[
         DataError: it holds no session that was recorded.
     """
     rows = [(row, ev.decode_event(row.payload)) for row in read_journal(place)]
-    starts = [at for at, (_, event) in enumerate(rows) if isinstance(event, ev.EngineStarted)]
+    starts = [at for at, (_, event) in enumerate(rows) if isinstance(event, EngineStarted)]
     spans = list(zip(starts, [*starts[1:], len(rows)], strict=True))
     found = []
     for number, ((first, last), anchors) in enumerate(zip(spans, _anchors(rows, spans, tape), strict=True)):
@@ -186,17 +194,15 @@ def redecide(place: Place, tape: Path, scratch: Path, holder: int = 0) -> tuple[
     return tuple(found)
 
 
-def _anchors(
-    rows: list[tuple[Row, ev.AnyEvent]], spans: list[tuple[int, int]], tape: Path
-) -> list[list[ev.TapeAnchored]]:
+def _anchors(rows: list[tuple[Row, ev.AnyEvent]], spans: list[tuple[int, int]], tape: Path) -> list[list[TapeAnchored]]:
     """The chunks of each session, by the journal row that their first row came behind: what a killed engine left open was closed, and
     named, by the next one.
     """
-    found: list[dict[str, ev.TapeAnchored]] = [{} for _ in spans]
+    found: list[dict[str, TapeAnchored]] = [{} for _ in spans]
     begins = [rows[first][0].seq for first, _ in spans]
     for number, (first, last) in enumerate(spans):
         for _, event in rows[first:last]:
-            if isinstance(event, ev.TapeAnchored) and is_chunk(event.name):
+            if isinstance(event, TapeAnchored) and is_chunk(event.name):
                 head = first_row(tape, event.name)
                 seq = begins[number] if head is None else head.seq + (head.kind == it.START)
                 found[max(0, bisect_right(begins, seq) - 1)][event.name] = event
@@ -209,7 +215,7 @@ class _Session:
         rows: list[tuple[Row, ev.AnyEvent]],
         first: int,
         last: int,
-        anchors: list[ev.TapeAnchored],
+        anchors: list[TapeAnchored],
         tape: Path,
         folder: Path,
         holder: int = 0,
@@ -259,7 +265,7 @@ class _Session:
 
     def _journal_before(self) -> Journal:
         opened = self.rows[0][1]
-        assert isinstance(opened, ev.LedgerOpened), "verified when it was read"
+        assert isinstance(opened, LedgerOpened), "verified when it was read"
         journal = Journal.open_memory(self.rows[0][0].ts_ns, opened.ledger_id, opened.currency)
         for row, event in self.rows[1 : self.first]:
             journal.append(row.ts_ns, event)
@@ -268,7 +274,7 @@ class _Session:
 
     def _policy(self) -> PolicyHolder:
         path = self.folder / "policy.yaml"
-        loaded = next((event for _, event in self.rows[self.first :] if isinstance(event, ev.PolicyLoaded)), None)
+        loaded = next((event for _, event in self.rows[self.first :] if isinstance(event, PolicyLoaded)), None)
         if loaded is None:
             return PolicyHolder(None, path)
         path.write_text(loaded.text, encoding="utf-8")
@@ -367,16 +373,14 @@ class _Session:
     def _ready_policy(self, command: Any, seq: int) -> None:
         """What a reload read then: the text is in the row that it made."""
         if isinstance(command, co.ReloadPolicy):
-            loaded = next(
-                (event for _, event in self.rows[seq : self.last] if isinstance(event, ev.PolicyLoaded)), None
-            )
+            loaded = next((event for _, event in self.rows[seq : self.last] if isinstance(event, PolicyLoaded)), None)
             if loaded is not None:
                 (self.folder / "policy.yaml").write_text(loaded.text, encoding="utf-8")
 
     def _stop(self, engine: Engine) -> None:
         """End as the recorded session ended, where it did."""
         ending = self.rows[self.last - 1]
-        if isinstance(ending[1], ev.EngineStopped):
+        if isinstance(ending[1], EngineStopped):
             self._at(ending[0].ts_ns)
             engine.stop(ending[1].why)
 

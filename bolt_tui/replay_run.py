@@ -23,6 +23,7 @@ from engine.domain import events as ev
 from engine.domain.clock import SimClock, SystemClock, iso
 from engine.domain.errors import DataError, InputError
 from engine.domain.ids import seeded_ledger_id
+from engine.domain.ledger_events import TapeAnchored
 from engine.domain.money import EXACT, Money, Price, Qty, ratio, text
 from engine.domain.order import OrderState, Source, SourceKind
 from engine.intake.drafts import GrammarError
@@ -225,7 +226,7 @@ class Replay:
         """Feed every row, with everything that falls due between rows, until all orders have ended."""
         engine, core, clock = self.engine, self.broker.core, self.clock
         for tape in self.tapes:
-            engine.record(ev.TapeAnchored(name=tape.name, sha256=tape.sha256, rows=tape.rows))
+            engine.record(TapeAnchored(name=tape.name, sha256=tape.sha256, rows=tape.rows))
         engine.start()
         self.driver.settle()
         self._state_rates(clock.now_ns())

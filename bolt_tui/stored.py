@@ -22,6 +22,7 @@ from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, SystemClock, iso
 from engine.domain.commands import AmendOrder, CommandResult, LookUp, NewOrder
 from engine.domain.instrument import Digits, Instrument, digits_of
+from engine.domain.ledger_events import EngineStarted, EngineStopped, InstrumentDefined, PolicyLoaded
 from engine.domain.money import EXACT, ZERO_QTY, Money, Price, Qty, ratio
 from engine.domain.order import OrderSpec, OrderState, Side, Source, SourceKind, source_of_wire, urgency_of
 from engine.domain.parent_events import ApprovalAsked, ParentPaused, ParentResumed
@@ -215,7 +216,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     def _definitions(self) -> tuple[str, tuple[object, ...]]:
         """Asks for the rows that define instruments."""
-        kind = _kind(ev.InstrumentDefined)
+        kind = _kind(InstrumentDefined)
         return (
             "SELECT payload FROM journal WHERE kind = ? AND (seq <= ? OR seq > ?) ORDER BY seq",
             (kind, DEFINED_WITHIN, self.head_seq - DEFINED_WITHIN),
@@ -253,7 +254,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
             ("SELECT order_id LIKE 'P%' AS is_parent, state, count(*) AS n FROM orders GROUP BY 1, 2", ()),
             ("SELECT DISTINCT broker, account, currency FROM cash", ()),
             (_LAST_COMPARED, (_kind(ev.ReconcileDone),)),
-            *((_LAST_OF, (_kind(kind),)) for kind in (ev.EngineStarted, ev.PolicyLoaded, ev.TradingStateChanged)),
+            *((_LAST_OF, (_kind(kind),)) for kind in (EngineStarted, PolicyLoaded, ev.TradingStateChanged)),
         )
         accounts.sort(key=lambda row: (row["broker"], row["account"], row["currency"]))
         live = [row for row in counts if OrderState(row["state"]).is_live]
@@ -298,7 +299,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     def session(self) -> SessionFigures | None:
         """What happened since the last engine started; None where none ever did."""
-        (started,) = self._read((_LAST_OF, (_kind(ev.EngineStarted),)))
+        (started,) = self._read((_LAST_OF, (_kind(EngineStarted),)))
         if not started:
             return None
         (rows,) = self._read(
@@ -347,7 +348,7 @@ def open_stored(home: Home) -> Stored | None:
         ledger_id=getattr(opened, "ledger_id", ""),
         head_seq=last[0],
         as_of_ns=last[1],
-        is_clean=last[2] == _kind(ev.EngineStopped),
+        is_clean=last[2] == _kind(EngineStopped),
     )
 
 
@@ -466,7 +467,7 @@ def _fill(row: Named, ledger_id: str) -> FillView:
 def _instruments(defined: Iterable[Named]) -> dict[str, Instrument]:
     """By symbol, each as it was defined last."""
     events = (ev.decode_event(row["payload"]) for row in defined)
-    return {event.instrument.symbol: event.instrument for event in events if isinstance(event, ev.InstrumentDefined)}
+    return {event.instrument.symbol: event.instrument for event in events if isinstance(event, InstrumentDefined)}
 
 
 def _position(row: Named, made: Instrument | None) -> PositionView:

@@ -17,8 +17,9 @@ import msgspec
 
 from engine.domain.clock import NS_PER_S, iso
 from engine.domain.errors import DataError
-from engine.domain.events import TapeAnchored, decode_event, decoder
+from engine.domain.events import decode_event, decoder
 from engine.domain.instrument import Instrument
+from engine.domain.ledger_events import TapeAnchored
 from engine.market.feed import MarketTick, TradeTick
 from engine.market.history import Loaded, Piece
 from engine.market.session_curve import MINUTE_NS

@@ -71,7 +71,8 @@ def _shown(context: Context, home: Home) -> Exit:
 def tape_export(context: Context) -> Exit:
     """A recorded day of one symbol as a file."""
     from engine.domain.errors import DataError
-    from engine.domain.events import InstrumentDefined, TapeAnchored, decode_event
+    from engine.domain.events import decode_event
+    from engine.domain.ledger_events import InstrumentDefined, TapeAnchored
     from engine.market.sidecar import sidecar_path
     from engine.market.tape import is_chunk
     from engine.market.tape_days import export_day
@@ -108,8 +109,8 @@ def tape_prune(context: Context) -> Exit:
     from bolt_tui.settings import load_settings
     from engine.domain.clock import SystemClock
     from engine.domain.errors import SettingsError
-    from engine.domain.events import TapePruned
     from engine.domain.ids import new_ledger_id
+    from engine.domain.ledger_events import TapePruned
     from engine.market.tape import prune
     from engine.store.journal import Journal
     from engine.store.link import is_there

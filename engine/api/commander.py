@@ -7,26 +7,27 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine.api.amends import amend, amendable, judge_amend, never_amended
 from engine.api.answers import told
 from engine.api.approvals import approve, ask_approval, look_at_waiting, must_wait
 from engine.api.cash_desk import adjust, set_rates
 from engine.api.groups import combo_figures, linked_denials, other_legs, place_linked
 from engine.api.halts import halt, rearm, seen_trips
 from engine.api.pausing import steer
-from engine.api.risk_view import open_order
-from engine.api.waiting import amend_waiting, release_suspended, waiting_parent
+from engine.api.waiting import release_suspended, waiting_parent
 from engine.api.what_if import WhatIf
 from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.errors import MoneyError
-from engine.domain.money import DIGITS_MAX, Money, Qty, is_bounded
+from engine.domain.ledger_events import PolicyRefused
+from engine.domain.money import DIGITS_MAX, Money, is_bounded
 from engine.domain.order import Liquidity, OrderSpec, OrderState, Source, SourceKind
-from engine.execution.combos import combo_of, leg_risk_words
+from engine.execution.combos import leg_risk_words
 from engine.oms.broker_interface import VenueOrder
-from engine.oms.orders import AMENDABLE, amended, stated_key
+from engine.oms.orders import stated_key
 from engine.oms.reconciler import RECONCILE_CODE, STATED
 from engine.risk.exposure import Quote
-from engine.risk.risk_manager import Candidate, Role, Verdict
+from engine.risk.risk_manager import Verdict
 from engine.store.order import Order
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Commander:
             case co.NewOrder():
                 return self._new(command)
             case co.AmendOrder():
-                return self._amend(command)
+                found = amend(self._engine, command)
+                return self._illegal("amend", command.order_id, found) if isinstance(found, str) else found
             case co.CancelOrder():
                 return self._cancel(command)
             case _:
@@ -153,11 +155,11 @@ class Commander:
         elif waiting_parent(engine, command.order_id) is not None:
             verdict = engine.agent.judge(command.order_id, spec, command.source, "preview", dry=True)
         elif command.order_id:
-            order = self._amend_target(command.order_id)
-            why = order if isinstance(order, str) else _never_amended(order, spec.qty)
+            order = amendable(engine, command.order_id)
+            why = order if isinstance(order, str) else never_amended(order, spec.qty)
             if isinstance(order, str) or why:
                 return _no("ILLEGAL", f"amend {command.order_id}: {why}", command.order_id)
-            verdict = self._judge_amend(order, command)
+            verdict = judge_amend(engine, order, command)
             if spec.qty > order.qty_filled:
                 spec = msgspec.structs.replace(spec, qty=spec.qty - order.qty_filled)
         else:
@@ -316,97 +318,6 @@ class Commander:
             text=f"cancel asked: parents {len(parents)}, other orders {len(rest)}{symbol and ', of '}{symbol}{stay}",
         )
 
-    def _amend(self, command: co.AmendOrder) -> co.CommandResult:
-        engine = self._engine
-        waiting = waiting_parent(engine, command.order_id)
-        if waiting is not None:
-            self._received(command)
-            return amend_waiting(engine, waiting, command)
-        order = self._amend_target(command.order_id)
-        spec = None if isinstance(order, str) else amended(order, command.qty, command.limit, command.stop)
-        if isinstance(order, str) or spec is None or (why := _never_amended(order, spec.qty)):
-            self._received(command)
-            return self._illegal("amend", command.order_id, order if isinstance(order, str) else why)
-        parent = engine.store.orders.get(order.parent_id)
-        is_more = parent is not None and spec.qty > parent.qty
-        if parent is not None and is_more:
-            self._received(command)
-            self._amend_parent(parent, order, qty=spec.qty)
-        candidate = _amend_candidate(order, spec, command.source, command.intent_id, command.confirmed)
-        verdict = engine.gate.check(candidate, engine.clock.now_ns(), full=command.source.kind.is_person)
-        if not verdict.ok:
-            if not is_more:
-                self._received(command)
-            return self._amend_denied(parent, order, spec, command, verdict)
-        intent = ev.AmendIntent(
-            order_id=order.order_id, qty=spec.qty, limit=spec.limit, stop=spec.stop, decision=verdict.decision
-        )
-        if is_more:
-            engine.orders.send_amend(intent)
-        else:
-            engine.orders.amend(command, intent)
-        return co.CommandResult(ok=True, text="amend asked", order_id=order.order_id, state=order.state)
-
-    def _amend_denied(
-        self, parent: Order | None, order: Order, spec: OrderSpec, command: co.AmendOrder, verdict: Verdict
-    ) -> co.CommandResult:
-        """The order stands as it was; so does its parent, which may have been made larger for it."""
-        if parent is not None:
-            self._amend_parent(parent, order, qty=order.qty)
-        self._engine.record(
-            ev.OrderDenied(
-                order_id=order.order_id,
-                parent_id=order.parent_id,
-                spec=spec,
-                source=command.source,
-                denials=verdict.denials,
-                decision=verdict.decision,
-                amend=True,
-            )
-        )
-        first = verdict.denials[0]
-        return co.CommandResult(
-            ok=False,
-            code=first.code,
-            text=first.text,
-            order_id=order.order_id,
-            state=order.state,
-            denials=verdict.denials,
-        )
-
-    def _judge_amend(self, order: Order, command: co.Preview) -> Verdict:
-        """The gate's word on new terms. The parent of a direct order would be amended with it, so it is not in the way."""
-        candidate = _amend_candidate(order, command.spec, command.source, "preview", frozenset())
-        verdict = self._engine.gate.check(candidate, self._engine.clock.now_ns(), full=True, dry=True)
-        denials = tuple(denial for denial in verdict.denials if denial.code != "PARENT_OVER")
-        checks = tuple(check for check in verdict.checks if check.code != "PARENT_OVER")
-        return msgspec.structs.replace(verdict, ok=not denials, denials=denials, checks=checks)
-
-    def _amend_target(self, order_id: str) -> Order | str:
-        order = self._engine.store.orders.get(order_id)
-        if order is None:
-            return "there is no such order"
-        if order.is_parent:
-            live = order.live_children
-            if order.spec.algo.name != "direct" or len(live) != 1:
-                return "only a working direct order can be amended; cancel it and place it anew"
-            order = live[0]
-        if order.state not in AMENDABLE:
-            return f"it is {order.state.value}; only a working order can be amended"
-        return order
-
-    def _amend_parent(self, parent: Order, child: Order, qty: Qty) -> None:
-        if parent.qty != qty or parent.limit != child.limit or parent.stop != child.stop:
-            self._engine.record(
-                ev.OrderAmended(
-                    order_id=parent.order_id,
-                    qty=qty,
-                    limit=child.limit,
-                    stop=child.stop,
-                    ts_ns=self._engine.clock.now_ns(),
-                )
-            )
-
     def _illegal(self, what: str, order_id: str, why: str) -> co.CommandResult:
         self._engine.record(ev.IllegalInput(what=what, order_id=order_id, why=why))
         return _no("ILLEGAL", f"{what} {order_id}: {why}", order_id)
@@ -535,7 +446,7 @@ class Commander:
         engine = self._engine
         error = engine.parts.policy.reload()
         if error is not None:
-            engine.record(ev.PolicyRefused(error=str(error)))
+            engine.record(PolicyRefused(error=str(error)))
             return _no("POLICY_REFUSED", f"the old policy stays: {error}")
         engine.record_policy()
         policy = engine.parts.policy.policy
@@ -575,42 +486,12 @@ def _same(one: str, other: str) -> bool:
     return one.lower().split() == other.lower().split()
 
 
-def _never_amended(order: Order, qty: Qty) -> str:
-    """Why a working order never gets these terms, whatever the gate says; empty where it may. ``qty``: its size then."""
-    if combo_of(order.spec) is not None:
-        return "a combo is not amended; cancel it and place another"
-    asked = (
-        order.parent.qty if order.parent is not None else order.qty
-    )  # a venue may have made the child smaller by itself
-    if order.spec.link is not None and qty not in {order.qty, asked}:
-        return "the size of an order that belongs to others cannot be changed; cancel the group and place it anew"
-    if qty <= order.qty_filled:
-        return f"new quantity {qty} is not above the {order.qty_filled} filled; cancel the rest instead"
-    return ""
-
-
 def _cancelled_by(command: co.CancelOrder) -> str:
     return f"cancelled by {command.source.name or command.source.kind}"
 
 
 def _cancel_asked(order: Order) -> co.CommandResult:
     return co.CommandResult(ok=True, text="cancel asked", order_id=order.order_id, state=order.state)
-
-
-def _amend_candidate(
-    order: Order, spec: OrderSpec, source: Source, intent_id: str, confirmed: frozenset[str]
-) -> Candidate:
-    return Candidate(
-        order_id=order.order_id,
-        role=Role.AMEND,
-        spec=spec,
-        source=source,
-        intent_id=intent_id,
-        parent_id=order.parent_id,
-        original=open_order(order),
-        qty_filled=order.qty_filled,
-        confirmed=confirmed,
-    )
 
 
 def _no(code: str, text: str, order_id: str = "") -> co.CommandResult:

@@ -30,6 +30,7 @@ from engine.domain.clock import NS_PER_MS, NS_PER_S
 from engine.domain.commands import AnyCommand, CommandResult, Halt, HaltScope, Preview
 from engine.domain.errors import StoreUnwritable
 from engine.domain.instrument import Instrument
+from engine.domain.ledger_events import EngineStarted, EngineStopped, InstrumentDefined, PolicyLoaded, PolicyRefused
 from engine.domain.order import OrderState, SourceKind
 from engine.execution.execution_agent import ExecutionAgent
 from engine.execution.linked import LinkedOrders
@@ -140,7 +141,7 @@ class Engine:
         is_clean = self._was_clean = self._rebuild()
         self.kill.push_to_latch()
         self._is_running = True
-        self.record(ev.EngineStarted(clean=is_clean, mode=self.parts.mode))
+        self.record(EngineStarted(clean=is_clean, mode=self.parts.mode))
         self.record_policy()
         self.take_trips()
         self.orders.recover()
@@ -156,8 +157,8 @@ class Engine:
             self.follow(row.seq, row.ts_ns, event)
             if row.seq % FORGET_EVERY == 0:
                 self.store.forget()  # its rows are written already; what ended long ago is packed
-            is_clean = not isinstance(event, ev.EngineStarted) and (is_clean or isinstance(event, ev.EngineStopped))
-            is_clean = is_clean or isinstance(event, ev.EngineStopped)
+            is_clean = not isinstance(event, EngineStarted) and (is_clean or isinstance(event, EngineStopped))
+            is_clean = is_clean or isinstance(event, EngineStopped)
         for projection in (self.store, self.ledger):
             projection.forget()
         return is_clean
@@ -172,7 +173,7 @@ class Engine:
         """Make instruments known; journaled where they are new or changed."""
         for made in instruments:
             if self.ledger.instruments.get(made.symbol) != made:
-                self.record(ev.InstrumentDefined(instrument=made))
+                self.record(InstrumentDefined(instrument=made))
             self.market.instruments[made.symbol] = made
         self.parts.sessions.want((made.calendar for made in instruments), self.clock.now_ns())
 
@@ -180,10 +181,10 @@ class Engine:
         """Journal the policy in force; one in another currency than the ledger's is refused. A replay takes its base as given."""
         refused = self.parts.mode != "replay" and self.parts.policy.hold_to(self.ledger.base_currency)
         if refused:
-            self.record(ev.PolicyRefused(error=str(refused)))
+            self.record(PolicyRefused(error=str(refused)))
         policy = self.parts.policy.policy
         if policy is not None:
-            self.record(ev.PolicyLoaded(policy_hash=policy.hash, text=policy.source))
+            self.record(PolicyLoaded(policy_hash=policy.hash, text=policy.source))
 
     def stop(self, why: str) -> None:
         """Let go of brokers and journal the clean end. The driver commits afterwards.
@@ -196,7 +197,7 @@ class Engine:
         try:
             self.orders.kill_unsent("the engine was stopped before it left", lambda _: True)
             self.keeper.keep_marks()
-            self.record(ev.EngineStopped(why=why))
+            self.record(EngineStopped(why=why))
         except StoreUnwritable:
             self.aftermath.begin()
 

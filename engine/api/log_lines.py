@@ -10,8 +10,18 @@ from engine.domain.clock import iso
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.ids import is_exit_wire_id
 from engine.domain.instrument import Digits, digits_of
+from engine.domain.ledger_events import (
+    EngineStarted,
+    EngineStopped,
+    InstrumentDefined,
+    LedgerOpened,
+    PolicyLoaded,
+    PolicyRefused,
+    TapeAnchored,
+    TapePruned,
+)
 from engine.domain.money import padded
-from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
+from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked, PositionAdjusted
 from engine.domain.order import AlgoSpec, OrderSpec
 from engine.domain.parent_events import (
     ApprovalAsked,
@@ -22,6 +32,7 @@ from engine.domain.parent_events import (
     ParentSuspended,
     UrgencySet,
 )
+from engine.domain.strategy_events import StrategyChanged, StrategySaved
 from engine.store.order import Order
 from engine.views import LogLine
 
@@ -30,14 +41,14 @@ SILENT = (
     ev.AmendIntent,
     ev.CancelIntent,
     ev.CommandReceived,
-    ev.InstrumentDefined,
-    ev.LedgerOpened,
+    InstrumentDefined,
+    LedgerOpened,
     ev.ParentStopping,
     PositionsMarked,
     ResultPeaked,
-    ev.StrategySaved,
-    ev.TapeAnchored,
-    ev.TapePruned,
+    StrategySaved,
+    TapeAnchored,
+    TapePruned,
 )
 """Events that only machines read; the tests hold that every other kind has a line."""
 _SILENT = frozenset(SILENT)
@@ -225,9 +236,9 @@ def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C90
             return "CONFL", f"fill {event.fill.fill_key} came twice with other content", "critical"
         case ev.AlertRaised():
             return "WARN", f"{event.code} {event.text}", event.severity
-        case ev.PolicyLoaded():
+        case PolicyLoaded():
             return "RISK", f"policy {event.policy_hash[:12]} in force", "info"
-        case ev.PolicyRefused():
+        case PolicyRefused():
             return "RISK", f"policy refused, the old one stays: {event.error}", "critical"
         case RiskDayBegan():
             waits = f"; {', '.join(event.waiting)} waits for a price" if event.waiting else ""
@@ -235,11 +246,11 @@ def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C90
         case RiskDayMarked():
             words = "; ".join(f"{mark.symbol} {mark.price} {mark.note}".rstrip() for mark in event.marks)
             return "RISK", f"{event.account}: the day's marks are complete: {words}", "info"
-        case ev.StrategyChanged():
+        case StrategyChanged():
             return "STRAT", f"{event.name} {event.state} {event.why}".rstrip(), "info"
         case ev.IllegalInput():
             return "ILLEGAL", f"{event.what} {event.order_id}: {event.why}", "warn"
-        case ev.PositionAdjusted():
+        case PositionAdjusted():
             moved = f"{event.qty} {event.symbol} " if event.symbol else ""
             return "ADJUST", f"{moved}cash {event.cash} {event.currency} by {event.who}: {event.reason}", "warn"
         case FxRateSet():
@@ -256,9 +267,9 @@ def _desk_words(event: ev.AnyEvent) -> tuple[str, str, str] | None:  # noqa: C90
             return "NEW", f"{event.basket_id} released by {event.who}: {', '.join(event.orders[:10])}", "info"
         case BasketDropped():
             return "CXL", f"{event.basket_id} dropped by {event.who}", "info"
-        case ev.EngineStopped():
+        case EngineStopped():
             return "STOP", event.why, "info"
-        case ev.EngineStarted():
+        case EngineStarted():
             return "START", "clean start" if event.clean else "start after an unclean end", "info"
         case _:
             return None

@@ -20,6 +20,7 @@ from engine.domain import events as ev
 from engine.domain.basket_events import BasketDropped, BasketReleased, BasketStaged
 from engine.domain.clock import NS_PER_S
 from engine.domain.instrument import Instrument
+from engine.domain.ledger_events import EngineStarted, PolicyLoaded, PolicyRefused
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Price, ratio, text
 from engine.domain.order import DIES, source_of_wire, urgency_of
 from engine.market.bars import Bar
@@ -89,13 +90,13 @@ class Picture:
         self._policy_error = ""
         self._remarks: dict[str, str] = {}
         self.routes: dict[type, Callable[[int, int, Any], None]] = {
-            ev.EngineStarted: self._started,
+            EngineStarted: self._started,
             ev.ParentAccepted: self._accepted,
             ev.OrderFilled: self._filled,
             ev.FillBusted: self._busted,
             ev.ForeignFillSeen: self._filled,
-            ev.PolicyLoaded: self._policy,
-            ev.PolicyRefused: self._policy,
+            PolicyLoaded: self._policy,
+            PolicyRefused: self._policy,
             ev.TradingStateChanged: self.halts.changed,
             ev.HaltStep: self.halts.step,
             ev.BrokerChanged: self._venues.changed,
@@ -151,7 +152,7 @@ class Picture:
             if at >= half or order_id in at_work
         }
 
-    def _started(self, _seq: int, ts_ns: int, event: ev.EngineStarted) -> None:
+    def _started(self, _seq: int, ts_ns: int, event: EngineStarted) -> None:
         self._started_ns = ts_ns
         self._venues.started()
         self._mode = "LIVE" if event.mode == "live" else "PAPER"
@@ -168,8 +169,8 @@ class Picture:
     def _busted(self, _seq: int, _ts_ns: int, event: ev.FillBusted) -> None:
         self._overview.booked(self._engine.store.orders.get(event.order_id), event.fill, -1)
 
-    def _policy(self, _seq: int, _ts_ns: int, event: ev.PolicyLoaded | ev.PolicyRefused) -> None:
-        self._policy_error = event.error if isinstance(event, ev.PolicyRefused) else ""
+    def _policy(self, _seq: int, _ts_ns: int, event: PolicyLoaded | PolicyRefused) -> None:
+        self._policy_error = event.error if isinstance(event, PolicyRefused) else ""
 
     def remark(self, order_id: str, text: str) -> None:
         """Show a note on an order that no journaled event carries; drawn with the next event that is shown."""

@@ -9,6 +9,7 @@ from engine.api.market_state import MarketState
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, Clock
 from engine.domain.instrument import Instrument, InstrumentKind
+from engine.domain.ledger_events import EngineStarted
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty, ratio
 from engine.domain.money_events import RateSeen
 from engine.domain.order import Side, SourceKind
@@ -65,14 +66,14 @@ class EngineRiskView:
         """Live orders as the gate compares them, with the row that changed each last; those that have ended go in time."""
         self._is_recovering = False
         self.routes: ev.Routes = {
-            ev.EngineStarted: self._started,
+            EngineStarted: self._started,
             ev.BrokerChanged: self._channel_changed,
             ev.ReconcileDone: self._reconciled,
         }
 
     # -- following the journal -------------------------------------------------------------------------------------------
 
-    def _started(self, _seq: int, _ts_ns: int, event: ev.EngineStarted) -> None:
+    def _started(self, _seq: int, _ts_ns: int, event: EngineStarted) -> None:
         self.channels.clear()
         self.verified.clear()
         self._offsets.clear()

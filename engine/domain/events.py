@@ -18,69 +18,23 @@ from engine.domain.commands import AmendOrder, AnyCommand, CancelOrder, Denial, 
 from engine.domain.day_events import PositionsMarked, ResultPeaked, RiskDayBegan, RiskDayMarked
 from engine.domain.errors import StoreCorrupt
 from engine.domain.event import Event
-from engine.domain.instrument import Instrument
+from engine.domain.ledger_events import (
+    EngineStarted,
+    EngineStopped,
+    InstrumentDefined,
+    LedgerOpened,
+    PolicyLoaded,
+    PolicyRefused,
+    TapeAnchored,
+    TapePruned,
+)
 from engine.domain.money import Exact, Money, Price, Qty, text
-from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked
+from engine.domain.money_events import BooksAdjusted, FxRateSet, MovementBooked, PositionAdjusted
 from engine.domain.order import Liquidity, OrderSpec, OrderState, Side, Source
 from engine.domain.parent_events import ParentEvent
+from engine.domain.strategy_events import StrategyChanged, StrategySaved
 
-# -- the ledger's own life ---------------------------------------------------------------------------------------
-
-
-class LedgerOpened(Event, frozen=True, kw_only=True, tag="ledger_opened"):
-    """Always the first row."""
-
-    ledger_id: str
-    schema: int
-    currency: str
-    """Base currency of limits and totals."""
-
-
-class EngineStarted(Event, frozen=True, kw_only=True, tag="engine_started"):
-    """An engine took this ledger. ``clean`` says whether the one before it ended with EngineStopped."""
-
-    clean: bool
-    mode: str
-    """``paper``, ``live`` or ``replay``."""
-
-
-class EngineStopped(Event, frozen=True, kw_only=True, tag="engine_stopped"):
-    """The engine let go of the ledger on purpose."""
-
-    why: str
-
-
-class PolicyLoaded(Event, frozen=True, kw_only=True, tag="policy_loaded"):
-    """Limits in force from here on; the text makes the day provable without the file."""
-
-    policy_hash: str
-    text: str
-
-
-class PolicyRefused(Event, frozen=True, kw_only=True, tag="policy_refused"):
-    """A reload failed; the old policy stays."""
-
-    error: str
-
-
-class InstrumentDefined(Event, frozen=True, kw_only=True, tag="instrument_defined"):
-    """An instrument as it is known from here on."""
-
-    instrument: Instrument
-
-
-class TapeAnchored(Event, frozen=True, kw_only=True, tag="tape_anchored"):
-    """A market data file or chunk that decisions from here on refer to."""
-
-    name: str
-    sha256: str
-    rows: int
-
-
-class TapePruned(Event, frozen=True, kw_only=True, tag="tape_pruned"):
-    """Days of the tape that were removed to keep what the settings allow: their chunks are missing rightly."""
-
-    days: tuple[str, ...]
+# -- inputs ----------------------------------------------------------------------------------------------------------
 
 
 class CommandReceived(Event, frozen=True, kw_only=True, tag="command"):
@@ -478,23 +432,6 @@ class ReconcileDone(Event, frozen=True, kw_only=True, tag="reconcile_done"):
     ts_ns: int
 
 
-class PositionAdjusted(Event, frozen=True, kw_only=True, tag="position_adjusted"):
-    """A person accepted the broker's position (or cash, with an empty symbol) with a reason."""
-
-    broker: str
-    account: str
-    symbol: str = ""
-    qty: Qty = Qty(0)
-    """Signed change."""
-    cost: Money = Money(0)
-    """Signed change of cost."""
-    cash: Money = Money(0)
-    """Signed change of cash."""
-    currency: str
-    reason: str
-    who: str
-
-
 # -- risk, halt, sources ---------------------------------------------------------------------------------------------------
 
 
@@ -532,23 +469,6 @@ class AlertRaised(Event, frozen=True, kw_only=True, tag="alert"):
     """``info``, ``warn`` or ``critical``."""
     code: str
     text: str
-
-
-class StrategyChanged(Event, frozen=True, kw_only=True, tag="strategy_changed"):
-    """A strategy was started, stopped or disabled."""
-
-    name: str
-    state: str
-    """``on``, ``off`` or ``disabled``."""
-    why: str = ""
-    params: dict[str, str] = msgspec.field(default_factory=dict)
-
-
-class StrategySaved(Event, frozen=True, kw_only=True, tag="strategy_saved"):
-    """A strategy's persisted state."""
-
-    name: str
-    data: dict[str, str]
 
 
 AnyEvent = (

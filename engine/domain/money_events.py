@@ -1,4 +1,4 @@
-"""Events of money over time: currency rates, and what brokers book to an account beside executions."""
+"""Events of money over time: currency rates, what brokers book to an account beside executions, and what a person corrects."""
 
 from __future__ import annotations
 
@@ -100,3 +100,20 @@ class RateSeen(msgspec.Struct, frozen=True):
     rate: Decimal
     ts_ns: int
     source: str
+
+
+class PositionAdjusted(Event, frozen=True, kw_only=True, tag="position_adjusted"):
+    """A person accepted the broker's position (or cash, with an empty symbol) with a reason."""
+
+    broker: str
+    account: str
+    symbol: str = ""
+    qty: Qty = Qty(0)
+    """Signed change."""
+    cost: Money = Money(0)
+    """Signed change of cost."""
+    cash: Money = Money(0)
+    """Signed change of cash."""
+    currency: str
+    reason: str
+    who: str

@@ -23,6 +23,7 @@ from engine.domain.errors import InputError
 from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_QTY, Qty
 from engine.domain.order import OrderState, SourceKind
+from engine.domain.strategy_events import StrategyChanged, StrategySaved
 from engine.intake.strategy_base import (
     HistoryReady,
     OwnFill,
@@ -105,14 +106,14 @@ class StrategyHost:
         self.timers_set = 0
         """How many timers were ever asked for: a driver that keeps the next due time looks here for a new one."""
         self._is_busy = False
-        self._last: dict[str, ev.StrategyChanged] = {}
+        self._last: dict[str, StrategyChanged] = {}
         self._saved: dict[str, dict[str, str]] = {}
         self._halted: dict[tuple[HaltScopeKind, str], str] = {}
         self._positions: dict[tuple[str, str], Qty] = {}
         self._is_recovered = False
         self.routes: ev.Routes = {
-            ev.StrategyChanged: self._changed,
-            ev.StrategySaved: self._save,
+            StrategyChanged: self._changed,
+            StrategySaved: self._save,
             ev.TradingStateChanged: self._state_changed,
         }
         self.live_routes: ev.Routes = {
@@ -156,7 +157,7 @@ class StrategyHost:
             else:
                 why = "not started again: the engine did not end cleanly"
             if name not in self._runners and self._last[name].state == "on":
-                self.record(ev.StrategyChanged(name=name, state="off", why=why))
+                self.record(StrategyChanged(name=name, state="off", why=why))
 
     def _start(self, name: str, params: dict[str, str], why: str) -> CommandResult:
         kind = self.strategies.get(name)
@@ -186,7 +187,7 @@ class StrategyHost:
             self._quoted.update(symbols)
         for symbol in symbols:
             self.bars.keep(symbol, LIVE_BARS)
-        self.record(ev.StrategyChanged(name=name, state="on", why=why, params=params))
+        self.record(StrategyChanged(name=name, state="on", why=why, params=params))
         self._call(runner, strategy.on_start)
         if runner.is_on:
             return CommandResult(ok=True, text=f"{name} is on")
@@ -203,7 +204,7 @@ class StrategyHost:
         self._call(runner, runner.strategy.on_stop)
         if runner.is_on:
             self._remove(runner)
-            self.record(ev.StrategyChanged(name=name, state="off", why=why))
+            self.record(StrategyChanged(name=name, state="off", why=why))
         return CommandResult(ok=True, text=f"{name} is off; {len(self.open_orders(name))} of its orders are open")
 
     def _remove(self, runner: Runner) -> None:
@@ -214,7 +215,7 @@ class StrategyHost:
 
     def _disable(self, runner: Runner, why: str) -> None:
         self._remove(runner)
-        self.record(ev.StrategyChanged(name=runner.name, state="disabled", why=why))
+        self.record(StrategyChanged(name=runner.name, state="disabled", why=why))
         for order in self.open_orders(runner.name):
             if not order.spec.reduce_only and not order.stopping:
                 self.submit(CancelOrder(source=runner.source, order_id=order.order_id))
@@ -227,10 +228,10 @@ class StrategyHost:
         if handler is not None:
             handler(seq, ts_ns, event)
 
-    def _changed(self, _seq: int, _ts_ns: int, event: ev.StrategyChanged) -> None:
+    def _changed(self, _seq: int, _ts_ns: int, event: StrategyChanged) -> None:
         self._last[event.name] = event
 
-    def _save(self, _seq: int, _ts_ns: int, event: ev.StrategySaved) -> None:
+    def _save(self, _seq: int, _ts_ns: int, event: StrategySaved) -> None:
         self._saved[event.name] = event.data
 
     def _state_changed(self, _seq: int, _ts_ns: int, event: ev.TradingStateChanged) -> None:
@@ -410,7 +411,7 @@ class StrategyHost:
             return
         runner.saved = dict(sorted(runner.state.items()))
         if runner.saved != self._saved.get(runner.name, {}):
-            self.record(ev.StrategySaved(name=runner.name, data=runner.saved))
+            self.record(StrategySaved(name=runner.name, data=runner.saved))
 
     def _tell(self, name: str, event: StrategyEvent) -> None:
         runner = self._runners.get(name)
@@ -467,7 +468,7 @@ class StrategyHost:
             is_global = scope.kind is HaltScopeKind.GLOBAL
             if is_global or (scope.kind is HaltScopeKind.STRATEGY and scope.name == runner.name):
                 self._remove(runner)
-                self.record(ev.StrategyChanged(name=runner.name, state="off", why=f"halted: {event.why or event.code}"))
+                self.record(StrategyChanged(name=runner.name, state="off", why=f"halted: {event.why or event.code}"))
 
 
 def _is_of(order: Order, name: str) -> bool:

@@ -12,8 +12,9 @@ from decimal import Decimal
 from engine.domain import events as ev
 from engine.domain.errors import InvariantError
 from engine.domain.instrument import Instrument, InstrumentKind
+from engine.domain.ledger_events import InstrumentDefined, LedgerOpened
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Qty, text
-from engine.domain.money_events import Adjustment, BooksAdjusted, MovementBooked
+from engine.domain.money_events import Adjustment, BooksAdjusted, MovementBooked, PositionAdjusted
 from engine.domain.movements import BROUGHT, Movement, MovementKind
 from engine.ledger.positions import Entry, Position, Split, parts_at_cost
 from engine.store.shelf import Shelf
@@ -63,11 +64,11 @@ class Ledger:
             ev.OrderFilled: self._filled,
             ev.ForeignFillSeen: self._filled,
             ev.FillBusted: self._busted,
-            ev.PositionAdjusted: self._adjust,
+            PositionAdjusted: self._adjust,
             BooksAdjusted: self._adjust_books,
             MovementBooked: self._book_movement,
-            ev.InstrumentDefined: self._defined,
-            ev.LedgerOpened: self._opened,
+            InstrumentDefined: self._defined,
+            LedgerOpened: self._opened,
         }
 
     def apply(self, seq: int, ts_ns: int, event: ev.AnyEvent) -> None:
@@ -80,7 +81,7 @@ class Ledger:
         if handler is not None:
             handler(seq, ts_ns, event)
 
-    def _opened(self, _seq: int, _ts_ns: int, event: ev.LedgerOpened) -> None:
+    def _opened(self, _seq: int, _ts_ns: int, event: LedgerOpened) -> None:
         self.base_currency = event.currency
 
     def _filled(self, _seq: int, _ts_ns: int, event: ev.OrderFilled | ev.ForeignFillSeen) -> None:
@@ -89,7 +90,7 @@ class Ledger:
     def _busted(self, _seq: int, _ts_ns: int, event: ev.FillBusted) -> None:
         self._undo((event.fill.broker, event.fill.account, event.fill.fill_key))
 
-    def _defined(self, _seq: int, _ts_ns: int, event: ev.InstrumentDefined) -> None:
+    def _defined(self, _seq: int, _ts_ns: int, event: InstrumentDefined) -> None:
         self._define(event.instrument)
 
     def instrument(self, symbol: str) -> Instrument:
@@ -209,7 +210,7 @@ class Ledger:
 
     # -- a person's word -----------------------------------------------------------------------------------------------
 
-    def _adjust(self, seq: int, _ts_ns: int, event: ev.PositionAdjusted) -> None:
+    def _adjust(self, seq: int, _ts_ns: int, event: PositionAdjusted) -> None:
         """Book what a person accepted: a position comes or goes against no cash, cash moves by what the event says."""
         if event.symbol and event.qty:
             self._take_over((event.broker, event.account, event.symbol), f"adjust:{seq}", event.qty, event.cost)

@@ -14,8 +14,9 @@ import msgspec
 
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
+from engine.domain.ledger_events import InstrumentDefined
 from engine.domain.money import EXACT, ZERO_MONEY, ZERO_QTY, Money, Price, Qty, text
-from engine.domain.money_events import BooksAdjusted, MovementBooked
+from engine.domain.money_events import BooksAdjusted, MovementBooked, PositionAdjusted
 from engine.domain.movements import BROUGHT
 from engine.ledger.day_book import DayBook
 from engine.ledger.fx_book import FxBook
@@ -146,14 +147,14 @@ class Books:
                 self._undo((event.fill.broker, event.fill.account, event.fill.fill_key))
                 if before is not None:
                     self._margin(event.fill, before)
-            case ev.PositionAdjusted():
+            case PositionAdjusted():
                 self._line((event.broker, event.account, event.currency)).adjustments += event.cash
             case BooksAdjusted() if not event.adjustment.symbol:
                 made = event.adjustment
                 self._line((made.broker, made.account, made.currency)).adjustments += made.cash
             case MovementBooked():
                 self._movement(event)
-            case ev.InstrumentDefined():
+            case InstrumentDefined():
                 for key in [key for key in self._waiting if key not in self.ledger.waiting]:
                     self._waiting.discard(key)
                     self._fill(self._fills.pop(key), None)

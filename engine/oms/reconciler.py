@@ -16,6 +16,7 @@ from engine.domain.clock import Clock
 from engine.domain.commands import HaltScope, HaltScopeKind
 from engine.domain.instrument import Instrument
 from engine.domain.money import ZERO_MONEY, ZERO_QTY, Money, Qty, Rounding, ratio, round_to, text
+from engine.domain.money_events import PositionAdjusted
 from engine.domain.movements import Movement, MovementKind
 from engine.domain.order import OrderState
 from engine.ledger.ledger import Ledger
@@ -384,7 +385,7 @@ class Reconciler:
         who: str,
     ) -> None:
         self._record(
-            ev.PositionAdjusted(
+            PositionAdjusted(
                 broker=snapshot.broker,
                 account=snapshot.account,
                 symbol=symbol,

@@ -18,7 +18,6 @@ from engine.domain.events import (
     AnyEvent,
     CancelIntent,
     FillBusted,
-    InstrumentDefined,
     OrderAmended,
     OrderCancelled,
     OrderExpired,
@@ -33,6 +32,7 @@ from engine.domain.events import (
     TradingStateChanged,
 )
 from engine.domain.instrument import Instrument
+from engine.domain.ledger_events import InstrumentDefined
 from engine.domain.money import EXACT, ZERO_QTY, Qty
 from engine.domain.order import OrderSpec, Side, Source, SourceKind
 

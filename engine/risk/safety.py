@@ -19,7 +19,6 @@ from engine.domain.events import (
     AnyEvent,
     BrokerState,
     CancelIntent,
-    EngineStarted,
     FillConflict,
     OrderAcked,
     OrderIntent,
@@ -28,6 +27,7 @@ from engine.domain.events import (
     TradingState,
     TradingStateChanged,
 )
+from engine.domain.ledger_events import EngineStarted
 from engine.domain.money import EXACT, text
 from engine.risk.controls_case import fall
 from engine.risk.controls_history import Window

@@ -25,12 +25,12 @@ from engine.domain.events import (
     AmendIntent,
     AmendPlaced,
     AnyEvent,
-    LedgerOpened,
     OrderIntent,
     OrderPlaced,
     TradingStateChanged,
     encode,
 )
+from engine.domain.ledger_events import LedgerOpened
 from engine.store.connection import LOG_BYTES, fold_log, grow_log, log_readers
 from engine.store.head import note_head, noted_head
 from engine.store.kept_rows import KeptRows

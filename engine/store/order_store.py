@@ -16,6 +16,7 @@ from typing import Any
 from engine.domain import events as ev
 from engine.domain.commands import AmendOrder, NewOrder
 from engine.domain.errors import InvariantError
+from engine.domain.ledger_events import LedgerOpened
 from engine.domain.money import EXACT, ZERO_QTY, Qty
 from engine.domain.order import LIVE, TERMINAL, OrderState, Side, Source, SourceKind, urged
 from engine.domain.parent_events import (
@@ -145,7 +146,7 @@ class OrderStore:
             if handler is not None:
                 handler(seq, ts_ns, part)
 
-    def _ledger_opened(self, _seq: int, _ts_ns: int, event: ev.LedgerOpened) -> None:
+    def _ledger_opened(self, _seq: int, _ts_ns: int, event: LedgerOpened) -> None:
         self.ledger_id = event.ledger_id
 
     def _asked(self, _seq: int, _ts_ns: int, event: ev.CommandReceived) -> None:
@@ -555,7 +556,7 @@ class OrderStore:
 
 
 _HANDLERS: Mapping[type, Any] = {
-    ev.LedgerOpened: OrderStore._ledger_opened,
+    LedgerOpened: OrderStore._ledger_opened,
     ev.CommandReceived: OrderStore._asked,
     ev.IllegalInput: OrderStore._illegal,
     ev.OrderStaged: OrderStore._staged,

@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from engine.domain.errors import BoltError, StoreCorrupt
-from engine.domain.events import LedgerOpened, decode_event, kind_of
+from engine.domain.events import decode_event, kind_of
+from engine.domain.ledger_events import LedgerOpened
 from engine.store.alike import says_the_same
 from engine.store.head import noted_head
 from engine.store.journal import GENESIS, Projection, Row, is_well_typed, pages, read_journal, row_faults

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain import events as ev
+from engine.domain.ledger_events import InstrumentDefined
 from engine.ledger.ledger import Ledger
 from engine.store.journal import Journal, read_journal
 from engine.store.verify import rebuild, verify
@@ -63,7 +64,7 @@ def test_an_append_costs_microseconds() -> None:
 @pytest.mark.parametrize("rows", [1, 16, 64, 256])
 def test_a_commit_costs_about_a_flush(tmp_path: Path, rows: int) -> None:
     desk = Desk(tmp_path / "ledger.db")
-    desk.record(ev.InstrumentDefined(instrument=AAPL))
+    desk.record(InstrumentDefined(instrument=AAPL))
     desk.journal.commit()
     number = 0
     times = []
@@ -84,7 +85,7 @@ def test_a_commit_costs_about_a_flush(tmp_path: Path, rows: int) -> None:
 @pytest.mark.bench
 def test_a_fill_costs_the_same_late_in_the_day() -> None:
     ledger = Ledger()
-    ledger.apply(1, 1, ev.InstrumentDefined(instrument=AAPL))
+    ledger.apply(1, 1, InstrumentDefined(instrument=AAPL))
     costs = []
     number = 1
     for _ in range(10):

@@ -30,6 +30,7 @@ from bolt_tui.wiring import projections
 from engine.domain import events as ev
 from engine.domain.errors import SettingsError, StoreLocked, StoreUnwritable, StoreVersion
 from engine.domain.ids import new_ledger_id
+from engine.domain.ledger_events import EngineStarted
 from engine.store.journal import Journal
 from engine.store.upgrade import upgrade
 from engine.store.verify import verify
@@ -265,7 +266,7 @@ def older(tmp_path: Path) -> Path:
     journal = Journal.open(path, 10**18, new_ledger_id, "USD")
     for projection in projections():
         journal.attach(projection)
-    journal.append(10**18, ev.EngineStarted(clean=True, mode="paper"))
+    journal.append(10**18, EngineStarted(clean=True, mode="paper"))
     journal.commit()
     journal.close()
     with closing(sqlite3.connect(path)) as link:

@@ -10,7 +10,7 @@ import pytest
 
 from bolt_tui.commands.exits import Exit
 from bolt_tui.settings import Home
-from engine.domain import events as ev
+from engine.domain.ledger_events import TapeAnchored
 from engine.market.tape import chunk_path, write_chunk
 from tests.cli.conftest import Ran
 from tests.store.shop import Desk, run_sql, trade
@@ -45,7 +45,7 @@ def test_a_copy_is_proven_without_the_tape_that_is_not_part_of_it(
 ) -> None:
     name = "tape/20231114/000001"
     desk = Desk(ledger)
-    desk.record(ev.TapeAnchored(name=name, sha256=write_chunk(chunk_path(home.tape, name), [b"[]"]), rows=1))
+    desk.record(TapeAnchored(name=name, sha256=write_chunk(chunk_path(home.tape, name), [b"[]"]), rows=1))
     desk.journal.close()
     copy = tmp_path / "elsewhere" / "copy.db"
     copy.parent.mkdir()

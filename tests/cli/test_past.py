@@ -18,9 +18,9 @@ from bolt_tui.past import DAY_NS, MODE, Past, read_instant
 from bolt_tui.past_market import LOOKBACK_NS
 from bolt_tui.settings import Home, Settings
 from engine.domain import commands as co
-from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, SimClock
 from engine.domain.errors import SettingsError
+from engine.domain.ledger_events import TapeAnchored
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderSpec, OrderType, Side
 from engine.market.feed import BookTick, MarketTick, QuoteTick, TradeTick
@@ -88,7 +88,7 @@ def taped(lab: Lab, home: Home, tmp_path: Path) -> Iterator[Past]:
     ]
     name = "tape/20231114/000001"
     digest = write_chunk(chunk_path(home.root / "tape", name), [tick_line(tick) for tick in ticks])
-    lab.engine.record(ev.TapeAnchored(name=name, sha256=digest, rows=len(ticks)))
+    lab.engine.record(TapeAnchored(name=name, sha256=digest, rows=len(ticks)))
     lab.pass_time(1)
     (tmp_path / "scratch").mkdir()
     made = Past(home.ledger, tmp_path / "scratch", lambda _: None, home.root / "tape")

@@ -12,6 +12,7 @@ from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
 from engine.domain.commands import HaltScope, HaltScopeKind
 from engine.domain.errors import InvariantError
+from engine.domain.ledger_events import InstrumentDefined, PolicyLoaded
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind, Tif
 from engine.ledger.ledger import Ledger
@@ -456,7 +457,7 @@ def test_flat_memory_journal_gives_the_same_hash(tmp_path: Path) -> None:
     one = Journal.open_memory(1, "ABCDE", "USD")
     two = Journal.open(tmp_path / "l.db", 1, lambda: "ABCDE", "USD")
     for journal in (one, two):
-        journal.append(2, ev.InstrumentDefined(instrument=AAPL))
+        journal.append(2, InstrumentDefined(instrument=AAPL))
         journal.commit()
     assert one.head_hash == two.head_hash
     one.close()
@@ -767,9 +768,7 @@ def test_a_stop_that_cancels_cancels_and_one_that_does_not_says_what_stays(lab: 
 
 
 def test_the_policy_in_force_stands_in_the_journal_word_for_word(lab: Lab) -> None:
-    (loaded,) = [
-        event for row in lab.journal.read() if isinstance(event := ev.decode_event(row.payload), ev.PolicyLoaded)
-    ]
+    (loaded,) = [event for row in lab.journal.read() if isinstance(event := ev.decode_event(row.payload), PolicyLoaded)]
     assert loaded.text == POLICY.read_text("utf-8")
 
 

@@ -13,6 +13,7 @@ from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S
 from engine.domain.instrument import make_instrument
 from engine.domain.money import Money, Price, Qty
+from engine.domain.money_events import PositionAdjusted
 from engine.domain.order import AlgoSpec, OrderSpec, OrderState, OrderType, Side
 from engine.store.order import Order
 from tests.core.lab import ME
@@ -28,7 +29,7 @@ def test_every_kind_is_told_or_silent() -> None:
 
 
 def test_money_that_a_person_moves_is_told() -> None:
-    event = ev.PositionAdjusted(
+    event = PositionAdjusted(
         broker="paper", account="PAPER", cash=Money(-5), currency="USD", reason="bank fee", who="cli:anna"
     )
     assert log_lines.is_told(event)

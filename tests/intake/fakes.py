@@ -10,6 +10,7 @@ from engine.domain.commands import AnyCommand, CancelOrder, CommandResult, Denia
 from engine.domain.instrument import Instrument, make_instrument
 from engine.domain.money import Price, Qty
 from engine.domain.order import OrderState, Side, Source, SourceKind, Tif
+from engine.domain.strategy_events import StrategyChanged, StrategySaved
 from engine.intake.strategy_base import Strategy
 from engine.intake.strategy_host import StrategyHost
 from engine.market.feed import QuoteTick, TradeTick
@@ -162,11 +163,11 @@ class Desk:
 
     @property
     def changes(self) -> list[tuple[str, str]]:
-        return [(e.state, e.why) for e in self.journal if isinstance(e, ev.StrategyChanged)]
+        return [(e.state, e.why) for e in self.journal if isinstance(e, StrategyChanged)]
 
     @property
     def saves(self) -> list[dict[str, str]]:
-        return [e.data for e in self.journal if isinstance(e, ev.StrategySaved)]
+        return [e.data for e in self.journal if isinstance(e, StrategySaved)]
 
 
 BUY, SELL = Side.BUY, Side.SELL

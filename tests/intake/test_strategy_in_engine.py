@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from engine.domain import commands as co
-from engine.domain.events import BrokerState, StrategyChanged, decode_event
+from engine.domain.events import BrokerState, decode_event
 from engine.domain.money import Price, Qty
 from engine.domain.order import Source, SourceKind
+from engine.domain.strategy_events import StrategyChanged
 from engine.intake.strategy_base import Strategy, StrategyContext, StrategyEvent
 from engine.market.feed import QuoteTick
 from engine.oms import broker_interface as bi

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from engine.domain import day_events as de
 from engine.domain import events as ev
+from engine.domain.ledger_events import InstrumentDefined, LedgerOpened
 from engine.domain.money import Money, Price, Qty
+from engine.domain.money_events import PositionAdjusted
 from engine.ledger.day_book import DayBook, Unknown
 from engine.ledger.ledger import Ledger
 from tests.ledger.test_ledger import AAPL, BTC, ES, fill
@@ -28,9 +30,9 @@ class Days:
         self.book = DayBook(self.ledger)
         self.events: list[ev.AnyEvent] = []
         self.prices = {made.symbol: Price(100) for made in SYMBOLS}
-        self.take(ev.LedgerOpened(ledger_id="TEST0", schema=1, currency="USD"))
+        self.take(LedgerOpened(ledger_id="TEST0", schema=1, currency="USD"))
         for made in SYMBOLS:
-            self.take(ev.InstrumentDefined(instrument=made))
+            self.take(InstrumentDefined(instrument=made))
 
     def take(self, event: ev.AnyEvent) -> None:
         self.events.append(event)
@@ -81,12 +83,12 @@ def test_fees_count_in_the_currency_they_were_paid_in() -> None:
 def test_payments_are_no_result() -> None:
     days = Days()
     days.cut(0)
-    paid = ev.PositionAdjusted(
+    paid = PositionAdjusted(
         broker="paper", account="PAPER", cash=Money(5_000), currency="USD", reason="paid in", who="anna"
     )
     days.take(paid)
     assert days.results() == {}
-    taken = ev.PositionAdjusted(
+    taken = PositionAdjusted(
         broker="paper",
         account="PAPER",
         symbol="AAPL",

@@ -15,8 +15,9 @@ from brokers.paper.accounts import Account
 from engine.domain import events as ev
 from engine.domain.errors import InvariantError
 from engine.domain.instrument import Instrument, make_instrument
+from engine.domain.ledger_events import InstrumentDefined, LedgerOpened
 from engine.domain.money import Money, Price, Qty
-from engine.domain.money_events import MovementBooked
+from engine.domain.money_events import MovementBooked, PositionAdjusted
 from engine.domain.movements import Movement, MovementKind
 from engine.domain.order import Side
 from engine.ledger.ledger import Ledger
@@ -49,9 +50,9 @@ class Books:
     def __init__(self, *instruments: Instrument) -> None:
         self.ledger = Ledger()
         self.seq = 0
-        self.take(ev.LedgerOpened(ledger_id="TEST0", schema=1, currency="USD"))
+        self.take(LedgerOpened(ledger_id="TEST0", schema=1, currency="USD"))
         for made in instruments:
-            self.take(ev.InstrumentDefined(instrument=made))
+            self.take(InstrumentDefined(instrument=made))
 
     def take(self, event: ev.AnyEvent) -> None:
         self.seq += 1
@@ -66,7 +67,7 @@ class Books:
 
     def adjust(self, symbol: str = "", qty: str = "0", cost: str = "0", cash: str = "0", currency: str = "USD") -> None:
         self.take(
-            ev.PositionAdjusted(
+            PositionAdjusted(
                 broker="paper",
                 account="PAPER",
                 symbol=symbol,
@@ -168,7 +169,7 @@ def test_an_execution_of_a_symbol_that_nobody_defined_waits() -> None:
     books.bust(one)
     assert books.ledger.positions == {}
     assert [waiting.fill_key for waiting in books.ledger.waiting.values()] == ["3"]
-    books.take(ev.InstrumentDefined(instrument=ES))
+    books.take(InstrumentDefined(instrument=ES))
     assert books.ledger.waiting == {}
     assert books.said("ES") == {"qty": "1", "cost": "295000", "realised": "0", "fees": "2", "cash": "-2"}
 
@@ -217,7 +218,7 @@ def test_a_rebate_is_a_negative_fee() -> None:
 def test_a_multiplier_that_changes_leaves_what_was_booked() -> None:
     books = Books(ES)
     books.book(fill("1", "buy", "2", "100", "0", "ES"))
-    books.take(ev.InstrumentDefined(instrument=make_instrument("ES", "future", "SIMF", "USD", "0.25", multiplier="5")))
+    books.take(InstrumentDefined(instrument=make_instrument("ES", "future", "SIMF", "USD", "0.25", multiplier="5")))
     books.book(fill("2", "buy", "1", "1000", "0", "ES"))
     assert books.said("ES")["cost"] == "15000"
     assert books.ledger.conservation_faults() == []

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from brokers.paper.accounts import Account, check_conservation
 from engine.domain import events as ev
 from engine.domain.instrument import make_instrument
+from engine.domain.ledger_events import InstrumentDefined, LedgerOpened
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import Side
 from engine.ledger.ledger import Ledger
@@ -21,8 +22,8 @@ FILLS = st.lists(st.tuples(st.booleans(), st.integers(1, 9), st.integers(1, 400)
 def test_venue_and_ledger_agree_on_cash(kind: str, fills: list[tuple[bool, int, int]]) -> None:
     made = make_instrument("ES", kind, "XSIM", "USD", "0.25", multiplier="50")
     account, ledger = Account(name="PAPER"), Ledger()
-    ledger.apply(1, 1, ev.LedgerOpened(ledger_id="TEST0", schema=1, currency="USD"))
-    ledger.apply(2, 1, ev.InstrumentDefined(instrument=made))
+    ledger.apply(1, 1, LedgerOpened(ledger_id="TEST0", schema=1, currency="USD"))
+    ledger.apply(2, 1, InstrumentDefined(instrument=made))
     for number, (is_buy, qty, ticks) in enumerate(fills):
         fill = ev.Fill(
             broker="paper",

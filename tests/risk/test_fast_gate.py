@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.domain.events import BrokerState, InstrumentDefined, TradingState
+from engine.domain.events import BrokerState, TradingState
 from engine.domain.instrument import make_instrument
+from engine.domain.ledger_events import InstrumentDefined
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import Link, LinkRole, OrderSpec, OrderState, OrderType, Side, SourceKind, Tif
 from engine.risk.controls import ROWS

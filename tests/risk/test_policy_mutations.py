@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from engine.domain.commands import ReloadPolicy
-from engine.domain.events import PolicyLoaded, PolicyRefused, decode_event
+from engine.domain.events import decode_event
+from engine.domain.ledger_events import PolicyLoaded, PolicyRefused
 from engine.risk.policy import BY_PATH, FIELDS, Kind, Problem, parse
 from tests.core.lab import ME, Lab
 from tests.risk.world import SHIPPED

@@ -15,12 +15,12 @@ from engine.domain.events import (
     CancelIntent,
     Decision,
     Fill,
-    InstrumentDefined,
     OrderFilled,
     OrderIntent,
     ParentAccepted,
 )
 from engine.domain.instrument import Instrument, make_instrument
+from engine.domain.ledger_events import InstrumentDefined
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, OrderType, Side, Source, SourceKind, Tif
 from engine.domain.resets import DailyReset

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.domain import events as ev
+from engine.domain.ledger_events import InstrumentDefined
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, OrderType, Side, Source, SourceKind
 from engine.store.journal import Journal
@@ -18,7 +19,7 @@ _SOURCE = Source(SourceKind.STRATEGY, "Day")
 
 def events(orders: int) -> Iterator[ev.AnyEvent]:
     """The rows of so many orders."""
-    yield ev.InstrumentDefined(instrument=AAPL)
+    yield InstrumentDefined(instrument=AAPL)
     decision = ev.Decision(
         policy_hash="0" * 64, quote=ev.QuoteSeen(bid=Price("189.10"), ask=Price("189.11")), why="day"
     )

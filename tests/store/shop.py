@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.domain import events as ev
 from engine.domain.instrument import make_instrument
+from engine.domain.ledger_events import InstrumentDefined
 from engine.domain.money import Money, Price, Qty
 from engine.domain.order import Side
 from engine.ledger.ledger import Ledger
@@ -70,7 +71,7 @@ class Desk:
 def trade(path: Place, fills: int = 6) -> None:
     """A ledger of 2 + ``fills`` rows, closed cleanly."""
     desk = Desk(path)
-    desk.record(ev.InstrumentDefined(instrument=AAPL))
+    desk.record(InstrumentDefined(instrument=AAPL))
     for number in range(fills):
         desk.record(fill(number))
         desk.journal.commit()

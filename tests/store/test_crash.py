@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain import events as ev
 from engine.domain.errors import StoreLocked
+from engine.domain.ledger_events import EngineStopped, InstrumentDefined
 from engine.store import statements
 from engine.store.head import noted_head
 from engine.store.journal import Journal, read_journal
@@ -58,7 +58,7 @@ def test_a_killed_writer_loses_nothing_it_called_durable(tmp_path: Path, kills: 
     assert noted is not None
     assert noted[0] <= rows
     desk = Desk(path)
-    desk.record(ev.InstrumentDefined(instrument=AAPL))
+    desk.record(InstrumentDefined(instrument=AAPL))
     desk.journal.close()
     assert verify(path, make).findings == ()
 
@@ -94,7 +94,7 @@ def test_two_writers_after_the_lock_file_was_deleted_do_not_both_go_on(tmp_path:
     one = Desk(path)
     path.with_name("ledger.db.lock").unlink()
     two = Desk(path)
-    assert two.record(ev.InstrumentDefined(instrument=AAPL)) == one.record(ev.EngineStopped(why="x")) == 2
+    assert two.record(InstrumentDefined(instrument=AAPL)) == one.record(EngineStopped(why="x")) == 2
     two.journal.commit()
     with pytest.raises(StoreLocked, match="another program wrote"):
         one.journal.commit()

@@ -12,6 +12,7 @@ import pytest
 
 from engine.domain import events as ev
 from engine.domain.errors import StoreCorrupt, StoreError, StoreLocked, StoreUnwritable
+from engine.domain.ledger_events import InstrumentDefined
 from engine.store.head import noted_head
 from engine.store.journal import GENESIS, Journal, chain, read_journal
 from engine.store.statements import Changed
@@ -248,7 +249,7 @@ def test_equal_states_have_equal_hashes(ledger: Path) -> None:
 def test_the_chain_is_the_documented_one() -> None:
     """By hand, from docs/ledger.md, so that anybody can check a ledger without Bolt."""
     journal = Journal.open_memory(-5, "ABCDE", "USD")
-    journal.append(7, ev.InstrumentDefined(instrument=AAPL))
+    journal.append(7, InstrumentDefined(instrument=AAPL))
     journal.commit()
     prev = bytes(32)
     for row in journal.read():

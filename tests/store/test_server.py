@@ -15,6 +15,7 @@ import pytest
 
 from engine.domain import events as ev
 from engine.domain.errors import StoreLocked, StoreUnwritable
+from engine.domain.ledger_events import InstrumentDefined
 from engine.store import postgres
 from engine.store.export import write_rows
 from engine.store.journal import read_journal
@@ -119,7 +120,7 @@ def test_two_writers_without_the_lock_do_not_both_go_on(ledger: ServerPlace, ser
     one = Desk(ledger)
     server.sql(ledger.url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
     two = Desk(ledger)
-    two.record(ev.InstrumentDefined(instrument=AAPL))
+    two.record(InstrumentDefined(instrument=AAPL))
     two.journal.commit()
     two.journal.close()
     one.record(alert(1))
