@@ -35,7 +35,7 @@ def test_every_term_that_was_asked_for_is_on_the_card() -> None:
         expires_ns=1_796_068_800 * NS_PER_S,
     )  # fmt: skip
     first = " ".join(order_card(frozen.empty(), asked, 2).split("state ")[0].split())
-    assert first == "buy 100 AAPL TRL 0.50 gtd trail 0.5 show 100 until 2026-11-30T20:00:00Z at SIMB"
+    assert first == "buy 100 AAPL TRL 0.50 gtd trail 0.50 show 100 until 2026-11-30T20:00:00Z at SIMB"
 
 
 def test_a_stop_limit_order_has_both_prices_on_its_card() -> None:
