@@ -342,4 +342,12 @@ GUARDS = (
            "if not locked or self.trips() != seen_trips:", "if self.trips() != seen_trips:", TRIPPED),
     Mutant("note-only-stops", "a trip file only ever stops", LATCH,
            "return note if note.state is not TradingState.ACTIVE else", "return note if note else", TRIPPED),
+    Mutant("latch-unknown-state", "a state that nobody knows is halted", LATCH,
+           "state = _STATE.get(head[_GLOBAL_AT], TradingState.HALTED)", "state = _STATE.get(head[_GLOBAL_AT], TradingState.ACTIVE)",
+           TRIPPED),
+    Mutant("reducing-short", "REDUCING counts what buys a short position back already", "engine/risk/controls_case.py",
+           "return held < 0 and EXACT.add(case.open_buy, case.added) <= EXACT.minus(held)",
+           "return held < 0 and case.added <= EXACT.minus(held)", ("tests/risk/test_gate.py",)),
+    Mutant("halted-exit-shrinks", "in a halt an exit passes only where it shrinks the position", "engine/risk/controls_rules.py",
+           "(is_exit(case.candidate) and case.is_reducing)", "is_exit(case.candidate)", ("tests/risk/test_gate.py",)),
 )  # fmt: skip

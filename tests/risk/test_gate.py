@@ -361,6 +361,18 @@ def test_reducing_lets_only_shrinking_orders_through(world: World) -> None:
         assert world.codes() == {"REDUCE_STATE"}
 
 
+def test_reducing_counts_what_buys_a_short_position_back_already(world: World) -> None:
+    trip(world, TradingState.REDUCING)
+    world.held["AAPL"] = Qty(-50)
+    world.opened["AAPL", Side.BUY] = Qty(20)
+    world.opened["AAPL", Side.SELL] = Qty(10)
+    world.spec = order("30", side=Side.BUY)
+    assert world.check().ok
+    for spec in (order("31", side=Side.BUY), order("1", side=Side.SELL)):
+        world.spec = spec
+        assert world.codes() == {"REDUCE_STATE"}
+
+
 def test_nothing_shrinks_a_position_that_was_never_verified(world: World) -> None:
     trip(world, TradingState.REDUCING)
     world.held["AAPL"] = Qty(50)
@@ -404,6 +416,8 @@ def test_in_a_halt_only_exits_of_the_kill_procedure_pass(world: World) -> None:
 
     assert passes(flatten(world, "50", halt))
     assert not passes(flatten(world, "51", halt))
+    beyond = world.risk.check(flatten(world, "51", halt), NOW, full=False).denials
+    assert [item.code for item in beyond] == ["HALTED"], "an exit that does not shrink is an order like any other"
     assert not passes(flatten(world, "50", CLI))
     assert not passes(flatten(world, "50", halt, reduce_only=False))
     world.spec = order("50", side=Side.SELL, reduce_only=True)

@@ -231,6 +231,16 @@ def test_no_trip_makes_a_damaged_latch_sound_again(path: Path, scope: HaltScope)
         damaged.close()
 
 
+def test_a_state_that_nobody_knows_is_halted_though_its_checksum_holds(path: Path) -> None:
+    """As a later version may write."""
+    Latch.open(path, ledger_used=False)
+    page = bytearray(path.read_bytes())
+    page[module._GLOBAL_AT] = 0x77
+    module._seal(page)
+    path.write_bytes(page)
+    assert Latch.attach(path).read() is HALTED
+
+
 @pytest.mark.parametrize("left", [10, 0])
 def test_a_latch_that_is_cut_ends_no_process_that_reads_it(path: Path, left: int) -> None:
     """Where nothing is left of it, a look at the mapped bytes would be the process's end."""
