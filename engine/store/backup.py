@@ -15,6 +15,7 @@ import msgspec
 from engine.domain.clock import NS_PER_S, iso, parse_iso
 from engine.domain.errors import InputError, SettingsError, StoreCorrupt, StoreUnwritable
 from engine.domain.events import decode_event
+from engine.store.connection import SQLITE_ERRORS
 from engine.store.export import Torn, records, write_rows
 from engine.store.head import note_head
 from engine.store.journal import GENESIS, INSERT, PAGE_ROWS, Projection, Row, read_journal, row_faults
@@ -70,7 +71,7 @@ def _copy_file(place: Path, target: Path, undo: ExitStack) -> Copied:
             os.fsync(file.fileno())
         fresh.replace(target)
         _sync_folder(target.parent)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise store_error(error, place) from None
     except OSError as error:
         msg = f"{target} cannot be written: {error.strerror}; name a new file in a folder that is there"

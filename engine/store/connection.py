@@ -13,6 +13,8 @@ from pathlib import Path
 from engine.domain.errors import InvariantError, StoreCorrupt, StoreError, StoreLocked, StoreUnwritable
 
 BUSY_MS = 2_000
+SQLITE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What a connection raises. The second one where SQLite's words of a damage quote the damaged bytes, which are no UTF-8."""
 LOG_BYTES = 8 * 2**20
 """Room that the write-ahead log has from the start, and to which it is cut back."""
 _FRAME_HEAD = 24
@@ -46,7 +48,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
                 connection.execute("PRAGMA fullfsync=1")
                 connection.execute("PRAGMA checkpoint_fullfsync=1")
             answer = connection.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             raise store_error(error, path) from None
         except OSError as error:
             msg = f"ledger {path} cannot be written: {error.strerror}; make the file and its folder writable"
@@ -136,8 +138,11 @@ def _refuse_read_only(path: Path) -> None:
         raise StoreUnwritable(msg)
 
 
-def store_error(error: sqlite3.Error, path: Path | None) -> StoreError:
+def store_error(error: sqlite3.Error | UnicodeDecodeError, path: Path | None) -> StoreError:
     """The error of ours that says what a database error means for the person."""
+    if isinstance(error, UnicodeDecodeError):
+        words = error.object.decode("utf-8", "backslashreplace")
+        return StoreCorrupt(f"ledger {path} is damaged ({words}); keep the file, restore a backup")
     words = str(error)
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -174,7 +179,7 @@ def open_reader(path: Path, check: Callable[[sqlite3.Connection, Path], object])
         except StoreError:
             connection.close()
             raise
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             connection.close()
             found = store_error(error, path)
             if mode is modes[-1] or not isinstance(found, StoreUnwritable):

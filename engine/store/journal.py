@@ -31,7 +31,7 @@ from engine.domain.events import (
     encode,
 )
 from engine.domain.ledger_events import LedgerOpened
-from engine.store.connection import LOG_BYTES, fold_log, grow_log, log_readers
+from engine.store.connection import LOG_BYTES, SQLITE_ERRORS, fold_log, grow_log, log_readers
 from engine.store.head import note_head, noted_head
 from engine.store.kept_rows import KeptRows
 from engine.store.link import DATABASE_ERRORS, Link, as_server, check_version, open_link, open_reader, store_error
@@ -417,7 +417,7 @@ class Journal:
             if not self.failed and isinstance(self._connection, sqlite3.Connection) and isinstance(self.place, Path):
                 try:
                     self._look_at_log(self.place, fold_log(self._connection))
-                except sqlite3.Error as error:
+                except SQLITE_ERRORS as error:
                     self.give_up(error)
             self.checkpointed_seq = self.durable_seq
 
@@ -437,7 +437,7 @@ class Journal:
         self._look_at_log(self.place, size)
         self.checkpointed_seq = seq
 
-    def give_up(self, error: sqlite3.Error) -> None:
+    def give_up(self, error: sqlite3.Error | UnicodeDecodeError) -> None:
         """Take nothing more: the store failed elsewhere than in a commit."""
         self.failed = str(store_error(error, self.place))
 

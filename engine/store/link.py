@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +15,7 @@ from engine.store.statements import SCHEMA
 if TYPE_CHECKING:
     from engine.store.postgres import ServerLink
 
-DATABASE_ERRORS = (sqlite3.Error, StoreError)
+DATABASE_ERRORS = (*sqlite.SQLITE_ERRORS, StoreError)
 """What a link raises; :func:`store_error` makes each the ledger's own."""
 
 
@@ -116,7 +115,7 @@ def store_error(error: Exception, place: Place | None) -> StoreError:
     """The error of ours that says what a database error means for the person."""
     if isinstance(error, StoreError):
         return error
-    assert isinstance(error, sqlite3.Error)
+    assert isinstance(error, sqlite.SQLITE_ERRORS)
     assert not isinstance(place, ServerPlace)
     return sqlite.store_error(error, place)
 

@@ -5,13 +5,12 @@ It takes milliseconds, several syncs of them, and commits go on meanwhile: on th
 
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from engine.store.connection import open_beside
+from engine.store.connection import SQLITE_ERRORS, open_beside
 from engine.store.journal import Journal
 
 
@@ -57,6 +56,6 @@ class LogKeeper:
                         return
                     self._asked.clear()
                     journal.fold(link)
-        except sqlite3.Error as error:
+        except SQLITE_ERRORS as error:
             journal.give_up(error)
         self._on_failure(journal.failed)

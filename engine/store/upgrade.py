@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from engine.domain.errors import StoreUnwritable, StoreVersion
-from engine.store.connection import open_writer, store_error
+from engine.store.connection import SQLITE_ERRORS, open_writer, store_error
 from engine.store.lock import LedgerLock
 from engine.store.statements import PROJECTIONS, SCHEMA
 from engine.store.verify import MakeProjections, rebuild
@@ -50,7 +50,7 @@ def upgrade(path: Path, make: MakeProjections) -> Upgraded:
                 link.execute(f"DROP TABLE IF EXISTS {name}")
             link.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (str(SCHEMA),))
             link.execute("COMMIT")
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         raise store_error(error, path) from None
     finally:
         lock.release()

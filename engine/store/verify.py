@@ -15,6 +15,7 @@ from engine.domain.errors import BoltError, StoreCorrupt
 from engine.domain.events import decode_event, kind_of
 from engine.domain.ledger_events import LedgerOpened
 from engine.store.alike import says_the_same
+from engine.store.connection import SQLITE_ERRORS
 from engine.store.head import noted_head
 from engine.store.journal import GENESIS, Projection, Row, is_well_typed, pages, read_journal, row_faults
 from engine.store.link import DATABASE_ERRORS, Link, open_link, open_reader, store_error
@@ -58,7 +59,7 @@ def verify(path: Place, make: MakeProjections, expected_head: tuple[int, bytes] 
             walk.findings += walk.head_faults()
             if not walk.findings:
                 walk.findings += _against_tables(connection, walk) + _file_faults(connection)
-    except sqlite3.Error as error:
+    except SQLITE_ERRORS as error:
         walk.findings.append(str(store_error(error, path)))
     except BoltError as error:
         walk.findings.append(str(error))

@@ -13,6 +13,7 @@ import pytest
 from engine.domain import events as ev
 from engine.domain.errors import StoreCorrupt, StoreError, StoreLocked, StoreUnwritable
 from engine.domain.ledger_events import InstrumentDefined
+from engine.store.backup import backup
 from engine.store.head import noted_head
 from engine.store.journal import GENESIS, Journal, chain, read_journal
 from engine.store.statements import Changed
@@ -123,6 +124,27 @@ def test_damaged_pages_are_found(ledger: Path) -> None:
     assert not verify(ledger, make).ok
     with pytest.raises(StoreCorrupt):
         Journal.open(ledger, START_NS, lambda: "X", "USD")
+
+
+def test_a_damage_that_sqlite_tells_in_no_text_is_told_as_one(ledger: Path) -> None:
+    """Its words quote the bytes of the broken definition; Python cannot read them and raises something else than a database error."""
+    run_sql(ledger, "PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = ledger.read_bytes()
+    at = whole.index(b"NOT NULL", whole.index(b"CREATE TABLE cash"))
+    ledger.write_bytes(whole[:at] + b"NOT N\xffLL" + whole[at + 8 :])
+    report = verify(ledger, make)
+    assert not report.ok
+    assert "is damaged (malformed database schema" in report.findings[0]
+    assert "keep the file, restore a backup" in report.findings[0]
+    for act in (
+        lambda: rebuild(ledger, make),
+        lambda: list(read_journal(ledger)),
+        lambda: backup(ledger, ledger.with_name("copy.db"), make),
+        lambda: Journal.open(ledger, START_NS, lambda: "TEST0", "USD"),
+    ):
+        with pytest.raises(StoreCorrupt, match="is damaged"):
+            act()
+    assert not ledger.with_name("copy.db").exists()
 
 
 @pytest.mark.parametrize("words", ["8 nonsense", "", "8", f"{10**30} {'00' * 32}", f"-1 {'00' * 32}"])
