@@ -13,7 +13,7 @@ from engine.domain.clock import NS_PER_S
 from engine.domain.commands import HaltScope
 from engine.domain.ids import exit_wire_id
 from engine.domain.instrument import make_instrument
-from engine.domain.money import Price, Qty
+from engine.domain.money import Money, Price, Qty
 from engine.domain.movements import Movement, MovementKind
 from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side
 from engine.oms import broker_interface as bi
@@ -437,6 +437,18 @@ def test_the_venues_executions_take_the_place_of_what_a_person_said(lab: Lab, fi
     assert (lab.state("C2"), lab.state("P1")) == ("filled", "filled")
     assert lab.engine.store.overfills == 0
     assert lab.engine.ledger.conservation_faults() == []
+
+
+def test_what_a_person_said_is_not_undone_because_the_venue_does_not_list_it(lab: Lab) -> None:
+    """It cannot list it: the word stays, and what the venue says otherwise is shown as a difference."""
+    wire = stated_filled(lab)
+    lab.pass_time(lab.broker.capabilities.absence_wait_ns / NS_PER_S + 1)
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot(cash={"USD": Money("1000000")}))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 100
+    assert "fill_busted" not in lab.kinds()
+    assert not lab.engine.reconciler.last["paper", "PAPER"].clean
+    assert lab.engine.store.by_wire[wire].state.value == "filled"
 
 
 @pytest.mark.parametrize("qty", ["1e400", "1e-400", "1e19"])

@@ -119,6 +119,40 @@ def test_a_difference_that_stands_after_it_was_accepted_reduces_again(lab: Lab) 
     assert (SYMBOL, "reducing", "RECONCILE") in held(lab)
 
 
+def test_the_same_difference_reduces_again_where_it_was_accepted_and_nothing_was_booked(lab: Lab) -> None:
+    """Word for word as before: a comparison that repeats itself trips once, and one that was lifted in between trips anew."""
+    compare(lab, 50)
+    lab.answer(lab.fill("", 10, "f1"))
+    accept(lab)
+    assert held(lab) == []
+    lab.answer(bi.Busted(broker="paper", ts_ns=lab.clock.now_ns(), fill_key="f1", symbol="AAPL"))
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot(positions=(bi.VenuePosition("AAPL", Qty(50)),)))
+    assert (SYMBOL, "reducing", "RECONCILE") in held(lab)
+
+
+def test_cash_that_differs_is_not_booked_by_itself(lab: Lab) -> None:
+    """Only an account of which nothing is booked yet takes its opening balance from the broker."""
+    lab.submit(co.Reconcile(source=ME))
+    lab.answer(lab.snapshot(cash={"USD": Money("999995")}))
+    assert lab.engine.ledger.cash["paper", "PAPER", "USD"] == Money("1000000")
+    assert not is_clean(lab)
+    assert (HaltScope(HaltScopeKind.ACCOUNT, "PAPER"), "reducing", "RECONCILE") in held(lab)
+
+
+def test_an_execution_of_before_what_was_asked_for_is_not_called_undone(lab: Lab) -> None:
+    """The broker lists what came since then: that an older one is not in the list says nothing."""
+    lab.buy(60)
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    lab.answer(lab.fill(wire, 60, "k1"))
+    lab.pass_time(lab.broker.capabilities.absence_wait_ns / NS_PER_S + 1)
+    lab.engine.reconciler.ask(lab.broker, since_ns=lab.clock.now_ns() - 1)
+    lab.answer(lab.snapshot(cash=CASH))
+    assert lab.engine.ledger.qty("PAPER", "AAPL") == 60
+    assert (SYMBOL, "reducing", "RECONCILE") in held(lab)
+
+
 # -- an execution that was undone a moment after it came ----------------------------------------------------------------------
 
 
