@@ -38,4 +38,4 @@ def test_a_denial_names_the_price_of_the_other_order_without_noughts(tmp_path: P
     """A recording keeps prints finer than its ticks; the limit was told as 10.0000."""
     rows = quotes("2024-03-05T15:00:00Z", "2024-03-05T15:01:00Z", mic="XSIM")
     result = replay(tmp_path, rows, "b 100 ABC @join", "s 100 ABC @mkt")
-    assert "own order C2 buy 100 at 10;" in result["denied"][0]["text"]
+    assert "own order C2 buy 100 at 10," in result["denied"][0]["text"]
