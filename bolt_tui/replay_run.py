@@ -35,6 +35,7 @@ from engine.market.fees import shipped_fees
 from engine.market.formats.layout import BARS, LEVELS
 from engine.market.history import History
 from engine.market.history_files import read_history
+from engine.market.official import officials_of
 from engine.market.own_sessions import load_sessions
 from engine.market.replay import Known, RecordedFile, check_together, merge, no_terms, open_all
 from engine.market.rows import EXEC, HIDDEN, TRADE, listing_key
@@ -142,6 +143,7 @@ class Replay:
                         by_event=tape.by_event,
                         by_bar=tape.depth == BARS,
                     )
+        self._name_officials()
         self.broker.core.start_carry(self.clock.now_ns())
         self.engine = Engine(
             EngineParts(
@@ -164,6 +166,14 @@ class Replay:
         self.events = 0
         self.prints: list[tuple[int, str, int, int]] = []
         """(time, listing key, price, quantity) of every print since the first order."""
+
+    def _name_officials(self) -> None:
+        """Tell the venue which prints the files mark as official, for each listing of their symbol."""
+        core = self.broker.core
+        for key, listing in core.listings.items():
+            marks = [mark for tape in self.tapes if tape.instrument.symbol == listing.symbol for mark in tape.marks]
+            if marks:
+                core.auctions.officials[key] = officials_of(marks, listing.calendar, listing.mic, listing.instrument)
 
     def _history(self) -> History:
         """History of the files that were given; of each symbol only what a strategy may know at its time comes out of it."""
@@ -464,6 +474,8 @@ def _fill(order_id: str, fill: ev.Fill) -> dict[str, Any]:
     }
     if fill.rests_from_row:
         shown["rests_from_row"] = fill.rests_from_row
+    if fill.note:
+        shown["note"] = fill.note
     return shown
 
 

@@ -461,6 +461,7 @@ def _fill(row: Named, ledger_id: str) -> FillView:
         late=own is not None and own.late,
         busted=bool(row["busted"]),
         source=source_of_wire(event.fill.wire_id, ledger_id).value if isinstance(event, ev.ForeignFillSeen) else "",
+        note=event.fill.note if isinstance(event, ev.OrderFilled | ev.ForeignFillSeen) else "",
     )
 
 

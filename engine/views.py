@@ -116,6 +116,8 @@ class FillView(msgspec.Struct, frozen=True, kw_only=True):
     busted: bool = False
     source: str = ""
     """Who asked where it is of no order of this ledger: ``halt`` for an exit of the kill procedure, else ``foreign``."""
+    note: str = ""
+    """What the venue says of it."""
 
 
 class PositionView(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,6 +87,7 @@ def _fill_in_tree(fill: FillView, digits: int) -> tuple[str, ...]:
         word for word, on in (("late", fill.late), ("busted", fill.busted), ("overfill", bool(fill.overfill))) if on
     ]
     note = " ".join([f"{hms(fill.ts_ns)} {fill.venue} fee {fill.fee} {fill.fee_currency}".rstrip(), *marks])
+    note += f"; {fill.note}" if fill.note else ""
     return (
         "    fill", "FILL", fill.side.letter, "", str(fill.qty), fill.symbol, fill.liquidity, "", "", show.price(fill.price, digits), "", "", "",
         note,

@@ -132,7 +132,7 @@ def fill_row(row: FillView, digits: int) -> tuple[str, ...]:
         row.venue,
         row.liquidity,
         f"{row.fee} {row.fee_currency}".strip(),
-        " ".join(marks),
+        "; ".join(part for part in (" ".join(marks), row.note) if part),
     )
 
 

@@ -68,6 +68,7 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
             flags = " BUSTED" if fill.busted else " LATE" if fill.late else ""
             lines.append(
                 f"  {hms(fill.ts_ns)} {text(fill.qty):>8} at {padded(fill.price, digits):<10} {plain(fill.venue)} {fill.liquidity} {fee}{flags}"
+                + (f"; {plain(fill.note)}" if fill.note else "")
             )
     return "\n".join(part for line in lines for part in (wrap(line, WIDTH, "  ") if len(line) > WIDTH else [line]))
 

@@ -1,10 +1,12 @@
 """Opening and closing auctions: orders for them wait apart, and are done at one price or not at all.
 
 A venue with sessions takes orders for its opening (``opg``) during a call phase before the open, and for its closing (``cls``) from
-the open on; both until a cut-off, from which on they can neither be cancelled nor amended. The price is the feed's own official one: the first
-print of the session, or its last. An order whose limit reaches that price is filled there, as far as the visible other side
-(and the auction's own print: the first of a session, or one in its last nanosecond) has quantity for it; several of ours share that in proportion to their size. What is left
-over ends. How large the auction really was is not in the feed, so such fills count as guessed. A venue that never closes has no auction.
+the open on; both until a cut-off, from which on they can neither be cancelled nor amended. The price is the official one: the print that a
+recording marks as that of the listing's own exchange (:mod:`engine.market.official`), when it comes, which for a close is behind it; where none can be told, the
+first print of the session, or its last. An order whose limit reaches that price is filled there, as far as there is quantity for it: the size of the
+official print; else what the visible other side and the auction's own print (the first of a session, or one in its last nanosecond) hold.
+Several of ours share that in proportion to their size. What is left over ends. What part of an auction would have been ours is not in
+any feed, so such fills count as guessed. Each says which print it took. A venue that never closes has no auction.
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ from brokers.paper.checks import Refusal
 from brokers.paper.matching import Listing
 from brokers.paper.orders import Working
 from engine.domain.clock import iso
+from engine.domain.money import padded
 from engine.domain.order import AUCTIONS, Liquidity, OrderSpec, Tif
 from engine.market.calendar import ALWAYS
+from engine.market.official import Official, Officials
 
 if TYPE_CHECKING:
     from brokers.paper.lifecycle import Lifecycle
@@ -30,6 +34,8 @@ class Auctions:
     def __init__(self, host: Lifecycle, rules: AuctionRules) -> None:
         self._host, self._rules = host, rules
         self._waiting: dict[str, list[Working]] = {}
+        self.officials: dict[str, Officials] = {}
+        """By listing: what its recording marks as official. One that is not named has nothing marked."""
         self.uncrossed = 0
         """Auctions in which orders of ours stood."""
 
@@ -63,7 +69,11 @@ class Auctions:
         """Let an order wait for its auction, also one that comes back after a restart."""
         order.auction_ns = order.auction_ns or self._due_ns(listing, order.spec.tif)
         self._waiting.setdefault(listing.key, []).append(order)
-        listing.awaits_open = listing.awaits_open or order.spec.tif is Tif.OPG
+        official = self._official(order)
+        if official is not None:
+            self._host.at(official.ts_ns, self._print, listing, order.spec.tif, order.auction_ns)
+        else:
+            listing.awaits_open = listing.awaits_open or order.spec.tif is Tif.OPG
         end_ns = order.auction_ns if order.spec.tif is Tif.CLS else listing.calendar.session(order.auction_ns)[1]
         self._host.at(end_ns, self._close, listing, end_ns)
 
@@ -71,12 +81,32 @@ class Auctions:
         """A print while orders wait for an opening: the first one of the session is the official price."""
         due = self.due_now(listing)
         if due:
-            self._uncross(listing, due, price, qty)
-        listing.awaits_open = bool(self._of(listing, Tif.OPG))
+            self._uncross(listing, due, price, qty, self._own_print(due[0]))
+        listing.awaits_open = any(self._official(one) is None for one in self._of(listing, Tif.OPG))
 
     def due_now(self, listing: Listing) -> list[Working]:
-        """Orders for an opening that is due."""
-        return [one for one in self._of(listing, Tif.OPG) if one.auction_ns <= self._host.now_ns]
+        """Orders for an opening that is due, and waits for no official print."""
+        waiting = self._of(listing, Tif.OPG)
+        return [one for one in waiting if one.auction_ns <= self._host.now_ns and self._official(one) is None]
+
+    def _official(self, order: Working) -> Official | None:
+        """The marked print that an order waits for; None where the feed's own first or last print is its price."""
+        officials = self.officials.get(order.key)
+        return None if officials is None else officials.of(order.auction_ns, is_close=order.spec.tif is Tif.CLS)
+
+    def _own_print(self, order: Working) -> str:
+        """Which print an auction without an official one took, and why."""
+        is_close = order.spec.tif is Tif.CLS
+        officials = self.officials.get(order.key)
+        why = "" if officials is None else officials.why_not(order.auction_ns, is_close=is_close)
+        return f"the session's {'last' if is_close else 'first'} print{', as ' * bool(why)}{why}"
+
+    def _print(self, listing: Listing, tif: Tif, auction_ns: int) -> None:
+        """The official print of an auction comes."""
+        due = [one for one in self._of(listing, tif) if one.auction_ns == auction_ns]
+        official = self._official(due[0]) if due else None
+        if official is not None:
+            self._uncross(listing, due, official.price, official.qty, official.words, is_official=True)
 
     def _of(self, listing: Listing, tif: Tif) -> list[Working]:
         return [one for one in self._waiting.get(listing.key, []) if one.is_open and one.spec.tif is tif]
@@ -87,29 +117,34 @@ class Auctions:
 
     def _close(self, listing: Listing, end_ns: int) -> None:
         """The session ends: its last print is the closing price; an opening that never came ends its orders."""
-        due = [one for one in self._of(listing, Tif.CLS) if one.auction_ns <= end_ns]
+        due = [one for one in self._of(listing, Tif.CLS) if one.auction_ns <= end_ns and self._official(one) is None]
         if due and listing.last_price is not None:
             printed = listing.last_qty if listing.ts_ns == end_ns - 1 else 0
-            self._uncross(listing, due, listing.last_price, printed)
+            self._uncross(listing, due, listing.last_price, printed, self._own_print(due[0]))
         late = [one for one in self._of(listing, Tif.OPG) if one.auction_ns < end_ns]
         for order in late + [one for one in due if one.is_open]:
             self._host.end_auction(order, "no official price was printed")
         self._forget(listing)
 
-    def _uncross(self, listing: Listing, orders: Sequence[Working], price: int, printed: int) -> None:
+    def _uncross(
+        self, listing: Listing, orders: Sequence[Working], price: int, printed: int, words: str, *,
+        is_official: bool = False,
+    ) -> None:  # fmt: skip
+        """Do what orders can have at one price. ``words``: which print that is; of an official one its size is all there is."""
         self.uncrossed += 1
         lot = listing.instrument.qty_units(listing.instrument.lot)
         for sign in (1, -1):
             side = [one for one in orders if one.sign == sign and _reaches(one, price)]
             wants = [min(one.leaves, self._host.room(one)) for one in side]
-            shares = pro_rata(wants, listing.visible(sign, price) + printed, lot)
+            there_is = printed + (0 if is_official else listing.visible(sign, price))
+            shares = pro_rata(wants, there_is, lot)
             for order, share in zip(side, shares, strict=True):
                 if share:
-                    self._host.execute(listing, order, share, price, Liquidity.TAKER, guessed=True)
-        at = listing.instrument.price_of(price)
+                    self._host.execute(listing, order, share, price, Liquidity.TAKER, guessed=True, note=words)
+        at = padded(listing.instrument.price_of(price), listing.instrument.tick_digits)
         for order in orders:
             if order.is_open:
-                self._host.end_auction(order, f"the auction at {at} left nothing more for it")
+                self._host.end_auction(order, f"the auction at {at} left nothing more for it: {words}")
         self._forget(listing)
 
     def _forget(self, listing: Listing) -> None:

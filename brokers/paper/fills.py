@@ -14,7 +14,7 @@ from engine.market.fees import charge
 
 def fill_of(
     config: VenueConfig, now_ns: int, listing: Listing, order: Working, qty: int, price: int, liquidity: Liquidity, *,
-    guessed: bool,
+    guessed: bool, note: str = "",
 ) -> Fill:  # fmt: skip
     """One execution of an order, in the instrument's own units; its fee counts on the order."""
     instrument, spec = listing.instrument, order.spec
@@ -46,4 +46,5 @@ def fill_of(
         tape_row=listing.row,
         rests_from_row=order.rests_from if liquidity is Liquidity.MAKER else 0,
         guessed=guessed,
+        note=note,
     )

@@ -101,10 +101,17 @@ class HouseRules(Lifecycle):
         return found
 
     def _execute_by_house(
-        self, listing: Listing, order: Working, qty: int, price: int, liquidity: Liquidity, guessed: bool
+        self,
+        listing: Listing,
+        order: Working,
+        qty: int,
+        price: int,
+        liquidity: Liquidity,
+        guessed: bool,
+        note: str = "",
     ) -> None:
         """Book one execution; an order's first may give its count back."""
-        super().execute(listing, order, qty, price, liquidity, guessed)
+        super().execute(listing, order, qty, price, liquidity, guessed, note)
         if self.pace is not None and order.executions == 1 and not order.wire_id.startswith(FOREIGN):
             self.pace.filled(order.account, self.now_ns)
 

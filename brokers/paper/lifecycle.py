@@ -400,13 +400,20 @@ class Lifecycle:
             self._enter(listing, order)
 
     def execute(
-        self, listing: Listing, order: Working, qty: int, price: int, liquidity: Liquidity, guessed: bool
+        self,
+        listing: Listing,
+        order: Working,
+        qty: int,
+        price: int,
+        liquidity: Liquidity,
+        guessed: bool,
+        note: str = "",
     ) -> None:
-        """Book one execution: order, fee, account, report, and the flow the market sees."""
+        """Book one execution: order, fee, account, report, and the flow the market sees. ``note``: what is to be said of it."""
         order.filled += qty
         order.executions += 1
         order.updated_ns = self.now_ns
-        fill = fill_of(self.config, self.now_ns, listing, order, qty, price, liquidity, guessed=guessed)
+        fill = fill_of(self.config, self.now_ns, listing, order, qty, price, liquidity, guessed=guessed, note=note)
         self.account(order.account).book(fill, listing.instrument)
         self._remember(order.account, fill)
         counters = self.counters

@@ -14,6 +14,10 @@ from brokers.paper.house import HouseRules
 from brokers.paper.levels import LevelListing
 from brokers.paper.realism_money import Effect, money_effects
 from engine.market.calendar import ALWAYS
+from engine.market.official import told
+
+TOLD_MAX = 10
+"""Auctions of a listing whose print is named."""
 
 
 class RealismReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,8 +167,7 @@ def _rules(core: HouseRules) -> list[Effect]:
         _effect("P13", "halts", "on", "orders are parked and stops wait while halted, an auction ends it; price bands where bands.json names the symbol"),
         _effect(
             "P14", "auctions", "off" if calendars == [ALWAYS] else "on",
-            "opg and cls orders at the session's first and last print, shared by size; how large an auction was is guessed"
-            if calendars != [ALWAYS] else "a venue that never closes has none",
+            _auctions(core) if calendars != [ALWAYS] else "a venue that never closes has none",
         ),
         _effect("P15", "time in force", "on", f"DAY ends with the session, GTD at its time ({count.expired} expired), GTC, IOC, FOK"),
         _effect(
@@ -185,11 +188,21 @@ def _rules(core: HouseRules) -> list[Effect]:
     ]  # fmt: skip
 
 
+def _auctions(core: HouseRules) -> str:
+    own = "at the session's first and last print, shared by size; how large an auction was is guessed"
+    if not any(one.found for one in core.auctions.officials.values()):
+        return f"opg and cls orders {own}"
+    return f"opg and cls orders at the official prints that the recording marks, up to their size; where none can be told {own}"
+
+
 def _notes(core: HouseRules, curve: str) -> tuple[str, ...]:
     notes = []
     for listing in core.listings.values():
         notes.append(f"{listing.key}: {listing.rows} rows, {listing.prints} prints, calendar {listing.calendar.name}")
         notes += [f"{listing.key}: {word}" for word in listing.oddities()]
+        officials = core.auctions.officials.get(listing.key)
+        if officials is not None:
+            notes += [f"{listing.key}: {word}" for word in told(officials, listing.calendar)[:TOLD_MAX]]
         if listing.mic not in core.config.fees:
             notes.append(f"{listing.key}: no rate file for {listing.mic}, fees are zero")
     if curve:

@@ -555,4 +555,5 @@ def _fill_view(seq: int, event: ev.OrderFilled | ev.ForeignFillSeen, order: Orde
         overfill=event.overfill if isinstance(event, ev.OrderFilled) else ZERO_QTY,
         late=isinstance(event, ev.OrderFilled) and event.late,
         source="" if isinstance(event, ev.OrderFilled) else source_of_wire(fill.wire_id, ledger_id).value,
+        note=fill.note,
     )

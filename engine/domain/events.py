@@ -256,6 +256,8 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For a maker fill: feed row after which the order came to rest."""
     guessed: bool = False
     """True where the simulator estimated (queue from depth, bars): counted in the realism report."""
+    note: str = ""
+    """What the venue says of it: which print gave an auction its price."""
 
 
 class OrderAcked(Event, frozen=True, kw_only=True, tag="order_acked"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from engine.market.formats.fields import lines_of
 from engine.market.formats.known import LAYOUTS
 from engine.market.formats.layout import BARS, ORDERS
 from engine.market.formats.orders import ACTIONS, ORDER_LAYOUT
-from engine.market.formats.own import KINDS, OWN_LAYOUT
+from engine.market.formats.own import KINDS, MARKS, OWN_LAYOUT
+from engine.market.official import Mark
 from engine.market.replay import RecordedFile, check_together, merge
 from engine.market.rows import AGGRESSOR, CLEAR, DELETE, END, HALT, QUOTE, RESUME, Row
 from engine.market.sidecar import sidecar_path
@@ -29,6 +31,7 @@ from engine.market.ticks import tick_words
 
 _ORDER_NAMES = {code: name for name, code in ACTIONS.items()}
 _KIND_NAMES = {code: name for name, code in KINDS.items()}
+_MARK_NAMES = {code: name for name, code in MARKS.items()}
 
 
 def import_files(files: Sequence[RecordedFile], out: Path) -> int:
@@ -78,9 +81,19 @@ def _rows(files: Sequence[RecordedFile]) -> Iterator[str]:
     by_order = files[0].depth == ORDERS
     yield ORDER_LAYOUT.header if by_order else OWN_LAYOUT.header
     write: Callable[[Instrument, str, Row], str] = _order_line if by_order else _own_line
+    marks = deque(sorted((mark for file in files for mark in file.marks), key=lambda mark: mark.ts_ns))
     for key, row in merge(files):
+        while marks and marks[0].ts_ns < row[0]:  # behind the rows of its own moment
+            yield _mark_line(made, marks.popleft())
         if row[1] != DELETE or row[5]:  # a row of an order that nobody announced changes nothing
             yield write(made, key, row)
+    for mark in marks:
+        yield _mark_line(made, mark)
+
+
+def _mark_line(made: Instrument, mark: Mark) -> str:
+    kind = _MARK_NAMES[mark.kind]
+    return f"{mark.ts_ns},{kind},{mark.exchange},N,{made.price_of(mark.price)},{made.qty_of(mark.qty)}"
 
 
 def _order_line(made: Instrument, _key: str, row: Row) -> str:

@@ -176,6 +176,9 @@ def inspect(file: RecordedFile) -> Inspection:
         words.append(f"caveat: {caveat}")
     if file.prints_only:
         words = ["none alone: trades without quotes; give the file of quotes or depth with it"]
+    if file.marks:
+        names = ", ".join(sorted({mark.exchange for mark in file.marks}))
+        words.append(f"auctions: {len(file.marks)} rows mark official opening or closing prints, of {names}")
     return Inspection(
         layout=file.layout,
         title=file.title,

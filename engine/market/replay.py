@@ -20,7 +20,8 @@ from engine.market.book import OrderBook
 from engine.market.formats.fields import MIC, lines_of
 from engine.market.formats.known import LAYOUTS
 from engine.market.formats.layout import ORDERS, Layout, Reading, common_step, layout_of, steps_of, symbols_of
-from engine.market.formats.own import OWN_LAYOUT, VENUE_COLUMN
+from engine.market.formats.own import KIND_COLUMN, MARKS, OWN_LAYOUT, VENUE_COLUMN
+from engine.market.official import Mark
 from engine.market.rows import END, Feed, Row, listing_key
 from engine.market.sidecar import InstrumentWords, join_words, read_sidecar, settle_instrument, stem_of
 
@@ -66,6 +67,8 @@ class RecordedFile(msgspec.Struct, frozen=True, kw_only=True):
     """One sentence for each value that nobody gave."""
     findings: tuple[str, ...] = ()
     """What was strange and not refused, in sentences."""
+    marks: tuple[Mark, ...] = ()
+    """Official prints that it marks, in file order."""
     kept: tuple[tuple[str, Row], ...] | None = None
 
     @property
@@ -249,6 +252,7 @@ def _open(plan: _Plan, kept_rows: int) -> RecordedFile:
         curve=plan.curve,
         defaults=defaults,
         findings=reading.findings.words(),
+        marks=tuple(reading.marks),
         kept=None if kept is None else tuple(kept),
     )
 
@@ -307,7 +311,9 @@ def _venue(path: Path, layout: Layout) -> str:
         return next((mic for word, mic in layout.mic_words if word in path.name.lower()), layout.mic)
     lines = lines_of(path)
     next(lines)
-    fields = next(lines, "").split(",")
+    rows = (line.split(",") for line in lines)
+    # A row that marks a print names the exchange that does, not the venue of the book.
+    fields = next((row for row in rows if len(row) <= KIND_COLUMN or row[KIND_COLUMN] not in MARKS), [])
     venue = fields[VENUE_COLUMN] if len(fields) > VENUE_COLUMN else ""
     if not MIC.fullmatch(venue):
         raise DataError(f"{path}: row 1: venue is {venue!r}; expected a market identifier of 4 capitals and digits")

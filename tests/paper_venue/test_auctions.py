@@ -11,6 +11,7 @@ from engine.domain.events import decoder, encode
 from engine.domain.money import Money
 from engine.domain.order import Side, Tif
 from engine.market.calendar import SessionTable
+from engine.market.official import CLOSE_PRINT, OPEN_PRINT, Mark, officials_of
 from engine.market.rows import ADD, HIDDEN
 from tests.paper_venue.lab import ABC, ME, START, STEP, B, Lab, S, plain_book
 
@@ -41,6 +42,7 @@ def test_orders_for_the_close_are_done_at_its_last_print() -> None:
     at(lab, CLOSE_NS)
     assert lab.traded() == [("10.03", "100")]
     assert lab.fills[0].guessed
+    assert lab.fills[0].note == "the session's last print"
     assert lab.status(wire_id) == "filled"
 
 
@@ -130,6 +132,85 @@ def test_an_opening_that_never_comes_ends_its_orders() -> None:
     at(lab, CLOSE_NS)
     assert lab.status(wire_id) == "cancelled"
     assert lab.traded() == []
+
+
+# -- official prints -------------------------------------------------------------------------------------------------------
+
+LATE_NS = 300_000
+"""How far behind its open, or its close, an exchange prints its auction here."""
+
+
+def marked(*kinds_and_sizes: tuple[int, str, int], lab: Lab) -> Lab:
+    """A venue whose recording marks prints at 10.05: of a kind, of an exchange, of a size."""
+    marks = [
+        Mark((OPEN_NS if kind == OPEN_PRINT else CLOSE_NS) + LATE_NS, kind, exchange, 1005, qty, 77)
+        for kind, exchange, qty in kinds_and_sizes
+    ]
+    lab.core.auctions.officials[lab.key] = officials_of(marks, SESSION, "NBBO", ABC)
+    return lab
+
+
+def test_the_official_opening_is_waited_for_and_bounds_the_size() -> None:
+    """The book holds 150 at 10.02, and nothing of it belongs to the auction."""
+    lab = marked((OPEN_PRINT, "XNYS", 120), lab=at(Lab(CONFIG, calendar=SESSION), START + 200_000))
+    first, second = (lab.order(Side.BUY, qty, tif=Tif.OPG) for qty in (100, 50))
+    plain_book(at(lab, OPEN_NS))
+    lab.hidden(S, 1001, 40)
+    at(lab, OPEN_NS + LATE_NS - 1)
+    assert lab.traded() == [], "the first print of the session is not the official one"
+    at(lab, OPEN_NS + LATE_NS)
+    assert lab.traded() == [("10.05", "80"), ("10.05", "40")]
+    said = "official opening print of XNYS: 120 at 10.05 (row 77)"
+    assert {fill.note for fill in lab.fills} == {said}
+    ends = [lab.core.order(ME, one) for one in (first, second)]
+    assert [one.text for one in ends if one is not None] == [
+        f"the auction at 10.05 left nothing more for it: {said}"
+    ] * 2
+    assert all(fill.ts_ns == OPEN_NS + LATE_NS for fill in lab.fills)
+
+
+def test_the_official_closing_comes_behind_the_close() -> None:
+    lab, wire_id = closing(
+        qty=100,
+        lab=marked((CLOSE_PRINT, "XNYS", 900), lab=plain_book(at(Lab(CONFIG, calendar=SESSION), OPEN_NS + 1_000))),
+    )
+    lab.hidden(S, 1002, 7)
+    at(lab, CLOSE_NS + LATE_NS - 1)
+    assert (lab.traded(), lab.status(wire_id)) == ([], "new")
+    at(lab, CLOSE_NS + LATE_NS)
+    assert lab.traded() == [("10.05", "100")]
+    assert lab.fills[0].note == "official closing print of XNYS: 900 at 10.05 (row 77)"
+
+
+def test_a_limit_bounds_an_official_print_too() -> None:
+    lab = marked((CLOSE_PRINT, "XNYS", 900), lab=plain_book(at(Lab(CONFIG, calendar=SESSION), OPEN_NS + 1_000)))
+    _, wire_id = closing(limit="10.04", lab=lab)
+    at(lab, CLOSE_NS + LATE_NS)
+    assert (lab.traded(), lab.status(wire_id)) == ([], "cancelled")
+
+
+def test_where_no_print_can_be_told_to_be_its_own_the_session_has_its_first_and_last_and_says_why() -> None:
+    marks = [(kind, exchange, 50) for kind in (OPEN_PRINT, CLOSE_PRINT) for exchange in ("XNYS", "XNAS")]
+    lab = marked(*marks, lab=at(Lab(CONFIG, calendar=SESSION), START + 200_000))
+    lab.order(Side.BUY, 10, tif=Tif.OPG)
+    plain_book(at(lab, OPEN_NS))
+    lab.hidden(S, 1002, 40)
+    closing(qty=20, lab=lab)
+    at(lab, CLOSE_NS)
+    assert lab.traded() == [("10.02", "10"), ("10.02", "20")]
+    why = "as XNAS, XNYS mark an official one each, and none names the primary exchange (--instrument ABC:mic=)"
+    assert [fill.note for fill in lab.fills] == [f"the session's {word} print, {why}" for word in ("first", "last")]
+
+
+def test_an_opening_that_follows_a_halt_leaves_who_waits_for_the_official_print() -> None:
+    lab = marked((OPEN_PRINT, "XNYS", 120), lab=at(Lab(CONFIG, calendar=SESSION), START + 200_000))
+    wire_id = lab.order(Side.BUY, 10, tif=Tif.OPG)
+    lab.halt(True)
+    plain_book(at(lab, OPEN_NS))
+    lab.halt(False)
+    assert (lab.traded(), lab.status(wire_id)) == ([], "new")
+    at(lab, OPEN_NS + LATE_NS)
+    assert lab.traded() == [("10.05", "10")]
 
 
 @pytest.mark.parametrize("tif", [Tif.OPG, Tif.CLS])

@@ -14,6 +14,7 @@ from engine.domain.errors import DataError
 from engine.domain.instrument import Instrument, is_symbol
 from engine.domain.money import EXACT
 from engine.market.formats.fields import TS_MAX, TS_MIN, Grid, Wrong, lines_of, order_fault, refuse, whole
+from engine.market.official import MARKS_MAX, Mark
 from engine.market.rows import Feed, Row, listing_key
 
 ORDERS, LEVELS, BARS = "L3", "L1/L2", "bars"
@@ -48,6 +49,15 @@ class Reading:
         self.grid = Grid(instrument, loose=loose)
         self.key = listing_key(instrument.symbol, instrument.mic)
         self.findings = Findings()
+        self.marks: list[Mark] = []
+        """Official prints that the file marks."""
+
+    def mark(self, mark: Mark) -> None:
+        """Keep an official print; beyond MARKS_MAX it is counted as left out."""
+        if len(self.marks) < MARKS_MAX:
+            self.marks.append(mark)
+        else:
+            self.findings.add(f"marks of official prints beyond the first {MARKS_MAX}, left out")
 
 
 Reader = Callable[[Reading, Iterator[str]], Feed]

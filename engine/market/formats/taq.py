@@ -5,17 +5,19 @@ a hexadecimal flag word), and quotes ``ts_ns,exchange,bid,bid_lots,ask,ask_lots`
 (sale conditions as letters). The last row of a side is the best of that side: books per exchange cannot be rebuilt.
 
 A print reported by FINRA (``D``), outside regular hours, late or out of sequence took part in no queue on an exchange: it counts as volume
-and fills nobody. Rows marked suspicious, corrected or cancelled are left out and counted.
+and fills nobody. Rows marked suspicious, corrected or cancelled are left out and counted. Official opening and closing prints are marked by
+flag (40 and 80, and where an exchange calls a price its official one 4000000 and 1000000) or by letter (O and 6, Q and M).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 
 from engine.market.formats.fields import Wrong, side_of, whole
 from engine.market.formats.layout import LEVELS, Layout, Reading, each
+from engine.market.official import CLOSE_PRICE, CLOSE_PRINT, EXCHANGES, OPEN_PRICE, OPEN_PRINT, Mark
 from engine.market.rows import BUY, HIDDEN, NEITHER, QUOTE, SELL, TRADE, Feed, Row
 
 LOT = 100
@@ -26,6 +28,10 @@ REGULAR_FLAGS = 0x1 | 0x20 | 0x40 | 0x80 | 0x20000000
 other (2000 is extended hours) sets it aside."""
 LATE_LETTERS = frozenset("TUZLGPBWCNRV4789HMQ")
 """Letters of the second writing: extended hours, out of sequence, late, average or derived prices, official prints."""
+_MARK_FLAGS = ((0x40, OPEN_PRINT), (0x80, CLOSE_PRINT), (0x4000000, OPEN_PRICE), (0x1000000, CLOSE_PRICE))
+_MARK_LETTERS = (("O", OPEN_PRINT), ("6", CLOSE_PRINT), ("Q", OPEN_PRICE), ("M", CLOSE_PRICE))
+Condition = tuple[bool, int | None]
+"""Whether it sets the print aside, and what it marks it as."""
 _EXCHANGE = re.compile(r"[A-Z]")
 _HEX = re.compile(r"[0-9a-fA-F]{1,16}")
 
@@ -41,27 +47,35 @@ def _flag(word: str, name: str) -> bool:
     return whole(word, name) != 0
 
 
-def _by_flags(word: str) -> bool:
+@lru_cache(maxsize=4_096)
+def _by_flags(word: str) -> Condition:
     if not _HEX.fullmatch(word):
         raise Wrong(f"expected a hexadecimal flag word in cond, was {word[:20]!r}")
-    return bool(int(word, 16) & ~REGULAR_FLAGS)
+    flags = int(word, 16)
+    mark = next((kind for flag, kind in _MARK_FLAGS if flags & flag), None)
+    return bool(flags & ~REGULAR_FLAGS), mark
 
 
-def _by_letters(word: str) -> bool:
-    return not LATE_LETTERS.isdisjoint(word)
+@lru_cache(maxsize=4_096)
+def _by_letters(word: str) -> Condition:
+    return not LATE_LETTERS.isdisjoint(word), next((kind for letter, kind in _MARK_LETTERS if letter in word), None)
 
 
-def _trades(marked: str, is_late: Callable[[str], bool]) -> Callable[[Reading, Iterator[str]], Feed]:
+def _trades(marked: str, read_condition: Callable[[str], Condition]) -> Callable[[Reading, Iterator[str]], Feed]:
     def read(reading: Reading, lines: Iterator[str]) -> Feed:
         grid, findings = reading.grid, reading.findings
 
         def decode(ts_ns: int, fields: list[str], number: int) -> Iterable[Row]:
             _, price, qty, exchange, cond, mark = fields
             at, size = grid.prints[price], grid.traded(qty)
-            is_aside = _exchange(exchange) == OFF_EXCHANGE or is_late(cond)
+            is_late, kind = read_condition(cond)
+            is_aside = _exchange(exchange) == OFF_EXCHANGE or is_late
             if _flag(mark, marked):
                 findings.add(f"prints marked {marked}, left out")
                 return ()
+            if kind is not None and exchange != OFF_EXCHANGE:
+                mic = EXCHANGES.get(exchange, f"XXX{exchange}")
+                reading.mark(Mark(ts_ns, kind, mic, at, size, number))
             if is_aside:
                 findings.add("prints off the exchanges or out of order: volume only, they fill nobody")
             return ((ts_ns, HIDDEN if is_aside else TRADE, NEITHER, 0, at, size, number),)
