@@ -17,7 +17,7 @@ from engine.views import DeskView, OrderView
 from widgets.aged import Ageing
 from widgets.basket_rows import STAGED
 from widgets.blotter import Blotter
-from widgets.formats import figure, grouped
+from widgets.formats import figure, grouped, is_figure
 from widgets.frame import frame_of
 from widgets.messages import EnginePort, LooksBack
 from widgets.order_book_panel import OrderBookPanel
@@ -171,7 +171,7 @@ class DeskBase(App[str]):
     def _tell(self, result: co.CommandResult) -> None:
         if result.denials:
             first = result.denials[0]
-            against = f" limit {figure(first.limit)}" if first.limit else ""
+            against = f" limit {figure(first.limit)}" if is_figure(first.limit) else ""
             where = f" ({first.policy_line})" if first.policy_line else ""
             self._say(f"DENIED {first.code} {figure(first.value)}{against}{where}: {first.text}", "bad")
         elif result.code == "UNKNOWN":

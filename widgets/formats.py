@@ -79,6 +79,11 @@ def figure(words: str) -> str:
     return f"{'-' if number.startswith('-') else ''}{int(whole):,}{dot}{rest}{space}{unit}"
 
 
+def is_figure(words: str) -> bool:
+    """Whether a gate's value or limit is a number, with or without a unit; ``no own opposite order`` is none, and its sentence has said it."""
+    return words.removeprefix("-")[:1].isdecimal()
+
+
 def grouped(words: str) -> str:
     """A sentence with the thousands of its numbers grouped; times, days, ids (of a process too) and places in a file stay as they are."""
     parts = words.split(" ")

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from engine.domain.commands import CheckResult, CommandResult, Denial
 from engine.domain.order import OrderSpec
-from widgets.formats import cents, figure, fixed, grouped, pack, plain, quantity, signed_quantity, wrap
+from widgets.formats import cents, figure, fixed, grouped, is_figure, pack, plain, quantity, signed_quantity, wrap
 
 BAD, QUIET = "bold $caution", "$quiet"
 SHARES_SHOWN = 3
@@ -104,7 +104,7 @@ def checks_words(result: CommandResult) -> str:
 
 def denial_words(denial: Denial) -> str:
     """A refusal in one line: code, value, limit, and where the limit stands."""
-    against = f" of {figure(denial.limit)}" if denial.limit else ""
+    against = f" of {figure(denial.limit)}" if is_figure(denial.limit) else ""
     where = f" ({plain(denial.policy_line)})" if denial.policy_line else ""
     word = "CONFIRM" if denial.confirmable else "DENIED"
     return f"{word} {denial.code} {figure(denial.value)}{against}{where}"
@@ -219,10 +219,10 @@ def refusal_lines(denials: Sequence[Denial], width: int, rows: int) -> list[str]
 
 
 def denial_lines(denial: Denial, width: int) -> list[str]:
-    """One refusal: its code and its sentence, with value, limit and line of the policy as far as the sentence lacks them."""
+    """One refusal: its code and its sentence, with value, limit and line of the policy as far as these are figures that the sentence lacks."""
     said = grouped(plain(denial.text))
     figures = (("is", figure(denial.value)), ("limit", figure(denial.limit)))
-    against = "".join(f"; {name} {words}" for name, words in figures if words and words not in said)
+    against = "".join(f"; {name} {words}" for name, words in figures if is_figure(words) and words not in said)
     where = f" ({plain(denial.policy_line)})" if denial.policy_line and denial.policy_line not in said else ""
     word = "CONFIRM" if denial.confirmable else "DENIED"
     return wrap(f"{word} {denial.code}: {said}{against}{where}", width, "  ")

@@ -7,7 +7,7 @@ from engine.domain.money import padded, text
 from engine.domain.order import STATES
 from engine.views import DeskView, OrderView
 from widgets.blotter import price_words, queue_words
-from widgets.formats import figure, plain, wrap
+from widgets.formats import figure, is_figure, plain, wrap
 
 WIDTH = 72
 FILLS_SHOWN_MAX = 40
@@ -48,7 +48,8 @@ def order_card(view: DeskView, order: OrderView, digits: int) -> str:
     if order.note:
         lines.append(f"note       {plain(order.note)}")
     for denial in order.denials:
-        lines.append(f"DENIED {denial.code} {figure(denial.value)} limit {figure(denial.limit)} {denial.policy_line}")
+        against = f" limit {figure(denial.limit)}" if is_figure(denial.limit) else ""
+        lines.append(f"DENIED {denial.code} {figure(denial.value)}{against} {denial.policy_line}".rstrip())
         lines.append(f"  {plain(denial.text)}")
     children = [child for child in view.orders if child.parent_id == order.order_id]
     if children:

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from engine.domain.commands import CommandResult, Denial
 from engine.domain.money import Price, padded
-from widgets.formats import cents, counted, figure, grouped, short_quantity
-from widgets.what_if import BAD, denial_lines, live_lines, preview_lines
+from widgets.formats import cents, counted, figure, grouped, is_figure, short_quantity
+from widgets.what_if import BAD, denial_lines, denial_words, live_lines, preview_lines
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,20 @@ def test_a_refusal_says_once_what_its_sentence_lacks() -> None:
     assert denial_lines(told, 90) == ["DENIED QTY_MAX: quantity 900,000 is above 5,000 (policy.yaml:23)"]
     short = replace(told, text="too many", confirmable=True)
     assert denial_lines(short, 90) == ["CONFIRM QTY_MAX: too many; is 900,000; limit 5,000 (policy.yaml:23)"]
+
+
+def test_a_limit_that_is_no_number_is_left_to_the_sentence() -> None:
+    """The preview of an order that meets an own one ended with: limit no own opposite order."""
+    told = Denial("SELF_CROSS", "C26", "C5 buy 60 at 189.34", "no own opposite order", "", "it could trade with C5")
+    assert denial_lines(told, 90) == ["DENIED SELF_CROSS: it could trade with C5"]
+    assert denial_words(told) == "DENIED SELF_CROSS C5 buy 60 at 189.34"
+    assert [is_figure(words) for words in ("5,000 USD", "-3", "", "none", "C5 at 3")] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_a_leg_that_can_stand_bare_is_loud_in_a_preview_and_one_that_cannot_is_not_named() -> None:
