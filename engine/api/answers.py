@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from engine.domain.commands import CommandResult, Denial
+from engine.domain.instrument import Digits
 from engine.domain.order import OrderState, SourceKind
 from engine.store.order import Order
 
 
-def told(order: Order, denials: tuple[Denial, ...] = ()) -> CommandResult:
-    """Its state, and the first reason of a refusal: ``denials`` of the order itself, else those of a child that was denied."""
+def told(order: Order, digits: Digits, denials: tuple[Denial, ...] = ()) -> CommandResult:
+    """Its state, and the first reason of a refusal: ``denials`` of the order itself, else those of a child that was denied.
+
+    ``digits``: decimals that prices have at least.
+    """
     denied = denials or next((child.denials for child in order.children if child.state is OrderState.DENIED), ())
     if denied:
         text = denied[0].text
@@ -16,7 +20,7 @@ def told(order: Order, denials: tuple[Denial, ...] = ()) -> CommandResult:
         # Nobody reads a strategy's answers.
         text = order.order_id
         if order.source.kind is not SourceKind.STRATEGY:
-            text = f"{order.order_id} {order.spec.words()}"
+            text = f"{order.order_id} {order.spec.words(digits(order.spec.symbol))}"
     is_ended = order.state is OrderState.DENIED and not denied
     if is_ended and order.note:
         text = f"{text}: {order.note}"  # its algorithm ended it before anything was sent

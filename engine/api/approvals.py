@@ -43,7 +43,7 @@ def ask_approval(engine: Engine, order_id: str, command: NewOrder, verdict: Verd
         )
     )
     engine.record(ApprovalAsked(order_id=order_id, order_hash=digest, who=command.source.name))
-    said = f"{order_id} {spec.words()} waits for a second person: `bolt approve {order_id}` (it is {digest})"
+    said = f"{order_id} {spec.words(engine.market.price_digits(spec.symbol))} waits for a second person: `bolt approve {order_id}` (it is {digest})"
     return CommandResult(
         ok=True, code=FOUR_EYES, text=said, order_id=order_id, state=OrderState.STAGED, denials=verdict.denials
     )
@@ -102,7 +102,7 @@ def approve(engine: Engine, command: ApproveOrder) -> CommandResult:
     why = f"{order.why}; approved by {command.source.name} ({now})".removeprefix("; ")
     engine.agent.begin(order.order_id, order.spec, order.source, order.intent_id, verdict, why)
     engine.agent.pump()
-    return told(order)
+    return told(order, engine.market.price_digits)
 
 
 def _no(said: str, order_id: str) -> CommandResult:

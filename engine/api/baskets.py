@@ -166,7 +166,8 @@ class Baskets:
             refused = engine.agent.refuse(one.spec)
             denials = verdict.denials if refused is None else (refused, *verdict.denials)
             notional = Money(verdict.figures["notional"]) if "notional" in verdict.figures else None
-            shown.append(co.LineVerdict(line=one.line, words=one.spec.words(), notional=notional, denials=denials))
+            words = one.spec.words(engine.market.price_digits(one.spec.symbol))
+            shown.append(co.LineVerdict(line=one.line, words=words, notional=notional, denials=denials))
             verdicts.append(verdict)
             worth = None if notional is None else (engine.ledger.base_currency, notional)
             overlay.add(candidate.order_id, one.spec, source, now_ns, worth)
@@ -174,8 +175,9 @@ class Baskets:
 
     def _shown(self, basket: Basket) -> tuple[co.LineVerdict, ...]:
         ids = basket.orders or ("",) * len(basket.lines)
+        digits = self._engine.market.price_digits
         return tuple(
-            co.LineVerdict(line=one.line, words=one.spec.words(), order_id=order_id)
+            co.LineVerdict(line=one.line, words=one.spec.words(digits(one.spec.symbol)), order_id=order_id)
             for one, order_id in zip(basket.lines, ids, strict=True)
         )
 

@@ -184,7 +184,7 @@ class Commander:
         return co.CommandResult(
             ok=verdict.ok,
             code=verdict.denials[0].code if verdict.denials else "",
-            text=spec.words(),
+            text=spec.words(engine.market.price_digits(spec.symbol)),
             denials=verdict.denials,
             checks=verdict.checks,
             preview={**found, **figures},
@@ -212,7 +212,7 @@ class Commander:
             order_id, command.spec, command.source, command.intent_id, confirmed=command.confirmed, why=command.why
         )
         if verdict.ok and is_one_step:
-            return told(engine.agent.place(command, verdict))
+            return told(engine.agent.place(command, verdict), engine.market.price_digits)
         if is_one_step:
             self._received(command)
         if must_wait(command, verdict):
@@ -233,7 +233,7 @@ class Commander:
                     decision=verdict.decision,
                 )
             )
-            return told(engine.store.get(order_id), verdict.denials)
+            return told(engine.store.get(order_id), engine.market.price_digits, verdict.denials)
         if command.staged:
             engine.record(
                 ev.OrderStaged(
@@ -247,7 +247,7 @@ class Commander:
         else:
             engine.agent.begin(order_id, command.spec, command.source, command.intent_id, verdict, command.why)
             engine.agent.pump()
-        return told(engine.store.get(order_id))
+        return told(engine.store.get(order_id), engine.market.price_digits)
 
     def _release(self, command: co.ReleaseOrder) -> co.CommandResult:
         engine = self._engine
@@ -271,7 +271,7 @@ class Commander:
             )
         engine.agent.begin(order.order_id, order.spec, order.source, order.intent_id, verdict, order.why)
         engine.agent.pump()
-        return told(order)
+        return told(order, engine.market.price_digits)
 
     def _cancel(self, command: co.CancelOrder) -> co.CommandResult:
         engine = self._engine

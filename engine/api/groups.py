@@ -169,7 +169,8 @@ def _told(engine: Engine, ids: list[str], denied: Verdict | None) -> CommandResu
     ended = next((engine.store.get(one) for one in ids if engine.store.get(one).state is OrderState.DENIED), None)
     if not denials and ended is not None:
         denials = next((child.denials for child in ended.children if child.denials), ())
-    words = "; ".join(f"{one} {engine.store.get(one).spec.words()}" for one in ids)
+    specs = {one: engine.store.get(one).spec for one in ids}
+    words = "; ".join(f"{one} {spec.words(engine.market.price_digits(spec.symbol))}" for one, spec in specs.items())
     return CommandResult(
         ok=not denials and order.state is not OrderState.DENIED,
         code=denials[0].code if denials else "",

@@ -43,7 +43,10 @@ def amend_waiting(engine: Engine, parent: Order, command: AmendOrder) -> Command
         ev.OrderAmended(order_id=parent.order_id, qty=spec.qty, limit=spec.limit, stop=spec.stop, ts_ns=now_ns)
     )
     return CommandResult(
-        ok=True, text=f"amended; it still waits: {spec.words()}", order_id=parent.order_id, state=parent.state
+        ok=True,
+        text=f"amended; it still waits: {spec.words(engine.market.price_digits(spec.symbol))}",
+        order_id=parent.order_id,
+        state=parent.state,
     )
 
 
@@ -51,4 +54,4 @@ def release_suspended(engine: Engine, parent: Order, command: ReleaseOrder) -> C
     """Send it now. The gate judges its child on the market of now, and what it denies ends the order."""
     engine.agent.release_suspended(parent, command.source.name or command.source.kind.value)
     engine.agent.pump()
-    return told(parent)
+    return told(parent, engine.market.price_digits)

@@ -807,3 +807,11 @@ def test_what_only_closes_leaves_where_the_position_is_verified_and_else_not(lab
     lab.settle()
     assert lab.state("C4") == state
     assert len(lab.broker.sent) == (2 if found == "100" else 1)
+
+
+def test_an_answer_tells_prices_with_the_decimals_of_the_tick(lab: Lab) -> None:
+    """The list of orders wrote 189.10 and the answer to the same order 189.1."""
+    spec = OrderSpec(symbol="AAPL", side=Side.BUY, qty=Qty(10), type=OrderType.LIMIT, limit=Price("188.9"))
+    asked = lab.engine.submit(co.Preview(source=ME, spec=spec))
+    assert asked.text == "buy 10 AAPL limit 188.90 day"
+    assert lab.buy(10, "188.9").text == "P1 buy 10 AAPL limit 188.90 day"
