@@ -189,6 +189,8 @@ class Journal:
         self._pending: list[tuple[int, int, str, bytes, bytes, bytes]] = []
         self._projections: list[Projection] = []
         self._writing = threading.Lock()
+        self._noting = threading.Lock()
+        """Two threads note the head: one at a time, so that the newer one stays."""
 
     @classmethod
     def open(cls, place: Place, now_ns: int, new_ledger_id: Callable[[], str], currency: str) -> Self:
@@ -205,10 +207,10 @@ class Journal:
             made = cls(link, place, lock)
             made._check_head(place)
             made._start(now_ns, new_ledger_id, currency)
+            # At once: a ledger that is lost with its first hour must not be taken for one that never was.
+            made.write_head()
             if isinstance(place, ServerPlace):
                 made._recent = Recent(made.durable_seq + 1)
-                # At once: the note is the only thing outside the server that knows of this ledger.
-                made.write_head()
             else:
                 made.checkpoint()
                 grow_log(place, cls.log_bytes)
@@ -463,9 +465,10 @@ class Journal:
         """
         if self.place is None or self.failed:
             return False
-        with self._writing:
-            head = self.durable_seq, self.durable_hash
-        return note_head(self.place, head, self.ledger_id)
+        with self._noting:
+            with self._writing:
+                head = self.durable_seq, self.durable_hash
+            return note_head(self.place, head, self.ledger_id)
 
     def read(self, from_seq: int = 1, limit: int = -1) -> Iterator[Row]:
         """Durable rows, oldest first, each checked against its hash and the row before it.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.domain.errors import SettingsError, StoreError, StoreUnwritable, StoreVersion
+from engine.domain.errors import SettingsError, StoreCorrupt, StoreError, StoreUnwritable, StoreVersion
 from engine.store import connection as sqlite
 from engine.store.lock import LedgerLock
 from engine.store.lock import holder_of as file_holder_of
+from engine.store.log_check import log_fault
 from engine.store.place import Place, ServerPlace
 from engine.store.statements import SCHEMA
 
@@ -46,6 +49,7 @@ def open_link(place: Place) -> tuple[Link, LedgerLock | None]:
         return _server().open_server_writer(place), None
     lock = LedgerLock(place)
     try:
+        _refuse_lost(place)
         return sqlite.open_writer(place), lock
     except StoreError:
         lock.release()
@@ -55,6 +59,9 @@ def open_link(place: Place) -> tuple[Link, LedgerLock | None]:
 def open_reader(place: Place) -> Link:
     """A read-only connection for another process; raises StoreError where there is no ledger."""
     if not isinstance(place, ServerPlace):
+        # SQLite's first reader after a crash makes the log's index anew, and with it goes what the old one told.
+        if not file_holder_of(place):
+            _refuse_lost(place, lambda: not file_holder_of(place))
         return sqlite.open_reader(place, check_version)
     link: Link = _server().ServerLink(place, is_writer=False)
     try:
@@ -65,6 +72,20 @@ def open_reader(place: Place) -> Link:
         link.close()
         raise
     return link
+
+
+def _refuse_lost(path: Path, is_still_closed: Callable[[], bool] = lambda: True) -> None:
+    """Raise StoreCorrupt where commits that were on disk are gone from the log. What cannot be read is for SQLite to tell."""
+    try:
+        fault = log_fault(path)
+    except OSError:
+        return
+    if fault and is_still_closed():
+        msg = (
+            f"ledger {path} has lost rows that were on disk: {fault}; keep {path.name}*, and restore a backup without "
+            f"the {path.name}-wal and -shm that lie there"
+        )
+        raise StoreCorrupt(msg)
 
 
 def is_there(place: Place) -> bool:

@@ -56,6 +56,8 @@ class LogKeeper:
                         return
                     self._asked.clear()
                     journal.fold(link)
+                    # A writer that is never idle does not come to it.
+                    journal.write_head()
         except SQLITE_ERRORS as error:
             journal.give_up(error)
         self._on_failure(journal.failed)

@@ -11,7 +11,7 @@ import pytest
 
 from engine.domain.errors import StoreCorrupt, StoreError, StoreUnwritable
 from engine.store.journal import read_journal
-from engine.store.verify import verify
+from engine.store.verify import rebuild, verify
 from tests.store.disk import small_disk
 from tests.store.shop import Desk, alert, fill, make, trade
 
@@ -98,6 +98,7 @@ def test_the_log_of_a_crash_is_whole(crashed: Path) -> None:
 @pytest.mark.parametrize("how", ["cut", "zeroed", "gone"])
 def test_a_log_that_lost_its_end_is_found_by_the_note(crashed: Path, how: str) -> None:
     log = crashed.with_name("ledger.db-wal")
+    crashed.with_name("ledger.db-shm").unlink()  # as after a start of the machine: it has nothing to tell
     middle = 20_000
     match how:
         case "cut":
@@ -108,11 +109,86 @@ def test_a_log_that_lost_its_end_is_found_by_the_note(crashed: Path, how: str) -
                 file.write(bytes(log.stat().st_size - middle))
         case _:
             log.unlink()
-            crashed.with_name("ledger.db-shm").unlink()
     findings = verify(crashed, make).findings
     assert re.search(rf"tail was cut: the noted head is row {8 + COMMITS}, the last row is \d+", findings[0]), findings
     with pytest.raises(StoreCorrupt, match=r"does not hold row 28 .*restore the newest copy"):
         Desk(crashed)
+
+
+# -- the log itself tells ---------------------------------------------------------------------------------------------------
+
+
+def frame_size(crashed: Path) -> int:
+    return 24 + int.from_bytes(crashed.with_name("ledger.db-wal").read_bytes()[8:12], "big")
+
+
+def frames_of(crashed: Path) -> list[bool]:
+    """Of each frame of the log whether it ends a commit."""
+    data, size = crashed.with_name("ledger.db-wal").read_bytes(), frame_size(crashed)
+    own = [at for at in range(32, len(data) - size + 1, size) if data[at + 8 : at + 16] == data[16:24]]
+    return [any(data[at + 4 : at + 8]) for at in own]
+
+
+def change(crashed: Path, at: int, new: bytes) -> None:
+    with crashed.with_name("ledger.db-wal").open("r+b") as file:
+        file.seek(at)
+        file.write(new)
+
+
+def assert_lost(crashed: Path, words: str) -> None:
+    """Named by whoever looks, and no engine starts; the files stay as they are."""
+    crashed.with_name("ledger.db.head").unlink(missing_ok=True)
+    before = {
+        path.name: path.read_bytes() for path in crashed.parent.glob("ledger.db*") if not path.name.endswith("lock")
+    }
+    told = rf"has lost rows that were on disk: .*{words}.*restore a backup"
+    assert re.search(told, verify(crashed, make).findings[0]), verify(crashed, make).findings
+    for act in (lambda: Desk(crashed), lambda: rebuild(crashed, make), lambda: list(read_journal(crashed))):
+        with pytest.raises(StoreCorrupt, match=told):
+            act()
+    after = {
+        path.name: path.read_bytes() for path in crashed.parent.glob("ledger.db*") if not path.name.endswith("lock")
+    }
+    assert after == before
+
+
+@pytest.mark.parametrize("part", ["head", "salt", "checksum", "page"])
+def test_a_damaged_log_does_not_end_where_it_is_damaged(crashed: Path, part: str) -> None:
+    """SQLite takes what is behind a frame that does not hold as never written: 20 commits were gone, and nobody was told."""
+    frames, size = frames_of(crashed), frame_size(crashed)
+    broken = len(frames) // 2
+    at = 32 + broken * size + {"head": 1, "salt": 9, "checksum": 17, "page": 700}[part]
+    held = crashed.with_name("ledger.db-wal").read_bytes()[at]
+    change(crashed, at, bytes([held ^ 4]))
+    crashed.with_name("ledger.db-shm").unlink()
+    assert_lost(crashed, rf"ledger.db-wal is damaged in frame {broken + 1} of {len(frames)}")
+
+
+def test_a_damaged_head_of_the_log_is_no_empty_log(crashed: Path) -> None:
+    change(crashed, 20, b"\xff\xff")
+    assert_lost(crashed, "the head of its log ledger.db-wal is damaged")
+
+
+@pytest.mark.parametrize("left", [0, 32, 20_000])
+def test_a_log_that_was_cut_is_found_by_its_index(crashed: Path, left: int) -> None:
+    os.truncate(crashed.with_name("ledger.db-wal"), left)
+    assert_lost(crashed, "was cut: it holds" if left else "is empty or gone, and held [0-9]+ pages")
+
+
+def test_a_last_commit_that_a_power_cut_broke_is_no_damage(crashed: Path) -> None:
+    """All of it had been written but one frame, and nothing of it was synced: it never was a commit."""
+    frames, size = frames_of(crashed), frame_size(crashed)
+    assert frames[-1]
+    first = 1 + max(number for number, is_commit in enumerate(frames[:-1]) if is_commit)
+    assert first < len(frames) - 1, "a commit of several frames"
+    change(crashed, 32 + first * size + 700, b"\xff\xff\xff\xff")
+    crashed.with_name("ledger.db-shm").unlink()
+    crashed.with_name("ledger.db.head").unlink()
+    assert verify(crashed, make).rows == 8 + COMMITS - 1
+    desk = Desk(crashed)
+    desk.record(fill(99))
+    desk.journal.close()
+    assert verify(crashed, make).findings == ()
 
 
 def test_no_torn_page_is_built_upon(tmp_path: Path) -> None:
