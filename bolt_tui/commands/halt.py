@@ -268,8 +268,9 @@ def _plain(value: Any) -> str:
 class _Recording:
     """A halt's way to the disk, in a thread of its own: the engine and the brokers are asked meanwhile."""
 
-    def __init__(self, write: Callable[[], bool]) -> None:
+    def __init__(self, write: Callable[[], bool], wait_s: float) -> None:
         self._write = write
+        self._wait_s = wait_s
         self._is_durable = False
         self._ended = threading.Event()
         in_thread(self._work, "bolt-halt-record")
@@ -282,9 +283,14 @@ class _Recording:
         finally:
             self._ended.set()
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the disk has not answered yet."""
+        return not self._ended.is_set()
+
     def is_durable(self) -> bool:
-        """Whether latch and trip file are on disk; waits for them no longer than RECORD_S."""
-        self._ended.wait(RECORD_S)
+        """Whether latch and trip file are on disk; waits for them no longer than ``wait_s``."""
+        self._ended.wait(self._wait_s)
         return self._is_durable
 
 
@@ -297,14 +303,21 @@ class HaltKey:
     ``write`` trips the latch down to the disk and leaves the trip file: True where both are there.
     """
 
-    def __init__(self, home: Home, here: Here | None = None, write: Callable[[Home, Halt], bool] = trip) -> None:
-        self._write = write
+    def __init__(
+        self,
+        home: Home,
+        here: Here | None = None,
+        write: Callable[[Home, Halt], bool] = trip,
+        record_s: float = RECORD_S,
+    ) -> None:
+        self._write, self._record_s = write, record_s
         self.outcome: Outcome | None = None
         """Of the last procedure that ended."""
         self._halted_here: HaltView | None = None
         self._home = home
         self._here = here
         self._latch = open_latch(home)
+        self._recording: _Recording | None = None
         self._working = threading.Lock()
 
     def press(self, name: str = "") -> None:
@@ -325,8 +338,10 @@ class HaltKey:
         command = Halt(source=Source(SourceKind.DESK, name), why="halt key")
         self._halted_here = None
         try:
-            recording = _Recording(partial(self._write, self._home, command))
-            outcome = carry_out(self._home, command, is_durable=recording.is_durable, here=self._here)
+            if self._recording is None or not self._recording.is_under_way:
+                # A disk that took nothing since the press before gets no second thread to hang in: it is the same halt.
+                self._recording = _Recording(partial(self._write, self._home, command), self._record_s)
+            outcome = carry_out(self._home, command, is_durable=self._recording.is_durable, here=self._here)
             if outcome.by != "engine":
                 self._halted_here = view_of(outcome, SystemClock().now_ns())
             self.outcome = outcome

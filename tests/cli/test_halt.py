@@ -21,7 +21,7 @@ from engine.oms.receipt import BrokerReceipt, Receipt
 from engine.risk.latch import read_notes
 from engine.views import HaltView
 from tests.cli.conftest import Ran
-from tests.server.fakes import Served, until
+from tests.server.fakes import DEADLINE_S, Served, until
 
 Bolt = Callable[..., Ran]
 
@@ -182,6 +182,28 @@ def test_the_key_asks_the_engine_while_the_disk_takes_its_time(engine: Served, h
     assert asked.is_set()
     assert key.outcome is not None
     assert (key.outcome.by, key.outcome.is_latched) == ("engine", is_written)
+
+
+def test_each_press_asks_the_engine_also_where_the_disk_never_answers(engine: Served, home: Home) -> None:
+    """And no second thread hangs in it."""
+    answers = threading.Event()
+    writes: list[Halt] = []
+
+    def write(_home: Home, command: Halt) -> bool:
+        writes.append(command)
+        return answers.wait(DEADLINE_S)
+
+    engine.door.halt = halted(home.receipts / "h.json")
+    key = HaltKey(home, write=write, record_s=0.01)
+
+    def has_asked_again() -> bool:
+        key.press("anna")
+        return len(engine.door.commands) > 1
+
+    until(has_asked_again, "the second question")
+    assert len(writes) == 1
+    answers.set()
+    key.close()
 
 
 def test_the_key_asks_the_engine_as_the_desk(engine: Served, home: Home) -> None:
