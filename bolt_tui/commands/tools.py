@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from engine.store.head import Head
     from engine.store.place import Place
 
+_SQLITE = b"SQLite format 3\0"
+"""What a ledger's file begins with."""
+
 
 def init(context: Context) -> Exit:
     """Make the state folder and put the shipped policy in it."""
@@ -137,6 +140,10 @@ def _verify_files(context: Context, head: Head | None) -> Exit:
     from engine.store.export import verify_export
 
     names = context.args.files
+    for name in names:
+        if _is_ledger(Path(name)):
+            msg = f"{name} is a ledger and no exported file; `bolt ledger verify --ledger {name}` proves it"
+            raise SettingsError(msg)
     report = verify_export([Path(name) for name in names], [head] if head else [])
     context.out.object("export_verify", {"files": names, **show.fields(report)})
     what = f"rows {report.first_seq} to {report.head_seq}, head {report.head_hash[:16]}"
@@ -146,6 +153,14 @@ def _verify_files(context: Context, head: Head | None) -> Exit:
     for fault in report.findings:
         context.out.line(f"  {fault}")
     return Exit.OK if report.ok else Exit.STORE
+
+
+def _is_ledger(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False  # whoever reads it says why it cannot be read
 
 
 def ledger_show(context: Context) -> Exit:

@@ -36,6 +36,8 @@ def test_a_ledger_is_copied_proven_and_held_to_its_head(bolt: Bolt, ledger: Path
     for kept in (head, str(copy.with_name("copy.db.head"))):
         assert bolt("ledger", "verify", "--head", kept).code == Exit.OK
     assert bolt("ledger", "verify", "--head", f"8:{'0' * 64}").code == Exit.STORE
+    named = bolt("ledger", "verify", str(copy))
+    assert (named.code, f"`bolt ledger verify --ledger {copy}` proves it" in named.err) == (Exit.USAGE, True)
     wrong = bolt("ledger", "verify", "--head", "8")
     assert (wrong.code, "expected SEQ:HASH" in wrong.err) == (Exit.USAGE, True)
 
