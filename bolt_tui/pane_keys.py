@@ -164,7 +164,7 @@ class PaneKeys(BasketKeys):
         if order is None:
             return
         made = next((made for made in view.instruments if made.symbol == order.symbol), None)
-        digits = 2 if made is None else made.price_digits
+        digits = 2 if made is None else made.tick_digits
         self.push_screen(CardScreen(f"{order.order_id} {order.symbol}", order_card(view, order, digits)))
 
     def _shows_orders(self) -> bool:

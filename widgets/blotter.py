@@ -11,7 +11,7 @@ from engine.domain.order import OrderState, Side
 from engine.views import BasketView, CostView, DeskView, FillView, OrderView
 from widgets import basket_rows
 from widgets.aged import is_old
-from widgets.formats import age, clock_minute, counted, fixed, plain, quantity, signed
+from widgets.formats import age, clock_minute, counted, exact, fixed, plain, quantity, signed
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 from widgets.row_filter import RowFilter, read_filter
@@ -373,7 +373,7 @@ def fill_row(fill: FillView, digits: int) -> Row:
     """An execution below its child; no key acts on it."""
     flag = "  BUSTED" if fill.busted else "  LATE" if fill.late else ""
     words = (
-        f"{text(fill.qty)} @{fixed(fill.price, digits)}  {hms(fill.ts_ns)}  {plain(fill.venue)} {fill.liquidity}  "
+        f"{text(fill.qty)} @{exact(fill.price, digits)}  {hms(fill.ts_ns)}  {plain(fill.venue)} {fill.liquidity}  "
         f"fee {text(fill.fee)} {fill.fee_currency}{flag}"
     )
     return Row(f"{fill.order_id}/{fill.seq}", ("   f", fill.side.letter, words), "dim", 2)

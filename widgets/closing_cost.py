@@ -73,7 +73,7 @@ def _cost(row: PositionView, quote: QuoteView | None, book: BookView | None, mad
         else EXACT.subtract(value, EXACT.multiply(middle, size))
     )
     cost = round_to(EXACT.multiply(lost, made.multiplier), Decimal("0.01"), Rounding.CEILING)
-    return ClosingCost(row, Price(ratio(value, size, made.price_digits + 2)), Money(cost), note, made.price_digits)
+    return ClosingCost(row, Price(ratio(value, size, made.price_digits + 2)), Money(cost), note, made.tick_digits)
 
 
 def total_words(costs: Iterable[ClosingCost]) -> str:

@@ -6,7 +6,7 @@ from engine.domain.clock import hms
 from engine.domain.money import Money
 from engine.domain.order import Side
 from engine.views import FillView
-from widgets.formats import fixed, plain, quantity, short_quantity
+from widgets.formats import exact, fixed, plain, quantity, short_quantity
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
@@ -63,7 +63,7 @@ def fill_row(fill: FillView, digits: int) -> Row:
         Cell(fill.side.letter, "buy" if is_buy else "sell"),
         fill.symbol,
         quantity(fill.qty),
-        fixed(fill.price, digits),
+        exact(fill.price, digits),
         plain(fill.venue),
         fee_words(fill.fee),
         fill.fee_currency,

@@ -34,6 +34,13 @@ def fixed(value: Decimal | None, digits: int) -> str:
     return f"{round_to(value, step, Rounding.HALF_EVEN):,.{digits}f}"
 
 
+@lru_cache(maxsize=16_384)
+def exact(value: Decimal | None, digits: int) -> str:
+    """As :func:`fixed`, with more decimals where the value has them: a print between two ticks is told as it was."""
+    own = 0 if value is None else len(text(value).partition(".")[2])
+    return fixed(value, max(digits, own))
+
+
 def signed(value: Decimal | None, digits: int = 2) -> str:
     """As :func:`fixed` with its sign always shown; a question mark where it is not known, no sign for nothing."""
     if value is None:

@@ -22,9 +22,9 @@ class Frame(msgspec.Struct, frozen=True):
     """The order under the cursor; empty where there is none."""
 
     def digits(self, symbol: str) -> int:
-        """Decimals of a symbol's prices."""
+        """Decimals of a symbol's ticks; a grid that is finer, for prints between them, adds no noughts."""
         made = self.instruments.get(symbol)
-        return 2 if made is None else made.price_digits
+        return 2 if made is None else made.tick_digits
 
     def order(self, order_id: str) -> OrderView | None:
         """An order of the picture by its id."""

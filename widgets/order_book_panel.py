@@ -11,7 +11,7 @@ from engine.domain.money import EXACT, Price, Qty
 from engine.domain.order import OrderState, Side
 from engine.views import BookView, DeskView, QuoteView
 from widgets.blotter import queue_words
-from widgets.formats import fixed, quantity, seconds, short_quantity
+from widgets.formats import exact, fixed, quantity, seconds, short_quantity
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 from widgets.watch_list import change_words
@@ -63,7 +63,7 @@ class OrderBookPanel(LiveTable):
             self.symbol, self._top = symbol, None
             self.release()
         made = frame.instruments.get(symbol)
-        self._digits = 2 if made is None else made.price_digits
+        self._digits = 2 if made is None else made.tick_digits
         book = next((book for book in view.books if book.symbol == symbol), None)
         quote = next((quote for quote in view.quotes if quote.symbol == symbol), None)
         self.empty = EMPTY_PAST if view.status.mode == "PAST" else EMPTY
@@ -88,7 +88,7 @@ class OrderBookPanel(LiveTable):
     def _say(self, book: BookView | None, quote: QuoteView | None, now_ns: int, place: str) -> None:
         title, words = f"Book {self.symbol}".rstrip(), ""
         if quote is not None:
-            last = fixed(quote.last, self._digits)
+            last = exact(quote.last, self._digits)
             change = f" {change_words(quote)}%" if quote.change_pct else ""
             title = f"{self.symbol} {last}{change}"
             if quote.stale:

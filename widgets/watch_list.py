@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from engine.domain.money import Price
 from engine.views import BarView, QuoteView
-from widgets.formats import fixed, seconds, signed
+from widgets.formats import exact, seconds, signed
 from widgets.frame import Frame
 from widgets.live_table import Cell, Column, LiveTable, Row
 
@@ -56,7 +56,7 @@ def watch_row(quote: QuoteView, digits: int, spark: str, now_ns: int) -> Row:
     """One symbol. A stale price is the word STALE and its age, never a number that looks alive."""
     change = change_words(quote)
     tone = {"+": "up", "-": "down"}.get(change[:1], "")
-    last = Cell(f"STALE {seconds(now_ns - quote.ts_ns)}", "warn") if quote.stale else fixed(quote.last, digits)
+    last = Cell(f"STALE {seconds(now_ns - quote.ts_ns)}", "warn") if quote.stale else exact(quote.last, digits)
     status = "" if quote.status == "open" else quote.status
     return Row(quote.symbol, (f" {quote.symbol}", last, Cell(change, tone), f" {status or spark}"))
 

@@ -6,8 +6,11 @@ import pytest
 from msgspec.structs import replace
 
 from engine.domain.commands import CommandResult, Denial
+from engine.domain.instrument import make_instrument
 from engine.domain.money import Price, padded
-from widgets.formats import cents, counted, figure, grouped, is_figure, short_quantity
+from tests.screens import frozen
+from widgets.formats import cents, counted, exact, figure, grouped, is_figure, short_quantity
+from widgets.frame import Frame
 from widgets.what_if import BAD, denial_lines, denial_words, live_lines, preview_lines
 
 
@@ -79,6 +82,16 @@ def test_one_is_one() -> None:
         "2 orders",
         "1,200 orders",
     ]
+
+
+def test_a_print_between_ticks_is_told_as_it_was_and_nothing_else_gets_noughts() -> None:
+    """A recording's grid is finer than the tick: the desk over a replay's ledger wrote 181.8500, and 181.85000 for an average."""
+    told = [exact(Decimal(words), 2) for words in ("181.8500", "181.855", "1181.9", "5")]
+    assert told == ["181.85", "181.855", "1,181.90", "5.00"]
+    assert exact(None, 2) == ""
+    fine = replace(make_instrument("ABC", "equity", "XSIM", "USD", "0.01"), price_digits=4)
+    frame = Frame(view=frozen.empty(), now_ns=0, instruments={"ABC": fine})
+    assert (frame.digits("ABC"), frame.digits("NOPE")) == (2, 2)
 
 
 def test_a_refusal_says_once_what_its_sentence_lacks() -> None:
