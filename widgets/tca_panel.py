@@ -23,6 +23,8 @@ from widgets.frame import Frame
 EMPTY = "select an order with up and down: what it cost against its arrival is shown here"
 NOT_MEASURED = "no tape holds the prices after its fills: they are from before this engine's start, or of a replay"
 BAR_WIDTH = 20
+NOTED_NS = 2 * NS_PER_S
+"""An engine sums costs up once a second: before that nothing is said of an order that has just come."""
 
 
 class TcaModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +107,9 @@ def tca_lines(model: TcaModel, width: int) -> list[tuple[str, str]]:
     if order.state is OrderState.UNKNOWN:
         found.append(("        its outcome is not known: counted at its worst until the venue proves it", "$caution"))
     if cost is None:
-        found += [("arrival not known: no quote was journaled", "$quiet")]
+        is_new = model.now_ns - order.created_ns < NOTED_NS
+        words = "arrival is worked out each second" if is_new else "arrival not known: no quote was journaled"
+        found += [(words, "$quiet")]
     else:
         found += [*_against(order, cost, model.digits), *_venues(cost), *_market(order, cost, model.digits)]
         found += _after(order, cost)

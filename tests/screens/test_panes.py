@@ -119,6 +119,10 @@ def test_tca_says_what_was_paid_and_what_is_not_measured() -> None:
 
 def test_tca_invents_nothing() -> None:
     assert "arrival not known" in tca("P104", None)
+    order = next(order for order in frozen.working_day().orders if order.order_id == "P104")
+    for age_s, words in ((1, "arrival is worked out each second"), (2, "arrival not known: no quote was journaled")):
+        model = TcaModel(order=order, cost=None, digits=2, now_ns=order.created_ns + age_s * NS_PER_S)
+        assert words in [line for line, _ in tca_lines(model, 78)]
     bare = CostView(order_id="P105", arrival=Price("421.5"), arrival_ns=0)
     shown = tca("P105", bare)
     assert "avg none yet  slip none yet" in shown
