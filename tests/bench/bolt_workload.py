@@ -397,7 +397,7 @@ def main() -> None:
             print(json.dumps(measure_disk(workload, count, Path(folder))), flush=True)
         return
     rows = int(sys.argv[2]) if len(sys.argv) > 2 else 300_000 if workload.startswith("W3") else 1_000_000
-    parents = int(sys.argv[3]) if len(sys.argv) > 3 else 100
+    parents = int(sys.argv[3]) if len(sys.argv) > 3 else 500
     with tempfile.TemporaryDirectory(dir=".") as folder:
         print(json.dumps(measure(workload, rows, Path(folder), parents)), flush=True)
 
