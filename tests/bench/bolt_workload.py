@@ -1,6 +1,6 @@
 """Puts Bolt through the common workloads and prints one JSON line each, as the scripts that run other engines do.
 
-    python -m tests.bench.bolt_workload W1 [ticks]
+    python tests/bench/bolt_workload.py W1 [ticks]
 
 W1   a strategy called on each tick                      W1b  100 resting orders re-pegged by a timer, no tick wanted
 W2   a marketable order on every 10th tick, journal on disk
@@ -27,6 +27,9 @@ from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+if not __package__:  # run by its path, as scripts for other engines are
+    sys.path[0] = str(Path(__file__).parents[2])
 
 from bolt_tui.collector import calm
 from bolt_tui.sim_driver import SimDriver

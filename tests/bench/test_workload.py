@@ -30,8 +30,8 @@ LINES: list[dict[str, Any]] = []
 @pytest.mark.parametrize("workload", RUNS)
 def test_workload(workload: str, tmp_path: Path) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.bench.bolt_workload", workload, RUNS[workload]],
-        cwd=ROOT,
+        [sys.executable, ROOT / "tests" / "bench" / "bolt_workload.py", workload, RUNS[workload]],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
