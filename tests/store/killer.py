@@ -12,12 +12,14 @@ import select
 import signal
 import struct
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from engine.domain import events as ev
 from engine.store.journal import Journal, read_journal
 from engine.store.link import open_reader
-from engine.store.place import Place, read_place
+from engine.store.place import Place, ServerPlace, read_place
+from engine.store.postgres import ServerLink
 from engine.store.verify import verify
 from tests.store.shop import START_NS, alert, fill, make, trade
 
@@ -38,13 +40,19 @@ class Killed:
         self._keeper = self._keep_open()
 
     def _keep_open(self) -> int:
-        """A process that has the ledger open: the log that a killed appender leaves is not folded by whoever looks next."""
+        """A process that has the ledger open: the log that a killed appender leaves is not folded by whoever looks next.
+
+        It ends with this one, however this one ends: it holds its output, for whose end the test waits.
+        """
+        reader, writer = os.pipe()
         pid = os.fork()
         if pid:
+            os.close(reader)
             return pid
         try:
+            os.close(writer)
             link = open_reader(self.place)
-            signal.pause()
+            os.read(reader, 1)
             link.close()
         finally:
             os._exit(0)
@@ -80,8 +88,15 @@ class Killed:
         while len(data := os.read(reader, _SEQ.size)) == _SEQ.size:
             self.durable = max(self.durable, *_SEQ.unpack(data))
         os.close(reader)
+        self._wait_for_the_server()
         self._follow()
         assert self.rows >= self.durable, "a row that was called durable is gone"
+
+    def _wait_for_the_server(self) -> None:
+        """A server may still be at the last commit of a client that is gone: who gets the writer's lock knows that it is not."""
+        if isinstance(self.place, ServerPlace):
+            with closing(ServerLink(self.place, is_writer=True)) as link:
+                link.take_lock()
 
     def _append(self, out: int) -> None:
         """The appender: opens the ledger and trades until it is killed."""
