@@ -74,6 +74,19 @@ def test_it_shuts_the_gate_first_and_leaves_the_disk_to_the_procedure(home: Home
     assert seen == [(TradingState.HALTED, 0, True, 1)]
 
 
+def test_a_latch_that_the_disk_does_not_take_is_not_called_durable(home: Home) -> None:
+    """The note lies there and the latch is not on disk: a power cut would leave an engine that may trade."""
+    home.latch.mkdir()
+    told: list[bool] = []
+
+    def run(_home: Home, _command: Halt, *, record: Callable[[], bool]) -> dict[str, object]:
+        told.append(record())
+        return {"is_clean": True}
+
+    halt(home, "it stands", run)
+    assert (told, len(list(home.trips.glob("*.json")))) == ([False], 1)
+
+
 def test_it_ends_with_its_engine_and_is_started_again_without_it(home: Home) -> None:
     dog = Watchdog(home, lambda: NS_PER_S)
     dog.start()
@@ -113,3 +126,6 @@ def test_it_halts_once_for_each_stall_and_never_without_a_limit() -> None:
     assert "did not beat for 3.1 s" in told[-1]
     watch.heard(b"\x01")
     assert after(1) == 2, "half a beat is none"
+    watch.heard((9_000).to_bytes(4, "little") + b"\xff\xff")
+    assert after(9) == 2, "half a beat behind a whole one says nothing about the limit"
+    assert after(1 + GRACE_NS / NS_PER_S) == 3

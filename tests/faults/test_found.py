@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.domain import events as ev
@@ -106,6 +107,23 @@ def test_a_bust_of_before_a_split_that_nobody_heard_of_is_explained_in_new_units
     assert lab.engine.ledger.qty("PAPER", "AAPL") == 160
     assert lab.engine.reconciler.last["paper", "PAPER"].clean
     assert lab.engine.ledger.conservation_faults() == []
+
+
+def test_new_terms_that_a_split_gave_an_order_are_learned_from_the_venues_list(lab: Lab) -> None:
+    """The venue's word of them was lost; without the split, other terms than ours are not taken over in silence."""
+    lab.buy(100, "189.10")
+    wire_id = lab.broker.sent[-1].wire_id
+    lab.answer(lab.ack(wire_id))
+    order = lab.engine.store.by_wire[wire_id]
+    new = msgspec.structs.replace(seen(lab, wire_id, 0, "new"), qty=Qty(200), limit=Price("94.55"))
+    look_again(lab, orders=(new,))
+    assert (order.qty, order.limit) == (Qty(100), Price("189.10"))
+    split = Movement(
+        broker="paper", account="PAPER", key="s1", kind=MovementKind.SPLIT, ts_ns=lab.clock.now_ns(), symbol="AAPL", ratio=(2, 1),
+        qty=Qty(0),
+    )  # fmt: skip
+    look_again(lab, orders=(new,), movements=(split,))
+    assert (order.qty, order.limit, order.worst_qty) == (Qty(200), Price("94.55"), Qty(200))
 
 
 def test_an_order_that_ended_filled_with_a_busted_part_does_not_wait_for_it_for_ever(lab: Lab) -> None:

@@ -106,6 +106,39 @@ def test_a_head_kept_elsewhere_serves_when_the_note_was_forged_too(ledger: Path)
     assert "the file was replaced" in verify(ledger, make, kept).findings[0]
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (("alert", None), "row 9 says it is alert, its payload is foreign_fill"),
+        (("ledger_opened", 1), "row 9 is ledger_opened; ledger_opened is always the first row and only that"),
+    ],
+)
+def test_a_row_that_is_chained_and_says_what_it_is_not_is_found(
+    ledger: Path, row: tuple[str, int | None], words: str
+) -> None:
+    """As somebody writes it who knows how rows are hashed."""
+    kind, copied = row
+    rows = list(read_journal(ledger))
+    payload = next(one.payload for one in rows if (one.kind == "foreign_fill" if copied is None else one.seq == copied))
+    payload = payload.replace(b'"fill_key":"k', b'"fill_key":"x')
+    digest = chain(rows[-1].hash, 9, 1, kind, payload)
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO journal VALUES (9, 1, ?, ?, ?, ?)", (kind, payload, rows[-1].hash, digest))
+    assert words in verify(ledger, make).findings[0]
+    with pytest.raises(StoreCorrupt, match=words):
+        rebuild(ledger, make)
+
+
+def test_a_journal_that_failed_is_closed_without_another_write(ledger: Path) -> None:
+    """What came behind the failure is nowhere: not on disk, and nobody was told that it is."""
+    desk = Desk(ledger)
+    desk.record(alert(1))
+    desk.journal.failed = "the disk is full"
+    desk.journal.close()
+    assert [row.seq for row in read_journal(ledger)] == list(range(1, 9))
+    assert verify(ledger, make).findings == ()
+
+
 def test_a_forged_row_that_the_books_cannot_hold_is_a_finding_and_no_crash(ledger: Path) -> None:
     rows = list(read_journal(ledger))
     again = next(row for row in rows if row.kind == "foreign_fill")

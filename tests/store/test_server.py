@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from engine.domain import events as ev
-from engine.domain.errors import StoreLocked, StoreUnwritable
+from engine.domain.errors import StoreCorrupt, StoreLocked, StoreUnwritable
 from engine.domain.ledger_events import InstrumentDefined
 from engine.store import postgres
 from engine.store.export import write_rows
@@ -197,6 +197,24 @@ def test_a_commit_without_an_answer_is_decided_by_the_last_row(
     journal.close()
     assert verify(ledger, make).findings == ()
     assert [row.seq for row in read_journal(ledger)] == list(range(1, 12)), "nothing twice, nothing lost"
+
+
+def test_a_server_that_comes_back_without_what_it_confirmed_is_told_apart(ledger: ServerPlace, server: Server) -> None:
+    """An older copy was put in its place while a commit waited for its answer: no program wrote there, rows are gone."""
+
+    def cut() -> None:
+        server.sql(ledger.url, "DELETE FROM journal WHERE seq >= 7")
+        server.sql(ledger.url, "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'")
+
+    desk = Desk(ledger)
+    inner = desk.journal._connection
+    assert isinstance(inner, postgres.ServerLink)
+    desk.journal._connection = Cut(inner, cut, after=False)  # type: ignore[assignment] # the seam of the fault
+    desk.record(fill(50))
+    with pytest.raises(StoreCorrupt, match="ends at row 6, and its server had confirmed row 8"):
+        desk.journal.commit()
+    assert "had confirmed row 8" in desk.journal.failed
+    desk.journal.close()
 
 
 def test_a_server_that_ends_again_before_its_last_row_was_read_is_asked_once_more(
