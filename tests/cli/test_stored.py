@@ -358,7 +358,7 @@ def test_the_lines_of_a_basket_can_be_read_in_the_past_and_nothing_released(home
     (tmp_path / "scratch").mkdir()
     past = Past(home.ledger, tmp_path / "scratch", lambda _: None)
     looked = asyncio.run(past.submit(co.LookAtBasket(source=ME, basket_id="B1")))
-    assert [line.words for line in looked.lines] == ["buy 10 AAPL limit 188 day"]
+    assert [line.words for line in looked.lines] == ["buy 10 AAPL limit 188.00 day"]
     for command in (
         co.ReleaseBasket(source=ME, basket_id="B1", confirmed=frozenset()),
         co.DropBasket(source=ME, basket_id="B1"),
