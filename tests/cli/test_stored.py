@@ -146,6 +146,18 @@ def test_terms_without_a_column_are_told_by_the_engine_the_ledger_and_a_stop(bol
     assert (kept["display"], kept["venue"], kept["expires_ns"]) == ("100", "XSIM", spec.expires_ns)
 
 
+def test_a_session_counts_every_order_that_was_sent_however_its_row_is_called(lab: Lab, home: Home) -> None:
+    staged = msgspec.structs.replace(order("staged", 10, "187.00", ""), staged=True)
+    made = lab.submit(staged)
+    assert lab.submit(co.ReleaseOrder(source=ME, order_id=made.order_id)).ok
+    stored = open_stored(home)
+    assert stored is not None
+    session = stored.session()
+    assert session is not None
+    assert session.counts["orders sent"] == len(lab.broker.sent) == 4
+    assert (session.counts["denied"], session.counts["fills"]) == (1, 3)
+
+
 def test_positions_fills_events_and_status(bolt: Bolt, lab: Lab) -> None:
     lab.journal.close()
     position = bolt("positions", "--json").json["positions"][0]
