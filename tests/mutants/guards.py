@@ -7,6 +7,7 @@ from dataclasses import dataclass
 CORE = ("tests/core",)
 PACKED = ("tests/core/test_packing.py",)
 HALT = ("tests/oms/test_halt.py",)
+SERVER, ON_SERVER = "engine/store/postgres.py", ("tests/store/test_server.py",)
 ANSWERS, TRIPPED = ("tests/core/test_answers.py",), ("tests/risk/test_latch.py",)
 POWER = ("-m", "proof", "tests/crash/test_power_cut.py")
 ORDERS, AGENT, COMMANDER = "engine/oms/orders.py", "engine/execution/execution_agent.py", "engine/api/commander.py"
@@ -400,4 +401,20 @@ GUARDS = (
     Mutant("split-terms-learned", "new terms that a split gave an order are learned from the venue's list", RECONCILER,
            "if is_other and order.amend is None and order.state.is_live and self._is_rescaled(order):", "if order is None:",
            ("tests/faults/test_found.py",)),
+    Mutant("head-in-range", "a noted number is one that a row can have", "engine/store/head.py",
+           "or len(digest) != _HASH_HEX or int(seq) > SEQ_MAX:", "or len(digest) != _HASH_HEX:", ("tests/store/test_damage.py",)),
+    Mutant("server-commit-word", "a commit that the server turned into a rollback is none", SERVER,
+           'if words == "COMMIT" and cursor.statusmessage != "COMMIT":', "if cursor is None:", ON_SERVER),
+    Mutant("server-one-moment", "a reader that lost its line within a transaction does not go on in another", SERVER,
+           "is_lonely = not self._is_writer and not self.in_transaction", "is_lonely = not self._is_writer", ON_SERVER),
+    Mutant("server-reader-sees", "a reader's transaction sees one moment", SERVER,
+           "    \"SET default_transaction_isolation = 'repeatable read'\",\n", "", ON_SERVER),
+    Mutant("server-reader-writes", "a reader writes nothing", SERVER, '    "SET default_transaction_read_only = on",\n', "", ON_SERVER),
+    Mutant("server-schema", "a search path without a schema is named", SERVER, "        if schema is None:\n", "        if link is None:\n",
+           ON_SERVER),
+    Mutant("server-password", "no error shows a password", SERVER, 'words = self.place.scrub(" ".join(str(error).split()))',
+           'words = " ".join(str(error).split())', ON_SERVER),
+    Mutant("server-silent", "a server that says nothing is given up after its time", SERVER,
+           "return super().wait(gen, interval, self.answer_s if timeout is None else timeout)",
+           "return super().wait(gen, interval, 3600 if timeout is None else timeout)", ON_SERVER),
 )  # fmt: skip

@@ -180,7 +180,9 @@ def test_a_damage_that_sqlite_tells_in_no_text_is_told_as_one(ledger: Path) -> N
     assert not ledger.with_name("copy.db").exists()
 
 
-@pytest.mark.parametrize("words", ["8 nonsense", "", "8", f"{10**30} {'00' * 32}", f"-1 {'00' * 32}"])
+@pytest.mark.parametrize(
+    "words", ["8 nonsense", "", "8", f"{10**30} {'00' * 32}", f"{2**63} {'00' * 32}", f"-1 {'00' * 32}"]
+)
 def test_a_note_that_cannot_be_read_is_a_finding_and_no_start(ledger: Path, words: str) -> None:
     ledger.with_name("ledger.db.head").write_text(words)
     assert "cannot be read" in verify(ledger, make).findings[0]

@@ -19,7 +19,7 @@ from engine.domain.ledger_events import InstrumentDefined
 from engine.store import postgres
 from engine.store.export import write_rows
 from engine.store.journal import read_journal
-from engine.store.link import holder_of
+from engine.store.link import holder_of, open_reader
 from engine.store.place import ServerPlace
 from engine.store.verify import last_seq, state_hash, verify
 from tests.replay.tape import quotes, replay
@@ -255,7 +255,8 @@ def test_a_server_that_does_not_answer_is_given_up_and_decided_when_it_is_back(
     assert isinstance(link, postgres.ServerLink)
     link._line.answer_s = 0.3
     desk.record(fill(50))
-    done = threading.Event()
+    done, silent = threading.Event(), threading.Event()
+    desk.journal.on_trouble = lambda code, _words: silent.set() if code == "SERVER_SILENT" else None
 
     def commit() -> None:
         desk.journal.commit()
@@ -264,6 +265,7 @@ def test_a_server_that_does_not_answer_is_given_up_and_decided_when_it_is_back(
     thread = threading.Thread(target=commit)
     with server.frozen():
         thread.start()
+        assert silent.wait(60), "a person is told while it is silent, not when it is back"
         assert not done.wait(1.0)
         assert desk.journal.durable_seq == 8, "nothing is called durable that no server confirmed"
     assert done.wait(60)
@@ -271,3 +273,61 @@ def test_a_server_that_does_not_answer_is_given_up_and_decided_when_it_is_back(
     assert (desk.journal.durable_seq, desk.journal.failed) == (9, "")
     desk.journal.close()
     assert verify(ledger, make).findings == ()
+
+
+# -- what a connection refuses --------------------------------------------------------------------------------------------
+
+
+def test_a_commit_that_the_server_turned_into_a_rollback_is_none(ledger: ServerPlace) -> None:
+    """So it answers where a statement of the transaction had failed, and raises nothing."""
+    with closing(postgres.open_server_writer(ledger)) as link:
+        link.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnwritable):
+            link.execute("SELECT 1 / 0")
+        with pytest.raises(StoreUnwritable, match="the server answered ROLLBACK to COMMIT"):
+            link.execute("COMMIT")
+
+
+def test_a_reader_that_loses_its_line_within_a_transaction_does_not_go_on_in_another(
+    ledger: ServerPlace, server: Server
+) -> None:
+    """Half of what it read would be of one moment, half of another. Outside of one it asks anew."""
+    with closing(open_reader(ledger)) as link:
+        kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'bolt reader%'"
+        link.execute("BEGIN")
+        link.execute("SELECT count(*) FROM journal")
+        server.sql(ledger.url, kill)
+        with pytest.raises(StoreUnwritable, match="does not answer"):
+            link.execute("SELECT count(*) FROM journal")
+        assert link.execute("SELECT count(*) FROM journal").fetchone() == (8,)
+        server.sql(ledger.url, kill)
+        assert link.execute("SELECT count(*) FROM journal").fetchone() == (8,)
+
+
+def test_a_readers_transaction_sees_one_moment_and_writes_nothing(ledger: ServerPlace) -> None:
+    with closing(open_reader(ledger)) as link:
+        link.execute("BEGIN")
+        assert link.execute("SELECT count(*) FROM journal").fetchone() == (8,)
+        desk = Desk(ledger)
+        desk.record(fill(50))
+        desk.journal.close()
+        assert link.execute("SELECT count(*) FROM journal").fetchone() == (8,)
+        link.execute("COMMIT")
+        assert link.execute("SELECT count(*) FROM journal").fetchone() == (9,)
+        with pytest.raises(StoreUnwritable, match="is read-only"):
+            link.execute("DELETE FROM cash")
+    assert verify(ledger, make).findings == ()
+
+
+def test_a_search_path_without_a_schema_is_named(server: Server, tmp_path: Path) -> None:
+    url = server.make_database() + "&options=-csearch_path%3Dnowhere"
+    with pytest.raises(StoreUnwritable, match="its search_path names no schema that exists"):
+        Desk(ServerPlace(url, tmp_path))
+
+
+def test_no_error_of_the_library_shows_a_password(tmp_path: Path) -> None:
+    """libpq quotes what it cannot read: here the password, which is no percent-encoded text."""
+    place = ServerPlace("postgresql://bolt:se%cret@localhost/ledger", tmp_path)
+    with pytest.raises(StoreUnwritable, match=r"\*\*\*") as told:
+        open_reader(place)
+    assert "cret" not in str(told.value)
