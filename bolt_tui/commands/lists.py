@@ -16,7 +16,7 @@ from bolt_tui.commands.older import say_left_out, with_ended, with_older_fills
 from engine.api.picture import FILLS_MAX
 from engine.domain.clock import iso
 from engine.domain.errors import SettingsError
-from engine.domain.events import AnyEvent, encode, kind_of
+from engine.domain.events import AnyEvent, encode, kind_of, parts_of
 from engine.domain.instrument import digits_of
 from engine.domain.order import OrderState
 from engine.views import DeskView, OrderView
@@ -171,7 +171,7 @@ def _first(context: Context, head: int, limit: int) -> int:
 def _follow(context: Context, client: EngineClient, first: int) -> NoReturn:
     """Show events as they come, until interrupted or the engine goes (NoEngine)."""
     for found in client.follow(first):
-        if not context.args.kind or kind_of(found[2]) in context.args.kind:
+        if _is_wanted(found[2], context.args.kind):
             _show_event(context, found)
     raise AssertionError("a stream of events ends by raising")
 
@@ -179,9 +179,14 @@ def _follow(context: Context, client: EngineClient, first: int) -> NoReturn:
 def _show_events(context: Context, stream: Iterator[Journaled], limit: int) -> None:
     """The first ones from a row that was named, else the last ones."""
     kinds = context.args.kind
-    wanted = (found for found in stream if not kinds or kind_of(found[2]) in kinds)
+    wanted = (found for found in stream if _is_wanted(found[2], kinds))
     for found in islice(wanted, limit) if context.args.from_seq else deque(wanted, maxlen=limit):
         _show_event(context, found)
+
+
+def _is_wanted(event: AnyEvent, kinds: list[str]) -> bool:
+    """Whether it is of one of these kinds, or a row that holds one of them; of no kinds, every event."""
+    return not kinds or kind_of(event) in kinds or any(kind_of(part) in kinds for part in parts_of(event))
 
 
 def _show_event(context: Context, found: Journaled) -> None:

@@ -167,6 +167,10 @@ def test_positions_fills_events_and_status(bolt: Bolt, lab: Lab) -> None:
     lines = bolt("events", "--limit", "2").out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == [str(lab.journal.head_seq - 1), str(lab.journal.head_seq)]
     assert len(bolt("events", "--kind", "order_filled", "--json").out.splitlines()) == 3
+    held = bolt("events", "--kind", "order_intent", "--json").out.splitlines()
+    assert ['"kind":"order_placed"' in line for line in held] == [True] * 3, (
+        "an intent is found in the row that holds it"
+    )
     assert [line.split()[0] for line in bolt("events", "--from", "2", "--limit", "2").out.splitlines()[1:]] == [
         "2",
         "3",
