@@ -17,16 +17,33 @@ from engine.domain import events as ev
 from engine.domain.commands import AmendOrder, Denial, NewOrder
 from engine.domain.errors import InputError
 from engine.domain.ids import counter_of
-from engine.domain.money import Price, Qty
+from engine.domain.money import ZERO_QTY, Price, Qty
 from engine.domain.order import OrderSpec, OrderState, Source
 from engine.store.order import FillId, Order
 from engine.store.packed import Packed
 
 Asked = NewOrder | AmendOrder
+_ZERO = Decimal(0)
+
+
+class Told(msgspec.Struct, array_like=True):
+    """An order's own sums, where it is not at rest, and what its parent's and its account's hold of it."""
+
+    own_committed: Qty
+    own_overfill: Qty
+    committed: Qty
+    filled: Qty
+    over: Qty
+    value: Decimal
+    worst: Qty
 
 
 class PackedOrder(msgspec.Struct, array_like=True):
-    """One order as it is packed: the fields of :class:`Order` but for its place in the family, which the family's order says."""
+    """One order as it is packed: the fields of :class:`Order` but for its place in the family, which the family's order says.
+
+    What follows from other fields, or is its parent's, stands as None at the end: a number that is not written and terms that are not
+    written twice are time of each order of a long day.
+    """
 
     acked_ns: int
     algo_data: dict[str, str]
@@ -34,7 +51,6 @@ class PackedOrder(msgspec.Struct, array_like=True):
     awaits: str
     cancel_asked: bool
     created_ns: int
-    decision: ev.Decision | None
     denials: tuple[Denial, ...]
     end_state: OrderState | None
     fills: list[FillId]
@@ -43,36 +59,47 @@ class PackedOrder(msgspec.Struct, array_like=True):
     limit: Price | None
     note: str
     order_id: str
-    overfill: Qty
     parent_id: str
-    qty: Qty
+    paused: bool
     qty_filled: Qty
-    source: Source
-    spec: OrderSpec
     state: OrderState
     stop: Price | None
     stopping: bool
     suspended: bool
-    paused: bool
-    told_committed: Qty
-    told_filled: Qty
-    told_over: Qty
-    told_value: Decimal
-    told_worst: Qty
     unknown_since_ns: int
     updated_ns: int
     updated_seq: int
     value_filled: Decimal
-    committed: Qty
     venue_order_id: str
     why: str
     wire_id: str
+    decision: ev.Decision | None
+    """Without its quote where that is the parent's."""
+    has_quote_of_parent: bool
+    qty: Qty | None
+    """None: what its terms say."""
+    source: Source | None
+    """None: its parent's."""
+    spec: OrderSpec | None
+    """None: its parent's."""
+    told: Told | None
+    """None: what follows from what it came to, as of any order at rest."""
+
+
+class Wish(msgspec.Struct, array_like=True):
+    """The command that asked for a parent, without what the parent says itself."""
+
+    confirmed: frozenset[str]
+    why: str
+    words: str
 
 
 class Family(msgspec.Struct, array_like=True):
     """A parent, its children in order of birth, and the commands that asked for them."""
 
     orders: list[PackedOrder]
+    wish: Wish | None
+    """The first command, where the parent says the rest of it."""
     asked: list[Asked]
 
 
@@ -124,7 +151,7 @@ class OrderShelf(dict[str, Order]):
 
     def pack(self, families: list[tuple[list[Order], list[Asked]]]) -> None:
         """Pack families (each with its parent first) that are at hand and have ended."""
-        first = self._packed.add([Family([_flat(order) for order in orders], asked) for orders, asked in families])
+        first = self._packed.add([_packed(orders, asked) for orders, asked in families])
         for place, (orders, _) in enumerate(families, first):
             for order in orders:
                 missing = order.counter + 1 - len(self._places)
@@ -147,7 +174,7 @@ class OrderShelf(dict[str, Order]):
             self[order.order_id] = order
             self._places[order.counter] = 0
         self.packed_count -= len(family)
-        self._on_back(family, found.asked)
+        self._on_back(family, _asked(found, family[0]))
 
 
 class WireIndex(dict[str, Order]):
@@ -176,23 +203,95 @@ class WireIndex(dict[str, Order]):
         return found
 
 
-_fields_of = attrgetter(*PackedOrder.__struct_fields__)
+_SAME = PackedOrder.__struct_fields__[: PackedOrder.__struct_fields__.index("decision")]
+"""Fields that are packed as they are."""
+SUMS = ("committed", "overfill", "told_committed", "told_filled", "told_over", "told_value", "told_worst")
+"""Fields that :class:`Told` has, in its order."""
+_fields_of, _sums_of = attrgetter(*_SAME), attrgetter(*SUMS)
 
 
-def _flat(order: Order) -> PackedOrder:
-    return PackedOrder(*_fields_of(order))
+def _packed(orders: list[Order], asked: list[Asked]) -> Family:
+    parent = orders[0]
+    wish = _wish(asked[0], parent) if asked else None
+    return Family(
+        [_flat(parent, None), *(_flat(child, parent) for child in orders[1:])],
+        wish,
+        asked if wish is None else asked[1:],
+    )
+
+
+def _flat(order: Order, parent: Order | None) -> PackedOrder:
+    decision, spec, source = order.decision, order.spec, order.source
+    quote = None if decision is None or parent is None or parent.decision is None else parent.decision.quote
+    is_same = quote is not None and decision is not None and decision.quote is quote
+    if is_same and decision is not None:
+        decision = ev.Decision(decision.policy_hash, None, decision.why, decision.fallbacks)
+    sums = _sums_of(order)
+    return PackedOrder(
+        *_fields_of(order),
+        decision,
+        is_same,
+        None if order.qty is spec.qty else order.qty,
+        None if parent is not None and source is parent.source else source,
+        None if parent is not None and spec is parent.spec else spec,
+        None if sums == _at_rest(order) else Told(*sums),
+    )  # type: ignore[call-arg] # mypy counts the fields behind a star as none
+
+
+def _at_rest(order: Order) -> tuple[Decimal, ...]:
+    """The sums of an order that has ended: what it came to; the sums over children hold nothing of a parent."""
+    filled = order.qty_filled
+    if order.is_parent:
+        return filled, ZERO_QTY, ZERO_QTY, ZERO_QTY, ZERO_QTY, _ZERO, ZERO_QTY
+    return ZERO_QTY, ZERO_QTY, filled, filled, ZERO_QTY, order.value_filled, ZERO_QTY
+
+
+def _wish(command: Asked, parent: Order) -> Wish | None:
+    """What a command says beyond its parent; None where that says other things."""
+    if not isinstance(command, NewOrder) or command.staged or command.linked:
+        return None
+    is_said = command.spec is parent.spec and command.source is parent.source and command.intent_id == parent.intent_id
+    return Wish(command.confirmed, command.why, command.words) if is_said else None
+
+
+def _asked(packed: Family, parent: Order) -> list[Asked]:
+    if packed.wish is None:
+        return packed.asked
+    wish = NewOrder(
+        source=parent.source, intent_id=parent.intent_id, spec=parent.spec,
+        confirmed=packed.wish.confirmed, why=packed.wish.why, words=packed.wish.words,
+    )  # fmt: skip
+    return [wish, *packed.asked]
 
 
 def _family(packed: Family) -> list[Order]:
     """Orders as they were when they were packed: new objects."""
     made: list[Order] = []
     for flat in packed.orders:
-        order = Order(flat.order_id, flat.spec, flat.source, flat.state, flat.created_ns)
-        for name in PackedOrder.__struct_fields__:
-            value = getattr(flat, name)
-            setattr(order, name, value.copy() if isinstance(value, (list, dict)) else value)
+        order = _order(flat, made[0] if made else None)
+        if made:
+            order.parent = made[0]
+            made[0].children.append(order)
         made.append(order)
-    for child in made[1:]:
-        child.parent = made[0]
-        made[0].children.append(child)
     return made
+
+
+def _order(flat: PackedOrder, parent: Order | None) -> Order:
+    spec, source, decision = flat.spec, flat.source, flat.decision
+    if parent is not None:
+        spec, source = spec or parent.spec, source or parent.source
+        if flat.has_quote_of_parent and decision is not None and parent.decision is not None:
+            decision = msgspec.structs.replace(decision, quote=parent.decision.quote)
+    assert spec is not None, flat.order_id
+    assert source is not None, flat.order_id
+    order = Order(flat.order_id, spec, source, flat.state, flat.created_ns)
+    for name in _SAME:
+        value = getattr(flat, name)
+        setattr(order, name, value.copy() if isinstance(value, (list, dict)) else value)
+    order.decision = decision
+    order.qty = spec.qty if flat.qty is None else flat.qty
+    for name, value in zip(
+        SUMS, _at_rest(order) if flat.told is None else msgspec.structs.astuple(flat.told), strict=True
+    ):
+        setattr(order, name, value)
+    return order
