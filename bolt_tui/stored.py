@@ -8,9 +8,10 @@ awaited is shown as UNKNOWN, which is what the next engine will call it, and eve
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
-from typing import Any
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
@@ -21,6 +22,7 @@ from engine.api.commander import is_same_wish, wish
 from engine.domain import events as ev
 from engine.domain.clock import NS_PER_S, SystemClock, iso
 from engine.domain.commands import AmendOrder, CommandResult, LookUp, NewOrder
+from engine.domain.errors import MoneyError, StoreCorrupt
 from engine.domain.instrument import Digits, Instrument, digits_of
 from engine.domain.ledger_events import EngineStarted, EngineStopped, InstrumentDefined, PolicyLoaded
 from engine.domain.money import EXACT, ZERO_QTY, Money, Price, Qty, ratio
@@ -33,6 +35,8 @@ from engine.store.link import DATABASE_ERRORS, holder_of, is_there, open_reader,
 from engine.store.place import ServerPlace
 from engine.views import BasketView, BrokerView, FillView, HaltView, LogLine, OrderView, PositionView, StatusView
 
+P = ParamSpec("P")
+T = TypeVar("T")
 Named = Mapping[str, Any]
 """One row, by the names of its columns."""
 LOG_WITHIN = 20_000
@@ -93,6 +97,21 @@ class SessionFigures(msgspec.Struct, frozen=True, kw_only=True):
     counts: dict[str, int]
 
 
+def _of_sound_tables(read: Callable[Concatenate[Stored, P], T]) -> Callable[Concatenate[Stored, P], T]:
+    """Name a table that somebody else wrote in, in place of what breaks over it."""
+
+    @wraps(read)
+    def named(stored: Stored, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return read(stored, *args, **kwargs)
+        except (ValueError, TypeError, ArithmeticError, MoneyError) as error:
+            todo = "`bolt ledger verify` names it, and `bolt ledger rebuild` makes the tables from the journal again"
+            msg = f"ledger {stored.home.place}: a row of its tables is none that Bolt writes ({error}); {todo}"
+            raise StoreCorrupt(msg) from None
+
+    return named
+
+
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
     """A ledger whose engine does not answer. Made by :func:`open_stored`."""
 
@@ -126,6 +145,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     # -- orders ----------------------------------------------------------------------------------------------------------
 
+    @_of_sound_tables
     def orders(self, *, with_ended: bool, symbol: str = "") -> tuple[OrderView, ...]:
         """Open orders (all with ``with_ended``), the newest up to the bound, oldest first."""
         ended = ("",) if with_ended else _ENDED
@@ -190,17 +210,20 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
             repeated=True,
         )
 
+    @_of_sound_tables
     def _order(self, order_id: str) -> OrderView:
         (rows,) = self._read((_ORDER, (order_id,)))
         return _order(rows[0], None, has_left=True)
 
     # -- the rest --------------------------------------------------------------------------------------------------------
 
+    @_of_sound_tables
     def fills(self, limit: int, symbol: str = "") -> tuple[FillView, ...]:
         """The last executions, oldest first."""
         (rows,) = self._read((_FILLS, (symbol, symbol, min(limit, ROWS_MAX))))
         return tuple(_fill(row, self.ledger_id) for row in reversed(rows))
 
+    @_of_sound_tables
     def positions(self, symbol: str = "") -> tuple[PositionView, ...]:
         """Every position; without marks, as no price comes here."""
         rows, defined = self._read(
@@ -249,6 +272,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
                 found.append(told)
         return tuple(found)
 
+    @_of_sound_tables
     def status(self) -> StatusView:
         """The state as the ledger and the latch have it."""
         counts, accounts, compared, *last = self._read(
@@ -289,6 +313,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
             pid=self.holder,
         )
 
+    @_of_sound_tables
     def states(self, order_ids: tuple[str, ...]) -> dict[str, OrderState]:
         """State of each of these orders that the ledger knows."""
         found: dict[str, OrderState] = {}

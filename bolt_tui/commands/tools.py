@@ -189,10 +189,16 @@ def ledger_export(context: Context) -> Exit:
     place, target = ledger_place(context), context.args.file
     last_seq(place)  # a ledger that cannot be read is said before the target is emptied
     form = form_of(target)
-    with os.fdopen(open_target(target), "wb") as file, ExitStack() as stack:
-        packed = stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0)) if target.endswith(".gz") else file
-        out = stack.enter_context(io.TextIOWrapper(packed, encoding="utf-8", newline="\n"))
-        count = write_rows(read_journal(place), out, form)
+    try:
+        with os.fdopen(open_target(target), "wb") as file, ExitStack() as stack:
+            packed = (
+                stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0)) if target.endswith(".gz") else file
+            )
+            out = stack.enter_context(io.TextIOWrapper(packed, encoding="utf-8", newline="\n"))
+            count = write_rows(read_journal(place), out, form)
+    except OSError as error:
+        error.filename = error.filename or target  # a full disk is told by a write, which knows no name
+        raise
     context.out.say(f"bolt: {count} rows written to {'stdout' if target == '-' else target} as {form}")
     return Exit.OK
 

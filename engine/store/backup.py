@@ -72,7 +72,10 @@ def _copy_file(place: Path, target: Path, undo: ExitStack) -> Copied:
         fresh.replace(target)
         _sync_folder(target.parent)
     except SQLITE_ERRORS as error:
-        raise store_error(error, place) from None
+        # The source is only read: a disk without room, or one that takes nothing, is the copy's.
+        name = getattr(error, "sqlite_errorname", "") or ""
+        is_copys = name.startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_FSYNC", "SQLITE_IOERR_TRUNCATE"))
+        raise store_error(error, target if is_copys else place) from None
     except OSError as error:
         msg = f"{target} cannot be written: {error.strerror}; name a new file in a folder that is there"
         raise StoreUnwritable(msg) from None

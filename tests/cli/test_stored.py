@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -156,6 +158,35 @@ def test_a_session_counts_every_order_that_was_sent_however_its_row_is_called(la
     assert session is not None
     assert session.counts["orders sent"] == len(lab.broker.sent) == 4
     assert (session.counts["denied"], session.counts["fills"]) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "asked"),
+    [
+        ("UPDATE orders SET state = 'working' WHERE order_id = 'P3'", ("orders", "orders --all", "status", "blotter")),
+        ("UPDATE orders SET qty = 'many' WHERE order_id = 'P3'", ("orders", "blotter")),
+        ("UPDATE orders SET spec = x'7b' WHERE order_id = 'P3'", ("orders", "blotter")),
+        ("UPDATE fills SET side = 'both'", ("fills",)),
+        ("UPDATE positions SET qty = 'none'", ("positions",)),
+    ],
+)
+def test_a_table_that_somebody_else_wrote_in_is_named_and_not_stumbled_over(
+    bolt: Bolt, home: Home, change: str, asked: tuple[str, ...]
+) -> None:
+    lab = lab_with_a_fill(home)
+    lab.submit(order("rests", 50, "188.00", "b 50 AAPL @bid-100t"))
+    lab.journal.close()
+    lab.latch.close()
+    with closing(sqlite3.connect(home.ledger, isolation_level=None)) as connection:
+        connection.execute(change)
+    for words in asked:
+        ran = bolt(*words.split())
+        assert ran.code == Exit.STORE, (words, ran)
+        assert "a row of its tables is none that Bolt writes" in ran.err
+        assert "Traceback" not in ran.err
+    assert bolt("ledger", "rebuild").code == Exit.OK
+    for words in asked:
+        assert bolt(*words.split()).code != Exit.STORE
 
 
 def test_positions_fills_events_and_status(bolt: Bolt, lab: Lab) -> None:

@@ -15,6 +15,7 @@ from engine.store.head import noted_head, noted_ledger_id
 from engine.store.journal import read_journal
 from engine.store.place import Place, ServerPlace
 from engine.store.verify import verify
+from tests.store.disk import small_disk
 from tests.store.server import Server
 from tests.store.shop import START_NS, Desk, alert, fill, make, run_sql, trade
 from tests.store.test_crash import child
@@ -51,6 +52,19 @@ def test_a_copy_is_the_same_ledger_wherever_it_is_kept(
     assert verify(there, make).findings == (), "an engine goes on with it"
     with pytest.raises(SettingsError, match="already; name a new file"):
         backup(here, there, make)
+
+
+def test_a_full_disk_is_the_copys_and_nothing_is_left_of_it(tmp_path: Path) -> None:
+    """It named the ledger, whose disk has room."""
+    path = tmp_path / "ledger.db"
+    desk = Desk(path)
+    for number in range(60):
+        desk.record(alert(number, "x" * 20_000))
+    desk.journal.close()
+    with small_disk(1) as folder:
+        with pytest.raises(StoreUnwritable, match=rf"ledger {folder}/copy.db: the disk is full"):
+            backup(path, folder / "copy.db", make)
+        assert list(folder.iterdir()) == []
 
 
 def test_copies_made_while_a_process_trades_all_hold(tmp_path: Path) -> None:
