@@ -10,7 +10,7 @@ import pytest
 from engine.domain import commands as co
 from engine.domain import events as ev
 from engine.domain.commands import HaltScope
-from engine.domain.money import Qty
+from engine.domain.money import Price, Qty
 from engine.domain.order import AlgoSpec
 from engine.oms import broker_interface as bi
 from engine.store.journal import Journal
@@ -45,6 +45,15 @@ def day_at_the_desk(lab: Lab) -> None:
     for order in list(lab.broker.sent):
         lab.answer(lab.ack(order.wire_id))
         lab.answer(lab.fill(order.wire_id, 40, f"k{order.wire_id}"))
+    lab.submit(co.AmendOrder(source=ME, intent_id="a1", order_id="P1", limit=Price("187.90")))
+    for wire_id in list(lab.broker.amends):
+        now = lab.clock.now_ns()
+        lab.answer(bi.Amended(broker="paper", ts_ns=now, wire_id=wire_id, qty=Qty(100), limit=Price("187.90")))
+    lab.submit(co.AmendOrder(source=ME, intent_id="a2", order_id="P1", qty=Qty(150)))
+    lab.submit(co.CancelOrder(source=ME, order_id="P1"))
+    assert [order.wire_id for order in lab.broker.sent] == lab.broker.cancels, (
+        "what left is asked back, disk or no disk"
+    )
     lab.buy(500, intent="i2", algo=AlgoSpec(name="twap", duration_ns=60_000_000_000))
     lab.pass_time(8)
     lab.submit(co.CancelAll(source=ME))

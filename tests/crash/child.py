@@ -87,7 +87,7 @@ async def until(condition: Callable[[], bool], what: str) -> None:
 
 
 async def trade(live: LiveEngine) -> None:
-    """One order that fills, one that rests, is amended and cancelled. The same intents on every life."""
+    """One order that fills, one that rests, is amended twice and cancelled. The same intents on every life."""
     engine = live.engine
     await until(lambda: engine.view_of_risk.position_verified("paper", "PAPER") is not None, "reconciliation")
     await until(lambda: engine.market.quote("AAPL") is not None, "a quote")
@@ -100,6 +100,9 @@ async def trade(live: LiveEngine) -> None:
     if not rests.repeated:
         engine.submit(co.AmendOrder(source=ME, intent_id="amend", order_id=rests.order_id, qty=Qty(60)))
         await until(lambda: _settled(live), "the amend")
+        # One that asks for no more than the order has is one row with its command.
+        engine.submit(co.AmendOrder(source=ME, intent_id="again", order_id=rests.order_id, qty=Qty(55)))
+        await until(lambda: _settled(live), "the second amend")
     engine.submit(co.CancelOrder(source=ME, order_id=rests.order_id))
     await until(lambda: not engine.store.live and not engine.store.parents_open, "the end of every order")
 

@@ -16,8 +16,8 @@ from engine.store.verify import verify
 
 ROOT = Path(__file__).parents[2]
 STEPS = (
-    "order_placed", "send", "order_acked", "order_filled", "amend_intent", "amend", "order_amended", "cancel_placed",
-    "cancel", "order_cancelled", "parent_ended",
+    "order_placed", "send", "order_acked", "order_filled", "amend_intent", "amend", "order_amended", "amend_placed",
+    "cancel_placed", "cancel", "order_cancelled", "parent_ended",
 )  # fmt: skip
 POINTS = tuple(f"{when}:{step}" for step in STEPS for when in ("before", "after"))
 QUICK = {"after:order_placed", "after:send", "before:order_filled"}
