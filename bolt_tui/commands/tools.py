@@ -91,14 +91,14 @@ def ledger_place(context: Context) -> Place:
     return read_place(context.args.ledger, home.root) if context.args.ledger else home.place
 
 
-def open_target(name: str) -> int:
-    """A file descriptor for an export: a new file that only its owner reads, or stdout for a dash."""
+def open_target(name: str, shown: str = "") -> int:
+    """A file descriptor for an export: a new file that only its owner reads, or stdout for a dash. ``shown``: its name for people."""
     if name == "-":
         return os.dup(sys.stdout.fileno())
     try:
         return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        msg = f"{name} cannot be written: {error.strerror}; name a new file in a folder of yours, or - for stdout"
+        msg = f"{shown or name} cannot be written: {error.strerror}; name a new file in a folder of yours, or - for stdout"
         raise SettingsError(msg) from None
 
 
@@ -178,6 +178,16 @@ def ledger_show(context: Context) -> Exit:
     return Exit.OK
 
 
+def _beside(target: str) -> str:
+    """Where a file is written until it is whole, so that one that was cut short never stands under its name: it would prove itself.
+
+    What is no file, and what a link leads to, is written where it stands.
+    """
+    path = Path(target)
+    is_other = target == "-" or path.is_symlink() or (path.exists() and not path.is_file())
+    return target if is_other else f"{target}.part"
+
+
 def ledger_export(context: Context) -> Exit:
     """Write the journal out."""
     import gzip
@@ -189,16 +199,22 @@ def ledger_export(context: Context) -> Exit:
     place, target = ledger_place(context), context.args.file
     last_seq(place)  # a ledger that cannot be read is said before the target is emptied
     form = form_of(target)
+    fresh = _beside(target)
     try:
-        with os.fdopen(open_target(target), "wb") as file, ExitStack() as stack:
+        with os.fdopen(open_target(fresh, target), "wb") as file, ExitStack() as stack:
             packed = (
                 stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0)) if target.endswith(".gz") else file
             )
             out = stack.enter_context(io.TextIOWrapper(packed, encoding="utf-8", newline="\n"))
             count = write_rows(read_journal(place), out, form)
+        if fresh != target:
+            Path(fresh).replace(target)
     except OSError as error:
-        error.filename = error.filename or target  # a full disk is told by a write, which knows no name
+        error.filename = target if error.filename in {None, fresh} else error.filename
         raise
+    finally:
+        if fresh != target:
+            Path(fresh).unlink(missing_ok=True)
     context.out.say(f"bolt: {count} rows written to {'stdout' if target == '-' else target} as {form}")
     return Exit.OK
 

@@ -13,7 +13,8 @@ from bolt_tui.settings import Home
 from engine.domain.ledger_events import TapeAnchored
 from engine.market.tape import chunk_path, write_chunk
 from tests.cli.conftest import Ran
-from tests.store.shop import Desk, run_sql, trade
+from tests.store.disk import small_disk
+from tests.store.shop import Desk, alert, run_sql, trade
 
 Bolt = Callable[..., Ran]
 
@@ -63,6 +64,22 @@ def test_a_copy_is_proven_without_the_tape_that_is_not_part_of_it(
     assert (gone.code, f"{name}.jsonl.gz is missing" in gone.out) == (Exit.STORE, True), (
         "in the state folder it must be there"
     )
+
+
+def test_an_export_that_was_cut_short_never_stands_under_its_name(bolt: Bolt, ledger: Path) -> None:
+    """It would prove itself: its records hold, and only a head kept elsewhere says that there were more."""
+    desk = Desk(ledger)
+    for number in range(60):
+        desk.record(alert(number, "x" * 20_000))
+    desk.journal.close()
+    with small_disk(1) as folder:
+        whole = folder / "out.jsonl"
+        whole.write_text("of another day")
+        ran = bolt("ledger", "export", str(whole))
+        assert ran.code != Exit.OK
+        assert f"{whole}: No space left on device" in ran.err
+        assert [path.name for path in folder.iterdir()] == ["out.jsonl"]
+        assert whole.read_text() == "of another day"
 
 
 @pytest.mark.parametrize("name", ["l.jsonl", "l.yaml", "l.yaml.gz"])
