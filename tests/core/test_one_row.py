@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.domain import commands as co
 from engine.domain import events as ev
+from engine.domain.clock import NS_PER_S
 from engine.domain.money import Price, Qty
-from engine.domain.order import OrderSpec, OrderType, Side, Source, SourceKind
+from engine.domain.order import AlgoSpec, OrderSpec, OrderType, Side, Source, SourceKind
 from engine.oms import broker_interface as bi
+from engine.risk.latch import Latch
 from engine.store.order_store import OrderStore
 from tests.core.lab import ME, Lab
 
@@ -83,6 +86,40 @@ def test_what_waits_for_its_turn_goes_first_and_then_there_are_steps(lab: Lab) -
     before = lab.journal.head_seq
     assert lab.submit(wish()).ok
     assert [type(event) for event in since(lab, before)] == [ev.CommandReceived, ev.ParentAccepted, ev.OrderIntent]
+
+
+@pytest.mark.parametrize("algo", [AlgoSpec(), AlgoSpec("twap", duration_ns=60 * NS_PER_S)], ids=["direct", "twap"])
+def test_a_child_with_a_row_of_its_own_is_judged_by_itself(lab: Lab, tmp_path: Path, algo: AlgoSpec) -> None:
+    """What its parent passed a moment before counts for nothing: another process may have tripped the latch since."""
+    agent, spec = lab.engine.agent, msgspec.structs.replace(wish().spec, algo=algo)
+    verdict = agent.judge("P1", spec, SCRIPT, "i1")
+    agent.begin("P1", spec, SCRIPT, "i1", verdict, "")
+    other = Latch.attach(tmp_path / "latch")
+    other.tighten(co.HaltScope(co.HaltScopeKind.SYMBOL, "AAPL"), ev.TradingState.HALTED)
+    other.close()
+    agent.pump()
+    lab.settle()
+    assert verdict.ok
+    assert lab.broker.sent == []
+    (child,) = lab.engine.store.get("P1").children
+    assert (child.state, child.denials[0].code) == ("denied", "HALTED")
+
+
+@pytest.mark.parametrize(("state", "goes_on"), [(ev.TradingState.HALTED, False), (ev.TradingState.ACTIVE, True)])
+def test_a_schedule_that_another_process_halts_sends_no_further_child(
+    lab: Lab, tmp_path: Path, state: ev.TradingState, *, goes_on: bool
+) -> None:
+    spec = msgspec.structs.replace(wish().spec, algo=AlgoSpec("twap", duration_ns=60 * NS_PER_S))
+    assert lab.submit(co.NewOrder(source=SCRIPT, intent_id="i1", spec=spec, why="")).ok
+    assert len(lab.broker.sent) == 1
+    wire = lab.broker.sent[0].wire_id
+    lab.answer(lab.ack(wire))
+    other = Latch.attach(tmp_path / "latch")
+    other.tighten(co.HaltScope(), state)
+    other.close()
+    lab.answer(lab.fill(wire, int(lab.broker.sent[0].spec.qty), "k1", "189.00"))
+    lab.pass_time(30)
+    assert (len(lab.broker.sent) > 1) is goes_on
 
 
 def test_a_cancel_of_an_order_at_the_venue_is_one_row(lab: Lab) -> None:
