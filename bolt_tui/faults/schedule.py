@@ -319,11 +319,12 @@ ORDERS: Mapping[str, OrderRow] = MappingProxyType(
         "closing_limit": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 2, tif=Tif.CLS), rests=True),
         "dated": OrderRow(symbols=SOLD, spec=lambda spec, mid: _limit(spec, mid + 250, tif=Tif.GTD)),
         "reduce": OrderRow(
-            symbols=(HELD,), spec=lambda spec, mid: _limit(spec, mid - 50, reduce_only=True, side=Side.SELL)
+            symbols=(HELD,), spec=lambda spec, mid: _limit(spec, mid - mid // 200, reduce_only=True, side=Side.SELL)
         ),
         "reduce_rest": OrderRow(
             symbols=(HELD,),
-            spec=lambda spec, mid: _limit(spec, mid + 400, reduce_only=True, side=Side.SELL, tif=Tif.GTC),
+            # By share, not by cents: its symbol is split, and 4.00 beside 12.50 is further away than an order may be.
+            spec=lambda spec, mid: _limit(spec, mid + mid // 25, reduce_only=True, side=Side.SELL, tif=Tif.GTC),
             rests=True,
         ),
         "staged": OrderRow(symbols=BOUGHT, spec=lambda spec, mid: _limit(spec, mid + 80), staged=True),

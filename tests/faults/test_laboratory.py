@@ -194,3 +194,20 @@ def test_an_execution_from_before_a_split_is_told_behind_it() -> None:
     found = bolt("--seed", "91263", "--only", "c0,c1,f0,f1,f3,a2,a1")
     assert found["unresolved"] == 0
     assert found["sent"] > 4
+
+
+def test_orders_beside_a_symbol_that_is_split_again_and_again_stay_near_its_price(tmp_path: Path) -> None:
+    """At an eighth of the first price 4.00 away was beyond what the gate lets rest: the laboratory called that an order that never came."""
+    acts = [
+        {"name": "a0", "at_ms": 400, "do": "order", "order": "market", "symbol": "SPY", "qty": 1000, "parts": 2},
+        {"name": "a1", "at_ms": 4876, "do": "order", "order": "reduce_rest", "symbol": "SPY", "qty": 171, "parts": 2},
+        {"name": "a2", "at_ms": 1900, "do": "order", "order": "market", "symbol": "MSFT", "qty": 44},
+        {"name": "a3", "at_ms": 2400, "do": "order", "order": "market", "symbol": "MSFT", "qty": 45},
+        {"name": "a4", "at_ms": 2900, "do": "order", "order": "market", "symbol": "MSFT", "qty": 46},
+    ]
+    faults = [{"name": f"f{nth}", "kind": "split", "nth": nth} for nth in (1, 2, 3)]
+    file = tmp_path / "split.jsonl"
+    file.write_text(json.dumps({"seed": 1, "acts": acts, "faults": faults, "crashes": []}) + "\n", encoding="utf-8")
+    found = bolt("--schedule", str(file))
+    assert found["faults"] == 3
+    assert_holds(found, 1)
