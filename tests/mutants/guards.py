@@ -417,4 +417,6 @@ GUARDS = (
     Mutant("server-silent", "a server that says nothing is given up after its time", SERVER,
            "return super().wait(gen, interval, self.answer_s if timeout is None else timeout)",
            "return super().wait(gen, interval, 3600 if timeout is None else timeout)", ON_SERVER),
+    Mutant("log-folded-late", "the writer folds the log itself where its keeper does not come to it", "engine/store/writer.py",
+           "        if since >= LATE * journal.checkpoint_rows:\n", "        if since is None:\n", ("tests/store/test_open_reader.py",)),
 )  # fmt: skip

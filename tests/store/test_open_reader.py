@@ -15,7 +15,7 @@ from engine.domain.errors import StoreUnwritable
 from engine.store.connection import LOG_BYTES
 from engine.store.journal import LOG_BYTES_MAX, LOG_WARN_BYTES, read_journal
 from engine.store.verify import verify
-from engine.store.writer import JournalWriter
+from engine.store.writer import LATE, JournalWriter
 from tests.store.shop import Desk, alert, make, trade
 
 READER = """
@@ -132,3 +132,41 @@ def test_the_bounds_are_those_of_the_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "ledger.md").read_text(encoding="utf-8")
     assert f"{LOG_WARN_BYTES // MIB} MiB" in page
     assert f"{LOG_BYTES_MAX // MIB:,} MiB" in page
+
+
+def test_a_writer_folds_the_log_itself_where_the_thread_that_should_does_not_come_to_it(ledger: Path) -> None:
+    """Held up here by who is told of something: the log must not grow without bound behind it."""
+    desk = Desk(ledger)
+    journal = desk.journal
+    journal.checkpoint_rows, journal.log_warn_bytes = 5, 0
+    held, go_on = threading.Event(), threading.Event()
+
+    def told(_code: str, _words: str) -> None:
+        if threading.current_thread().name == "bolt-log":
+            held.set()
+            go_on.wait(60)
+
+    journal.on_trouble = told
+    failures: list[str] = []
+    writer = JournalWriter(journal, lambda _: None, failures.append)
+    writer.start()
+
+    def write(count: int) -> int:
+        for number in range(count):
+            desk.record(alert(number))
+        writer.hand_over()
+        assert writer.wait_durable(journal.head_seq, 60)
+        return journal.durable_seq
+
+    write(journal.checkpoint_rows)
+    assert held.wait(60)
+    folded = journal.checkpointed_seq
+    write(LATE * journal.checkpoint_rows)
+    last = write(1)
+    assert journal.checkpointed_seq > folded
+    assert journal.checkpointed_seq >= last - LATE * journal.checkpoint_rows
+    go_on.set()
+    writer.stop(60)
+    assert failures == []
+    journal.close()
+    assert verify(ledger, make).findings == ()
