@@ -114,8 +114,13 @@ def describe(error: Exception) -> tuple[str, Exit]:
 def fail(out: Output, code: str, text: str, exit_code: int) -> None:
     """Say what went wrong: words on stderr, and an object on stdout where JSON was asked for."""
     out.say(f"bolt: {text}")
-    if out.json:
+    if not out.json:
+        return
+    try:
         out.emit("error", {"code": code, "text": text, "exit": int(exit_code)})
+    except OSError:
+        # What failed may be stdout itself, as on a full disk: the words are said, and the exit code tells.
+        _silence(sys.stdout)
 
 
 def _silence(stream: TextIO) -> None:

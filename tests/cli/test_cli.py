@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -187,3 +188,15 @@ def test_no_line_moves_the_terminals_cursor() -> None:
     out.say("bolt: \x1b]0;title\x07 caf\u00e9")
     assert said.getvalue() == "P1 REJ \ufffd[2J\ufffdgone\nnext line\n"
     assert words.getvalue() == "bolt: \ufffd]0;title\ufffd caf\u00e9\n"
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_stdout_that_takes_nothing_is_said_once_and_is_no_trace(tmp_path: Path, more: list[str]) -> None:
+    """A full disk behind a redirection: the error as JSON has nowhere to go either. A file that may not grow stands for it."""
+    limited = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); from bolt_tui.cli import main; sys.exit(main())"
+    with (tmp_path / "out").open("wb") as out:
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", limited, "find", "AAPL", *more],
+            stdout=out, stderr=subprocess.PIPE, text=True, check=False, env={**os.environ, "BOLT_HOME": str(tmp_path / "home")},
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (Exit.FAULT, "bolt: find: File too large; mend that and ask again\n")
