@@ -65,8 +65,11 @@ async def serve(
     clock: Clock | None = None,
     *,
     on_end: Callable[[], object] = lambda: None,
+    on_no_start: Callable[[], object] = lambda: None,
 ) -> None:
-    """Run an engine with its socket until it ends; ``on_end`` is called after a clean end, while nobody can start the next."""
+    """Run an engine with its socket until it ends. ``on_end`` is called after a clean end, ``on_no_start`` where it never came to serve
+    (its ledger does not hold), both while nobody can start the next.
+    """
 
     def on_fault(error: Exception) -> None:
         if isinstance(error, InvariantError):
@@ -74,15 +77,20 @@ async def serve(
 
     server = EngineServer(live.door, claim_socket(home), clock or SystemClock(), live.request_stop, on_fault=on_fault)
     running = asyncio.ensure_future(live.run())
+    is_ready = False
     try:
         await server.start()
-        on_ready()
+        is_ready = not running.done()
+        if is_ready:
+            on_ready()
         await running
         on_end()
     finally:
         if not running.done():
             live.request_stop(False)
             await asyncio.wait({running}, timeout=START_DEADLINE_S)
+        if not is_ready:
+            on_no_start()
         await server.close()
 
 

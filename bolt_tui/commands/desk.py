@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +53,7 @@ def run_engine(context: Context) -> Exit:
     settings = load_settings(home)
 
     async def main() -> None:
+        no_start = _without_a_start(home)
         live = build(home, settings)
 
         def on_ready() -> None:
@@ -60,7 +61,7 @@ def run_engine(context: Context) -> Exit:
             _say_ready(context.args.ready_fd)
 
         with signals(live, detached=True):
-            await serve(live, home, on_ready, on_end=lambda: _end_venue(home))
+            await serve(live, home, on_ready, on_end=lambda: _end_venue(home), on_no_start=no_start)
 
     asyncio.run(main())
     return Exit.OK
@@ -74,6 +75,14 @@ def _end_venue(home: Home) -> None:
         stop_venue(home.root)
     except BoltError as error:
         _LOG.error("%s", error)
+
+
+def _without_a_start(home: Home) -> Callable[[], None]:
+    """What an engine does that never came to serve: it ends the paper venue, unless that ran before it."""
+    from brokers.paperbroker import is_venue_running
+
+    was_there = is_venue_running(home.root)
+    return lambda: None if was_there else _end_venue(home)
 
 
 def _say_ready(descriptor: int) -> None:
@@ -101,6 +110,7 @@ async def _headless(context: Context, home: Home) -> None:
     args = context.args
     settings = load_settings(home)
     asked = named(args.strategy, settings.strategies)
+    no_start = _without_a_start(home)
     live = build(home, settings)
     stream = Stream(live.door, sys.stdout)
     lines = asyncio.ensure_future(stream.run())
@@ -114,7 +124,7 @@ async def _headless(context: Context, home: Home) -> None:
 
     try:
         with signals(live, detached=False):
-            await serve(live, home, on_ready, on_end=lambda: _end_venue(home))
+            await serve(live, home, on_ready, on_end=lambda: _end_venue(home), on_no_start=no_start)
             context.out.say("\n".join(f"bolt: {text}" for text in _left(home)))
     finally:
         lines.cancel()

@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +16,15 @@ import pytest
 
 from bolt_tui.commands.exits import Exit
 from bolt_tui.launch import start_engine
-from bolt_tui.settings import Home, ensure_policy
+from bolt_tui.settings import Home, child_environment, ensure_policy
 from brokers.paper.venue_log import VenueLog
-from brokers.paperbroker import PaperSession, stop_venue
+from brokers.paperbroker import PaperSession, ensure_venue, is_venue_running, stop_venue
 from engine.domain.events import TradingState
 from tests.cli.conftest import Ran
 from tests.cli.test_halt import state
 from tests.cli.test_live import end_child, pid_of_last, rest_an_order, status, wait_for_market
 from tests.server.fakes import until
+from tests.store.shop import run_sql, trade
 
 Bolt = Callable[..., Ran]
 
@@ -140,3 +142,23 @@ def test_a_ledger_that_fails_under_a_running_engine_stops_trading_and_says_so(
     memory = VenueLog(live.venue / "venue.log").read()
     assert memory is not None
     assert memory.venue.counters.orders == 1, "one order ever arrived"
+
+
+@pytest.mark.parametrize("was_there", [False, True])
+def test_an_engine_whose_ledger_does_not_hold_never_says_that_it_serves(home: Home, was_there: bool) -> None:
+    """It said so, ended, and left a paper venue running that nobody had asked for. One that ran before it goes on."""
+    trade(home.ledger)
+    run_sql(home.ledger, "UPDATE journal SET hash = zeroblob(32) WHERE seq = 4")
+    if was_there:
+        ensure_venue(home.root)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "bolt_tui", "headless", "--seconds", "5"],
+            capture_output=True, text=True, timeout=60, check=False, env=child_environment(home.root),
+        )  # fmt: skip
+        assert is_venue_running(home.root) is was_there
+    finally:
+        stop_venue(home.root)
+    assert done.returncode == Exit.STORE
+    assert "row 4" in done.stderr
+    assert "serves" not in done.stderr
