@@ -18,11 +18,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -132,14 +134,20 @@ def run(mutant: Mutant, folder: Path) -> Outcome:
     path.write_text(source.replace(mutant.old, mutant.new), "utf-8")
     env = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *mutant.tests]
+    pipe = subprocess.PIPE
+    ran = subprocess.Popen(words, cwd=folder, env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True)
     try:
-        ran = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=LIMIT_S, check=False)
-        red, trouble = _RED.search(ran.stdout), ""
+        out, err = ran.communicate(timeout=LIMIT_S)
+        red, trouble = _RED.search(out), ""
         if ran.returncode not in {0, 1, 2} or (ran.returncode and red is None):
-            trouble = f"pytest ended with {ran.returncode}: {(ran.stdout + ran.stderr)[-300:]}"
+            trouble = f"pytest ended with {ran.returncode}: {(out + err)[-300:]}"
     except subprocess.TimeoutExpired:
         return Outcome(mutant, f"no end within {LIMIT_S} s", "", time.monotonic() - begin)
     finally:
+        # A test that hangs has started servers and engines: they would go on for ever.
+        with suppress(ProcessLookupError):
+            os.killpg(ran.pid, signal.SIGKILL)
+        ran.communicate()
         path.write_text(source, "utf-8")
     return Outcome(mutant, red.group(1) if red else "", trouble, time.monotonic() - begin)
 
