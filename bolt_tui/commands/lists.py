@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from difflib import get_close_matches
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,7 +17,7 @@ from bolt_tui.commands.older import say_left_out, with_ended, with_older_fills
 from engine.api.picture import FILLS_MAX
 from engine.domain.clock import iso
 from engine.domain.errors import SettingsError
-from engine.domain.events import AnyEvent, encode, kind_of, parts_of
+from engine.domain.events import KIND_NAMES, AnyEvent, encode, kind_of, parts_of
 from engine.domain.instrument import digits_of
 from engine.domain.order import OrderState
 from engine.views import DeskView, OrderView
@@ -142,6 +143,8 @@ def events(context: Context) -> Exit:
     """Show journaled events, JSON or not: each on its own line, so that it can be followed."""
     args = context.args
     limit = row_limit(context)
+    for kind in args.kind:
+        _known_kind(kind)
     try:
         with context.client() as client:
             head = client.view().status.head_seq
@@ -182,6 +185,16 @@ def _show_events(context: Context, stream: Iterator[Journaled], limit: int) -> N
     wanted = (found for found in stream if _is_wanted(found[2], kinds))
     for found in islice(wanted, limit) if context.args.from_seq else deque(wanted, maxlen=limit):
         _show_event(context, found)
+
+
+def _known_kind(kind: str) -> None:
+    """Raises SettingsError where there is no such kind: nothing would ever be shown, and nothing said."""
+    known = sorted(KIND_NAMES.values())
+    if kind not in known:
+        near = get_close_matches(kind, known, 1, 0.5)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+        msg = f"--kind was {kind!r}, and no event is called so; {hint}"
+        raise SettingsError(msg)
 
 
 def _is_wanted(event: AnyEvent, kinds: list[str]) -> bool:

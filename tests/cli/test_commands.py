@@ -396,6 +396,10 @@ def test_events_are_json_lines(bolt: Bolt, engine: Served) -> None:
     ran = bolt("events", "--from", "2", "--json")
     assert [line.count('"kind":"alert"') for line in ran.out.splitlines()] == [2, 2]
     assert bolt("events", "--kind", "order_filled", "--json").out == ""
+    mistyped = bolt("events", "--kind", "order_fild")
+    assert (mistyped.code, mistyped.out) == (Exit.USAGE, "")
+    assert "'order_fild', and no event is called so; did you mean order_filled?" in mistyped.err
+    assert "; there are alert, algo_progress, " in bolt("events", "--kind", "xyzzy").err
     assert len(bolt("events", "--limit", "1").out.splitlines()) == 1
 
 
