@@ -20,6 +20,7 @@ from engine.domain.errors import SettingsError
 from engine.domain.events import KIND_NAMES, AnyEvent, encode, kind_of, parts_of
 from engine.domain.instrument import digits_of
 from engine.domain.order import OrderState
+from engine.store.head import SEQ_MAX
 from engine.views import DeskView, OrderView
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 KINDS_WITHIN = 50_000
 """Rows that are looked through for the last events of a kind."""
+ROWS_EVER = 10**12
+"""More rows than any ledger has."""
 TEXT_SHOWN = 300
 """Longer text in an event (a whole policy file) is cut on the screen; JSON has all of it."""
 Journaled = tuple[int, int, AnyEvent]
@@ -145,11 +148,12 @@ def events(context: Context) -> Exit:
     limit = row_limit(context)
     for kind in args.kind:
         _known_kind(kind)
+    limit, wanted = row_limit(context), first_row(context)
     try:
         with context.client() as client:
             head = client.view().status.head_seq
             if args.follow:
-                _follow(context, client, args.from_seq or max(1, head - limit + 1))
+                _follow(context, client, wanted or max(1, head - limit + 1))
             first = _first(context, head, limit)
             _show_events(context, client.events(first, max(0, head - first + 1)), limit)
     except NoEngine as error:
@@ -222,12 +226,21 @@ def event_line(seq: int, ts_ns: int, event: AnyEvent) -> str:
 
 
 def row_limit(context: Context) -> int:
-    """How many rows were asked for; raises SettingsError below one."""
+    """How many rows were asked for, as many as a ledger can have at most; raises SettingsError below one."""
     limit: int = context.args.limit
     if limit < 1:
         msg = f"--limit was {limit}; expected 1 or more"
         raise SettingsError(msg)
-    return limit
+    return min(limit, ROWS_EVER)
+
+
+def first_row(context: Context) -> int:
+    """The row to begin with, 0 where none was named; raises SettingsError where no ledger can have it."""
+    seq: int = context.args.from_seq
+    if not 0 <= seq <= SEQ_MAX:
+        msg = f"--from was {seq}; expected the number of a row, from 1 on (at most {SEQ_MAX})"
+        raise SettingsError(msg)
+    return seq
 
 
 def order_number(order_id: str) -> int:

@@ -165,12 +165,13 @@ def _is_ledger(path: Path) -> bool:
 
 def ledger_show(context: Context) -> Exit:
     """Show journal rows."""
+    from bolt_tui.commands.lists import first_row, row_limit
     from engine.domain.clock import iso
     from engine.store.verify import last_seq, shown
 
-    place, args = ledger_place(context), context.args
-    start = args.from_seq or max(1, last_seq(place) - args.limit + 1)
-    rows = list(shown(place, start, args.limit))
+    place, limit = ledger_place(context), row_limit(context)
+    start = first_row(context) or max(1, last_seq(place) - limit + 1)
+    rows = list(shown(place, start, limit))
     context.out.object("ledger_show", {"ledger": str(place), "rows": rows})
     for row in rows:
         payload = msgspec.json.encode(row["payload"]).decode()

@@ -66,6 +66,24 @@ def test_a_copy_is_proven_without_the_tape_that_is_not_part_of_it(
     )
 
 
+@pytest.mark.parametrize("command", ["ledger show", "events"])
+@pytest.mark.parametrize(
+    ("option", "number", "said"),
+    [
+        ("--from", "-5", "--from was -5; expected the number of a row"),
+        ("--from", str(10**20), f"--from was {10**20}; expected the number of a row"),
+        ("--limit", "0", "--limit was 0; expected 1 or more"),
+    ],
+)
+def test_a_number_that_no_row_has_is_refused_in_words(
+    bolt: Bolt, ledger: Path, command: str, option: str, number: str, said: str
+) -> None:
+    ran = bolt(*command.split(), option, number)
+    assert (ran.code, said in ran.err) == (Exit.USAGE, True)
+    every = bolt(*command.split(), "--limit", str(10**30)).out
+    assert every.count("\n") - every.startswith("FROM THE LEDGER") == 8, "all that there are"
+
+
 def test_an_export_that_was_cut_short_never_stands_under_its_name(bolt: Bolt, ledger: Path) -> None:
     """It would prove itself: its records hold, and only a head kept elsewhere says that there were more."""
     desk = Desk(ledger)
