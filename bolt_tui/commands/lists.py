@@ -145,10 +145,9 @@ def fills(context: Context) -> Exit:
 def events(context: Context) -> Exit:
     """Show journaled events, JSON or not: each on its own line, so that it can be followed."""
     args = context.args
-    limit = row_limit(context)
+    limit, wanted = row_limit(context), first_row(context)
     for kind in args.kind:
         _known_kind(kind)
-    limit, wanted = row_limit(context), first_row(context)
     try:
         with context.client() as client:
             head = client.view().status.head_seq
