@@ -151,11 +151,14 @@ class VenueServer:
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
-    def run(self) -> None:
-        """Serve until told to end."""
+    def heed_signals(self) -> None:
+        """From here on a signal ends it cleanly; before anybody is told that it serves."""
         signal.set_wakeup_fd(self._waker.fileno())
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self.end())
+
+    def run(self) -> None:
+        """Serve until told to end."""
         _LOG.info("venue %d serves %s, seed %d", os.getpid(), self.options.home, self.options.seed)
         try:
             while not self._is_ending:
@@ -352,6 +355,7 @@ def serve(options: Options, on_ready: Callable[[], None] | None = None) -> None:
             raise VenueError(msg)
         lock.sign()
         server = VenueServer(options)
+        server.heed_signals()
         if on_ready is not None:
             on_ready()
         server.run()

@@ -199,6 +199,22 @@ def test_sigterm_ends_it_cleanly(tmp_path: Path) -> None:
         assert not find_socket(venue_folder(tmp_path)).exists()
 
 
+AT_ONCE = """
+import os, signal, sys
+from pathlib import Path
+from brokers.paper.server import Options, serve
+serve(Options(home=Path(sys.argv[1])), lambda: os.kill(os.getpid(), signal.SIGTERM))
+"""
+"""A venue that is told to end the moment it says that it serves."""
+
+
+def test_sigterm_ends_it_cleanly_from_the_moment_it_is_ready(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", AT_ONCE, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not find_socket(venue_folder(tmp_path)).exists()
+
+
 def test_an_idle_venue_ends_itself(tmp_path: Path) -> None:
     ensure_venue(tmp_path, 7, options=("--idle-exit", "0.2"))
     wait_gone(tmp_path)
